@@ -1,0 +1,52 @@
+#include "base/scalar_math.hpp"
+
+#include <bit>
+
+namespace gd::base {
+
+double power(double x, int64_t n) {
+  double result = 1.0;
+  for (; n > 0; n >>= 1) {
+    if (n & 1) result *= x;
+    x *= x;
+  }
+  return result;
+}
+
+double log(double x) {
+  // x = m 2^e with m in [sqrt(1/2), sqrt(2)); log m = 2 artanh(s), s = (m - 1) / (m + 1), |s| <
+  // 0.172.
+  uint64_t bits = std::bit_cast<uint64_t>(x);
+  auto exponent = static_cast<int64_t>(bits >> 52) - 1023;
+  double m = std::bit_cast<double>((bits & 0x000FFFFFFFFFFFFF) | 0x3FF0000000000000);
+  if (m > 1.4142135623730951) {
+    m *= 0.5;
+    ++exponent;
+  }
+  const double s = (m - 1.0) / (m + 1.0);
+  const double s2 = s * s;
+  double series = 0.0;
+  for (int k = 25; k >= 1; k -= 2) series = series * s2 + 1.0 / k;
+  return static_cast<double>(exponent) * 0.6931471805599453 + 2.0 * s * series;
+}
+
+double cos_two_pi(double t) {
+  // Fold into [0, 1/4], where the angle is at most pi/2, then use whichever of the two series
+  // converges fast: cos up to pi/4, sin of the complement beyond.
+  if (t > 0.5) t = 1.0 - t;
+  const double sign = t > 0.25 ? -1.0 : 1.0;
+  if (t > 0.25) t = 0.5 - t;
+  constexpr double kTwoPi = 6.283185307179586;
+  if (t <= 0.125) {
+    const double a = kTwoPi * t;
+    double series = 1.0;
+    for (int k = 20; k >= 2; k -= 2) series = 1.0 - series * (a * a) / (k * (k - 1));
+    return sign * series;
+  }
+  const double a = kTwoPi * (0.25 - t);
+  double series = 1.0;
+  for (int k = 21; k >= 3; k -= 2) series = 1.0 - series * (a * a) / (k * (k - 1));
+  return sign * (a * series);
+}
+
+}  // namespace gd::base

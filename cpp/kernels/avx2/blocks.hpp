@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+namespace gd::kernels {
+namespace {
+
+// 12 of 16 registers accumulate, 2 hold B, 1 a broadcast of A.
+template <class T>
+struct Blocks {
+  static constexpr int rows = 6;
+  static constexpr int vectors = 2;
+  static constexpr int64_t mc = 144;
+  static constexpr int64_t kc = 256;
+  static constexpr int64_t nc = 256;
+};
+
+}  // namespace
+}  // namespace gd::kernels

@@ -1,0 +1,141 @@
+#pragma once
+
+// AVX2 with FMA. See scalar/vec.hpp for what each operation means.
+// The namespace is anonymous on purpose: no symbol of a file with these flags may leak (nm test).
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace gd::kernels {
+namespace {
+
+// A window over these, n elements from the middle to the left, selects the first n lanes.
+alignas(64) constexpr int32_t kLaneMask32[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+alignas(64) constexpr int64_t kLaneMask64[8] = {-1, -1, -1, -1};
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  using scalar = float;
+  using V = Vec;
+  using Mask = __m256;
+  static constexpr int width = 8;
+  __m256 r;
+
+  static __m256i first(int n) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneMask32 + 8 - n));
+  }
+  static V load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static V load(const float* p, int n, float fill) {
+    const __m256i mask = first(n);
+    return {_mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, mask),
+                             _mm256_castsi256_ps(mask))};
+  }
+  static void store(float* p, V a) { _mm256_storeu_ps(p, a.r); }
+  static void store(float* p, int n, V a) { _mm256_maskstore_ps(p, first(n), a.r); }
+  static V set1(float x) { return {_mm256_set1_ps(x)}; }
+
+  static V add(V a, V b) { return {_mm256_add_ps(a.r, b.r)}; }
+  static V sub(V a, V b) { return {_mm256_sub_ps(a.r, b.r)}; }
+  static V mul(V a, V b) { return {_mm256_mul_ps(a.r, b.r)}; }
+  static V div(V a, V b) { return {_mm256_div_ps(a.r, b.r)}; }
+  static V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.r, b.r, c.r)}; }
+  static V sqrt(V a) { return {_mm256_sqrt_ps(a.r)}; }
+  static V abs(V a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.r)}; }
+  static V copysign(V magnitude, V sign) {
+    const __m256 bit = _mm256_set1_ps(-0.0f);
+    return {_mm256_or_ps(_mm256_andnot_ps(bit, magnitude.r), _mm256_and_ps(bit, sign.r))};
+  }
+  static V max(V a, V b) { return {_mm256_max_ps(a.r, b.r)}; }
+  static V min(V a, V b) { return {_mm256_min_ps(a.r, b.r)}; }
+
+  static Mask lt(V a, V b) { return _mm256_cmp_ps(a.r, b.r, _CMP_LT_OQ); }
+  static Mask le(V a, V b) { return _mm256_cmp_ps(a.r, b.r, _CMP_LE_OQ); }
+  static Mask gt(V a, V b) { return _mm256_cmp_ps(a.r, b.r, _CMP_GT_OQ); }
+  static Mask ge(V a, V b) { return _mm256_cmp_ps(a.r, b.r, _CMP_GE_OQ); }
+  static Mask eq(V a, V b) { return _mm256_cmp_ps(a.r, b.r, _CMP_EQ_OQ); }
+  static V select(Mask m, V yes, V no) { return {_mm256_blendv_ps(no.r, yes.r, m)}; }
+
+  static V round(V a) {
+    return {_mm256_round_ps(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
+  static V exp2i(V n) {
+    const __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n.r), _mm256_set1_epi32(127));
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(e, 23))};
+  }
+  static void split(V x, V* m, V* e) {
+    const __m256i bits = _mm256_castps_si256(x.r);
+    const __m256i mantissa = _mm256_and_si256(bits, _mm256_set1_epi32(0x007FFFFF));
+    m->r = _mm256_castsi256_ps(_mm256_or_si256(mantissa, _mm256_set1_epi32(0x3F800000)));
+    e->r =
+        _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(127)));
+  }
+};
+
+template <>
+struct Vec<double> {
+  using scalar = double;
+  using V = Vec;
+  using Mask = __m256d;
+  static constexpr int width = 4;
+  __m256d r;
+
+  static __m256i first(int n) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneMask64 + 4 - n));
+  }
+  static V load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static V load(const double* p, int n, double fill) {
+    const __m256i mask = first(n);
+    return {_mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(p, mask),
+                             _mm256_castsi256_pd(mask))};
+  }
+  static void store(double* p, V a) { _mm256_storeu_pd(p, a.r); }
+  static void store(double* p, int n, V a) { _mm256_maskstore_pd(p, first(n), a.r); }
+  static V set1(double x) { return {_mm256_set1_pd(x)}; }
+
+  static V add(V a, V b) { return {_mm256_add_pd(a.r, b.r)}; }
+  static V sub(V a, V b) { return {_mm256_sub_pd(a.r, b.r)}; }
+  static V mul(V a, V b) { return {_mm256_mul_pd(a.r, b.r)}; }
+  static V div(V a, V b) { return {_mm256_div_pd(a.r, b.r)}; }
+  static V fma(V a, V b, V c) { return {_mm256_fmadd_pd(a.r, b.r, c.r)}; }
+  static V sqrt(V a) { return {_mm256_sqrt_pd(a.r)}; }
+  static V abs(V a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.r)}; }
+  static V copysign(V magnitude, V sign) {
+    const __m256d bit = _mm256_set1_pd(-0.0);
+    return {_mm256_or_pd(_mm256_andnot_pd(bit, magnitude.r), _mm256_and_pd(bit, sign.r))};
+  }
+  static V max(V a, V b) { return {_mm256_max_pd(a.r, b.r)}; }
+  static V min(V a, V b) { return {_mm256_min_pd(a.r, b.r)}; }
+
+  static Mask lt(V a, V b) { return _mm256_cmp_pd(a.r, b.r, _CMP_LT_OQ); }
+  static Mask le(V a, V b) { return _mm256_cmp_pd(a.r, b.r, _CMP_LE_OQ); }
+  static Mask gt(V a, V b) { return _mm256_cmp_pd(a.r, b.r, _CMP_GT_OQ); }
+  static Mask ge(V a, V b) { return _mm256_cmp_pd(a.r, b.r, _CMP_GE_OQ); }
+  static Mask eq(V a, V b) { return _mm256_cmp_pd(a.r, b.r, _CMP_EQ_OQ); }
+  static V select(Mask m, V yes, V no) { return {_mm256_blendv_pd(no.r, yes.r, m)}; }
+
+  static V round(V a) {
+    return {_mm256_round_pd(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
+  // AVX2 cannot convert 64-bit integers. Adding 1.5 * 2^52 leaves a small integer in the low bits
+  // of the mantissa; or-ing 2^52's exponent on top of small bits makes that integer a double.
+  static V exp2i(V n) {
+    const __m256i biased =
+        _mm256_castpd_si256(_mm256_add_pd(n.r, _mm256_set1_pd(6755399441055744.0 + 1023.0)));
+    return {_mm256_castsi256_pd(_mm256_slli_epi64(biased, 52))};
+  }
+  static void split(V x, V* m, V* e) {
+    const __m256i bits = _mm256_castpd_si256(x.r);
+    const __m256i mantissa = _mm256_and_si256(bits, _mm256_set1_epi64x(0x000FFFFFFFFFFFFF));
+    m->r = _mm256_castsi256_pd(_mm256_or_si256(mantissa, _mm256_set1_epi64x(0x3FF0000000000000)));
+    const __m256i magic = _mm256_set1_epi64x(0x4330000000000000);
+    const __m256i shifted = _mm256_or_si256(_mm256_srli_epi64(bits, 52), magic);
+    e->r = _mm256_sub_pd(_mm256_castsi256_pd(shifted), _mm256_set1_pd(4503599627370496.0 + 1023.0));
+  }
+};
+
+}  // namespace
+}  // namespace gd::kernels

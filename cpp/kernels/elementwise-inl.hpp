@@ -1,0 +1,153 @@
+#pragma once
+
+// Activations, losses and reductions from their formulas. Included after an ISA's vec.hpp.
+
+#include "kernels/formulas/all.hpp"
+#include "kernels/lanes-inl.hpp"
+#include "kernels/table.hpp"
+
+namespace gd::kernels {
+namespace {
+
+template <class Formula>
+constexpr bool is_row_wise = requires { Formula::row_wise; };
+
+// ---- activations ----
+
+template <class V, class F, class T = typename V::scalar>
+void activation_forward(int64_t rows, int64_t cols, const T* z, int64_t ldz, T* a, int64_t lda,
+                        const T* parameters) {
+  for (int64_t i = 0; i < rows; ++i, z += ldz, a += lda) {
+    if constexpr (is_row_wise<F>) {
+      F::template forward<V>(cols, z, a, parameters);
+    } else {
+      for_vectors<V>(
+          cols,
+          [&](int64_t j) { V::store(a + j, F::template forward<V>(V::load(z + j), parameters)); },
+          [&](int64_t j, int n) {
+            V::store(a + j, n, F::template forward<V>(V::load(z + j, n, 0), parameters));
+          });
+    }
+  }
+}
+
+template <class V, class F, class T = typename V::scalar>
+void activation_backward(int64_t rows, int64_t cols, const T* saved, int64_t lds, T* g, int64_t ldg,
+                         const T* parameters) {
+  for (int64_t i = 0; i < rows; ++i, saved += lds, g += ldg) {
+    if constexpr (is_row_wise<F>) {
+      F::template backward<V>(cols, saved, g, parameters);
+    } else {
+      for_vectors<V>(
+          cols,
+          [&](int64_t j) {
+            V::store(g + j,
+                     F::template backward<V>(V::load(saved + j), V::load(g + j), parameters));
+          },
+          [&](int64_t j, int n) {
+            V::store(g + j, n,
+                     F::template backward<V>(V::load(saved + j, n, 0), V::load(g + j, n, 0),
+                                             parameters));
+          });
+    }
+  }
+}
+
+template <class V, class F>
+constexpr ActivationKernel<typename V::scalar> activation_kernel() {
+  return {F::name,
+          F::parameters,
+          F::from_output,
+          is_row_wise<F>,
+          activation_forward<V, F>,
+          activation_backward<V, F>};
+}
+
+// ---- losses ----
+
+// A loss that is a mean over outputs of f(prediction, target).
+template <class V, class F, class T = typename V::scalar>
+T mean_loss_row(const LossRows<T>& r, int64_t i, T scale) {
+  const T* y = r.prediction + i * r.ldp;
+  const T* t = r.target + i * r.ldt;
+  T* g = r.gradient == nullptr ? nullptr : r.gradient + i * r.ldg;
+  const T outputs = static_cast<T>(r.outputs);
+  const V factor = V::set1(scale / outputs);
+  const T sum = lane_sum<V>(r.outputs, [&](int64_t at, int n) {
+    const V yv = load_lanes<V>(y, at, n, 0);
+    const V tv = load_lanes<V>(t, at, n, 0);
+    const V loss = F::template loss<V>(yv, tv, r.parameters);
+    if (g != nullptr) {
+      V::store(g + at, n, V::mul(factor, F::template gradient<V>(yv, tv, r.parameters)));
+    }
+    if (n == V::width) return loss;
+    // The formula of the padding need not be zero.
+    T lanes[V::width];
+    V::store(lanes, loss);
+    return V::load(lanes, n, 0);
+  });
+  return sum / outputs;
+}
+
+template <class V, class F, class T = typename V::scalar>
+void loss_rows(const LossRows<T>& r) {
+  for (int64_t i = 0; i < r.rows; ++i) {
+    const T scale = r.weights == nullptr ? r.scale : r.weights[i] * r.scale;
+    if constexpr (is_row_wise<F>) {
+      r.sample_loss[i] = F::template row<V>(r, i, scale);
+    } else {
+      r.sample_loss[i] = mean_loss_row<V, F>(r, i, scale);
+    }
+  }
+}
+
+template <class V, class F>
+constexpr LossKernel<typename V::scalar> loss_kernel() {
+  return {F::name, F::parameters, F::takes_labels, loss_rows<V, F>};
+}
+
+// ---- reductions ----
+
+template <class V, class T = typename V::scalar>
+T sum(int64_t size, const T* x) {
+  return lane_sum<V>(size, [&](int64_t at, int n) { return load_lanes<V>(x, at, n, 0); });
+}
+
+template <class V, class T = typename V::scalar>
+T sum_squares(int64_t size, const T* x) {
+  auto lanes = Lanes<V>::all(0);
+  lanes.absorb(size, 0, [&](V lane, int64_t at, int n, T fill) {
+    const V v = load_lanes<V>(x, at, n, fill);
+    return V::fma(v, v, lane);
+  });
+  return lanes.sum();
+}
+
+// x * 0 is 0 for a finite x and NaN for the rest, and NaN stays in a sum.
+template <class V, class T = typename V::scalar>
+bool all_finite(int64_t size, const T* x) {
+  const V zero = V::set1(0);
+  const T probe = lane_sum<V>(
+      size, [&](int64_t at, int n) { return V::mul(load_lanes<V>(x, at, n, 0), zero); });
+  return probe == 0;
+}
+
+template <class V, class T = typename V::scalar>
+void column_sum(int64_t rows, int64_t cols, const T* x, int64_t ldx, bool add, T* out) {
+  const auto column = [&](int64_t j, int n) {
+    V sum = V::set1(0);
+    for (int64_t i = 0; i < rows; ++i) sum = V::add(sum, load_lanes<V>(x + i * ldx, j, n, 0));
+    return add ? V::add(load_lanes<V>(out, j, n, 0), sum) : sum;
+  };
+  for_vectors<V>(
+      cols, [&](int64_t j) { V::store(out + j, column(j, V::width)); },
+      [&](int64_t j, int n) { V::store(out + j, n, column(j, n)); });
+}
+
+template <class V, class T = typename V::scalar>
+constexpr ReduceKernels<T> reduce_kernels() {
+  return {sum<V>, sum_squares<V>, all_finite<V>, column_sum<V>};
+}
+
+}  // namespace
+}  // namespace gd::kernels

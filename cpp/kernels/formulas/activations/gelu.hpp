@@ -1,0 +1,37 @@
+#pragma once
+
+#include "kernels/math-inl.hpp"
+
+namespace gd::kernels::formulas {
+namespace {
+
+// a = z Phi(z), Phi(z) = (1 + erf(z / sqrt(2))) / 2; f' = Phi(z) + z phi(z).
+struct gelu {
+  static constexpr const char* name = "gelu";
+  static constexpr const char* parameters = "";
+  static constexpr bool from_output = false;
+
+  template <class V>
+  static V cdf(V z) {
+    constexpr auto inv_sqrt2 = static_cast<typename V::scalar>(0.70710678118654752440);
+    const V half = V::set1(static_cast<typename V::scalar>(0.5));
+    return V::fma(half, kernels::erf(V::mul(z, V::set1(inv_sqrt2))), half);
+  }
+
+  template <class V>
+  static V forward(V z, const typename V::scalar*) {
+    return V::mul(z, cdf(z));
+  }
+
+  template <class V>
+  static V backward(V z, V g, const typename V::scalar*) {
+    constexpr auto inv_sqrt_two_pi = static_cast<typename V::scalar>(0.39894228040143267794);
+    const V minus_half = V::set1(static_cast<typename V::scalar>(-0.5));
+    const V density =
+        V::mul(V::set1(inv_sqrt_two_pi), kernels::exp(V::mul(minus_half, V::mul(z, z))));
+    return V::mul(g, V::fma(z, density, cdf(z)));
+  }
+};
+
+}  // namespace
+}  // namespace gd::kernels::formulas

@@ -1,0 +1,24 @@
+#pragma once
+
+namespace gd::kernels::formulas {
+namespace {
+
+// a = z
+struct identity {
+  static constexpr const char* name = "identity";
+  static constexpr const char* parameters = "";
+  static constexpr bool from_output = true;
+
+  template <class V>
+  static V forward(V z, const typename V::scalar*) {
+    return z;
+  }
+
+  template <class V>
+  static V backward(V, V g, const typename V::scalar*) {
+    return g;
+  }
+};
+
+}  // namespace
+}  // namespace gd::kernels::formulas

@@ -1,0 +1,31 @@
+#pragma once
+
+namespace gd::kernels::formulas {
+namespace {
+
+// d^2 / 2 for |d| < delta, delta (|d| - delta / 2) beyond, d = y - t, averaged over outputs.
+struct huber {
+  static constexpr const char* name = "huber";
+  static constexpr const char* parameters = "delta";
+  static constexpr bool takes_labels = false;
+
+  template <class V>
+  static V loss(V y, V t, const typename V::scalar* parameters) {
+    const V delta = V::set1(parameters[0]);
+    const V half = V::set1(static_cast<typename V::scalar>(0.5));
+    const V d = V::abs(V::sub(y, t));
+    const V square = V::mul(half, V::mul(d, d));
+    const V line = V::mul(delta, V::sub(d, V::mul(half, delta)));
+    return V::select(V::lt(d, delta), square, line);
+  }
+
+  template <class V>
+  static V gradient(V y, V t, const typename V::scalar* parameters) {
+    const V delta = V::set1(parameters[0]);
+    const V d = V::sub(y, t);
+    return V::select(V::lt(V::abs(d), delta), d, V::copysign(delta, d));
+  }
+};
+
+}  // namespace
+}  // namespace gd::kernels::formulas

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "base/scalar_math.hpp"
+#include "kernels/table.hpp"
+
+namespace gd::kernels::formulas {
+namespace {
+
+// g += weight_decay w
+// m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2
+// w -= lr / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps), with amsgrad the largest v so far
+// Kingma, Ba: "Adam: A method for stochastic optimization", ICLR 2015;
+// Reddi, Kale, Kumar: "On the convergence of Adam and beyond", ICLR 2018.
+struct adam {
+  static constexpr const char* name = "adam";
+  static constexpr const char* parameters = "lr,beta1,beta2,eps,weight_decay,amsgrad";
+  enum { kLr, kBeta1, kBeta2, kEps, kWeightDecay, kAmsgrad };
+
+  static constexpr int variants = 2;  // plain, amsgrad
+  static constexpr int states_of(int variant) { return 2 + variant; }
+  static int variant(const double* h) { return h[kAmsgrad] == 0 ? 0 : 1; }
+
+  enum { kRate, kDecay, kKeep1, kTake1, kKeep2, kTake2, kRootScale, kEpsilon };
+  static void prepare(const double* h, double lr, int64_t step, double* scalars) {
+    scalars[kRate] = -lr / (1.0 - base::power(h[kBeta1], step));
+    scalars[kDecay] = h[kWeightDecay];
+    scalars[kKeep1] = h[kBeta1];
+    scalars[kTake1] = 1.0 - h[kBeta1];
+    scalars[kKeep2] = h[kBeta2];
+    scalars[kTake2] = 1.0 - h[kBeta2];
+    scalars[kRootScale] = 1.0 / __builtin_sqrt(1.0 - base::power(h[kBeta2], step));
+    scalars[kEpsilon] = h[kEps];
+  }
+
+  template <class V>
+  struct Scalars {
+    explicit Scalars(const typename V::scalar* s)
+        : rate(V::set1(s[kRate])),
+          decay(V::set1(s[kDecay])),
+          keep1(V::set1(s[kKeep1])),
+          take1(V::set1(s[kTake1])),
+          keep2(V::set1(s[kKeep2])),
+          take2(V::set1(s[kTake2])),
+          root_scale(V::set1(s[kRootScale])),
+          eps(V::set1(s[kEpsilon])) {}
+    V rate, decay, keep1, take1, keep2, take2, root_scale, eps;
+  };
+
+  template <class V, int Variant>
+  static V update(V w, V g, V* state, const Scalars<V>& c) {
+    g = V::fma(c.decay, w, g);
+    V& m = state[0];
+    V& v = state[1];
+    m = V::fma(c.keep1, m, V::mul(c.take1, g));
+    v = V::fma(c.keep2, v, V::mul(V::mul(c.take2, g), g));
+    V largest = v;
+    if constexpr (Variant == 1) {
+      state[2] = V::max(state[2], v);
+      largest = state[2];
+    }
+    const V root = V::fma(V::sqrt(largest), c.root_scale, c.eps);
+    return V::fma(c.rate, V::div(m, root), w);
+  }
+};
+
+}  // namespace
+}  // namespace gd::kernels::formulas

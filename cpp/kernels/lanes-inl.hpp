@@ -1,0 +1,95 @@
+#pragma once
+
+// Loops over spans, and sums over 16 virtual lanes: element i belongs to lane i % 16 whatever the
+// vector's width, and the lanes meet in one fixed tree. Included after an ISA's vec.hpp.
+
+#include <cstdint>
+
+namespace gd::kernels {
+namespace {
+
+constexpr int kLanes = 16;
+
+template <class V>
+constexpr int clamp_to_width(int64_t n) {
+  return n < 0 ? 0 : n > V::width ? V::width : static_cast<int>(n);
+}
+
+// body(i, n) for vectors at i with n valid lanes; n is V::width in all but the last.
+template <class V, class Full, class Tail>
+inline void for_vectors(int64_t size, Full full, Tail tail) {
+  int64_t i = 0;
+  for (; i + V::width <= size; i += V::width) full(i);
+  if (i < size) tail(i, static_cast<int>(size - i));
+}
+
+template <class V>
+struct Lanes {
+  static constexpr int parts = kLanes / V::width;
+  using T = typename V::scalar;
+  V part[parts];
+
+  static Lanes all(T value) {
+    Lanes lanes;
+    for (int p = 0; p < parts; ++p) lanes.part[p] = V::set1(value);
+    return lanes;
+  }
+
+  // lane = combine(lane, x[i]) for every i; lanes beyond the end see `neutral`.
+  template <class Combine>
+  void absorb(int64_t size, T neutral, Combine combine) {
+    int64_t i = 0;
+    for (; i + kLanes <= size; i += kLanes) {
+      for (int p = 0; p < parts; ++p) {
+        const int64_t at = i + p * V::width;
+        part[p] = combine(part[p], at, V::width, neutral);
+      }
+    }
+    if (i == size) return;
+    for (int p = 0; p < parts; ++p) {
+      const int64_t at = i + p * V::width;
+      part[p] = combine(part[p], at, clamp_to_width<V>(size - at), neutral);
+    }
+  }
+
+  template <class Fold>
+  T fold(Fold combine) const {
+    T lanes[kLanes];
+    for (int p = 0; p < parts; ++p) V::store(lanes + p * V::width, part[p]);
+    for (int half = kLanes / 2; half > 0; half /= 2) {
+      for (int i = 0; i < half; ++i) lanes[i] = combine(lanes[i], lanes[i + half]);
+    }
+    return lanes[0];
+  }
+
+  T sum() const {
+    return fold([](T a, T b) { return a + b; });
+  }
+};
+
+template <class V>
+inline V load_lanes(const typename V::scalar* x, int64_t at, int n, typename V::scalar fill) {
+  return n == V::width ? V::load(x + at) : V::load(x + at, n, fill);
+}
+
+// sum over i of term(i-th vector), where term(at, n) has zeros in the lanes from n on.
+template <class V, class Term>
+inline typename V::scalar lane_sum(int64_t size, Term term) {
+  auto lanes = Lanes<V>::all(0);
+  lanes.absorb(size, 0, [&](V lane, int64_t at, int n, auto) { return V::add(lane, term(at, n)); });
+  return lanes.sum();
+}
+
+template <class V>
+inline typename V::scalar lane_max(int64_t size, const typename V::scalar* x) {
+  using T = typename V::scalar;
+  const T lowest = -static_cast<T>(__builtin_inff());
+  auto lanes = Lanes<V>::all(lowest);
+  lanes.absorb(size, lowest, [&](V lane, int64_t at, int n, T fill) {
+    return V::max(load_lanes<V>(x, at, n, fill), lane);
+  });
+  return lanes.fold([](T a, T b) { return a > b ? a : b; });
+}
+
+}  // namespace
+}  // namespace gd::kernels

@@ -1,0 +1,15 @@
+#pragma once
+
+// The parts of one instruction set's table; GD_ISA is its name and namespace.
+
+#include "kernels/table.hpp"
+
+namespace gd::kernels::GD_ISA {
+
+void fill_gemm(KernelTable& table);
+void fill_elementwise(KernelTable& table);
+void fill_rules(KernelTable& table);
+
+const KernelTable& table();
+
+}  // namespace gd::kernels::GD_ISA

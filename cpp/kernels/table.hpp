@@ -1,0 +1,178 @@
+#pragma once
+
+// What an instruction set offers: plain functions over plain pointers, chosen once by dispatch.hpp.
+// No function here allocates, starts threads or looks anything up.
+
+#include <cstdint>
+
+#include "kernels/formulas/names.hpp"
+
+namespace gd::kernels {
+
+// ---- matmul ----
+
+// How a tile meets what is already in C. A chain is one sequence of fused multiply-adds.
+enum class Chain : uint8_t {
+  start,     // C = chain from zero
+  go_on,     // the chain starts from C: the next block of the same chain
+  add_part,  // C = C + (chain from zero): the next part of a split sum
+};
+
+// The register tile (mr x nr) and the cache blocks that suit it, in elements.
+struct GemmBlocks {
+  int mr;
+  int nr;
+  int64_t mc;
+  int64_t kc;
+  int64_t nc;
+};
+
+// One register tile: c[i][j] (+)= sum over k of a[i, k] b[k, j], each element one chain in
+// increasing k. A is read at a[i * a_row + k * a_depth], B at b[k * b_depth + j].
+template <class T>
+struct GemmTile {
+  int64_t depth;
+  const T* a;
+  int64_t a_row;
+  int64_t a_depth;
+  const T* b;
+  int64_t b_depth;
+  T* c;
+  int64_t ldc;
+  int rows;       // <= mr
+  int cols;       // <= nr
+  const T* bias;  // cols elements added after the last product, or null
+  Chain chain;
+};
+
+// Copies a (depth x width) block of a matrix, element (k, j) at from[k * from_depth + j *
+// from_width], to to[k * to_depth + j], and zero-fills each row up to to_depth.
+template <class T>
+struct PackBlock {
+  int64_t depth;
+  int64_t width;
+  const T* from;
+  int64_t from_depth;
+  int64_t from_width;
+  T* to;
+  int64_t to_depth;
+};
+
+// ---- activations ----
+
+template <class T>
+struct ActivationKernel {
+  const char* name;
+  const char* parameters;  // names, separated by commas
+  bool from_output;        // backward needs a (else z)
+  bool row_wise;           // needs whole rows (softmax)
+  // a = f(z); a may be z. All matrices are rows x cols with their own strides.
+  void (*forward)(int64_t rows, int64_t cols, const T* z, int64_t ldz, T* a, int64_t lda,
+                  const T* parameters);
+  // g = g * f'(saved), with saved = a or z as from_output says.
+  void (*backward)(int64_t rows, int64_t cols, const T* saved, int64_t lds, T* g, int64_t ldg,
+                   const T* parameters);
+};
+
+// ---- losses ----
+
+template <class T>
+struct LossRows {
+  int64_t rows;
+  int64_t outputs;
+  const T* prediction;
+  int64_t ldp;
+  const T* target;  // (rows, outputs), or null when labels are given
+  int64_t ldt;
+  const int64_t* labels;  // (rows,) class indices, or null
+  const T* weights;       // (rows,), or null for ones
+  T scale;                // multiplies every gradient: 1 / sum of weights
+  const T* parameters;
+  T* sample_loss;  // (rows,): each sample's own loss, unweighted
+  T* gradient;     // (rows, outputs), or null when only the loss is wanted
+  int64_t ldg;
+};
+
+template <class T>
+struct LossKernel {
+  const char* name;
+  const char* parameters;
+  bool takes_labels;
+  void (*run)(const LossRows<T>& rows);
+};
+
+// ---- update rules ----
+
+inline constexpr int kMaxStates = 4;
+inline constexpr int kMaxScalars = 16;
+
+// What a rule reads beside the weight's own gradient.
+enum class RuleNeeds : uint8_t { elementwise, norm, matrix, closure };
+
+// One pass over a flat span: w and the states are read once and written once.
+template <class T>
+struct RuleSpan {
+  int64_t size;
+  T* weights;
+  const T* gradients;
+  T* states[kMaxStates];
+  const T* scalars;  // from prepare()
+};
+
+template <class T>
+struct RuleKernel {
+  const char* name;
+  const char* parameters;
+  int (*variant)(const double* hyper);  // which compiled form these hyperparameters need
+  int (*states)(const double* hyper);   // how many state arrays
+  // The step's scalars from the hyperparameters, the rate and the step number (from 1).
+  void (*prepare)(const double* hyper, double lr, int64_t step, double* scalars);
+  void (*const* update)(const RuleSpan<T>& span);  // indexed by variant
+};
+
+// ---- reductions over 16 virtual lanes in a fixed tree ----
+
+template <class T>
+struct ReduceKernels {
+  T (*sum)(int64_t size, const T* x);
+  T (*sum_squares)(int64_t size, const T* x);
+  bool (*all_finite)(int64_t size, const T* x);
+  // out[j] = (add ? out[j] : 0) + the chain of additions over rows
+  void (*column_sum)(int64_t rows, int64_t cols, const T* x, int64_t ldx, bool add, T* out);
+};
+
+#define GD_COUNT(name) +1
+inline constexpr int kActivations = 0 GD_ACTIVATIONS(GD_COUNT);
+inline constexpr int kLosses = 0 GD_LOSSES(GD_COUNT);
+inline constexpr int kRules = 0 GD_RULES(GD_COUNT);
+#undef GD_COUNT
+
+template <class T>
+struct TypedKernels {
+  GemmBlocks blocks;
+  void (*gemm)(const GemmTile<T>& tile);
+  void (*pack)(const PackBlock<T>& block);
+  ReduceKernels<T> reduce;
+  ActivationKernel<T> activations[kActivations];
+  LossKernel<T> losses[kLosses];
+  RuleKernel<T> rules[kRules];
+};
+
+struct KernelTable {
+  const char* isa;
+  // A worker's floating-point mode: round to nearest, denormals are zeros. leave() restores it.
+  uint64_t (*enter)();
+  void (*leave)(uint64_t state);
+  TypedKernels<float> f32;
+  TypedKernels<double> f64;
+
+  template <class T>
+  const TypedKernels<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float))
+      return f32;
+    else
+      return f64;
+  }
+};
+
+}  // namespace gd::kernels

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/matrix_view.hpp"
+
+namespace gd::data {
+
+// Samples somebody else owns: inputs, and either dense targets or class indices, and weights or
+// none (then all are one).
+template <class T>
+struct Dataset {
+  base::MatrixView<const T> x;       // (N, inputs)
+  base::MatrixView<const T> target;  // (N, outputs); data null when labels are given
+  const int64_t* labels = nullptr;   // (N,)
+  const T* weights = nullptr;        // (N,)
+
+  int64_t size() const { return x.rows; }
+
+  // Rows [begin, begin + count).
+  Dataset rows(int64_t begin, int64_t count) const {
+    Dataset part = *this;
+    part.x.data += begin * x.stride;
+    part.x.rows = count;
+    if (target.data != nullptr) {
+      part.target.data += begin * target.stride;
+      part.target.rows = count;
+    }
+    if (labels != nullptr) part.labels += begin;
+    if (weights != nullptr) part.weights += begin;
+    return part;
+  }
+};
+
+}  // namespace gd::data

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace gd::data {
+
+// The order of an epoch: a permutation that depends on (seed, epoch) alone, cut into batches.
+class BatchSampler {
+ public:
+  BatchSampler(int64_t samples, int64_t batch_size);
+
+  void shuffle(uint64_t seed, uint64_t epoch);
+
+  int64_t batches() const;
+  int64_t batch_begin(int64_t batch) const { return batch * batch_size_; }
+  int64_t batch_rows(int64_t batch) const;  // the last one may be short
+  std::span<const int64_t> batch(int64_t batch) const;
+
+ private:
+  int64_t samples_;
+  int64_t batch_size_;
+  std::vector<int64_t> order_;
+};
+
+}  // namespace gd::data

@@ -1,0 +1,63 @@
+#include "nn/network.hpp"
+
+#include <span>
+
+#include "base/check.hpp"
+#include "base/philox.hpp"
+#include "nn/initializers.hpp"
+
+namespace gd::nn {
+
+template <class T>
+Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t seed)
+    : layers_(std::move(layers)), input_size_(input_size), seed_(seed) {
+  check_layers(layers_, input_size_);
+  int64_t offset = 0;
+  int64_t inputs = input_size_;
+  const auto place = [&](const std::string& name, ParameterKind kind, int64_t rows, int64_t cols) {
+    const int layer = static_cast<int>(views_.size());
+    const int64_t at = offset;
+    parameters_.push_back({layers_[views_.size()].name + name, kind, layer, rows, cols, at});
+    base::require<base::ValueError>(
+        !__builtin_add_overflow(offset, base::padded<T>(rows * cols), &offset),
+        "the parameters of the network do not fit into memory");
+    return at;
+  };
+  for (const DenseSpec& layer : layers_) {
+    LayerView view{inputs, layer.units, 0, -1};
+    view.weight = place(".weight", ParameterKind::weight, layer.units, inputs);
+    if (layer.bias) view.bias = place(".bias", ParameterKind::bias, 1, layer.units);
+    views_.push_back(view);
+    inputs = layer.units;
+  }
+
+  values_ = base::AlignedBuffer<T>(offset);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& parameter = parameters_[i];
+    const DenseSpec& layer = layers_[static_cast<size_t>(parameter.layer)];
+    const LayerView& view = views_[static_cast<size_t>(parameter.layer)];
+    // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
+    base::RandomStream random(base::StreamPurpose::initial_values, seed_, i);
+    const bool is_weight = parameter.kind == ParameterKind::weight;
+    initialize<T>(is_weight ? layer.weight_init : layer.bias_init, view.inputs, view.units, random,
+                  {values() + parameter.offset, static_cast<size_t>(parameter.size())});
+  }
+}
+
+template <class T>
+int64_t Network<T>::num_parameters() const {
+  int64_t total = 0;
+  for (const Parameter& parameter : parameters_) total += parameter.size();
+  return total;
+}
+
+template <class T>
+T* Network<T>::gradients() {
+  if (gradients_.size() == 0) gradients_ = base::AlignedBuffer<T>(flat_size());
+  return gradients_.data();
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace gd::nn

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/aligned_buffer.hpp"
+#include "nn/layers.hpp"
+
+namespace gd::nn {
+
+enum class ParameterKind : uint8_t { weight, bias };
+
+// One parameter's place in the flat buffer, each on a cache-line boundary, gaps zero.
+struct Parameter {
+  std::string name;  // "0.weight"
+  ParameterKind kind;
+  int layer;
+  int64_t rows;  // a bias has one row
+  int64_t cols;
+  int64_t offset;  // elements from the start of the buffer
+  int64_t size() const { return rows * cols; }
+};
+
+// A dense layer as the plan sees it; offsets in elements, bias -1 where there is none.
+struct LayerView {
+  int64_t inputs;
+  int64_t units;
+  int64_t weight;
+  int64_t bias;
+};
+
+// A stack of dense layers and its parameters, all in one flat buffer.
+template <class T>
+class Network {
+ public:
+  // Checks the description, then draws initial values from the seed.
+  Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t seed);
+
+  const std::vector<DenseSpec>& layers() const { return layers_; }
+  const std::vector<LayerView>& views() const { return views_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  int64_t input_size() const { return input_size_; }
+  int64_t output_size() const { return layers_.back().units; }
+  uint64_t seed() const { return seed_; }
+  int64_t num_parameters() const;  // without the gaps
+
+  T* values() { return values_.data(); }
+  const T* values() const { return values_.data(); }
+  int64_t flat_size() const { return values_.size(); }  // with the gaps
+
+  // The flat gradient buffer, made at the first call; laid out like the values.
+  T* gradients();
+  // Whether gradients() holds what backward left, and nothing has overwritten it.
+  bool gradients_valid() const { return gradients_valid_; }
+  void set_gradients_valid(bool valid) { gradients_valid_ = valid; }
+
+ private:
+  std::vector<DenseSpec> layers_;
+  int64_t input_size_;
+  uint64_t seed_;
+  std::vector<LayerView> views_;
+  std::vector<Parameter> parameters_;
+  base::AlignedBuffer<T> values_;
+  base::AlignedBuffer<T> gradients_;
+  bool gradients_valid_ = false;
+};
+
+}  // namespace gd::nn

@@ -1,0 +1,135 @@
+#include "ops/elementwise.hpp"
+
+#include <algorithm>
+
+#include "parallel/partition.hpp"
+
+namespace gd::ops {
+
+namespace {
+
+using parallel::Range;
+
+// Elements a worker takes at a time: 16 KB of floats, a few microseconds of work.
+constexpr int64_t kGrain = 4096;
+
+// Calls f(range) over [0, total) in pieces of at least `least`, each a multiple of it.
+template <class F>
+void for_ranges(Worker& worker, TileQueue& queue, int64_t total, int64_t least, F&& f) {
+  if (worker.count() == 1) {
+    if (total > 0) f(Range{0, total});
+    return;
+  }
+  const int64_t pieces = (total + least - 1) / least;
+  queue.for_each(worker, pieces, [&](int64_t piece) {
+    f(Range{piece * least, std::min((piece + 1) * least, total)});
+  });
+}
+
+int64_t rows_a_piece(int64_t cols) {
+  return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, cols));
+}
+
+}  // namespace
+
+template <class T>
+void activation_forward(Worker& worker, TileQueue& queue,
+                        const kernels::ActivationKernel<T>& activation, const T* parameters,
+                        MatrixView<const T> z, MatrixView<T> a) {
+  for_ranges(worker, queue, z.rows, rows_a_piece(z.cols), [&](Range rows) {
+    activation.forward(rows.size(), z.cols, z.row(rows.begin), z.stride, a.row(rows.begin),
+                       a.stride, parameters);
+  });
+}
+
+template <class T>
+void activation_backward(Worker& worker, TileQueue& queue,
+                         const kernels::ActivationKernel<T>& activation, const T* parameters,
+                         MatrixView<const T> saved, MatrixView<T> g) {
+  for_ranges(worker, queue, g.rows, rows_a_piece(g.cols), [&](Range rows) {
+    activation.backward(rows.size(), g.cols, saved.row(rows.begin), saved.stride, g.row(rows.begin),
+                        g.stride, parameters);
+  });
+}
+
+template <class T>
+void loss(Worker& worker, TileQueue& queue, const kernels::LossKernel<T>& loss,
+          const kernels::LossRows<T>& rows) {
+  for_ranges(worker, queue, rows.rows, rows_a_piece(rows.outputs), [&](Range range) {
+    const int64_t i = range.begin;
+    kernels::LossRows<T> part = rows;
+    part.rows = range.size();
+    part.prediction += i * rows.ldp;
+    part.sample_loss += i;
+    if (rows.target != nullptr) part.target += i * rows.ldt;
+    if (rows.labels != nullptr) part.labels += i;
+    if (rows.weights != nullptr) part.weights += i;
+    if (rows.gradient != nullptr) part.gradient += i * rows.ldg;
+    loss.run(part);
+  });
+}
+
+template <class T>
+void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t part,
+                bool accumulate, T* out) {
+  constexpr int64_t columns_a_piece = 64;
+  const auto& reduce = kernels::kernels().of<T>().reduce;
+  for_ranges(worker, queue, x.cols, columns_a_piece, [&](Range columns) {
+    int64_t i = 0;
+    do {  // once even without rows: the sum is then zero
+      const int64_t rows = std::min(part, x.rows - i);
+      reduce.column_sum(rows, columns.size(), x.row(i) + columns.begin, x.stride,
+                        accumulate || i > 0, out + columns.begin);
+      i += rows;
+    } while (i < x.rows);
+  });
+}
+
+template <class T>
+void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule, int variant,
+            const kernels::RuleSpan<T>& span) {
+  const int states = kernels::kMaxStates;
+  for_ranges(worker, queue, span.size, kGrain, [&](Range range) {
+    kernels::RuleSpan<T> part = span;
+    part.size = range.size();
+    part.weights += range.begin;
+    part.gradients += range.begin;
+    for (int s = 0; s < states; ++s) {
+      if (part.states[s] != nullptr) part.states[s] += range.begin;
+    }
+    rule.update[variant](part);
+  });
+}
+
+template <class T>
+double weighted_sum(std::span<const T> x, const T* weights) {
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double term = static_cast<double>(x[i]);
+    sum += weights == nullptr ? term : term * static_cast<double>(weights[i]);
+  }
+  return sum;
+}
+
+template <class T>
+bool all_finite(std::span<const T> x) {
+  return kernels::kernels().of<T>().reduce.all_finite(static_cast<int64_t>(x.size()), x.data());
+}
+
+#define GD_INSTANTIATE(T)                                                                        \
+  template void activation_forward<T>(Worker&, TileQueue&, const kernels::ActivationKernel<T>&,  \
+                                      const T*, MatrixView<const T>, MatrixView<T>);             \
+  template void activation_backward<T>(Worker&, TileQueue&, const kernels::ActivationKernel<T>&, \
+                                       const T*, MatrixView<const T>, MatrixView<T>);            \
+  template void loss<T>(Worker&, TileQueue&, const kernels::LossKernel<T>&,                      \
+                        const kernels::LossRows<T>&);                                            \
+  template void column_sum<T>(Worker&, TileQueue&, MatrixView<const T>, int64_t, bool, T*);      \
+  template void update<T>(Worker&, TileQueue&, const kernels::RuleKernel<T>&, int,               \
+                          const kernels::RuleSpan<T>&);                                          \
+  template double weighted_sum<T>(std::span<const T>, const T*);                                 \
+  template bool all_finite<T>(std::span<const T>);
+GD_INSTANTIATE(float)
+GD_INSTANTIATE(double)
+#undef GD_INSTANTIATE
+
+}  // namespace gd::ops

@@ -1,0 +1,51 @@
+#pragma once
+
+// Everything but matmul: passes that all workers of a team make together over rows, columns or a
+// flat span.
+
+#include <cstdint>
+#include <span>
+
+#include "base/matrix_view.hpp"
+#include "ops/collective.hpp"
+
+namespace gd::ops {
+
+using base::MatrixView;
+
+// a = f(z); a may be z. (rows, cols) both.
+template <class T>
+void activation_forward(Worker& worker, TileQueue& queue,
+                        const kernels::ActivationKernel<T>& activation, const T* parameters,
+                        MatrixView<const T> z, MatrixView<T> a);
+
+// g = g * f'(saved), or the row-wise equivalent. (rows, cols) both.
+template <class T>
+void activation_backward(Worker& worker, TileQueue& queue,
+                         const kernels::ActivationKernel<T>& activation, const T* parameters,
+                         MatrixView<const T> saved, MatrixView<T> g);
+
+// Each sample's loss and, if wanted, the gradient of the batch's loss with respect to predictions.
+template <class T>
+void loss(Worker& worker, TileQueue& queue, const kernels::LossKernel<T>& loss,
+          const kernels::LossRows<T>& rows);
+
+// out[j] = (accumulate ? out[j] : 0) + sum over rows of x[i, j], in parts of `part` rows in order.
+template <class T>
+void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t part,
+                bool accumulate, T* out);
+
+// One pass of an elementwise update rule over the whole span.
+template <class T>
+void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule, int variant,
+            const kernels::RuleSpan<T>& span);
+
+// sum of w[i] x[i] over one thread, in double and in order; without weights the plain sum.
+template <class T>
+double weighted_sum(std::span<const T> x, const T* weights);
+
+// Whether no element is NaN or infinite.
+template <class T>
+bool all_finite(std::span<const T> x);
+
+}  // namespace gd::ops

@@ -1,0 +1,211 @@
+#include "ops/gemm.hpp"
+
+#include <algorithm>
+
+#include "base/aligned_buffer.hpp"
+#include "parallel/partition.hpp"
+
+namespace gd::ops {
+
+namespace {
+
+using kernels::Chain;
+using kernels::GemmBlocks;
+using parallel::Range;
+
+// Tiles a worker should find, so that one that is slowed down leaves few of them undone.
+constexpr int kTilesPerWorker = 4;
+// Below this many multiply-adds a tile costs more to hand out than it balances.
+constexpr int64_t kLeastTileWork = 1 << 16;
+
+template <class T>
+const kernels::TypedKernels<T>& typed() {
+  return kernels::kernels().of<T>();
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// One macro tile of C, rows x columns, with everything its loops need.
+template <class T>
+class TileJob {
+ public:
+  TileJob(const GemmProblem<T>& problem, Range rows, Range columns, T* scratch)
+      : p_(problem),
+        kernels_(typed<T>()),
+        rows_(rows),
+        columns_(columns),
+        packed_a_(scratch),
+        packed_b_(scratch + packed_a_size(kernels_.blocks)) {
+    const GemmBlocks& blocks = kernels_.blocks;
+    // A copy pays when it is read often enough: B once for every mr rows, A for every nr columns.
+    copy_b_ = p_.b_col != 1 || rows.size() > 2 * blocks.mr;
+    copy_a_ = columns.size() > 4 * blocks.nr;
+  }
+
+  static int64_t packed_a_size(const GemmBlocks& blocks) {
+    return base::padded<T>(ceil_div(blocks.mc, blocks.mr) * blocks.mr * blocks.kc);
+  }
+  static int64_t packed_b_size(const GemmBlocks& blocks) {
+    return base::padded<T>(ceil_div(blocks.nc, blocks.nr) * blocks.nr * blocks.kc);
+  }
+
+  void run() {
+    const GemmBlocks& blocks = kernels_.blocks;
+    const int64_t step = p_.part > 0 ? std::min(p_.part, blocks.kc) : blocks.kc;
+    int64_t k0 = 0;
+    do {  // once even for k = 0: C is then the bias
+      const int64_t depth = std::min(step, p_.k - k0);
+      last_ = k0 + depth >= p_.k;
+      chain_ = k0 == 0 ? (p_.accumulate ? Chain::add_part : Chain::start)
+                       : (p_.part > 0 ? Chain::add_part : Chain::go_on);
+      for (int64_t j0 = columns_.begin; j0 < columns_.end; j0 += blocks.nc) {
+        const Range columns{j0, std::min(j0 + blocks.nc, columns_.end)};
+        if (copy_b_) pack_b(columns, k0, depth);
+        for (int64_t i0 = rows_.begin; i0 < rows_.end; i0 += blocks.mc) {
+          const Range rows{i0, std::min(i0 + blocks.mc, rows_.end)};
+          if (copy_a_) pack_a(rows, k0, depth);
+          multiply(rows, columns, k0, depth);
+        }
+      }
+      k0 += depth;
+    } while (k0 < p_.k);
+  }
+
+ private:
+  void pack_b(Range columns, int64_t k0, int64_t depth) {
+    const int64_t nr = kernels_.blocks.nr;
+    T* to = packed_b_;
+    for (int64_t j = columns.begin; j < columns.end; j += nr, to += nr * depth) {
+      kernels_.pack({depth, std::min(nr, columns.end - j), p_.b + k0 * p_.b_row + j * p_.b_col,
+                     p_.b_row, p_.b_col, to, nr});
+    }
+  }
+
+  void pack_a(Range rows, int64_t k0, int64_t depth) {
+    const int64_t mr = kernels_.blocks.mr;
+    T* to = packed_a_;
+    for (int64_t i = rows.begin; i < rows.end; i += mr, to += mr * depth) {
+      kernels_.pack({depth, std::min(mr, rows.end - i), p_.a + i * p_.a_row + k0 * p_.a_col,
+                     p_.a_col, p_.a_row, to, mr});
+    }
+  }
+
+  // The register tiles of one cache block. B's panel stays in L1 or L2 while A's panels pass by.
+  void multiply(Range rows, Range columns, int64_t k0, int64_t depth) {
+    const int64_t mr = kernels_.blocks.mr;
+    const int64_t nr = kernels_.blocks.nr;
+    kernels::GemmTile<T> tile;
+    tile.depth = depth;
+    tile.ldc = p_.c_row;
+    tile.chain = chain_;
+    const T* panel_b = packed_b_;
+    for (int64_t j = columns.begin; j < columns.end; j += nr, panel_b += nr * depth) {
+      tile.cols = static_cast<int>(std::min(nr, columns.end - j));
+      tile.b = copy_b_ ? panel_b : p_.b + k0 * p_.b_row + j;
+      tile.b_depth = copy_b_ ? nr : p_.b_row;
+      tile.bias = last_ && p_.bias != nullptr ? p_.bias + j : nullptr;
+      const T* panel_a = packed_a_;
+      for (int64_t i = rows.begin; i < rows.end; i += mr, panel_a += mr * depth) {
+        tile.rows = static_cast<int>(std::min(mr, rows.end - i));
+        tile.a = copy_a_ ? panel_a : p_.a + i * p_.a_row + k0 * p_.a_col;
+        tile.a_row = copy_a_ ? 1 : p_.a_row;
+        tile.a_depth = copy_a_ ? mr : p_.a_col;
+        tile.c = p_.c + i * p_.c_row + j;
+        kernels_.gemm(tile);
+        if (last_) finish(tile, i, j);
+      }
+    }
+  }
+
+  void finish(const kernels::GemmTile<T>& tile, int64_t i, int64_t j) {
+    const Epilogue<T>& e = p_.epilogue;
+    const int64_t at = i * e.stride + j;
+    if (e.kind == Epilogue<T>::Kind::forward) {
+      e.activation->forward(tile.rows, tile.cols, tile.c, tile.ldc, e.output + at, e.stride,
+                            e.parameters);
+    } else if (e.kind == Epilogue<T>::Kind::backward) {
+      e.activation->backward(tile.rows, tile.cols, e.saved + at, e.stride, tile.c, tile.ldc,
+                             e.parameters);
+    }
+  }
+
+  const GemmProblem<T>& p_;
+  const kernels::TypedKernels<T>& kernels_;
+  Range rows_;
+  Range columns_;
+  T* packed_a_;
+  T* packed_b_;
+  bool copy_a_;
+  bool copy_b_;
+  bool last_ = false;
+  Chain chain_ = Chain::start;
+};
+
+}  // namespace
+
+template <class T>
+GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers) {
+  const GemmBlocks& blocks = typed<T>().blocks;
+  GemmTiles tiles;
+  if (workers == 1 || m == 0 || n == 0) return tiles;
+  // Columns first: rows cut apart would each copy the same B.
+  const int64_t most_columns = std::max<int64_t>(1, n / (2 * blocks.nr));
+  const int64_t most_rows = std::max<int64_t>(1, m / (4 * blocks.mr));
+  const int64_t by_work = std::max<int64_t>(1, m * n * std::max<int64_t>(k, 1) / kLeastTileWork);
+  const int64_t wanted = std::min<int64_t>(int64_t{kTilesPerWorker} * workers, by_work);
+  while (tiles.count() < wanted) {
+    const int64_t tile_rows = m / tiles.rows;
+    const int64_t tile_columns = n / tiles.columns;
+    const bool can_columns = tiles.columns * 2 <= most_columns;
+    const bool can_rows = tiles.rows * 2 <= most_rows;
+    if (can_columns && (!can_rows || tile_columns > blocks.nc || tile_rows < 2 * tile_columns)) {
+      tiles.columns *= 2;
+    } else if (can_rows) {
+      tiles.rows *= 2;
+    } else {
+      break;
+    }
+  }
+  // A width that no power of two cuts may still feed every worker.
+  if (tiles.count() < std::min<int64_t>(workers, by_work)) {
+    const int64_t limit = std::min<int64_t>(workers, by_work);
+    const int64_t whole_columns = ceil_div(n, blocks.nr);
+    const int64_t whole_rows = ceil_div(m, blocks.mr);
+    if (whole_columns >= whole_rows) {
+      tiles = {1, static_cast<int>(std::min(limit, whole_columns))};
+    } else {
+      tiles = {static_cast<int>(std::min(limit, whole_rows)), 1};
+    }
+  }
+  return tiles;
+}
+
+template <class T>
+int64_t gemm_scratch_size() {
+  const GemmBlocks& blocks = typed<T>().blocks;
+  return TileJob<T>::packed_a_size(blocks) + TileJob<T>::packed_b_size(blocks);
+}
+
+template <class T>
+void gemm(Worker& worker, TileQueue& queue, const GemmTiles& tiles, const GemmProblem<T>& problem,
+          T* scratch) {
+  const GemmBlocks& blocks = typed<T>().blocks;
+  queue.for_each(worker, tiles.count(), [&](int64_t tile) {
+    const Range rows =
+        parallel::split(problem.m, tiles.rows, static_cast<int>(tile / tiles.columns), blocks.mr);
+    const Range columns = parallel::split(problem.n, tiles.columns,
+                                          static_cast<int>(tile % tiles.columns), blocks.nr);
+    if (rows.empty() || columns.empty()) return;
+    TileJob<T>(problem, rows, columns, scratch).run();
+  });
+}
+
+template GemmTiles gemm_tiles<float>(int64_t, int64_t, int64_t, int);
+template GemmTiles gemm_tiles<double>(int64_t, int64_t, int64_t, int);
+template int64_t gemm_scratch_size<float>();
+template int64_t gemm_scratch_size<double>();
+template void gemm<float>(Worker&, TileQueue&, const GemmTiles&, const GemmProblem<float>&, float*);
+template void gemm<double>(Worker&, TileQueue&, const GemmTiles&, const GemmProblem<double>&,
+                           double*);
+
+}  // namespace gd::ops

@@ -1,0 +1,64 @@
+#pragma once
+
+// C = A B, cut into tiles that the workers of a team share. An element of C is one chain of fused
+// multiply-adds in increasing k, or, where `part` says so, a sum in order of chains over parts of
+// that length. So the result does not depend on tiles, workers or blocks.
+
+#include <cstdint>
+
+#include "ops/collective.hpp"
+
+namespace gd::ops {
+
+// What happens to a tile of C while it is in cache.
+template <class T>
+struct Epilogue {
+  enum class Kind : uint8_t { none, forward, backward };
+  Kind kind = Kind::none;
+  const kernels::ActivationKernel<T>* activation = nullptr;
+  const T* parameters = nullptr;
+  T* output = nullptr;       // forward: f(C) goes here, (m, n); may be C itself
+  const T* saved = nullptr;  // backward: C = C * f'(saved), (m, n)
+  int64_t stride = 0;        // of output or saved
+};
+
+// Strided operands: element (i, k) of A at a[i * a_row + k * a_col], (k, j) of B likewise.
+template <class T>
+struct GemmProblem {
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+  const T* a = nullptr;
+  int64_t a_row = 0;
+  int64_t a_col = 1;
+  const T* b = nullptr;
+  int64_t b_row = 0;
+  int64_t b_col = 1;
+  T* c = nullptr;  // (m, n), row-major
+  int64_t c_row = 0;
+  const T* bias = nullptr;  // (n,), added after the last product
+  int64_t part = 0;         // 0: one chain over all of k
+  bool accumulate = false;  // C = C + parts; needs part > 0
+  Epilogue<T> epilogue;
+};
+
+// How C is cut: `rows` x `columns` tiles of nearly equal size.
+struct GemmTiles {
+  int rows = 1;
+  int columns = 1;
+  int64_t count() const { return int64_t{rows} * columns; }
+};
+
+template <class T>
+GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers);
+
+// A worker's packing buffers: this many elements, aligned to a cache line.
+template <class T>
+int64_t gemm_scratch_size();
+
+// All workers together; `scratch` is this worker's own.
+template <class T>
+void gemm(Worker& worker, TileQueue& queue, const GemmTiles& tiles, const GemmProblem<T>& problem,
+          T* scratch);
+
+}  // namespace gd::ops

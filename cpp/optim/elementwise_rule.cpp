@@ -1,0 +1,46 @@
+#include "optim/elementwise_rule.hpp"
+
+#include <cmath>
+
+#include "base/check.hpp"
+#include "ops/elementwise.hpp"
+
+namespace gd::optim {
+
+using base::require;
+using base::ValueError;
+
+template <class T>
+ElementwiseRule<T>::ElementwiseRule(const std::string& name, std::vector<double> hyper)
+    : kernel_(ops::find_rule<T>(name)), hyper_(std::move(hyper)) {
+  const auto names = ops::split_names(kernel_.parameters);
+  require<ValueError>(hyper_.size() == names.size(), "update rule '", name, "' takes ",
+                      names.size(), " hyperparameters, got ", hyper_.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    require<ValueError>(std::isfinite(hyper_[i]), names[i], " must be finite, got ", hyper_[i]);
+  }
+}
+
+template <class T>
+void ElementwiseRule<T>::begin_step(double lr, int64_t step) {
+  double scalars[ops::kMaxScalars] = {};
+  kernel_.prepare(hyper_.data(), lr, step, scalars);
+  for (int i = 0; i < ops::kMaxScalars; ++i) scalars_[i] = static_cast<T>(scalars[i]);
+}
+
+template <class T>
+void ElementwiseRule<T>::update(ops::Worker& worker, ops::TileQueue& queue,
+                                const UpdateInput<T>& input) {
+  ops::RuleSpan<T> span{};
+  span.size = input.size;
+  span.weights = input.weights;
+  span.gradients = input.gradients;
+  for (int i = 0; i < states(); ++i) span.states[i] = input.states[i];
+  span.scalars = scalars_;
+  ops::update(worker, queue, kernel_, kernel_.variant(hyper_.data()), span);
+}
+
+template class ElementwiseRule<float>;
+template class ElementwiseRule<double>;
+
+}  // namespace gd::optim

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "optim/rule.hpp"
+
+namespace gd::optim {
+
+// A rule from kernels' formulas: one pass over the flat buffers. `hyper` in the order of the
+// formula's parameters; a wrong number of them or one that is not finite is a ValueError.
+template <class T>
+class ElementwiseRule final : public Rule<T> {
+ public:
+  ElementwiseRule(const std::string& name, std::vector<double> hyper);
+
+  RuleNeeds needs() const override { return RuleNeeds::elementwise; }
+  int states() const override { return kernel_.states(hyper_.data()); }
+  void begin_step(double lr, int64_t step) override;
+  void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) override;
+
+ private:
+  const ops::RuleKernel<T>& kernel_;
+  std::vector<double> hyper_;
+  T scalars_[ops::kMaxScalars] = {};
+};
+
+}  // namespace gd::optim

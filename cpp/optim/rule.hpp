@@ -1,0 +1,60 @@
+#pragma once
+
+// What every update rule is to the rest of the library. A rule sees flat spans with the shape, kind
+// and group of each parameter, never a layer or a network.
+
+#include <cstdint>
+#include <span>
+
+#include "base/function_ref.hpp"
+#include "ops/collective.hpp"
+#include "ops/formulas.hpp"
+
+namespace gd::optim {
+
+using ops::RuleNeeds;
+
+enum class SpanKind : uint8_t { weight, bias, other };
+
+// One parameter in the flat buffers. Rules that need matrices (preconditioners, orthogonalization)
+// use rows and cols; norms are taken span by span; groups may have hyperparameters of their own.
+struct ParameterSpan {
+  int64_t offset = 0;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  SpanKind kind = SpanKind::other;
+  int group = 0;
+  int64_t size() const { return rows * cols; }
+};
+
+template <class T>
+struct UpdateInput {
+  std::span<const ParameterSpan> spans;
+  int64_t size = 0;  // elements of each flat buffer, gaps between spans included (zero)
+  T* weights = nullptr;
+  const T* gradients = nullptr;  // what a closure returns is new; otherwise those of this step
+  T* const* states = nullptr;    // states() flat buffers, zero before the first step
+  // For rules that need losses at other weights (line searches): evaluates loss and gradients at
+  // the present weights, collectively. Null unless needs() says closure.
+  const base::FunctionRef<double(ops::Worker&)>* closure = nullptr;
+};
+
+template <class T>
+class Rule {
+ public:
+  virtual ~Rule() = default;
+
+  // The most a rule reads for one element: its own gradient, a norm over its span, its whole
+  // matrix, or losses at other weights. The plan fuses updates into backward only for elementwise
+  // rules.
+  virtual RuleNeeds needs() const = 0;
+  virtual int states() const = 0;
+
+  // Once a step, by one thread, before update: the rate and the step's number, from 1.
+  virtual void begin_step(double lr, int64_t step) = 0;
+
+  // By all workers of a team together. A rule that needs norms or matrices may use barriers.
+  virtual void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) = 0;
+};
+
+}  // namespace gd::optim

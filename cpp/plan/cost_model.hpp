@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+namespace gd::plan {
+
+// The longest chain of a split sum, in samples for a weight or bias gradient, in neurons for an
+// input gradient. Parts are added in order. Given by the shape alone, so that every schedule sums
+// alike; at most the kc of every instruction set's blocks.
+inline constexpr int64_t kSumPart = 256;
+
+// The arithmetic of one pass of an elementwise rule, roughly: two operations for the weight and for
+// each of its states.
+constexpr int64_t update_flops(int64_t size, int states) { return 2 * size * (1 + states); }
+
+// How many of at most `most` workers a step of `flops` is worth.
+int workers_for(int64_t flops, int most);
+
+}  // namespace gd::plan

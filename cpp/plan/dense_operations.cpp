@@ -1,0 +1,215 @@
+#include "plan/dense_operations.hpp"
+
+#include "plan/cost_model.hpp"
+
+namespace gd::plan {
+
+namespace {
+
+using base::MatrixView;
+using ops::Worker;
+
+// The product of a layer over a batch: rows x inputs times inputs x units, in any of its three
+// roles.
+template <class T>
+Cost product_cost(const nn::LayerView& shape) {
+  Cost cost;
+  cost.flops_a_row = 2 * shape.inputs * shape.units;
+  cost.bytes_a_row = (shape.inputs + shape.units) * static_cast<int64_t>(sizeof(T));
+  cost.bytes_fixed = shape.inputs * shape.units * static_cast<int64_t>(sizeof(T));
+  return cost;
+}
+
+// A pass over (rows, units) that reads `reads` and writes `writes` matrices of that shape.
+template <class T>
+Cost pass_cost(const nn::LayerView& shape, int flops, int reads, int writes) {
+  Cost cost;
+  cost.flops_a_row = flops * shape.units;
+  cost.bytes_a_row = (reads + writes) * shape.units * static_cast<int64_t>(sizeof(T));
+  return cost;
+}
+
+template <class T>
+Cost forward_cost(const nn::LayerView& shape) {
+  Cost cost = product_cost<T>(shape);
+  if (shape.bias >= 0) cost.flops_a_row += shape.units;
+  return cost;
+}
+
+template <class T>
+const T* input_of(const DenseContext<T>& context, const Batch<T>& batch) {
+  return context.buffers.input == nullptr ? batch.x : context.buffers.input;
+}
+
+template <class T>
+int64_t input_stride(const DenseContext<T>& context, const Batch<T>& batch) {
+  return context.buffers.input == nullptr ? batch.x_stride : context.shape.inputs;
+}
+
+template <class T>
+void multiply(const DenseContext<T>& context, Worker& worker, ops::TileQueue& queue,
+              const ops::GemmProblem<T>& problem) {
+  const auto tiles = ops::gemm_tiles<T>(problem.m, problem.n, problem.k, worker.count());
+  ops::gemm(worker, queue, tiles, problem, context.scratch + worker.index() * context.scratch_size);
+}
+
+template <class T>
+const T* saved_of(const DenseContext<T>& context, const ActivationUse<T>& activation) {
+  return activation.kernel->from_output ? context.buffers.output : context.buffers.z;
+}
+
+}  // namespace
+
+// ---- forward ----
+
+template <class T>
+DenseForward<T>::DenseForward(const DenseContext<T>& context, const ActivationUse<T>& activation)
+    : Operation<T>(Zone::kDenseForward, Zone::kForward, context.layer, context.max_workers,
+                   forward_cost<T>(context.shape)),
+      context_(context),
+      activation_(activation) {}
+
+template <class T>
+void DenseForward<T>::run(Worker& worker, const Batch<T>& batch) {
+  const nn::LayerView& shape = context_.shape;
+  const LayerBuffers<T>& buffers = context_.buffers;
+  ops::GemmProblem<T> p;
+  p.m = batch.rows;
+  p.n = shape.units;
+  p.k = shape.inputs;
+  p.a = input_of(context_, batch);
+  p.a_row = input_stride(context_, batch);
+  p.b = buffers.weight;  // (units, inputs): B is its transpose
+  p.b_row = 1;
+  p.b_col = shape.inputs;
+  p.c = buffers.z;
+  p.c_row = shape.units;
+  p.bias = buffers.bias;
+  if (activation_.kernel != nullptr && !activation_.kernel->row_wise) {
+    p.epilogue.kind = ops::Epilogue<T>::Kind::forward;
+    p.epilogue.activation = activation_.kernel;
+    p.epilogue.parameters = activation_.parameters;
+    p.epilogue.output = buffers.output;
+    p.epilogue.stride = shape.units;
+  }
+  multiply(context_, worker, this->queue(), p);
+}
+
+template <class T>
+ActivationForward<T>::ActivationForward(const DenseContext<T>& context,
+                                        const ActivationUse<T>& activation)
+    : Operation<T>(Zone::kActivationForward, Zone::kForward, context.layer, context.max_workers,
+                   pass_cost<T>(context.shape, 1, 1, 1)),
+      context_(context),
+      activation_(activation) {}
+
+template <class T>
+void ActivationForward<T>::run(Worker& worker, const Batch<T>& batch) {
+  const int64_t units = context_.shape.units;
+  ops::activation_forward<T>(worker, this->queue(), *activation_.kernel, activation_.parameters,
+                             {context_.buffers.z, batch.rows, units},
+                             {context_.buffers.output, batch.rows, units});
+}
+
+// ---- backward ----
+
+template <class T>
+ActivationBackward<T>::ActivationBackward(const DenseContext<T>& context,
+                                          const ActivationUse<T>& activation)
+    : Operation<T>(Zone::kActivationBackward, Zone::kBackward, context.layer, context.max_workers,
+                   pass_cost<T>(context.shape, 1, 2, 1)),
+      context_(context),
+      activation_(activation) {}
+
+template <class T>
+void ActivationBackward<T>::run(Worker& worker, const Batch<T>& batch) {
+  const int64_t units = context_.shape.units;
+  ops::activation_backward<T>(worker, this->queue(), *activation_.kernel, activation_.parameters,
+                              {saved_of(context_, activation_), batch.rows, units},
+                              {context_.buffers.delta, batch.rows, units});
+}
+
+template <class T>
+WeightGradient<T>::WeightGradient(const DenseContext<T>& context)
+    : Operation<T>(Zone::kWeightGradient, Zone::kBackward, context.layer, context.max_workers,
+                   product_cost<T>(context.shape)),
+      context_(context) {}
+
+template <class T>
+void WeightGradient<T>::run(Worker& worker, const Batch<T>& batch) {
+  const nn::LayerView& shape = context_.shape;
+  ops::GemmProblem<T> p;
+  p.m = shape.units;
+  p.n = shape.inputs;
+  p.k = batch.rows;
+  p.a = context_.buffers.delta;  // (rows, units): A is its transpose
+  p.a_row = 1;
+  p.a_col = shape.units;
+  p.b = input_of(context_, batch);
+  p.b_row = input_stride(context_, batch);
+  p.c = context_.buffers.weight_gradient;
+  p.c_row = shape.inputs;
+  p.part = kSumPart;
+  p.accumulate = batch.accumulate;
+  multiply(context_, worker, this->queue(), p);
+}
+
+template <class T>
+BiasGradient<T>::BiasGradient(const DenseContext<T>& context)
+    : Operation<T>(Zone::kBiasGradient, Zone::kBackward, context.layer, context.max_workers,
+                   pass_cost<T>(context.shape, 1, 1, 0)),
+      context_(context) {}
+
+template <class T>
+void BiasGradient<T>::run(Worker& worker, const Batch<T>& batch) {
+  ops::column_sum<T>(worker, this->queue(),
+                     {context_.buffers.delta, batch.rows, context_.shape.units}, kSumPart,
+                     batch.accumulate, context_.buffers.bias_gradient);
+}
+
+template <class T>
+InputGradient<T>::InputGradient(const DenseContext<T>& context, const ActivationUse<T>& before,
+                                const T* saved)
+    : Operation<T>(Zone::kInputGradient, Zone::kBackward, context.layer, context.max_workers,
+                   product_cost<T>(context.shape)),
+      context_(context),
+      before_(before),
+      saved_(saved) {}
+
+template <class T>
+void InputGradient<T>::run(Worker& worker, const Batch<T>& batch) {
+  const nn::LayerView& shape = context_.shape;
+  T* const to = context_.buffers.input_delta;
+  ops::GemmProblem<T> p;
+  p.m = batch.rows;
+  p.n = shape.inputs;
+  p.k = shape.units;
+  p.a = context_.buffers.delta;
+  p.a_row = shape.units;
+  p.b = context_.buffers.weight;
+  p.b_row = shape.inputs;
+  p.c = to == nullptr ? batch.input_gradient : to;
+  p.c_row = shape.inputs;
+  p.part = kSumPart;
+  if (before_.kernel != nullptr && !before_.kernel->row_wise) {
+    p.epilogue.kind = ops::Epilogue<T>::Kind::backward;
+    p.epilogue.activation = before_.kernel;
+    p.epilogue.parameters = before_.parameters;
+    p.epilogue.saved = saved_;
+    p.epilogue.stride = shape.inputs;
+  }
+  multiply(context_, worker, this->queue(), p);
+}
+
+#define GD_INSTANTIATE(T)               \
+  template class DenseForward<T>;       \
+  template class ActivationForward<T>;  \
+  template class ActivationBackward<T>; \
+  template class WeightGradient<T>;     \
+  template class BiasGradient<T>;       \
+  template class InputGradient<T>;
+GD_INSTANTIATE(float)
+GD_INSTANTIATE(double)
+#undef GD_INSTANTIATE
+
+}  // namespace gd::plan

@@ -1,0 +1,113 @@
+#pragma once
+
+#include "nn/network.hpp"
+#include "ops/formulas.hpp"
+#include "ops/gemm.hpp"
+#include "plan/operation.hpp"
+
+namespace gd::plan {
+
+// An activation with its parameters in the network's type.
+template <class T>
+struct ActivationUse {
+  const ops::ActivationKernel<T>* kernel = nullptr;  // null: identity
+  T parameters[2] = {};
+};
+
+// Where one layer's data lie; what a batch supplies itself is null here.
+template <class T>
+struct LayerBuffers {
+  const T* input = nullptr;  // (rows, inputs); null: the batch's x
+  T* z = nullptr;            // (rows, units) before the activation; may be the output
+  T* output = nullptr;       // (rows, units)
+  T* delta = nullptr;        // (rows, units): gradient at z
+  T* input_delta = nullptr;  // (rows, inputs); null: the batch's input_gradient
+  const T* weight = nullptr;
+  const T* bias = nullptr;
+  T* weight_gradient = nullptr;
+  T* bias_gradient = nullptr;
+};
+
+template <class T>
+struct DenseContext {
+  nn::LayerView shape;
+  LayerBuffers<T> buffers;
+  int layer;
+  int max_workers;
+  T* scratch;  // scratch_size elements a worker
+  int64_t scratch_size;
+};
+
+// z = x W^T + b, and a = f(z) on tiles still in cache unless f needs whole rows.
+template <class T>
+class DenseForward final : public Operation<T> {
+ public:
+  DenseForward(const DenseContext<T>& context, const ActivationUse<T>& activation);
+  void run(ops::Worker& worker, const Batch<T>& batch) override;
+
+ private:
+  DenseContext<T> context_;
+  ActivationUse<T> activation_;
+};
+
+// a = f(z), for an activation that needs whole rows.
+template <class T>
+class ActivationForward final : public Operation<T> {
+ public:
+  ActivationForward(const DenseContext<T>& context, const ActivationUse<T>& activation);
+  void run(ops::Worker& worker, const Batch<T>& batch) override;
+
+ private:
+  DenseContext<T> context_;
+  ActivationUse<T> activation_;
+};
+
+// delta = delta * f', where no matmul before it could do so.
+template <class T>
+class ActivationBackward final : public Operation<T> {
+ public:
+  ActivationBackward(const DenseContext<T>& context, const ActivationUse<T>& activation);
+  void run(ops::Worker& worker, const Batch<T>& batch) override;
+
+ private:
+  DenseContext<T> context_;
+  ActivationUse<T> activation_;
+};
+
+// dW = delta^T x
+template <class T>
+class WeightGradient final : public Operation<T> {
+ public:
+  explicit WeightGradient(const DenseContext<T>& context);
+  void run(ops::Worker& worker, const Batch<T>& batch) override;
+
+ private:
+  DenseContext<T> context_;
+};
+
+// db = column sums of delta
+template <class T>
+class BiasGradient final : public Operation<T> {
+ public:
+  explicit BiasGradient(const DenseContext<T>& context);
+  void run(ops::Worker& worker, const Batch<T>& batch) override;
+
+ private:
+  DenseContext<T> context_;
+};
+
+// The gradient at the layer's input, delta W, times the derivative of the activation before it.
+template <class T>
+class InputGradient final : public Operation<T> {
+ public:
+  // `before` belongs to the layer whose output is this one's input; `saved` is what it kept.
+  InputGradient(const DenseContext<T>& context, const ActivationUse<T>& before, const T* saved);
+  void run(ops::Worker& worker, const Batch<T>& batch) override;
+
+ private:
+  DenseContext<T> context_;
+  ActivationUse<T> before_;
+  const T* saved_;
+};
+
+}  // namespace gd::plan

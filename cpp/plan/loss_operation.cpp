@@ -1,0 +1,54 @@
+#include "plan/loss_operation.hpp"
+
+#include <algorithm>
+
+namespace gd::plan {
+
+namespace {
+
+template <class T>
+Cost loss_cost(int64_t outputs) {
+  Cost cost;
+  cost.flops_a_row = 3 * outputs;  // difference, loss, gradient
+  cost.bytes_a_row = 3 * outputs * static_cast<int64_t>(sizeof(T));
+  return cost;
+}
+
+}  // namespace
+
+template <class T>
+Loss<T>::Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& parameters,
+              int64_t outputs, const T* prediction, T* sample_loss, T* gradient, int max_workers)
+    : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, loss_cost<T>(outputs)),
+      kernel_(kernel),
+      outputs_(outputs),
+      prediction_(prediction),
+      sample_loss_(sample_loss),
+      gradient_(gradient) {
+  std::transform(parameters.begin(), parameters.end(), parameters_,
+                 [](double value) { return static_cast<T>(value); });
+}
+
+template <class T>
+void Loss<T>::run(ops::Worker& worker, const Batch<T>& batch) {
+  kernels::LossRows<T> rows{};
+  rows.rows = batch.rows;
+  rows.outputs = outputs_;
+  rows.prediction = prediction_;
+  rows.ldp = outputs_;
+  rows.target = batch.target;
+  rows.ldt = batch.target_stride;
+  rows.labels = batch.labels;
+  rows.weights = batch.weights;
+  rows.scale = static_cast<T>(1.0 / batch.weight_sum);
+  rows.parameters = parameters_;
+  rows.sample_loss = sample_loss_;
+  rows.gradient = gradient_;
+  rows.ldg = outputs_;
+  ops::loss(worker, this->queue(), kernel_, rows);
+}
+
+template class Loss<float>;
+template class Loss<double>;
+
+}  // namespace gd::plan

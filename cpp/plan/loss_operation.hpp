@@ -1,0 +1,26 @@
+#pragma once
+
+#include "ops/formulas.hpp"
+#include "plan/operation.hpp"
+
+namespace gd::plan {
+
+// Each sample's loss and, for training, the gradient at the network's output.
+template <class T>
+class Loss final : public Operation<T> {
+ public:
+  // prediction and gradient are (rows, outputs), sample_loss (rows,); gradient null: loss only.
+  Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& parameters, int64_t outputs,
+       const T* prediction, T* sample_loss, T* gradient, int max_workers);
+  void run(ops::Worker& worker, const Batch<T>& batch) override;
+
+ private:
+  const ops::LossKernel<T>& kernel_;
+  T parameters_[2] = {};
+  int64_t outputs_;
+  const T* prediction_;
+  T* sample_loss_;
+  T* gradient_;
+};
+
+}  // namespace gd::plan

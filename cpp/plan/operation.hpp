@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+
+#include "ops/elementwise.hpp"
+#include "profiling/zones.hpp"
+
+namespace gd::plan {
+
+using profiling::Zone;
+
+// What changes from step to step; everything else is fixed when the plan is compiled.
+template <class T>
+struct Batch {
+  int64_t rows = 0;
+  const T* x = nullptr;  // (rows, inputs)
+  int64_t x_stride = 0;
+  const T* target = nullptr;  // (rows, outputs), or null when labels are given
+  int64_t target_stride = 0;
+  const int64_t* labels = nullptr;  // (rows,)
+  const T* weights = nullptr;       // (rows,), or null for ones
+  double weight_sum = 0;            // of the rows
+  bool accumulate = false;          // gradients are added to what is there
+  T* input_gradient = nullptr;      // (rows, inputs)
+};
+
+// Arithmetic and traffic: an amount a row and one that does not depend on rows.
+struct Cost {
+  int64_t flops_a_row = 0;
+  int64_t bytes_a_row = 0;
+  int64_t flops_fixed = 0;
+  int64_t bytes_fixed = 0;
+  int64_t flops(int64_t rows) const { return flops_a_row * rows + flops_fixed; }
+  int64_t bytes(int64_t rows) const { return bytes_a_row * rows + bytes_fixed; }
+};
+
+// One thing that all workers of a team do together in every step.
+template <class T>
+class Operation {
+ public:
+  Operation(Zone zone, Zone phase, int layer, int max_workers, Cost cost)
+      : zone_(zone), phase_(phase), layer_(layer), cost_(cost), queue_(max_workers) {}
+  virtual ~Operation() = default;
+
+  virtual void run(ops::Worker& worker, const Batch<T>& batch) = 0;
+
+  Zone zone() const { return zone_; }
+  Zone phase() const { return phase_; }
+  int layer() const { return layer_; }  // -1 where it belongs to none
+  const Cost& cost() const { return cost_; }
+
+  // Whether the next operation reads what this one wrote.
+  bool barrier_after() const { return barrier_after_; }
+  void set_barrier_after(bool needed) { barrier_after_ = needed; }
+
+  void reset() { queue_.reset(); }
+
+ protected:
+  ops::TileQueue& queue() { return queue_; }
+
+ private:
+  Zone zone_;
+  Zone phase_;
+  int layer_;
+  Cost cost_;
+  bool barrier_after_ = true;
+  ops::TileQueue queue_;
+};
+
+}  // namespace gd::plan

@@ -1,0 +1,260 @@
+#include "plan/plan.hpp"
+
+#include <algorithm>
+
+#include "plan/cost_model.hpp"
+#include "plan/dense_operations.hpp"
+#include "plan/loss_operation.hpp"
+#include "plan/update_operation.hpp"
+
+namespace gd::plan {
+
+bool loss_takes_logits_of_softmax(const std::string& loss, const std::string& activation) {
+  return loss == "cross_entropy" && activation == "softmax";
+}
+
+// Lays out the arena and lists the operations. Runs twice over the same code: the first time
+// without memory, to learn its size.
+template <class T>
+class Plan<T>::Compiler {
+ public:
+  Compiler(Plan& plan, nn::Network<T>& network)
+      : plan_(plan), network_(network), options_(plan.options_) {}
+
+  void compile() {
+    layout();
+    plan_.arena_ = base::AlignedBuffer<T>(used_);
+    base_ = plan_.arena_.data();
+    used_ = 0;
+    contexts_.clear();
+    layout();
+    if (options_.gathers) gather();
+    forward();
+    if (has_loss()) loss();
+    if (differentiates()) backward();
+    if (options_.kind == PlanKind::training) {
+      add<Update<T>>(*options_.rule, options_.update, options_.max_workers);
+    }
+  }
+
+ private:
+  bool differentiates() const {
+    return options_.kind != PlanKind::inference && options_.kind != PlanKind::evaluation;
+  }
+  bool has_loss() const {
+    return options_.kind != PlanKind::inference && options_.kind != PlanKind::differentiable;
+  }
+
+  T* take(int64_t rows, int64_t cols) {
+    const int64_t size = base::checked_product(rows, cols, "elements of a batch's buffer");
+    T* const at = base_ == nullptr ? nullptr : base_ + used_;
+    base::require<base::ValueError>(!__builtin_add_overflow(used_, base::padded<T>(size), &used_),
+                                    "the buffers of a batch of ", options_.capacity,
+                                    " samples do not fit into memory");
+    return at;
+  }
+
+  ActivationUse<T> activation_of(size_t layer) const {
+    const nn::DenseSpec& spec = network_.layers()[layer];
+    const bool last = layer + 1 == network_.layers().size();
+    ActivationUse<T> use;
+    if (spec.activation == "identity") return use;
+    if (last && has_loss() && loss_takes_logits_of_softmax(options_.loss.name, spec.activation)) {
+      return use;
+    }
+    use.kernel = &ops::find_activation<T>(spec.activation);
+    std::transform(spec.activation_parameters.begin(), spec.activation_parameters.end(),
+                   use.parameters, [](double value) { return static_cast<T>(value); });
+    return use;
+  }
+
+  void layout() {
+    const auto& views = network_.views();
+    const int64_t capacity = options_.capacity;
+    int64_t widest = 0;
+    for (const nn::LayerView& view : views) widest = std::max(widest, view.units);
+
+    const int64_t scratch_size = ops::gemm_scratch_size<T>();
+    T* const scratch = take(options_.max_workers, scratch_size);
+    // Backward needs every output; inference needs the last one only, so two buffers take turns. So
+    // do the gradients at the outputs.
+    T* turns[2] = {};
+    T* deltas[2] = {};
+    if (differentiates()) {
+      for (T*& delta : deltas) delta = take(capacity, widest);
+    } else {
+      for (T*& turn : turns) turn = take(capacity, widest);
+    }
+
+    const T* input = nullptr;
+    for (size_t i = 0; i < views.size(); ++i) {
+      const nn::LayerView& view = views[i];
+      const ActivationUse<T> activation = activation_of(i);
+      DenseContext<T> context{view,    {},          static_cast<int>(i), options_.max_workers,
+                              scratch, scratch_size};
+      LayerBuffers<T>& buffers = context.buffers;
+      buffers.input = input;
+      buffers.output = differentiates() ? take(capacity, view.units) : turns[i % 2];
+      const bool keeps_z =
+          differentiates() && activation.kernel != nullptr && !activation.kernel->from_output;
+      buffers.z = keeps_z ? take(capacity, view.units) : buffers.output;
+      buffers.delta = deltas[i % 2];
+      buffers.input_delta = i == 0 ? nullptr : deltas[(i + 1) % 2];
+      buffers.weight = network_.values() + view.weight;
+      buffers.bias = view.bias < 0 ? nullptr : network_.values() + view.bias;
+      if (differentiates()) {
+        buffers.weight_gradient = network_.gradients() + view.weight;
+        if (view.bias >= 0) buffers.bias_gradient = network_.gradients() + view.bias;
+      }
+      contexts_.push_back(context);
+      input = buffers.output;
+    }
+    plan_.output_ = contexts_.back().buffers.output;
+    plan_.output_gradient_ = contexts_.back().buffers.delta;
+    if (has_loss()) plan_.sample_loss_ = take(1, capacity);
+    if (options_.gathers) {
+      gathered_.x = take(capacity, network_.input_size());
+      gathered_.target = take(capacity, network_.output_size());
+      gathered_.weights = take(1, capacity);
+    }
+  }
+
+  void gather() {
+    auto gather = std::make_unique<Gather<T>>(network_.input_size(), network_.output_size(),
+                                              options_.capacity, gathered_, options_.max_workers);
+    plan_.gather_ = gather.get();
+    plan_.operations_.push_back(std::move(gather));
+  }
+
+  void forward() {
+    plan_.forward_begin_ = plan_.operations_.size();
+    for (size_t i = 0; i < contexts_.size(); ++i) {
+      const ActivationUse<T> activation = activation_of(i);
+      add<DenseForward<T>>(contexts_[i], activation);
+      if (activation.kernel != nullptr && activation.kernel->row_wise) {
+        add<ActivationForward<T>>(contexts_[i], activation);
+      }
+    }
+    plan_.forward_end_ = plan_.operations_.size();
+  }
+
+  void loss() {
+    T* const gradient = differentiates() ? plan_.output_gradient_ : nullptr;
+    add<Loss<T>>(ops::find_loss<T>(options_.loss.name), options_.loss.parameters,
+                 network_.output_size(), plan_.output_, plan_.sample_loss_, gradient,
+                 options_.max_workers);
+  }
+
+  void backward() {
+    for (size_t i = contexts_.size(); i-- > 0;) {
+      const DenseContext<T>& context = contexts_[i];
+      const ActivationUse<T> activation = activation_of(i);
+      const bool last = i + 1 == contexts_.size();
+      // Elsewhere the matmul that made delta has already multiplied by the derivative.
+      if (activation.kernel != nullptr && (last || activation.kernel->row_wise)) {
+        add<ActivationBackward<T>>(context, activation);
+      }
+      // These read delta and write apart from each other: only the next layer has to wait.
+      add<WeightGradient<T>>(context).set_barrier_after(false);
+      if (context.shape.bias >= 0) add<BiasGradient<T>>(context).set_barrier_after(false);
+      if (i > 0) {
+        const ActivationUse<T> before = activation_of(i - 1);
+        add<InputGradient<T>>(context, before, saved_of(i - 1, before));
+      } else if (options_.kind == PlanKind::differentiable) {
+        add<InputGradient<T>>(context, ActivationUse<T>{}, nullptr);
+      }
+    }
+    plan_.operations_.back()->set_barrier_after(true);
+  }
+
+  const T* saved_of(size_t layer, const ActivationUse<T>& activation) const {
+    if (activation.kernel == nullptr) return nullptr;
+    const LayerBuffers<T>& buffers = contexts_[layer].buffers;
+    return activation.kernel->from_output ? buffers.output : buffers.z;
+  }
+
+  template <class Op, class... Args>
+  Operation<T>& add(Args&&... args) {
+    plan_.operations_.push_back(std::make_unique<Op>(std::forward<Args>(args)...));
+    return *plan_.operations_.back();
+  }
+
+  Plan& plan_;
+  nn::Network<T>& network_;
+  const PlanOptions<T>& options_;
+  T* base_ = nullptr;
+  int64_t used_ = 0;
+  std::vector<DenseContext<T>> contexts_;
+  GatherBuffers<T> gathered_;
+};
+
+template <class T>
+Plan<T>::Plan(nn::Network<T>& network, const PlanOptions<T>& options) : options_(options) {
+  Compiler(*this, network).compile();
+}
+
+template <class T>
+int64_t Plan<T>::flops(int64_t rows) const {
+  int64_t total = 0;
+  for (const auto& operation : operations_) total += operation->cost().flops(rows);
+  return total;
+}
+
+template <class T>
+int Plan<T>::workers(int64_t rows) const {
+  return workers_for(flops(rows), options_.max_workers);
+}
+
+template <class T>
+void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch) {
+  const auto body = [&](ops::Worker& worker) {
+    for (size_t i = first; i < last; ++i) {
+      Operation<T>& operation = *operations_[i];
+      operation.run(worker, batch);
+      if (operation.barrier_after() && i + 1 < last) worker.barrier();
+    }
+  };
+  const int workers = this->workers(batch.rows);
+  if (workers == 1) {
+    const ops::KernelScope scope;
+    ops::Worker alone;
+    body(alone);
+    return;
+  }
+  for (size_t i = first; i < last; ++i) operations_[i]->reset();
+  ops::run_collective(*parallel::acquire_team(workers), body);
+}
+
+template <class T>
+void Plan<T>::forward(const Batch<T>& batch) {
+  run(forward_begin_, forward_end_, batch);
+}
+
+template <class T>
+void Plan<T>::backward(const Batch<T>& batch) {
+  run(forward_end_, operations_.size(), batch);
+}
+
+template <class T>
+double Plan<T>::step(const Batch<T>& batch) {
+  run(forward_begin_, operations_.size(), batch);
+  return mean_loss(batch);
+}
+
+template <class T>
+double Plan<T>::step(const Batch<T>& batch, std::span<const int64_t> indices) {
+  const Batch<T> gathered = gather_->prepare(batch, indices);
+  run(0, operations_.size(), gathered);
+  return mean_loss(gathered);
+}
+
+template <class T>
+double Plan<T>::mean_loss(const Batch<T>& batch) const {
+  const std::span<const T> losses(sample_loss_, static_cast<size_t>(batch.rows));
+  return ops::weighted_sum<T>(losses, batch.weights) / batch.weight_sum;
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}  // namespace gd::plan

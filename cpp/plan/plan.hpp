@@ -1,0 +1,92 @@
+#pragma once
+
+// A network, a loss, an update rule and a batch size compiled into one arena and a list of
+// operations. Running it allocates nothing and looks nothing up.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/aligned_buffer.hpp"
+#include "nn/network.hpp"
+#include "optim/rule.hpp"
+#include "plan/gather_operation.hpp"
+#include "plan/operation.hpp"
+
+namespace gd::plan {
+
+enum class PlanKind : uint8_t {
+  inference,       // forward
+  evaluation,      // forward, loss
+  differentiable,  // forward that keeps what backward needs; backward to the input
+  gradient,        // forward, loss, backward
+  training,        // forward, loss, backward, update
+};
+
+struct LossDescription {
+  std::string name;  // empty: none
+  std::vector<double> parameters;
+};
+
+template <class T>
+struct PlanOptions {
+  PlanKind kind = PlanKind::inference;
+  int64_t capacity = 1;  // most rows of a batch
+  int max_workers = 1;
+  bool gathers = false;  // room for the rows of a shuffled batch
+  LossDescription loss;
+  optim::Rule<T>* rule = nullptr;  // training only
+  optim::UpdateInput<T> update;    // with the network's values and gradients
+};
+
+// Whether the loss works on the logits of a softmax output layer: then plans with that loss leave
+// the softmax out, and only inference applies it.
+bool loss_takes_logits_of_softmax(const std::string& loss, const std::string& activation);
+
+template <class T>
+class Plan {
+ public:
+  // ValueError where the arena's size does not fit; the network must outlive the plan and its
+  // buffers stay where they are.
+  Plan(nn::Network<T>& network, const PlanOptions<T>& options);
+
+  int64_t capacity() const { return options_.capacity; }
+  int max_workers() const { return options_.max_workers; }
+  int workers(int64_t rows) const;  // how many a batch of that size is worth
+
+  // batch.rows <= capacity. After forward, output() holds (rows, outputs).
+  void forward(const Batch<T>& batch);
+  // output_gradient() filled by the caller; fills the network's gradients and batch.input_gradient.
+  void backward(const Batch<T>& batch);
+  // All of a plan with a loss; returns the loss, sum(w l) / sum(w), that the batch had before any
+  // update.
+  double step(const Batch<T>& batch);
+  // The same on rows `indices` of the batch, which are copied side by side first. Needs gathers.
+  double step(const Batch<T>& batch, std::span<const int64_t> indices);
+
+  const T* output() const { return output_; }
+  T* output_gradient() { return output_gradient_; }
+
+  const std::vector<std::unique_ptr<Operation<T>>>& operations() const { return operations_; }
+  int64_t flops(int64_t rows) const;
+  int64_t arena_bytes() const { return arena_.bytes(); }
+
+ private:
+  class Compiler;
+
+  void run(size_t first, size_t last, const Batch<T>& batch);
+  double mean_loss(const Batch<T>& batch) const;
+
+  PlanOptions<T> options_;
+  base::AlignedBuffer<T> arena_;
+  std::vector<std::unique_ptr<Operation<T>>> operations_;
+  Gather<T>* gather_ = nullptr;  // the first operation of a plan that gathers
+  size_t forward_begin_ = 0;     // operations of the forward pass
+  size_t forward_end_ = 0;
+  const T* output_ = nullptr;
+  T* output_gradient_ = nullptr;
+  T* sample_loss_ = nullptr;
+};
+
+}  // namespace gd::plan

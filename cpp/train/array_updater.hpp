@@ -1,0 +1,34 @@
+#pragma once
+
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/aligned_buffer.hpp"
+#include "optim/elementwise_rule.hpp"
+
+namespace gd::train {
+
+// An update rule at work on arrays somebody else owns, in place; the states are here.
+template <class T>
+class ArrayUpdater {
+ public:
+  ArrayUpdater(std::string rule, std::vector<double> hyper, std::vector<int64_t> sizes);
+
+  // One step; both hold a pointer for each array, of the sizes given at construction.
+  void step(std::span<T* const> weights, std::span<const T* const> gradients);
+
+  double lr() const { return lr_; }
+  void set_lr(double lr) { lr_ = lr; }
+
+ private:
+  std::mutex mutex_;
+  optim::ElementwiseRule<T> rule_;
+  std::vector<int64_t> sizes_;
+  std::vector<base::AlignedBuffer<T>> states_;  // rule.states() for the first array, then the next
+  double lr_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace gd::train

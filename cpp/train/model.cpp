@@ -1,0 +1,115 @@
+#include "train/model.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+
+namespace gd::train {
+
+using base::require;
+using base::StateError;
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+template <class T>
+plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads,
+                                  std::unique_ptr<plan::Plan<T>>& plan) {
+  if (plan == nullptr || plan->capacity() < rows || plan->max_workers() != threads) {
+    plan::PlanOptions<T> options;
+    options.kind = kind;
+    options.capacity = rows;
+    options.max_workers = threads;
+    plan = std::make_unique<plan::Plan<T>>(network_, options);
+  }
+  return *plan;
+}
+
+template <class T>
+void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out) {
+  const Lock lock(mutex_);
+  const int64_t inputs = network_.input_size();
+  const int64_t outputs = network_.output_size();
+  const int64_t at_once = std::min(batch_size, rows);
+  for (int64_t begin = 0; begin < rows; begin += at_once) {
+    plan::Plan<T>& plan = plan_for(plan::PlanKind::inference, at_once, threads, inference_);
+    plan::Batch<T> batch;
+    batch.rows = std::min(at_once, rows - begin);
+    batch.x = x + begin * inputs;
+    batch.x_stride = inputs;
+    plan.forward(batch);
+    std::copy_n(plan.output(), batch.rows * outputs, out + begin * outputs);
+  }
+}
+
+template <class T>
+void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
+  const Lock lock(mutex_);
+  const int64_t inputs = network_.input_size();
+  plan::Plan<T>& plan = plan_for(plan::PlanKind::differentiable, rows, threads, differentiable_);
+  if (kept_x_.size() < rows * inputs) kept_x_ = base::AlignedBuffer<T>(rows * inputs);
+  std::copy_n(x, rows * inputs, kept_x_.data());
+  plan::Batch<T> batch;
+  batch.rows = rows;
+  batch.x = kept_x_.data();
+  batch.x_stride = inputs;
+  plan.forward(batch);
+  std::copy_n(plan.output(), rows * network_.output_size(), out);
+  rows_kept_ = rows;
+}
+
+template <class T>
+int64_t Model<T>::rows_kept() {
+  const Lock lock(mutex_);
+  return rows_kept_;
+}
+
+template <class T>
+void Model<T>::backward(const T* output_gradient, bool accumulate, T* input_gradient) {
+  const Lock lock(mutex_);
+  require<StateError>(rows_kept_ >= 0,
+                      "backward needs forward(x, training=True) before it, with the parameters "
+                      "unchanged since");
+  plan::Plan<T>& plan = *differentiable_;
+  std::copy_n(output_gradient, rows_kept_ * network_.output_size(), plan.output_gradient());
+  plan::Batch<T> batch;
+  batch.rows = rows_kept_;
+  batch.x = kept_x_.data();
+  batch.x_stride = network_.input_size();
+  batch.accumulate = accumulate && network_.gradients_valid();
+  batch.input_gradient = input_gradient;
+  plan.backward(batch);
+  network_.set_gradients_valid(true);
+}
+
+template <class T>
+void Model<T>::copy_values(T* to) {
+  const Lock lock(mutex_);
+  for (const nn::Parameter& parameter : network_.parameters()) {
+    to = std::copy_n(network_.values() + parameter.offset, parameter.size(), to);
+  }
+}
+
+template <class T>
+void Model<T>::copy_gradients(T* to) {
+  const Lock lock(mutex_);
+  require<StateError>(network_.gradients_valid(),
+                      "gradients are there after backward; none came before, or they have been "
+                      "used up by a training step");
+  for (const nn::Parameter& parameter : network_.parameters()) {
+    to = std::copy_n(network_.gradients() + parameter.offset, parameter.size(), to);
+  }
+}
+
+template <class T>
+void Model<T>::set_values(const T* from) {
+  const Lock lock(mutex_);
+  for (const nn::Parameter& parameter : network_.parameters()) {
+    std::copy_n(from, parameter.size(), network_.values() + parameter.offset);
+    from += parameter.size();
+  }
+  parameters_changed();
+}
+
+template class Model<float>;
+template class Model<double>;
+
+}  // namespace gd::train

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "nn/network.hpp"
+#include "plan/plan.hpp"
+
+namespace gd::train {
+
+// A network that can be called: its parameters and the plans compiled for it so far. One mutex
+// guards both; a thread holds it for one pass, so that several may take turns.
+template <class T>
+class Model {
+ public:
+  Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed)
+      : network_(std::move(layers), input_size, seed) {}
+
+  // Sizes, names and seed never change and may be read without the lock.
+  const nn::Network<T>& description() const { return network_; }
+
+  // Recursive: what runs between two steps of fit may use the model.
+  std::recursive_mutex& mutex() { return mutex_; }
+  // The caller holds the mutex.
+  nn::Network<T>& network() { return network_; }
+
+  // out (rows, outputs) from x (rows, inputs), at most batch_size rows at a time.
+  void predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out);
+
+  // One batch, keeping what backward needs.
+  void forward_training(const T* x, int64_t rows, int threads, T* out);
+
+  // Rows of the last forward_training, or -1 where there is none or parameters have changed since.
+  int64_t rows_kept();
+
+  // StateError without forward_training before; output_gradient is (rows_kept, outputs) and
+  // input_gradient (rows_kept, inputs). Runs on the threads of the forward pass.
+  void backward(const T* output_gradient, bool accumulate, T* input_gradient);
+
+  // Must be called by whoever changes parameters; the caller holds the mutex.
+  void parameters_changed() { rows_kept_ = -1; }
+
+  // Copies of the values, or of the gradients (StateError unless valid), in the order and sizes of
+  // description().parameters(), one after the other without gaps.
+  void copy_values(T* to);
+  void copy_gradients(T* to);
+  void set_values(const T* from);
+
+ private:
+  plan::Plan<T>& plan_for(plan::PlanKind kind, int64_t rows, int threads,
+                          std::unique_ptr<plan::Plan<T>>& plan);
+
+  std::recursive_mutex mutex_;
+  nn::Network<T> network_;
+  std::unique_ptr<plan::Plan<T>> inference_;
+  std::unique_ptr<plan::Plan<T>> differentiable_;
+  base::AlignedBuffer<T> kept_x_;
+  int64_t rows_kept_ = -1;
+};
+
+// Rows at a time where the caller leaves it open: enough for the matmuls, little memory.
+inline constexpr int64_t kDefaultBatch = 1024;
+
+}  // namespace gd::train

@@ -1,0 +1,186 @@
+#include "train/trainer.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "data/sampler.hpp"
+#include "plan/cost_model.hpp"
+#include "train/accuracy.hpp"
+#include "train/batch_of.hpp"
+
+namespace gd::train {
+
+using base::require;
+using base::StateError;
+using base::ValueError;
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+namespace {
+
+void check_loss(const plan::LossDescription& loss) {
+  if (loss.name.empty()) return;
+  const size_t expected = ops::split_names(ops::find_loss<double>(loss.name).parameters).size();
+  require<ValueError>(loss.parameters.size() == expected, "loss '", loss.name, "' takes ", expected,
+                      " parameters, got ", loss.parameters.size());
+}
+
+}  // namespace
+
+template <class T>
+Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& options)
+    : model_(std::move(model)),
+      options_(options),
+      rule_(options.rule, options.hyper),
+      queue_(options.threads),
+      lr_(options.hyper.front()) {
+  check_loss(options_.loss);
+  const Lock lock(model_->mutex());
+  nn::Network<T>& network = model_->network();
+  for (int i = 0; i < rule_.states(); ++i) states_.emplace_back(network.flat_size());
+  for (auto& state : states_) state_pointers_.push_back(state.data());
+  for (const nn::Parameter& parameter : network.parameters()) {
+    const bool weight = parameter.kind == nn::ParameterKind::weight;
+    spans_.push_back({parameter.offset, parameter.rows, parameter.cols,
+                      weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0});
+  }
+  update_.spans = spans_;
+  update_.size = network.flat_size();
+  update_.weights = network.values();
+  update_.gradients = network.gradients();
+  update_.states = state_pointers_.data();
+}
+
+template <class T>
+plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
+  require<StateError>(has_loss(), "this trainer has no loss: use backward and apply_gradients");
+  if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_)) {
+    plan::PlanOptions<T> options;
+    options.kind = plan::PlanKind::training;
+    options.capacity = rows;
+    options.max_workers = options_.threads;
+    options.gathers = gathers || training_gathers_;
+    options.loss = options_.loss;
+    options.rule = &rule_;
+    options.update = update_;
+    training_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
+    training_gathers_ = options.gathers;
+  }
+  return *training_;
+}
+
+template <class T>
+plan::Plan<T>& Trainer<T>::evaluation_plan(int64_t rows) {
+  require<StateError>(has_loss(), "this trainer has no loss to evaluate");
+  if (evaluation_ == nullptr || evaluation_->capacity() < rows) {
+    plan::PlanOptions<T> options;
+    options.kind = plan::PlanKind::evaluation;
+    options.capacity = rows;
+    options.max_workers = options_.threads;
+    options.loss = options_.loss;
+    evaluation_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
+  }
+  return *evaluation_;
+}
+
+template <class T>
+void Trainer<T>::begin_update() {
+  rule_.begin_step(lr_, steps_ + 1);
+}
+
+template <class T>
+void Trainer<T>::end_update() {
+  ++steps_;
+  model_->parameters_changed();
+}
+
+template <class T>
+double Trainer<T>::step(const Dataset& batch) {
+  const Lock lock(model_->mutex());
+  plan::Plan<T>& plan = training_plan(batch.size(), false);
+  begin_update();
+  model_->network().set_gradients_valid(false);
+  const double loss = plan.step(batch_of(batch));
+  end_update();
+  return loss;
+}
+
+template <class T>
+double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
+                             Progress progress) {
+  const int64_t at_once = std::min(batch_size, data.size());
+  data::BatchSampler sampler(data.size(), at_once);
+  if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
+  double loss_sum = 0;
+  double weight_sum = 0;
+  for (int64_t i = 0; i < sampler.batches(); ++i) {
+    const int64_t begin = sampler.batch_begin(i);
+    {
+      const Lock lock(model_->mutex());
+      plan::Plan<T>& plan = training_plan(at_once, shuffle);
+      const Dataset rows = data.rows(begin, sampler.batch_rows(i));
+      const double weights =
+          shuffle ? sum_of_weights(data, sampler.batch(i)) : sum_of_weights(rows);
+      if (weights > 0) {  // a batch of samples without weight says nothing
+        begin_update();
+        model_->network().set_gradients_valid(false);
+        const double loss = shuffle ? plan.step(batch_of(data, weights), sampler.batch(i))
+                                    : plan.step(batch_of(rows, weights));
+        end_update();
+        loss_sum += loss * weights;
+        weight_sum += weights;
+      }
+    }
+    if (!progress(begin + sampler.batch_rows(i))) return loss_sum / weight_sum;
+  }
+  ++epochs_;
+  return loss_sum / weight_sum;
+}
+
+template <class T>
+Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size) {
+  const Lock lock(model_->mutex());
+  const int64_t at_once = std::min(batch_size, data.size());
+  plan::Plan<T>& plan = evaluation_plan(at_once);
+  AccuracyCounter<T> correct(options_.loss.name, model_->network().output_size());
+  double loss_sum = 0;
+  double weight_sum = 0;
+  for (int64_t begin = 0; begin < data.size(); begin += at_once) {
+    const Dataset rows = data.rows(begin, std::min(at_once, data.size() - begin));
+    // Each sample counts by its own weight, so a batch without any adds nothing.
+    const double weights = sum_of_weights(rows);
+    if (weights == 0) continue;
+    loss_sum += plan.step(batch_of(rows, weights)) * weights;
+    weight_sum += weights;
+    correct.add(plan.output(), rows);
+  }
+  return {loss_sum / weight_sum, correct.result()};
+}
+
+template <class T>
+void Trainer<T>::apply_gradients() {
+  const Lock lock(model_->mutex());
+  nn::Network<T>& network = model_->network();
+  require<StateError>(network.gradients_valid(),
+                      "apply_gradients needs the network's backward before it");
+  const std::span<const T> gradients(network.gradients(), static_cast<size_t>(update_.size));
+  require<ValueError>(ops::all_finite(gradients),
+                      "gradients must be finite, got NaN or infinity from backward");
+  begin_update();
+  const int workers =
+      plan::workers_for(plan::update_flops(update_.size, rule_.states()), options_.threads);
+  queue_.reset();
+  ops::run_collective(*parallel::acquire_team(workers),
+                      [&](ops::Worker& worker) { rule_.update(worker, queue_, update_); });
+  end_update();
+}
+
+template <class T>
+const plan::Plan<T>& Trainer<T>::inspect(int64_t batch_size) {
+  const Lock lock(model_->mutex());
+  return training_plan(batch_size, training_gathers_);
+}
+
+template class Trainer<float>;
+template class Trainer<double>;
+
+}  // namespace gd::train

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/function_ref.hpp"
+#include "data/dataset.hpp"
+#include "optim/elementwise_rule.hpp"
+#include "train/model.hpp"
+
+namespace gd::train {
+
+struct TrainerOptions {
+  plan::LossDescription loss;  // without a name: gradients come from outside, see apply_gradients
+  std::string rule;
+  std::vector<double> hyper;  // in the order of the rule's parameters, the learning rate first
+  int threads = 1;
+  uint64_t seed = 0;
+};
+
+struct Evaluation {
+  double loss = 0;
+  std::optional<double> accuracy;  // for losses over classes
+};
+
+// Owns the optimizer's state and the position in training; shares the model. All data must have
+// been checked: shapes, finite numbers, labels in range, weights that do not sum to zero.
+template <class T>
+class Trainer {
+ public:
+  using Dataset = data::Dataset<T>;
+  // Called between steps with the number of samples done; false stops the epoch.
+  using Progress = base::FunctionRef<bool(int64_t)>;
+
+  // ValueError for an unknown rule or loss, or a wrong number of parameters of either.
+  Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& options);
+
+  Model<T>& model() { return *model_; }
+  bool has_loss() const { return !options_.loss.name.empty(); }
+  const plan::LossDescription& loss() const { return options_.loss; }
+
+  // One update on one batch; returns the loss before it.
+  double step(const Dataset& batch);
+
+  // One pass over the data, an update for each batch; returns the mean of the losses before each
+  // update, weighted by samples. A stopped epoch leaves its updates and is not counted.
+  double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress);
+
+  Evaluation evaluate(const Dataset& data, int64_t batch_size);
+
+  // One update with the gradients of the model's last backward; StateError without.
+  void apply_gradients();
+
+  double lr() const { return lr_; }
+  void set_lr(double lr) { lr_ = lr; }
+  int64_t steps() const { return steps_; }
+  int64_t epochs() const { return epochs_; }
+
+  // The plan for a batch of that size, for those who want to see its operations.
+  const plan::Plan<T>& inspect(int64_t batch_size);
+
+ private:
+  plan::Plan<T>& training_plan(int64_t rows, bool gathers);
+  plan::Plan<T>& evaluation_plan(int64_t rows);
+  void begin_update();
+  void end_update();
+
+  std::shared_ptr<Model<T>> model_;
+  TrainerOptions options_;
+  optim::ElementwiseRule<T> rule_;
+  std::vector<base::AlignedBuffer<T>> states_;
+  std::vector<T*> state_pointers_;
+  std::vector<optim::ParameterSpan> spans_;
+  optim::UpdateInput<T> update_;
+  std::unique_ptr<plan::Plan<T>> training_;
+  bool training_gathers_ = false;
+  std::unique_ptr<plan::Plan<T>> evaluation_;
+  ops::TileQueue queue_;
+  double lr_;
+  int64_t steps_ = 0;
+  int64_t epochs_ = 0;
+};
+
+}  // namespace gd::train

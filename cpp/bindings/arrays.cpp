@@ -1,0 +1,119 @@
+#include "bindings/arrays.hpp"
+
+#include "base/check.hpp"
+#include "ops/elementwise.hpp"
+#include "parallel/cpus.hpp"
+
+namespace gd::bindings {
+
+using base::message;
+using base::require;
+using base::TypeError;
+using base::ValueError;
+
+namespace {
+
+bool is_real(char kind) { return kind == 'b' || kind == 'i' || kind == 'u' || kind == 'f'; }
+
+// What NumPy says when it cannot make an array, without the traceback.
+std::string reason(py::error_already_set& error) { return py::str(error.value()); }
+
+// Float64 numbers beyond float32 become infinite; NumPy's warning would come before our error.
+py::array cast(const py::array& array, const char* dtype) {
+  const py::object quiet = py::module_::import("numpy").attr("errstate")(py::arg("all") = "ignore");
+  quiet.attr("__enter__")();
+  py::object result;
+  try {
+    result = array.attr("astype")(dtype, py::arg("order") = "C");
+  } catch (py::error_already_set&) {
+    quiet.attr("__exit__")(py::none(), py::none(), py::none());
+    throw;
+  }
+  quiet.attr("__exit__")(py::none(), py::none(), py::none());
+  return result;
+}
+
+template <class T>
+bool is_ready(py::handle object) {
+  if (!py::array_t<T>::check_(object)) return false;
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  constexpr int wanted = kContiguous | kAligned;
+  return (array.flags() & wanted) == wanted;
+}
+
+}  // namespace
+
+py::array any_real_array(py::handle object, const std::string& name) {
+  py::array array;
+  if (py::isinstance<py::array>(object)) {
+    array = py::reinterpret_borrow<py::array>(object);
+  } else {
+    try {
+      array = py::module_::import("numpy").attr("asarray")(object);
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
+      throw ValueError(message(name, " cannot be made an array: ", reason(error)));
+    }
+  }
+  require<TypeError>(is_real(array.dtype().kind()), name, " must hold real numbers, got dtype ",
+                     dtype_name(array));
+  return array;
+}
+
+template <class T>
+py::array_t<T> real_array(py::handle object, const std::string& name) {
+  if (is_ready<T>(object)) return py::reinterpret_borrow<py::array_t<T>>(object);
+  return py::array_t<T>(cast(any_real_array(object, name), kDtype<T>));
+}
+
+template <class T>
+void check_finite(const py::array_t<T>& array, const std::string& name) {
+  const std::span<const T> values(array.data(), static_cast<size_t>(array.size()));
+  require<ValueError>(ops::all_finite(values), name, " must be finite in ", kDtype<T>,
+                      ", got NaN or infinity");
+}
+
+template <class T>
+py::array_t<T> finite_matrix(py::handle object, const std::string& name, int64_t rows,
+                             int64_t cols) {
+  py::array_t<T> array = real_array<T>(object, name);
+  const bool fits =
+      array.ndim() == 2 && (rows < 0 || array.shape(0) == rows) && array.shape(1) == cols;
+  require<ValueError>(fits, name, " must have shape ", shape_text({rows, cols}), ", got ",
+                      shape_text(array));
+  require<ValueError>(array.shape(0) > 0, name, " must have at least one row, got shape ",
+                      shape_text(array));
+  check_finite(array, name);
+  return array;
+}
+
+std::string dtype_name(const py::array& array) { return py::str(array.dtype()); }
+
+std::string shape_text(std::initializer_list<int64_t> shape) {
+  std::string text;
+  for (const int64_t size : shape) {
+    text += (text.empty() ? "" : ", ") + (size < 0 ? std::string("N") : std::to_string(size));
+  }
+  return "(" + text + (shape.size() == 1 ? ",)" : ")");
+}
+
+std::string shape_text(const py::array& array) { return py::str(array.attr("shape")); }
+
+int resolve_threads(std::optional<int> num_threads) {
+  return parallel::num_threads(num_threads).count;
+}
+
+int64_t check_batch_size(int64_t batch_size) {
+  require<ValueError>(batch_size >= 1, "batch_size must be at least 1, got ", batch_size);
+  return batch_size;
+}
+
+template py::array_t<float> real_array<float>(py::handle, const std::string&);
+template py::array_t<double> real_array<double>(py::handle, const std::string&);
+template void check_finite<float>(const py::array_t<float>&, const std::string&);
+template void check_finite<double>(const py::array_t<double>&, const std::string&);
+template py::array_t<float> finite_matrix<float>(py::handle, const std::string&, int64_t, int64_t);
+template py::array_t<double> finite_matrix<double>(py::handle, const std::string&, int64_t,
+                                                   int64_t);
+
+}  // namespace gd::bindings

@@ -1,0 +1,60 @@
+#pragma once
+
+// Python objects in, plain pointers out. Every error names the argument, what came and what was
+// expected.
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace gd::bindings {
+
+namespace py = pybind11;
+
+// Flags of NumPy arrays.
+inline constexpr int kContiguous = py::array::c_style;
+inline constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+
+// A C-contiguous, aligned array of T. Anything else that holds real numbers is converted, which
+// copies. TypeError for object, complex and string arrays; ValueError for ragged lists.
+template <class T>
+py::array_t<T> real_array(py::handle object, const std::string& name);
+
+// The same with its shape checked: (rows, cols), rows -1 for any number of at least one, every
+// element finite.
+template <class T>
+py::array_t<T> finite_matrix(py::handle object, const std::string& name, int64_t rows,
+                             int64_t cols);
+
+// ValueError unless every element is finite.
+template <class T>
+void check_finite(const py::array_t<T>& array, const std::string& name);
+
+// Any object as NumPy sees it, with a dtype of real numbers.
+py::array any_real_array(py::handle object, const std::string& name);
+
+// The dtype as a user would write it, "float64".
+std::string dtype_name(const py::array& array);
+
+// "(3, 4)", or "(any, 4)" for -1.
+std::string shape_text(std::initializer_list<int64_t> shape);
+std::string shape_text(const py::array& array);
+
+template <class T>
+py::array_t<T> new_matrix(int64_t rows, int64_t cols) {
+  return py::array_t<T>({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(cols)});
+}
+
+template <class T>
+inline constexpr const char* kDtype = sizeof(T) == 4 ? "float32" : "float64";
+
+// num_threads as the library resolves it.
+int resolve_threads(std::optional<int> num_threads);
+
+// A number of rows at a time: at least 1.
+int64_t check_batch_size(int64_t batch_size);
+
+}  // namespace gd::bindings

@@ -1,0 +1,89 @@
+#include <pybind11/stl.h>
+
+#include "base/check.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/bind.hpp"
+#include "bindings/classes.hpp"
+#include "bindings/states.hpp"
+#include "bindings/targets.hpp"
+#include "train/numerical_gradient.hpp"
+
+namespace gd::bindings {
+
+namespace {
+
+using Model = train::Model<double>;
+
+HeldData<double> checked(const Model& model, const std::string& loss, py::handle x, py::handle y,
+                         py::handle sample_weight) {
+  const auto& network = model.description();
+  return hold_data<double>(x, y, sample_weight, network.input_size(), network.output_size(), loss);
+}
+
+py::dict numerical(Model& model, const std::string& loss, std::vector<double> loss_parameters,
+                   py::handle x, py::handle y, py::handle sample_weight, std::optional<double> h,
+                   std::optional<int> num_threads) {
+  const HeldData<double> data = checked(model, loss, x, y, sample_weight);
+  const int threads = resolve_threads(num_threads);
+  train::NumericalGradient found;
+  {
+    const py::gil_scoped_release release;
+    found =
+        train::numerical_gradient(model, {loss, std::move(loss_parameters)}, data.view, h, threads);
+  }
+  const auto& parameters = model.description().parameters();
+  const py::dict below = split_by_name<double>(parameters, found.below.data());
+  const py::dict above = split_by_name<double>(parameters, found.above.data());
+  py::dict kinks;
+  py::dict one_sided;
+  int64_t first = 0;
+  for (const nn::Parameter& parameter : parameters) {
+    py::list inside;
+    for (const int64_t kink : found.kinks) {
+      if (kink >= first && kink < first + parameter.size()) inside.append(kink - first);
+    }
+    first += parameter.size();
+    const py::str name(parameter.name);
+    kinks[name] = inside;
+    one_sided[name] = py::make_tuple(below[name], above[name]);
+  }
+  py::dict result;
+  result["gradients"] = split_by_name<double>(parameters, found.central.data());
+  result["kinks"] = kinks;
+  result["one_sided"] = one_sided;
+  result["evaluations"] = found.evaluations;
+  result["seconds"] = found.seconds;
+  return result;
+}
+
+py::dict backpropagation(Model& model, const std::string& loss, std::vector<double> loss_parameters,
+                         py::handle x, py::handle y, py::handle sample_weight,
+                         std::optional<int> num_threads) {
+  const HeldData<double> data = checked(model, loss, x, y, sample_weight);
+  const int threads = resolve_threads(num_threads);
+  train::ExactGradient found;
+  {
+    const py::gil_scoped_release release;
+    found = train::backpropagation_gradient(model, {loss, std::move(loss_parameters)}, data.view,
+                                            threads);
+  }
+  py::dict result;
+  result["gradients"] =
+      split_by_name<double>(model.description().parameters(), found.gradient.data());
+  result["loss"] = found.loss;
+  result["seconds"] = found.seconds;
+  return result;
+}
+
+}  // namespace
+
+void bind_checks(py::module_& m) {
+  m.def("numerical_gradient_network", numerical, py::arg("network"), py::arg("loss"),
+        py::arg("loss_parameters"), py::arg("x"), py::arg("y"), py::arg("sample_weight"),
+        py::arg("h"), py::arg("num_threads"));
+  m.def("backpropagation_gradient_network", backpropagation, py::arg("network"), py::arg("loss"),
+        py::arg("loss_parameters"), py::arg("x"), py::arg("y"), py::arg("sample_weight"),
+        py::arg("num_threads"));
+}
+
+}  // namespace gd::bindings

@@ -1,0 +1,77 @@
+#include <pybind11/stl.h>
+
+#include "bindings/bind.hpp"
+#include "kernels/cpu_features.hpp"
+#include "kernels/dispatch.hpp"
+#include "nn/initializers.hpp"
+#include "ops/formulas.hpp"
+#include "parallel/config.hpp"
+#include "parallel/cpus.hpp"
+
+namespace gd::bindings {
+
+namespace py = pybind11;
+
+namespace {
+
+py::dict config() {
+  const parallel::Cpus cpus = parallel::available_cpus();
+  const parallel::ThreadCount threads = parallel::default_thread_count();
+  py::dict cpu_counts;
+  cpu_counts["affinity"] = cpus.logical;
+  cpu_counts["cgroup_quota"] = py::cast(cpus.cgroup_quota);
+  cpu_counts["physical_cores"] = cpus.physical_cores;
+
+  // No matrix unit is used yet: float32 serves what asks for less.
+  py::dict precision;
+  precision["highest"] = "float32";
+  precision["high"] = "float32";
+  precision["medium"] = "float32";
+
+  py::dict result;
+  result["version"] = GD_VERSION;
+  result["isa"] = kernels::kernels().isa;
+  result["isa_available"] = kernels::available_isas();
+  result["isa_cap"] =
+      kernels::isa_cap().empty() ? py::object(py::none()) : py::object(py::str(kernels::isa_cap()));
+  result["cpu_features"] = kernels::cpu_features();
+  result["cpus"] = cpu_counts;
+  result["num_threads"] = threads.count;
+  result["num_threads_source"] = threads.source;
+  result["openmp"] = parallel::openmp_runtime();
+  result["compiler"] = GD_COMPILER;
+  result["build_type"] = GD_BUILD_TYPE;
+  result["precision"] = precision;
+  return result;
+}
+
+py::dict by_name(const std::vector<ops::FormulaInfo>& formulas) {
+  py::dict result;
+  for (const ops::FormulaInfo& formula : formulas) {
+    result[py::str(formula.name)] = py::tuple(py::cast(formula.parameters));
+  }
+  return result;
+}
+
+}  // namespace
+
+void bind_config(py::module_& m) {
+  m.def("config", config);
+  m.def(
+      "set_num_threads",
+      [](std::optional<int> num_threads) {
+        if (num_threads) {
+          parallel::set_num_threads(*num_threads);
+        } else {
+          parallel::clear_num_threads();
+        }
+      },
+      py::arg("num_threads"));
+  m.def("get_num_threads", [] { return parallel::default_thread_count().count; });
+  m.def("activations", [] { return by_name(ops::activation_formulas()); });
+  m.def("losses", [] { return by_name(ops::loss_formulas()); });
+  m.def("rules", [] { return by_name(ops::rule_formulas()); });
+  m.def("initializers", nn::initializer_names);
+}
+
+}  // namespace gd::bindings

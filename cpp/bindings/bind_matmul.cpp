@@ -1,0 +1,140 @@
+#include <pybind11/stl.h>
+
+#include "base/aligned_buffer.hpp"
+#include "base/check.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/bind.hpp"
+#include "ops/gemm.hpp"
+#include "parallel/cpus.hpp"
+#include "plan/cost_model.hpp"
+
+namespace gd::bindings {
+
+using base::require;
+using base::TypeError;
+using base::ValueError;
+
+namespace {
+
+template <class T>
+struct Operand {
+  py::array_t<T> held;
+  int64_t rows;
+  int64_t cols;
+  int64_t row_stride;  // in elements
+  int64_t col_stride;
+};
+
+template <class T>
+bool usable_as_is(const py::array& array) {
+  const auto size = static_cast<py::ssize_t>(sizeof(T));
+  return py::isinstance<py::array_t<T>>(array) && (array.flags() & kAligned) != 0 &&
+         array.strides(0) % size == 0 && array.strides(1) % size == 0;
+}
+
+// Strided views need no copy: the kernels read any strides.
+template <class T>
+Operand<T> operand(const py::array& array, const std::string& name, bool transpose) {
+  Operand<T> result;
+  result.held = usable_as_is<T>(array) ? py::reinterpret_borrow<py::array_t<T>>(array)
+                                       : real_array<T>(array, name);
+  const auto size = static_cast<int64_t>(sizeof(T));
+  result.rows = result.held.shape(0);
+  result.cols = result.held.shape(1);
+  result.row_stride = result.held.strides(0) / size;
+  result.col_stride = result.held.strides(1) / size;
+  if (transpose) {
+    std::swap(result.rows, result.cols);
+    std::swap(result.row_stride, result.col_stride);
+  }
+  return result;
+}
+
+template <class T>
+py::array_t<T> checked_out(const py::object& out, int64_t rows, int64_t cols, const py::array& a,
+                           const py::array& b) {
+  require<TypeError>(
+      py::isinstance<py::array_t<T>>(out), "out must be a ", kDtype<T>, " array, got ",
+      py::isinstance<py::array>(out) ? dtype_name(py::reinterpret_borrow<py::array>(out))
+                                     : std::string(py::str(py::type::of(out).attr("__name__"))));
+  auto array = py::reinterpret_borrow<py::array_t<T>>(out);
+  require<ValueError>(array.ndim() == 2 && array.shape(0) == rows && array.shape(1) == cols,
+                      "out must have shape ", shape_text({rows, cols}), ", got ",
+                      shape_text(array));
+  require<ValueError>(array.writeable(), "out must be writable, got a read-only array");
+  const bool contiguous = (array.flags() & kContiguous) != 0;
+  const bool aligned = (array.flags() & kAligned) != 0;
+  require<ValueError>(contiguous && aligned, "out must be C-contiguous and aligned, got strides ",
+                      std::string(py::str(array.attr("strides"))));
+  const py::object shares = py::module_::import("numpy").attr("may_share_memory");
+  for (const py::array* other : {&a, &b}) {
+    require<ValueError>(!shares(out, *other).cast<bool>(), "out must not share memory with a or b");
+  }
+  return array;
+}
+
+template <class T>
+py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool transpose_a,
+                        bool transpose_b, const py::object& out, std::optional<int> num_threads) {
+  const Operand<T> a = operand<T>(a_in, "a", transpose_a);
+  const Operand<T> b = operand<T>(b_in, "b", transpose_b);
+  require<ValueError>(a.cols == b.rows, "a and b do not fit: a is ", shape_text({a.rows, a.cols}),
+                      transpose_a ? " after transposing" : "", " and b is ",
+                      shape_text({b.rows, b.cols}), transpose_b ? " after transposing" : "");
+  base::checked_product(base::checked_product(a.rows, b.cols, "elements of the product"), sizeof(T),
+                        "bytes of the product");
+  const int threads = resolve_threads(num_threads);
+  py::array_t<T> c = out.is_none() ? new_matrix<T>(a.rows, b.cols)
+                                   : checked_out<T>(out, a.rows, b.cols, a_in, b_in);
+  if (c.size() == 0) return c;
+
+  ops::GemmProblem<T> p;
+  p.m = a.rows;
+  p.n = b.cols;
+  p.k = a.cols;
+  p.a = a.held.data();
+  p.a_row = a.row_stride;
+  p.a_col = a.col_stride;
+  p.b = b.held.data();
+  p.b_row = b.row_stride;
+  p.b_col = b.col_stride;
+  p.c = c.mutable_data();
+  p.c_row = b.cols;
+
+  const py::gil_scoped_release release;
+  const int workers = plan::workers_for(2 * p.m * p.n * p.k, threads);
+  const int64_t scratch_size = ops::gemm_scratch_size<T>();
+  base::AlignedBuffer<T> scratch(scratch_size * workers);
+  ops::TileQueue queue(workers);
+  const ops::GemmTiles tiles = ops::gemm_tiles<T>(p.m, p.n, p.k, workers);
+  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+    ops::gemm(worker, queue, tiles, p, scratch.data() + worker.index() * scratch_size);
+  });
+  return c;
+}
+
+py::array matmul(const py::object& a_in, const py::object& b_in, bool transpose_a, bool transpose_b,
+                 const py::object& out, const std::string& precision,
+                 std::optional<int> num_threads) {
+  const py::array a = any_real_array(a_in, "a");
+  const py::array b = any_real_array(b_in, "b");
+  require<ValueError>(a.ndim() == 2, "a must have two dimensions, got shape ", shape_text(a));
+  require<ValueError>(b.ndim() == 2, "b must have two dimensions, got shape ", shape_text(b));
+  const bool single =
+      py::isinstance<py::array_t<float>>(a) && py::isinstance<py::array_t<float>>(b);
+  require<ValueError>(single || precision == "highest",
+                      "precision must be 'highest' for float64, "
+                      "got '",
+                      precision, "'");
+  if (single) return multiply<float>(a, b, transpose_a, transpose_b, out, num_threads);
+  return multiply<double>(a, b, transpose_a, transpose_b, out, num_threads);
+}
+
+}  // namespace
+
+void bind_matmul(py::module_& m) {
+  m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("transpose_a"),
+        py::arg("transpose_b"), py::arg("out"), py::arg("precision"), py::arg("num_threads"));
+}
+
+}  // namespace gd::bindings

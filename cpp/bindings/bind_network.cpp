@@ -1,0 +1,137 @@
+#include <pybind11/stl.h>
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/bind.hpp"
+#include "bindings/classes.hpp"
+#include "bindings/states.hpp"
+
+namespace gd::bindings {
+
+using base::require;
+using base::TypeError;
+using base::ValueError;
+
+namespace {
+
+template <class T>
+void bind_network_of(py::module_& m, const char* name) {
+  using Model = train::Model<T>;
+  using Array = py::array_t<T>;
+
+  auto cls = py::class_<Model, ModelPointer<T>>(m, name);
+  cls.def(py::init([](std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed) {
+            return std::make_shared<Model>(std::move(layers), input_size, seed);
+          }),
+          py::arg("layers"), py::arg("input_size"), py::arg("seed"));
+  cls.def_property_readonly("input_size",
+                            [](const Model& self) { return self.description().input_size(); });
+  cls.def_property_readonly("output_size",
+                            [](const Model& self) { return self.description().output_size(); });
+  cls.def_property_readonly("num_parameters",
+                            [](const Model& self) { return self.description().num_parameters(); });
+
+  cls.def(
+      "forward",
+      [](Model& self, py::handle x_in, bool training, std::optional<int> num_threads) {
+        const auto x = finite_matrix<T>(x_in, "x", -1, self.description().input_size());
+        const int64_t rows = x.shape(0);
+        const int threads = resolve_threads(num_threads);
+        Array out = new_matrix<T>(rows, self.description().output_size());
+        const T* from = x.data();
+        T* to = out.mutable_data();
+        const py::gil_scoped_release release;
+        if (training) {
+          self.forward_training(from, rows, threads, to);
+        } else {
+          self.predict(from, rows, rows, threads, to);
+        }
+        return out;
+      },
+      py::arg("x"), py::arg("training"), py::arg("num_threads"));
+
+  cls.def(
+      "predict",
+      [](Model& self, py::handle x_in, std::optional<int64_t> batch_size,
+         std::optional<int> num_threads) {
+        const auto x = finite_matrix<T>(x_in, "x", -1, self.description().input_size());
+        const int64_t rows = x.shape(0);
+        const int64_t at_once = check_batch_size(batch_size.value_or(train::kDefaultBatch));
+        const int threads = resolve_threads(num_threads);
+        Array out = new_matrix<T>(rows, self.description().output_size());
+        const T* from = x.data();
+        T* to = out.mutable_data();
+        const py::gil_scoped_release release;
+        self.predict(from, rows, at_once, threads, to);
+        return out;
+      },
+      py::arg("x"), py::arg("batch_size"), py::arg("num_threads"));
+
+  cls.def(
+      "backward",
+      [](Model& self, py::handle grad_output, bool accumulate) {
+        const int64_t rows = self.rows_kept();
+        require<base::StateError>(
+            rows >= 0,
+            "backward needs forward(x, training=True) before it, with the parameters unchanged "
+            "since");
+        const auto gradient =
+            finite_matrix<T>(grad_output, "grad_output", rows, self.description().output_size());
+        Array out = new_matrix<T>(rows, self.description().input_size());
+        const T* from = gradient.data();
+        T* to = out.mutable_data();
+        const py::gil_scoped_release release;
+        self.backward(from, accumulate, to);
+        return out;
+      },
+      py::arg("grad_output"), py::arg("accumulate"));
+
+  cls.def("gradients", [](Model& self) {
+    return named_arrays<T>(self.description(), [&](T* to) { self.copy_gradients(to); });
+  });
+  cls.def("state_dict", [](Model& self) {
+    return named_arrays<T>(self.description(), [&](T* to) { self.copy_values(to); });
+  });
+  cls.def(
+      "load_state_dict",
+      [](Model& self, const py::dict& state) {
+        const std::vector<T> values = checked_state<T>(self.description(), state);
+        self.set_values(values.data());
+      },
+      py::arg("state"));
+  cls.def("to64", [](Model& self) {
+    const auto& description = self.description();
+    auto copy = std::make_shared<train::Model<double>>(
+        description.layers(), description.input_size(), description.seed());
+    std::vector<T> values(static_cast<size_t>(description.num_parameters()));
+    self.copy_values(values.data());
+    const std::vector<double> wide(values.begin(), values.end());
+    copy->set_values(wide.data());
+    return copy;
+  });
+}
+
+}  // namespace
+
+void bind_network(py::module_& m) {
+  py::class_<nn::DenseSpec>(m, "LayerSpec")
+      .def(py::init([](int64_t units, std::string activation,
+                       std::vector<double> activation_parameters, bool bias,
+                       std::string weight_init, std::string bias_init, std::string name) {
+             return nn::DenseSpec{std::move(name),
+                                  units,
+                                  std::move(activation),
+                                  std::move(activation_parameters),
+                                  bias,
+                                  std::move(weight_init),
+                                  std::move(bias_init)};
+           }),
+           py::arg("units"), py::arg("activation"), py::arg("activation_parameters"),
+           py::arg("bias"), py::arg("weight_init"), py::arg("bias_init"), py::arg("name"));
+  bind_network_of<double>(m, "Network64");
+  bind_network_of<float>(m, "Network32");
+}
+
+}  // namespace gd::bindings

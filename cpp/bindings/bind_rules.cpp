@@ -1,0 +1,56 @@
+#include <pybind11/stl.h>
+
+#include "base/check.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/bind.hpp"
+#include "train/array_updater.hpp"
+
+namespace gd::bindings {
+
+using base::require;
+using base::TypeError;
+using base::ValueError;
+
+namespace {
+
+template <class T>
+void step(train::ArrayUpdater<T>& self, const std::vector<py::array>& weights,
+          const std::vector<py::object>& gradients) {
+  require<ValueError>(gradients.size() == weights.size(), "gradients must hold ", weights.size(),
+                      " arrays, one for each bound array, got ", gradients.size());
+  std::vector<py::array_t<T>> held;
+  std::vector<T*> to;
+  std::vector<const T*> from;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const std::string name = base::message("gradients[", i, "]");
+    auto gradient = real_array<T>(gradients[i], name);
+    require<ValueError>(shape_text(gradient) == shape_text(weights[i]), name, " must have shape ",
+                        shape_text(weights[i]), ", got ", shape_text(gradient));
+    check_finite(gradient, name);
+    from.push_back(gradient.data());
+    held.push_back(std::move(gradient));
+    auto array = py::reinterpret_borrow<py::array_t<T>>(weights[i]);
+    to.push_back(array.mutable_data());
+  }
+  const py::gil_scoped_release release;
+  self.step(to, from);
+}
+
+template <class T>
+void bind_rule_of(py::module_& m, const char* name) {
+  using Updater = train::ArrayUpdater<T>;
+  py::class_<Updater>(m, name)
+      .def(py::init<std::string, std::vector<double>, std::vector<int64_t>>(), py::arg("rule"),
+           py::arg("hyper"), py::arg("sizes"))
+      .def_property("lr", &Updater::lr, &Updater::set_lr)
+      .def("step", step<T>, py::arg("weights"), py::arg("gradients"));
+}
+
+}  // namespace
+
+void bind_rules(py::module_& m) {
+  bind_rule_of<float>(m, "Rule32");
+  bind_rule_of<double>(m, "Rule64");
+}
+
+}  // namespace gd::bindings

@@ -1,0 +1,185 @@
+#include <pybind11/stl.h>
+
+#include <chrono>
+
+#include "base/check.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/bind.hpp"
+#include "bindings/classes.hpp"
+#include "bindings/targets.hpp"
+#include "train/trainer.hpp"
+
+namespace gd::bindings {
+
+using base::require;
+using base::StateError;
+
+namespace {
+
+// Between two steps: at most 20 times a second, takes the GIL, lets Python see signals and tells
+// the progress. A Python error stops the epoch and is raised after it.
+class ProgressCall {
+ public:
+  ProgressCall(py::object callable, int64_t samples)
+      : callable_(std::move(callable)), samples_(samples) {}
+
+  bool operator()(int64_t done) {
+    const auto now = Clock::now();
+    if (done < samples_ && now - last_ < kInterval) return true;
+    last_ = now;
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) {
+      error_ = std::make_exception_ptr(py::error_already_set());
+      return false;
+    }
+    try {
+      if (!callable_.is_none()) callable_(done);
+    } catch (...) {
+      error_ = std::current_exception();
+      return false;
+    }
+    return true;
+  }
+
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr auto kInterval = std::chrono::milliseconds(50);
+
+  py::object callable_;
+  int64_t samples_;
+  Clock::time_point last_ = Clock::now();
+  std::exception_ptr error_;
+};
+
+template <class T>
+HeldData<T> checked_data(train::Trainer<T>& trainer, py::handle x, py::handle y,
+                         py::handle sample_weight, const DataNames& names = {}) {
+  require<StateError>(trainer.has_loss(),
+                      "this trainer has no loss: use backward and apply_gradients");
+  const auto& network = trainer.model().description();
+  return hold_data<T>(x, y, sample_weight, network.input_size(), network.output_size(),
+                      trainer.loss().name, names);
+}
+
+template <class T>
+py::list operations(train::Trainer<T>& trainer, int64_t batch_size) {
+  const plan::Plan<T>& plan = trainer.inspect(check_batch_size(batch_size));
+  const auto& layers = trainer.model().description().layers();
+  py::list result;
+  for (const auto& operation : plan.operations()) {
+    py::dict entry;
+    entry["zone"] = profiling::name(operation->zone());
+    const int layer = operation->layer();
+    entry["layer"] = layer < 0 ? std::string() : layers[static_cast<size_t>(layer)].name;
+    entry["phase"] = profiling::name(operation->phase());
+    entry["flops"] = operation->cost().flops(batch_size);
+    entry["bytes"] = operation->cost().bytes(batch_size);
+    result.append(std::move(entry));
+  }
+  return result;
+}
+
+template <class T>
+void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
+  using Trainer = train::Trainer<T>;
+  using Data = HeldData<T>;
+
+  py::class_<Data>(m, data_name).def_property_readonly("samples", [](const Data& self) {
+    return self.view.size();
+  });
+
+  auto cls = py::class_<Trainer>(m, name);
+  cls.def(py::init([](ModelPointer<T> network, std::optional<std::string> loss,
+                      std::vector<double> loss_parameters, std::string rule,
+                      std::vector<double> hyper, std::optional<int> num_threads, uint64_t seed) {
+            train::TrainerOptions options;
+            options.loss = {loss.value_or(""), std::move(loss_parameters)};
+            options.rule = std::move(rule);
+            options.hyper = std::move(hyper);
+            options.threads = resolve_threads(num_threads);
+            options.seed = seed;
+            return std::make_unique<Trainer>(std::move(network), options);
+          }),
+          py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("rule"),
+          py::arg("hyper"), py::arg("num_threads"), py::arg("seed"));
+  cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
+  cls.def_property_readonly("steps", &Trainer::steps);
+  cls.def_property_readonly("epochs", &Trainer::epochs);
+
+  cls.def(
+      "step",
+      [](Trainer& self, py::handle x, py::handle y, py::handle sample_weight) {
+        const Data data = checked_data(self, x, y, sample_weight);
+        const py::gil_scoped_release release;
+        return self.step(data.view);
+      },
+      py::arg("x"), py::arg("y"), py::arg("sample_weight"));
+
+  cls.def(
+      "prepare",
+      [](Trainer& self, py::handle x, py::handle y, py::handle sample_weight,
+         const std::array<std::string, 3>& names) {
+        return checked_data(self, x, y, sample_weight, {names[0], names[1], names[2]});
+      },
+      py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("names"));
+
+  cls.def(
+      "fit_epoch",
+      [](Trainer& self, const Data& data, std::optional<int64_t> batch_size, bool shuffle,
+         py::object progress) {
+        const int64_t at_once = check_batch_size(batch_size.value_or(data.view.size()));
+        ProgressCall call(std::move(progress), data.view.size());
+        double loss = 0;
+        {
+          const py::gil_scoped_release release;
+          loss = self.fit_epoch(data.view, at_once, shuffle, call);
+        }
+        call.rethrow();
+        return loss;
+      },
+      py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("progress"));
+
+  cls.def(
+      "evaluate",
+      [](Trainer& self, const Data& data, std::optional<int64_t> batch_size) {
+        const int64_t at_once = check_batch_size(batch_size.value_or(train::kDefaultBatch));
+        train::Evaluation found;
+        {
+          const py::gil_scoped_release release;
+          found = self.evaluate(data.view, at_once);
+        }
+        py::dict result;
+        result["loss"] = found.loss;
+        if (found.accuracy) result["accuracy"] = *found.accuracy;
+        return result;
+      },
+      py::arg("data"), py::arg("batch_size"));
+
+  cls.def("apply_gradients", &Trainer::apply_gradients, py::call_guard<py::gil_scoped_release>());
+  cls.def("operations", operations<T>, py::arg("batch_size"));
+  cls.def(
+      "flops_per_step",
+      [](Trainer& self, int64_t batch_size) {
+        return self.inspect(check_batch_size(batch_size)).flops(batch_size);
+      },
+      py::arg("batch_size"));
+  cls.def(
+      "num_workers",
+      [](Trainer& self, int64_t batch_size) {
+        return self.inspect(check_batch_size(batch_size)).workers(batch_size);
+      },
+      py::arg("batch_size"));
+}
+
+}  // namespace
+
+void bind_trainer(py::module_& m) {
+  bind_trainer_of<float>(m, "Trainer32", "Data32");
+  bind_trainer_of<double>(m, "Trainer64", "Data64");
+}
+
+}  // namespace gd::bindings

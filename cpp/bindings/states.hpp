@@ -1,0 +1,84 @@
+#pragma once
+
+// Parameters between the flat order of nn and dicts of arrays.
+
+#include <algorithm>
+#include <vector>
+
+#include "base/check.hpp"
+#include "bindings/arrays.hpp"
+#include "nn/network.hpp"
+
+namespace gd::bindings {
+
+// (units, inputs) for a weight, (units,) for a bias.
+inline std::vector<py::ssize_t> shape_of(const nn::Parameter& parameter) {
+  if (parameter.kind == nn::ParameterKind::bias) return {parameter.cols};
+  return {parameter.rows, parameter.cols};
+}
+
+// A dict of arrays, one a parameter, from values one after the other.
+template <class T, class Values>
+py::dict split_by_name(const std::vector<nn::Parameter>& parameters, const Values* from) {
+  py::dict result;
+  for (const nn::Parameter& parameter : parameters) {
+    py::array_t<T> array(shape_of(parameter));
+    std::copy_n(from, parameter.size(), array.mutable_data());
+    from += parameter.size();
+    result[py::str(parameter.name)] = std::move(array);
+  }
+  return result;
+}
+
+// The same from what `copy(to)` writes without the GIL.
+template <class T, class Copy>
+py::dict named_arrays(const nn::Network<T>& network, Copy&& copy) {
+  std::vector<T> values(static_cast<size_t>(network.num_parameters()));
+  {
+    const py::gil_scoped_release release;
+    copy(values.data());
+  }
+  return split_by_name<T>(network.parameters(), values.data());
+}
+
+// All values of a dict one after the other, or an error that names the key.
+template <class T>
+std::vector<T> checked_state(const nn::Network<T>& network, const py::dict& state) {
+  using base::require;
+  using base::ValueError;
+  std::vector<T> values;
+  values.reserve(static_cast<size_t>(network.num_parameters()));
+  std::string missing;
+  for (const nn::Parameter& parameter : network.parameters()) {
+    if (!state.contains(parameter.name)) {
+      missing += (missing.empty() ? "'" : ", '") + parameter.name + "'";
+    }
+  }
+  require<ValueError>(missing.empty(), "state lacks the keys ", missing);
+  std::string extra;
+  for (const auto& [key, value] : state) {
+    const auto& all = network.parameters();
+    const bool known = py::isinstance<py::str>(key) &&
+                       std::any_of(all.begin(), all.end(), [&](const nn::Parameter& parameter) {
+                         return parameter.name == std::string(py::str(key));
+                       });
+    if (!known) extra += (extra.empty() ? "" : ", ") + std::string(py::repr(key));
+  }
+  require<ValueError>(extra.empty(), "state has keys that the network has not: ", extra);
+
+  for (const nn::Parameter& parameter : network.parameters()) {
+    const std::string name = "state['" + parameter.name + "']";
+    const auto array = real_array<T>(state[py::str(parameter.name)], name);
+    const std::vector<py::ssize_t> shape = shape_of(parameter);
+    const bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
+                      std::equal(shape.begin(), shape.end(), array.shape());
+    require<ValueError>(fits, name, " must have shape ",
+                        std::string(py::str(py::tuple(py::cast(shape)))), ", got ",
+                        shape_text(array));
+    check_finite(array, name);
+    values.insert(values.end(), array.data(), array.data() + array.size());
+  }
+  return values;
+}
+
+}  // namespace gd::bindings

@@ -5,6 +5,7 @@
 #include "kernels/dispatch.hpp"
 #include "nn/initializers.hpp"
 #include "ops/formulas.hpp"
+#include "ops/peak.hpp"
 #include "parallel/config.hpp"
 #include "parallel/cpus.hpp"
 
@@ -68,6 +69,14 @@ void bind_config(py::module_& m) {
       },
       py::arg("num_threads"));
   m.def("get_num_threads", [] { return parallel::default_thread_count().count; });
+  m.def(
+      "fma_peak",
+      [](const std::string& dtype, int num_threads, double seconds) {
+        const py::gil_scoped_release release;
+        return dtype == "float32" ? ops::measure_fma_peak<float>(num_threads, seconds)
+                                  : ops::measure_fma_peak<double>(num_threads, seconds);
+      },
+      py::arg("dtype"), py::arg("num_threads"), py::arg("seconds"));
   m.def("activations", [] { return by_name(ops::activation_formulas()); });
   m.def("losses", [] { return by_name(ops::loss_formulas()); });
   m.def("rules", [] { return by_name(ops::rule_formulas()); });

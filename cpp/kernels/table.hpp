@@ -152,6 +152,9 @@ struct TypedKernels {
   GemmBlocks blocks;
   void (*gemm)(const GemmTile<T>& tile);
   void (*pack)(const PackBlock<T>& block);
+  // Does about `rounds` times a few dozen multiply-adds in registers; returns the exact number of
+  // floating-point operations. For measuring the peak.
+  int64_t (*fma_peak)(int64_t rounds, T* sink);
   ReduceKernels<T> reduce;
   ActivationKernel<T> activations[kActivations];
   LossKernel<T> losses[kLosses];

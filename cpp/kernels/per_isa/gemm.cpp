@@ -2,6 +2,7 @@
 
 #include GD_BLOCKS_HPP
 #include GD_VEC_HPP
+#include "kernels/peak-inl.hpp"
 #include "kernels/per_isa/isa.hpp"
 
 namespace gd::kernels {
@@ -14,6 +15,7 @@ void fill(TypedKernels<T>& kernels) {
   kernels.blocks = {B::rows, B::vectors * V::width, B::mc, B::kc, B::nc};
   kernels.gemm = gemm_columns<V, B::rows, B::vectors>;
   kernels.pack = pack<T>;
+  kernels.fma_peak = fma_peak<V>;
 }
 
 }  // namespace

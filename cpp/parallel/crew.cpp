@@ -1,0 +1,127 @@
+#include "parallel/crew.hpp"
+
+#include <omp.h>
+#include <pthread.h>
+
+#include <charconv>
+#include <csignal>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "parallel/places.hpp"
+
+namespace gd::parallel {
+namespace {
+
+// Threads started within its life inherit a mask that leaves signals to the threads of the
+// application (Python's handlers run there). Faults stay open: a blocked one kills silently.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t mask;
+    sigfillset(&mask);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) {
+      sigdelset(&mask, fault);
+    }
+    pthread_sigmask(SIG_BLOCK, &mask, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+// For debuggers and perf; the system allows 15 characters.
+void name_this_thread(int index) {
+  char name[16] = "gdcore-";
+  std::to_chars(name + 7, name + sizeof name - 1, index);
+#if defined(__APPLE__)
+  pthread_setname_np(name);
+#else
+  pthread_setname_np(pthread_self(), name);
+#endif
+}
+
+}  // namespace
+
+std::shared_ptr<Crew> Crew::hire(int workers) {
+  auto crew = std::make_shared<Crew>();
+  try {
+    const SignalsBlocked blocked;
+    std::thread([crew, workers] { crew->host(workers); }).detach();
+  } catch (const std::system_error&) {
+    return crew;  // no thread to be had: the caller works alone
+  }
+  crew->ready_.wait_asleep([](uint32_t ready) { return ready != 0; });
+  return crew;
+}
+
+void Crew::host(int workers) {
+#pragma omp parallel num_threads(workers - 1)
+  {
+    const int index = omp_get_thread_num() + 1;
+    if (index == 1) {
+      size_ = omp_get_num_threads() + 1;
+      ready_.add(1);
+      ready_.wake();
+    } else {
+      ready_.wait_asleep([](uint32_t ready) { return ready != 0; });
+    }
+    name_this_thread(index);
+    move_to_place(index);
+    serve(index);
+  }
+}
+
+void Crew::serve(int index) {
+  const uint32_t hired = static_cast<uint32_t>(size_) - 1;
+  Patience between_runs = patience_between_runs();
+  Patience within_run = patience_within_run();
+  for (uint32_t order = 1;; ++order) {
+    orders_.wait(between_runs, [order](uint32_t now) { return now == order; });
+    if (body_ == nullptr) return;
+    work(index, within_run, *body_);
+    if (finished_.add(1) == order * hired) finished_.wake();
+  }
+}
+
+void Crew::run(Body body) {
+  body_ = &body;
+  const uint32_t order = orders_.add(1);
+  orders_.wake();
+  work(0, patience_, body);
+  const uint32_t done = order * (static_cast<uint32_t>(size_) - 1);
+  finished_.wait(patience_, [done](uint32_t now) { return now == done; });
+  if (failed_.load(std::memory_order_relaxed)) {
+    failed_.store(false, std::memory_order_relaxed);
+    barrier_.mend();
+    std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+}
+
+void Crew::dismiss() {
+  body_ = nullptr;
+  orders_.add(1);
+  orders_.wake();
+}
+
+void Crew::work(int index, Patience& patience, const Body& body) noexcept {
+  Worker worker(index, size_, patience, barrier_);
+  try {
+    body(worker);
+  } catch (const Barrier::Broken&) {
+    // Another worker failed, and its error is kept.
+  } catch (...) {
+    fail(std::current_exception());
+  }
+}
+
+void Crew::fail(std::exception_ptr error) noexcept {
+  if (!failed_.exchange(true)) error_ = std::move(error);
+  barrier_.break_up();
+}
+
+}  // namespace gd::parallel

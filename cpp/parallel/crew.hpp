@@ -1,0 +1,50 @@
+#pragma once
+
+// The hired threads of a team and the protocol between them and the caller.
+
+#include <atomic>
+#include <exception>
+#include <memory>
+
+#include "base/function_ref.hpp"
+#include "parallel/worker.hpp"
+
+namespace gd::parallel {
+
+using Body = base::FunctionRef<void(Worker&)>;
+
+// Threads 1 .. size()-1 of a team. One detached thread of ours opens one OpenMP region and holds it
+// open as long as the crew lives; so OpenMP's own waiting, which spins long and cannot be told
+// otherwise, never comes into play, and no other OpenMP user in the process is touched.
+class Crew {
+ public:
+  // Starts up to workers - 1 threads; size() tells how many there are, the caller included.
+  static std::shared_ptr<Crew> hire(int workers);
+
+  void run(Body body);
+  void dismiss();  // the threads end soon after
+
+  int size() const { return size_; }
+
+ private:
+  void host(int workers);
+  void serve(int index);
+  void work(int index, Patience& patience, const Body& body) noexcept;
+  void fail(std::exception_ptr error) noexcept;
+
+  // Side by side, so that one cache line brings the news and what to do.
+  alignas(kCacheLine) WaitWord orders_;  // counts them
+  const Body* body_ = nullptr;           // of the last order; nullptr: go home
+
+  alignas(kCacheLine) WaitWord finished_;  // counts bodies left, over all hired workers
+  Barrier barrier_;
+
+  alignas(kCacheLine) std::atomic<bool> failed_{false};
+  std::exception_ptr error_;  // of the worker that set failed_
+
+  int size_ = 1;
+  Patience patience_ = patience_within_run();  // the caller's
+  WaitWord ready_;                             // size_ is known
+};
+
+}  // namespace gd::parallel

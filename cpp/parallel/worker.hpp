@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+
+#include "parallel/wait.hpp"
+
+namespace gd::parallel {
+
+// Where all workers of a team meet, again and again. The last to arrive opens the next epoch.
+class Barrier {
+ public:
+  // Thrown out of wait() when another worker failed and will never arrive. Not a std::exception,
+  // so that no handler for those takes it for an error of its own.
+  struct Broken {};
+
+  void wait(uint32_t workers, Patience& patience);
+
+  void break_up();  // lets everyone out who waits, or will
+  void mend();      // by one thread, while nobody is inside
+
+ private:
+  static constexpr uint32_t kBroken = 1;  // the lowest bit of the epoch; epochs go in twos
+
+  alignas(kCacheLine) std::atomic<uint32_t> arrived_{0};
+  alignas(kCacheLine) WaitWord epoch_;
+};
+
+// What a body that runs on a team knows of itself. A default Worker is alone.
+class Worker {
+ public:
+  Worker() = default;
+  Worker(int index, int count, Patience& patience, Barrier& barrier)
+      : index_(index), count_(count), patience_(&patience), barrier_(&barrier) {}
+
+  int index() const { return index_; }  // 0 is the thread that called Team::run
+  int count() const { return count_; }
+
+  // Returns when every worker has called it; what was written before is then visible to all.
+  void barrier() {
+    if (count_ > 1) barrier_->wait(static_cast<uint32_t>(count_), *patience_);
+  }
+
+ private:
+  int index_ = 0;
+  int count_ = 1;
+  Patience* patience_ = nullptr;
+  Barrier* barrier_ = nullptr;
+};
+
+}  // namespace gd::parallel

@@ -1,0 +1,47 @@
+#pragma once
+
+// The one list of zones: what a profile can name. The first argument is the enumerator, the second
+// the name users see, the third what the time was spent on and why it has a line of its own.
+
+#include <array>
+#include <cstdint>
+
+// clang-format off
+#define GD_PROFILING_ZONES(X)                                                                      \
+  /* Phases of a training run, as the caller sees them. */                                         \
+  X(kForward, "forward", "network output for a batch")                                             \
+  X(kBackward, "backward", "gradients of all layers, last to first")                               \
+  X(kData, "data", "shuffling and cutting batches out of the dataset")                             \
+  X(kCallback, "callback", "Python callbacks and the progress bar; the GIL is held")               \
+  /* Operations of a plan, as a worker sees them. */                                               \
+  X(kGather, "gather", "copying a batch's rows side by side")                                      \
+  X(kDenseForward, "dense_forward", "x W^T + b, with the activation where it is fused")            \
+  X(kActivationForward, "activation_forward", "an activation that the product does not fuse")      \
+  X(kLoss, "loss", "loss of a batch and its gradient at the output; also a phase")                 \
+  X(kActivationBackward, "activation_backward", "gradient times the activation's derivative")      \
+  X(kWeightGradient, "weight_gradient", "dY^T X: a third of the arithmetic of a step")             \
+  X(kBiasGradient, "bias_gradient", "column sums of dY")                                           \
+  X(kInputGradient, "input_gradient", "dY W: not done for the first layer")                        \
+  X(kUpdate, "update", "the rule's pass over weights and states; also a phase")                    \
+  X(kPack, "pack", "reordering an operand for the kernel: pure overhead, so it is shown")          \
+  /* What a worker does when it does nothing. */                                                   \
+  X(kWait, "wait", "spinning for another worker: imbalance, a few microseconds each")              \
+  X(kSleep, "sleep", "asleep in the kernel for another worker: long waits, busy neighbours")
+// clang-format on
+
+namespace gd::profiling {
+
+enum class Zone : std::uint8_t {
+#define GD_ZONE(id, text, what) id,
+  GD_PROFILING_ZONES(GD_ZONE)
+#undef GD_ZONE
+};
+
+#define GD_ZONE(id, text, what) Zone::id,
+inline constexpr std::array kZones{GD_PROFILING_ZONES(GD_ZONE)};
+#undef GD_ZONE
+
+const char* name(Zone zone);
+const char* what(Zone zone);
+
+}  // namespace gd::profiling

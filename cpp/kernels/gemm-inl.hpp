@@ -44,6 +44,14 @@ __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& til
     }
   }
 
+  // C is needed after the last product: by then it shall be here.
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+    const T* const row = tile.c + i * tile.ldc;
+    __builtin_prefetch(row, 1);
+    if (Vectors * W * sizeof(T) > 64) __builtin_prefetch(row + 64 / sizeof(T), 1);
+  }
+
   const T* a = tile.a;
   const T* b = tile.b;
   const int64_t a_row = PackedA ? 1 : tile.a_row;
@@ -104,31 +112,6 @@ void gemm_columns(const GemmTile<typename V::scalar>& tile) {
   } else {
     tail ? gemm_rows<V, Rows, Vectors, true, false>(tile)
          : gemm_rows<V, Rows, Vectors, false, false>(tile);
-  }
-}
-
-template <class T>
-void pack(const PackBlock<T>& block) {
-  T* to = block.to;
-  if (block.from_width == 1 || block.depth == 1) {
-    for (int64_t k = 0; k < block.depth; ++k, to += block.to_depth) {
-      const T* from = block.from + k * block.from_depth;
-      for (int64_t j = 0; j < block.width; ++j) to[j] = from[j * block.from_width];
-      for (int64_t j = block.width; j < block.to_depth; ++j) to[j] = 0;
-    }
-    return;
-  }
-  // A transpose: small squares keep both sides in L1.
-  constexpr int64_t square = 16;
-  for (int64_t k0 = 0; k0 < block.depth; k0 += square) {
-    const int64_t k1 = k0 + square < block.depth ? k0 + square : block.depth;
-    for (int64_t j = 0; j < block.width; ++j) {
-      const T* from = block.from + j * block.from_width;
-      for (int64_t k = k0; k < k1; ++k) to[k * block.to_depth + j] = from[k * block.from_depth];
-    }
-    for (int64_t k = k0; k < k1; ++k) {
-      for (int64_t j = block.width; j < block.to_depth; ++j) to[k * block.to_depth + j] = 0;
-    }
   }
 }
 

@@ -10,8 +10,8 @@ namespace {
 // Chains enough to cover the latency of two units, few enough for 16 registers.
 constexpr int kPeakChains = 12;
 
-// Does rounds * kPeakChains vector multiply-adds and returns how many floating-point operations that
-// were. `sink` gets the result, so that nothing can be left out.
+// Does rounds * kPeakChains vector multiply-adds and returns how many floating-point operations
+// that were. `sink` gets the result, so that nothing can be left out.
 template <class V>
 int64_t fma_peak(int64_t rounds, typename V::scalar* sink) {
   using T = typename V::scalar;

@@ -39,7 +39,10 @@ class TileJob {
     const GemmBlocks& blocks = kernels_.blocks;
     // A copy pays when it is read often enough: B once for every mr rows, A for every nr columns.
     copy_b_ = p_.b_col != 1 || rows.size() > 2 * blocks.mr;
-    copy_a_ = columns.size() > 4 * blocks.nr;
+    // Rows that lie a large power of two apart evict each other from L1; others are read in place.
+    const int64_t row_bytes = p_.a_row * static_cast<int64_t>(sizeof(T));
+    const bool in_place = p_.a_col == 1 && row_bytes % 1024 != 0;
+    copy_a_ = !in_place && columns.size() > 4 * blocks.nr;
   }
 
   static int64_t packed_a_size(const GemmBlocks& blocks) {

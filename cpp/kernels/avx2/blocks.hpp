@@ -10,9 +10,9 @@ template <class T>
 struct Blocks {
   static constexpr int rows = 6;
   static constexpr int vectors = 2;
-  static constexpr int64_t mc = 144;
+  static constexpr int64_t mc = 144 * 4 / sizeof(T);
   static constexpr int64_t kc = 256;
-  static constexpr int64_t nc = 256;
+  static constexpr int64_t nc = 1024 * 4 / sizeof(T);
 };
 
 }  // namespace

@@ -59,6 +59,28 @@ struct Vec<float> {
   static Mask eq(V a, V b) { return _mm256_cmp_ps(a.r, b.r, _CMP_EQ_OQ); }
   static V select(Mask m, V yes, V no) { return {_mm256_blendv_ps(no.r, yes.r, m)}; }
 
+  static void transpose(V* rows) {
+    __m256 pairs[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {  // 2 x 2 blocks
+      pairs[i] = _mm256_unpacklo_ps(rows[i].r, rows[i + 1].r);
+      pairs[i + 1] = _mm256_unpackhi_ps(rows[i].r, rows[i + 1].r);
+    }
+    __m256 quads[8];
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {  // 4 x 4 within each half
+      quads[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+      quads[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE);
+      quads[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+      quads[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xEE);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {  // halves
+      rows[i].r = _mm256_permute2f128_ps(quads[i], quads[i + 4], 0x20);
+      rows[i + 4].r = _mm256_permute2f128_ps(quads[i], quads[i + 4], 0x31);
+    }
+  }
+
   static V round(V a) {
     return {_mm256_round_ps(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
   }
@@ -116,6 +138,17 @@ struct Vec<double> {
   static Mask ge(V a, V b) { return _mm256_cmp_pd(a.r, b.r, _CMP_GE_OQ); }
   static Mask eq(V a, V b) { return _mm256_cmp_pd(a.r, b.r, _CMP_EQ_OQ); }
   static V select(Mask m, V yes, V no) { return {_mm256_blendv_pd(no.r, yes.r, m)}; }
+
+  static void transpose(V* rows) {
+    const __m256d low01 = _mm256_unpacklo_pd(rows[0].r, rows[1].r);
+    const __m256d high01 = _mm256_unpackhi_pd(rows[0].r, rows[1].r);
+    const __m256d low23 = _mm256_unpacklo_pd(rows[2].r, rows[3].r);
+    const __m256d high23 = _mm256_unpackhi_pd(rows[2].r, rows[3].r);
+    rows[0].r = _mm256_permute2f128_pd(low01, low23, 0x20);
+    rows[1].r = _mm256_permute2f128_pd(high01, high23, 0x20);
+    rows[2].r = _mm256_permute2f128_pd(low01, low23, 0x31);
+    rows[3].r = _mm256_permute2f128_pd(high01, high23, 0x31);
+  }
 
   static V round(V a) {
     return {_mm256_round_pd(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};

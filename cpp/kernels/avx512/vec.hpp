@@ -10,6 +10,26 @@
 namespace gd::kernels {
 namespace {
 
+// A transpose is log2(Lanes) rounds; round `s` swaps the s x s blocks off the diagonal between rows
+// s apart. Lane l of the upper row comes from low[l], of the lower one from high[l]; indices from
+// Lanes on are the other row's.
+template <class Int, int Lanes>
+struct ExchangeIndices {
+  alignas(64) Int low[4][Lanes] = {};
+  alignas(64) Int high[4][Lanes] = {};
+  constexpr ExchangeIndices() {
+    for (int round = 0; (1 << round) < Lanes; ++round) {
+      const int s = 1 << round;
+      for (int l = 0; l < Lanes; ++l) {
+        low[round][l] = (l & s) == 0 ? l : Lanes + l - s;
+        high[round][l] = (l & s) == 0 ? l + s : Lanes + l;
+      }
+    }
+  }
+};
+constexpr ExchangeIndices<int32_t, 16> kExchange16;
+constexpr ExchangeIndices<int64_t, 8> kExchange8;
+
 template <class T>
 struct Vec;
 
@@ -50,6 +70,23 @@ struct Vec<float> {
   static Mask ge(V a, V b) { return _mm512_cmp_ps_mask(a.r, b.r, _CMP_GE_OQ); }
   static Mask eq(V a, V b) { return _mm512_cmp_ps_mask(a.r, b.r, _CMP_EQ_OQ); }
   static V select(Mask m, V yes, V no) { return {_mm512_mask_blend_ps(m, no.r, yes.r)}; }
+
+  static void transpose(V* rows) {
+#pragma GCC unroll 4
+    for (int round = 3; round >= 0; --round) {
+      const __m512i low = _mm512_load_si512(kExchange16.low[round]);
+      const __m512i high = _mm512_load_si512(kExchange16.high[round]);
+#pragma GCC unroll 16
+      for (int i = 0; i < width; ++i) {
+        if ((i & (1 << round)) != 0) continue;
+        V& upper = rows[i];
+        V& lower = rows[i + (1 << round)];
+        const auto kept = upper.r;
+        upper.r = _mm512_permutex2var_ps(kept, low, lower.r);
+        lower.r = _mm512_permutex2var_ps(kept, high, lower.r);
+      }
+    }
+  }
 
   static V round(V a) {
     return {_mm512_roundscale_ps(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
@@ -104,6 +141,23 @@ struct Vec<double> {
   static Mask ge(V a, V b) { return _mm512_cmp_pd_mask(a.r, b.r, _CMP_GE_OQ); }
   static Mask eq(V a, V b) { return _mm512_cmp_pd_mask(a.r, b.r, _CMP_EQ_OQ); }
   static V select(Mask m, V yes, V no) { return {_mm512_mask_blend_pd(m, no.r, yes.r)}; }
+
+  static void transpose(V* rows) {
+#pragma GCC unroll 4
+    for (int round = 2; round >= 0; --round) {
+      const __m512i low = _mm512_load_si512(kExchange8.low[round]);
+      const __m512i high = _mm512_load_si512(kExchange8.high[round]);
+#pragma GCC unroll 16
+      for (int i = 0; i < width; ++i) {
+        if ((i & (1 << round)) != 0) continue;
+        V& upper = rows[i];
+        V& lower = rows[i + (1 << round)];
+        const auto kept = upper.r;
+        upper.r = _mm512_permutex2var_pd(kept, low, lower.r);
+        lower.r = _mm512_permutex2var_pd(kept, high, lower.r);
+      }
+    }
+  }
 
   static V round(V a) {
     return {_mm512_roundscale_pd(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};

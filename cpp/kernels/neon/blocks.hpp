@@ -10,9 +10,9 @@ template <class T>
 struct Blocks {
   static constexpr int rows = 8;
   static constexpr int vectors = 3;
-  static constexpr int64_t mc = 128;
+  static constexpr int64_t mc = 128 * 4 / sizeof(T);
   static constexpr int64_t kc = 256;
-  static constexpr int64_t nc = 192;
+  static constexpr int64_t nc = 768 * 4 / sizeof(T);
 };
 
 }  // namespace

@@ -55,6 +55,17 @@ struct Vec<float> {
   static Mask eq(V a, V b) { return vceqq_f32(a.r, b.r); }
   static V select(Mask m, V yes, V no) { return {vbslq_f32(m, yes.r, no.r)}; }
 
+  static void transpose(V* rows) {
+    const float64x2_t even01 = vreinterpretq_f64_f32(vtrn1q_f32(rows[0].r, rows[1].r));
+    const float64x2_t odd01 = vreinterpretq_f64_f32(vtrn2q_f32(rows[0].r, rows[1].r));
+    const float64x2_t even23 = vreinterpretq_f64_f32(vtrn1q_f32(rows[2].r, rows[3].r));
+    const float64x2_t odd23 = vreinterpretq_f64_f32(vtrn2q_f32(rows[2].r, rows[3].r));
+    rows[0].r = vreinterpretq_f32_f64(vtrn1q_f64(even01, even23));
+    rows[1].r = vreinterpretq_f32_f64(vtrn1q_f64(odd01, odd23));
+    rows[2].r = vreinterpretq_f32_f64(vtrn2q_f64(even01, even23));
+    rows[3].r = vreinterpretq_f32_f64(vtrn2q_f64(odd01, odd23));
+  }
+
   static V round(V a) { return {vrndnq_f32(a.r)}; }
   static V exp2i(V n) {
     const int32x4_t e = vaddq_s32(vcvtnq_s32_f32(n.r), vdupq_n_s32(127));
@@ -110,6 +121,12 @@ struct Vec<double> {
   static Mask ge(V a, V b) { return vcgeq_f64(a.r, b.r); }
   static Mask eq(V a, V b) { return vceqq_f64(a.r, b.r); }
   static V select(Mask m, V yes, V no) { return {vbslq_f64(m, yes.r, no.r)}; }
+
+  static void transpose(V* rows) {
+    const float64x2_t first = vtrn1q_f64(rows[0].r, rows[1].r);
+    rows[1].r = vtrn2q_f64(rows[0].r, rows[1].r);
+    rows[0].r = first;
+  }
 
   static V round(V a) { return {vrndnq_f64(a.r)}; }
   static V exp2i(V n) {

@@ -2,6 +2,7 @@
 
 #include GD_BLOCKS_HPP
 #include GD_VEC_HPP
+#include "kernels/pack-inl.hpp"
 #include "kernels/peak-inl.hpp"
 #include "kernels/per_isa/isa.hpp"
 
@@ -14,7 +15,7 @@ void fill(TypedKernels<T>& kernels) {
   using V = Vec<T>;
   kernels.blocks = {B::rows, B::vectors * V::width, B::mc, B::kc, B::nc};
   kernels.gemm = gemm_columns<V, B::rows, B::vectors>;
-  kernels.pack = pack<T>;
+  kernels.pack = pack<V>;
   kernels.fma_peak = fma_peak<V>;
 }
 

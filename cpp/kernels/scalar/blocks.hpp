@@ -10,9 +10,9 @@ template <class T>
 struct Blocks {
   static constexpr int rows = 4;
   static constexpr int vectors = 4;
-  static constexpr int64_t mc = 64;
+  static constexpr int64_t mc = 64 * 4 / sizeof(T);
   static constexpr int64_t kc = 256;
-  static constexpr int64_t nc = 64;
+  static constexpr int64_t nc = 64 * 4 / sizeof(T);
 };
 
 }  // namespace

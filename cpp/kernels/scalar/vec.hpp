@@ -9,6 +9,7 @@
 //   round(a)           to the nearest integer, ties to even
 //   exp2i(n)           2^n for an integer n in the normal exponent range
 //   split(x, m, e)     x = m * 2^e with 1 <= m < 2, for a normal x > 0
+//   transpose(rows)    of width x width numbers in as many vectors
 //
 // The namespace is anonymous on purpose: no symbol of a kernel file may leak (nm test).
 
@@ -76,6 +77,8 @@ struct Vec {
   static Mask ge(V a, V b) { return a.r >= b.r; }
   static Mask eq(V a, V b) { return a.r == b.r; }
   static V select(Mask m, V yes, V no) { return m ? yes : no; }
+
+  static void transpose(V*) {}
 
   static V round(V a) {
     if constexpr (single)

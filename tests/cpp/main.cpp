@@ -1,0 +1,3 @@
+#include "cpp/testing.hpp"
+
+TEST_MAIN()

@@ -1,0 +1,164 @@
+#include "parallel/team.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/check.hpp"
+#include "cpp/testing.hpp"
+
+using gd::parallel::acquire_team;
+using gd::parallel::TeamLease;
+using gd::parallel::Worker;
+
+TEST(team_runs_once_on_every_worker) {
+  for (const int workers : {1, 2, 3, 5, 8}) {
+    TeamLease team = acquire_team(workers);
+    CHECK_EQ(team->size(), workers);
+    std::vector<std::atomic<int>> calls(workers);
+    team->run([&](Worker& worker) {
+      CHECK_EQ(worker.count(), workers);
+      ++calls[worker.index()];
+    });
+    for (const auto& count : calls) CHECK_EQ(count.load(), 1);
+  }
+}
+
+TEST(team_caller_is_worker_0) {
+  TeamLease team = acquire_team(3);
+  const pthread_t caller = pthread_self();
+  team->run([&](Worker& worker) {
+    const bool same = pthread_equal(pthread_self(), caller) != 0;
+    CHECK_EQ(same, worker.index() == 0);
+  });
+}
+
+TEST(team_runs_ten_thousand_times) {
+  TeamLease team = acquire_team(2);
+  int64_t counts[2] = {0, 0};  // plain: run() must order them
+  for (int i = 0; i < 10'000; ++i) {
+    team->run([&](Worker& worker) { ++counts[worker.index()]; });
+  }
+  CHECK_EQ(counts[0], 10'000);
+  CHECK_EQ(counts[1], 10'000);
+}
+
+TEST(barrier_orders_phases) {
+  for (const int workers : {2, 3, 5}) {
+    TeamLease team = acquire_team(workers);
+    std::vector<int> cells(workers, 0);  // plain: barriers must order them
+    std::atomic<int> wrong{0};
+    constexpr int kPhases = 500;
+    team->run([&](Worker& worker) {
+      for (int phase = 1; phase <= kPhases; ++phase) {
+        cells[worker.index()] = phase;
+        worker.barrier();
+        for (const int cell : cells) wrong += cell == phase ? 0 : 1;
+        worker.barrier();
+      }
+    });
+    CHECK_EQ(wrong.load(), 0);
+  }
+}
+
+TEST(barrier_of_a_worker_alone_returns) {
+  Worker alone;
+  alone.barrier();
+  CHECK_EQ(alone.index(), 0);
+  CHECK_EQ(alone.count(), 1);
+}
+
+TEST(exception_of_any_worker_reaches_the_caller) {
+  for (const int workers : {1, 2, 4}) {
+    TeamLease team = acquire_team(workers);
+    for (int thrower = 0; thrower < workers; ++thrower) {
+      std::string caught;
+      try {
+        team->run([&](Worker& worker) {
+          if (worker.index() == thrower) throw std::runtime_error(std::to_string(thrower));
+        });
+      } catch (const std::runtime_error& error) {
+        caught = error.what();
+      }
+      CHECK_EQ(caught, std::to_string(thrower));
+    }
+  }
+}
+
+TEST(exception_before_a_barrier_frees_those_who_wait) {
+  TeamLease team = acquire_team(4);
+  for (int round = 0; round < 200; ++round) {
+    std::atomic<int> passed{0};
+    CHECK_THROWS(std::out_of_range, team->run([&](Worker& worker) {
+      for (int phase = 0; phase < 5; ++phase) {
+        if (worker.index() == round % 4 && phase == round % 5) throw std::out_of_range("phase");
+        worker.barrier();
+        if (phase == round % 5) ++passed;
+      }
+    }));
+    CHECK_EQ(passed.load(), 0);
+    // The team is whole again.
+    std::atomic<int> met{0};
+    team->run([&](Worker& worker) {
+      worker.barrier();
+      ++met;
+      worker.barrier();
+    });
+    CHECK_EQ(met.load(), 4);
+  }
+}
+
+TEST(exceptions_of_all_workers_give_one) {
+  TeamLease team = acquire_team(3);
+  for (int round = 0; round < 100; ++round) {
+    CHECK_THROWS(std::runtime_error,
+                 team->run([](Worker&) { throw std::runtime_error("everyone"); }));
+  }
+}
+
+TEST(team_refuses_to_run_within_itself) {
+  TeamLease team = acquire_team(2);
+  CHECK_THROWS(gd::base::StateError, team->run([&](Worker& worker) {
+    if (worker.index() == 0) team->run([](Worker&) {});
+  }));
+  team->run([](Worker&) {});
+}
+
+TEST(teams_may_be_nested) {
+  TeamLease outer = acquire_team(2);
+  std::atomic<int> calls{0};
+  outer->run([&](Worker&) {
+    TeamLease inner = acquire_team(3);
+    inner->run([&](Worker& worker) {
+      worker.barrier();
+      ++calls;
+    });
+  });
+  CHECK_EQ(calls.load(), 6);
+}
+
+TEST(workers_have_names_and_leave_signals_alone) {
+  TeamLease team = acquire_team(3);
+  std::string names[3];
+  bool interrupt_blocked[3];
+  bool fault_blocked[3];
+  team->run([&](Worker& worker) {
+    char name[16] = "";
+    pthread_getname_np(pthread_self(), name, sizeof name);
+    names[worker.index()] = name;
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    interrupt_blocked[worker.index()] = sigismember(&mask, SIGINT) == 1;
+    fault_blocked[worker.index()] = sigismember(&mask, SIGSEGV) == 1;
+  });
+  CHECK(!interrupt_blocked[0]);
+  for (int i = 1; i < 3; ++i) {
+    CHECK_EQ(names[i], "gdcore-" + std::to_string(i));
+    CHECK(interrupt_blocked[i]);
+    CHECK(!fault_blocked[i]);
+  }
+}

@@ -1,0 +1,1 @@
+"""Measures gdcore beside its peers: `python -m benchmarks.run --help`."""

@@ -43,7 +43,7 @@ const T* input_of(const DenseContext<T>& context, const Batch<T>& batch) {
 
 template <class T>
 int64_t input_stride(const DenseContext<T>& context, const Batch<T>& batch) {
-  return context.buffers.input == nullptr ? batch.x_stride : context.shape.inputs;
+  return context.buffers.input == nullptr ? batch.x_stride : context.buffers.input_stride;
 }
 
 template <class T>
@@ -83,14 +83,14 @@ void DenseForward<T>::run(Worker& worker, const Batch<T>& batch) {
   p.b_row = 1;
   p.b_col = shape.inputs;
   p.c = buffers.z;
-  p.c_row = shape.units;
+  p.c_row = buffers.stride;
   p.bias = buffers.bias;
   if (activation_.kernel != nullptr && !activation_.kernel->row_wise) {
     p.epilogue.kind = ops::Epilogue<T>::Kind::forward;
     p.epilogue.activation = activation_.kernel;
     p.epilogue.parameters = activation_.parameters;
     p.epilogue.output = buffers.output;
-    p.epilogue.stride = shape.units;
+    p.epilogue.stride = buffers.stride;
   }
   multiply(context_, worker, this->queue(), p);
 }
@@ -106,9 +106,10 @@ ActivationForward<T>::ActivationForward(const DenseContext<T>& context,
 template <class T>
 void ActivationForward<T>::run(Worker& worker, const Batch<T>& batch) {
   const int64_t units = context_.shape.units;
+  const int64_t stride = context_.buffers.stride;
   ops::activation_forward<T>(worker, this->queue(), *activation_.kernel, activation_.parameters,
-                             {context_.buffers.z, batch.rows, units},
-                             {context_.buffers.output, batch.rows, units});
+                             {context_.buffers.z, batch.rows, units, stride},
+                             {context_.buffers.output, batch.rows, units, stride});
 }
 
 // ---- backward ----
@@ -124,9 +125,10 @@ ActivationBackward<T>::ActivationBackward(const DenseContext<T>& context,
 template <class T>
 void ActivationBackward<T>::run(Worker& worker, const Batch<T>& batch) {
   const int64_t units = context_.shape.units;
+  const int64_t stride = context_.buffers.stride;
   ops::activation_backward<T>(worker, this->queue(), *activation_.kernel, activation_.parameters,
-                              {saved_of(context_, activation_), batch.rows, units},
-                              {context_.buffers.delta, batch.rows, units});
+                              {saved_of(context_, activation_), batch.rows, units, stride},
+                              {context_.buffers.delta, batch.rows, units, stride});
 }
 
 template <class T>
@@ -144,7 +146,7 @@ void WeightGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.k = batch.rows;
   p.a = context_.buffers.delta;  // (rows, units): A is its transpose
   p.a_row = 1;
-  p.a_col = shape.units;
+  p.a_col = context_.buffers.stride;
   p.b = input_of(context_, batch);
   p.b_row = input_stride(context_, batch);
   p.c = context_.buffers.weight_gradient;
@@ -162,9 +164,10 @@ BiasGradient<T>::BiasGradient(const DenseContext<T>& context)
 
 template <class T>
 void BiasGradient<T>::run(Worker& worker, const Batch<T>& batch) {
-  ops::column_sum<T>(worker, this->queue(),
-                     {context_.buffers.delta, batch.rows, context_.shape.units}, kSumPart,
-                     batch.accumulate, context_.buffers.bias_gradient);
+  ops::column_sum<T>(
+      worker, this->queue(),
+      {context_.buffers.delta, batch.rows, context_.shape.units, context_.buffers.stride}, kSumPart,
+      batch.accumulate, context_.buffers.bias_gradient);
 }
 
 template <class T>
@@ -185,18 +188,18 @@ void InputGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.n = shape.inputs;
   p.k = shape.units;
   p.a = context_.buffers.delta;
-  p.a_row = shape.units;
+  p.a_row = context_.buffers.stride;
   p.b = context_.buffers.weight;
   p.b_row = shape.inputs;
   p.c = to == nullptr ? batch.input_gradient : to;
-  p.c_row = shape.inputs;
+  p.c_row = to == nullptr ? shape.inputs : context_.buffers.input_stride;
   p.part = kSumPart;
   if (before_.kernel != nullptr && !before_.kernel->row_wise) {
     p.epilogue.kind = ops::Epilogue<T>::Kind::backward;
     p.epilogue.activation = before_.kernel;
     p.epilogue.parameters = before_.parameters;
     p.epilogue.saved = saved_;
-    p.epilogue.stride = shape.inputs;
+    p.epilogue.stride = context_.buffers.input_stride;
   }
   multiply(context_, worker, this->queue(), p);
 }

@@ -22,6 +22,8 @@ struct LayerBuffers {
   T* output = nullptr;       // (rows, units)
   T* delta = nullptr;        // (rows, units): gradient at z
   T* input_delta = nullptr;  // (rows, inputs); null: the batch's input_gradient
+  int64_t input_stride = 0;  // of input and input_delta
+  int64_t stride = 0;        // of z, output and delta
   const T* weight = nullptr;
   const T* bias = nullptr;
   T* weight_gradient = nullptr;

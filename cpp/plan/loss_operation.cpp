@@ -18,10 +18,12 @@ Cost loss_cost(int64_t outputs) {
 
 template <class T>
 Loss<T>::Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& parameters,
-              int64_t outputs, const T* prediction, T* sample_loss, T* gradient, int max_workers)
+              int64_t outputs, int64_t stride, const T* prediction, T* sample_loss, T* gradient,
+              int max_workers)
     : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, loss_cost<T>(outputs)),
       kernel_(kernel),
       outputs_(outputs),
+      stride_(stride),
       prediction_(prediction),
       sample_loss_(sample_loss),
       gradient_(gradient) {
@@ -35,7 +37,7 @@ void Loss<T>::run(ops::Worker& worker, const Batch<T>& batch) {
   rows.rows = batch.rows;
   rows.outputs = outputs_;
   rows.prediction = prediction_;
-  rows.ldp = outputs_;
+  rows.ldp = stride_;
   rows.target = batch.target;
   rows.ldt = batch.target_stride;
   rows.labels = batch.labels;
@@ -44,7 +46,7 @@ void Loss<T>::run(ops::Worker& worker, const Batch<T>& batch) {
   rows.parameters = parameters_;
   rows.sample_loss = sample_loss_;
   rows.gradient = gradient_;
-  rows.ldg = outputs_;
+  rows.ldg = stride_;
   ops::loss(worker, this->queue(), kernel_, rows);
 }
 

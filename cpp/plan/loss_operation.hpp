@@ -9,15 +9,17 @@ namespace gd::plan {
 template <class T>
 class Loss final : public Operation<T> {
  public:
-  // prediction and gradient are (rows, outputs), sample_loss (rows,); gradient null: loss only.
+  // prediction and gradient are (rows, outputs) with that stride, sample_loss (rows,); gradient
+  // null: loss only.
   Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& parameters, int64_t outputs,
-       const T* prediction, T* sample_loss, T* gradient, int max_workers);
+       int64_t stride, const T* prediction, T* sample_loss, T* gradient, int max_workers);
   void run(ops::Worker& worker, const Batch<T>& batch) override;
 
  private:
   const ops::LossKernel<T>& kernel_;
   T parameters_[2] = {};
   int64_t outputs_;
+  int64_t stride_;
   const T* prediction_;
   T* sample_loss_;
   T* gradient_;

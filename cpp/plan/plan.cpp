@@ -45,6 +45,8 @@ class Plan<T>::Compiler {
     return options_.kind != PlanKind::inference && options_.kind != PlanKind::differentiable;
   }
 
+  static int64_t stride_of(int64_t cols) { return buffer_stride(cols, sizeof(T)); }
+
   T* take(int64_t rows, int64_t cols) {
     const int64_t size = base::checked_product(rows, cols, "elements of a batch's buffer");
     T* const at = base_ == nullptr ? nullptr : base_ + used_;
@@ -72,7 +74,7 @@ class Plan<T>::Compiler {
     const auto& views = network_.views();
     const int64_t capacity = options_.capacity;
     int64_t widest = 0;
-    for (const nn::LayerView& view : views) widest = std::max(widest, view.units);
+    for (const nn::LayerView& view : views) widest = std::max(widest, stride_of(view.units));
 
     const int64_t scratch_size = ops::gemm_scratch_size<T>();
     T* const scratch = take(options_.max_workers, scratch_size);
@@ -94,10 +96,12 @@ class Plan<T>::Compiler {
                               scratch, scratch_size};
       LayerBuffers<T>& buffers = context.buffers;
       buffers.input = input;
-      buffers.output = differentiates() ? take(capacity, view.units) : turns[i % 2];
+      buffers.stride = stride_of(view.units);
+      buffers.input_stride = stride_of(view.inputs);
+      buffers.output = differentiates() ? take(capacity, buffers.stride) : turns[i % 2];
       const bool keeps_z =
           differentiates() && activation.kernel != nullptr && !activation.kernel->from_output;
-      buffers.z = keeps_z ? take(capacity, view.units) : buffers.output;
+      buffers.z = keeps_z ? take(capacity, buffers.stride) : buffers.output;
       buffers.delta = deltas[i % 2];
       buffers.input_delta = i == 0 ? nullptr : deltas[(i + 1) % 2];
       buffers.weight = network_.values() + view.weight;
@@ -109,6 +113,8 @@ class Plan<T>::Compiler {
       contexts_.push_back(context);
       input = buffers.output;
     }
+    plan_.outputs_ = contexts_.back().shape.units;
+    plan_.output_stride_ = contexts_.back().buffers.stride;
     plan_.output_ = contexts_.back().buffers.output;
     plan_.output_gradient_ = contexts_.back().buffers.delta;
     if (has_loss()) plan_.sample_loss_ = take(1, capacity);
@@ -140,8 +146,8 @@ class Plan<T>::Compiler {
 
   void loss() {
     T* const gradient = differentiates() ? plan_.output_gradient_ : nullptr;
-    add<Loss<T>>(ops::find_loss<T>(options_.loss.name), options_.loss.parameters,
-                 network_.output_size(), plan_.output_, plan_.sample_loss_, gradient,
+    add<Loss<T>>(ops::find_loss<T>(options_.loss.name), options_.loss.parameters, plan_.outputs_,
+                 plan_.output_stride_, plan_.output_, plan_.sample_loss_, gradient,
                  options_.max_workers);
   }
 

@@ -55,9 +55,10 @@ class Plan {
   int max_workers() const { return options_.max_workers; }
   int workers(int64_t rows) const;  // how many a batch of that size is worth
 
-  // batch.rows <= capacity. After forward, output() holds (rows, outputs).
+  // batch.rows <= capacity. After forward, output(rows) holds it.
   void forward(const Batch<T>& batch);
-  // output_gradient() filled by the caller; fills the network's gradients and batch.input_gradient.
+  // output_gradient(rows) filled by the caller; fills the network's gradients and
+  // batch.input_gradient.
   void backward(const Batch<T>& batch);
   // All of a plan with a loss; returns the loss, sum(w l) / sum(w), that the batch had before any
   // update.
@@ -65,8 +66,12 @@ class Plan {
   // The same on rows `indices` of the batch, which are copied side by side first. Needs gathers.
   double step(const Batch<T>& batch, std::span<const int64_t> indices);
 
-  const T* output() const { return output_; }
-  T* output_gradient() { return output_gradient_; }
+  base::MatrixView<const T> output(int64_t rows) const {
+    return {output_, rows, outputs_, output_stride_};
+  }
+  base::MatrixView<T> output_gradient(int64_t rows) {
+    return {output_gradient_, rows, outputs_, output_stride_};
+  }
 
   const std::vector<std::unique_ptr<Operation<T>>>& operations() const { return operations_; }
   int64_t flops(int64_t rows) const;
@@ -84,6 +89,8 @@ class Plan {
   Gather<T>* gather_ = nullptr;  // the first operation of a plan that gathers
   size_t forward_begin_ = 0;     // operations of the forward pass
   size_t forward_end_ = 0;
+  int64_t outputs_ = 0;
+  int64_t output_stride_ = 0;
   const T* output_ = nullptr;
   T* output_gradient_ = nullptr;
   T* sample_loss_ = nullptr;

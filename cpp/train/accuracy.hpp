@@ -13,13 +13,11 @@ namespace gd::train {
 template <class T>
 class AccuracyCounter {
  public:
-  AccuracyCounter(const std::string& loss, int64_t outputs)
-      : one_class_(loss == "cross_entropy"),
-        each_output_(loss == "bce_with_logits"),
-        outputs_(outputs) {}
+  explicit AccuracyCounter(const std::string& loss)
+      : one_class_(loss == "cross_entropy"), each_output_(loss == "bce_with_logits") {}
 
-  // output (rows.size(), outputs)
-  void add(const T* output, const data::Dataset<T>& rows);
+  // outputs (rows.size(), any)
+  void add(base::MatrixView<const T> outputs, const data::Dataset<T>& rows);
 
   std::optional<double> result() const {
     if (!one_class_ && !each_output_) return std::nullopt;
@@ -29,7 +27,6 @@ class AccuracyCounter {
  private:
   bool one_class_;
   bool each_output_;
-  int64_t outputs_;
   double right_ = 0;
   double total_ = 0;
 };

@@ -10,6 +10,15 @@ using base::require;
 using base::StateError;
 using Lock = std::lock_guard<std::recursive_mutex>;
 
+namespace {
+
+template <class T>
+void copy_rows(base::MatrixView<const T> from, base::MatrixView<T> to) {
+  for (int64_t i = 0; i < from.rows; ++i) std::copy_n(from.row(i), from.cols, to.row(i));
+}
+
+}  // namespace
+
 template <class T>
 plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads,
                                   std::unique_ptr<plan::Plan<T>>& plan) {
@@ -36,7 +45,7 @@ void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads
     batch.x = x + begin * inputs;
     batch.x_stride = inputs;
     plan.forward(batch);
-    std::copy_n(plan.output(), batch.rows * outputs, out + begin * outputs);
+    copy_rows<T>(plan.output(batch.rows), {out + begin * outputs, batch.rows, outputs});
   }
 }
 
@@ -52,7 +61,7 @@ void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
   batch.x = kept_x_.data();
   batch.x_stride = inputs;
   plan.forward(batch);
-  std::copy_n(plan.output(), rows * network_.output_size(), out);
+  copy_rows<T>(plan.output(rows), {out, rows, network_.output_size()});
   rows_kept_ = rows;
 }
 
@@ -69,7 +78,8 @@ void Model<T>::backward(const T* output_gradient, bool accumulate, T* input_grad
                       "backward needs forward(x, training=True) before it, with the parameters "
                       "unchanged since");
   plan::Plan<T>& plan = *differentiable_;
-  std::copy_n(output_gradient, rows_kept_ * network_.output_size(), plan.output_gradient());
+  copy_rows<T>({output_gradient, rows_kept_, network_.output_size()},
+               plan.output_gradient(rows_kept_));
   plan::Batch<T> batch;
   batch.rows = rows_kept_;
   batch.x = kept_x_.data();

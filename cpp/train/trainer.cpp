@@ -141,7 +141,7 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size) {
   const Lock lock(model_->mutex());
   const int64_t at_once = std::min(batch_size, data.size());
   plan::Plan<T>& plan = evaluation_plan(at_once);
-  AccuracyCounter<T> correct(options_.loss.name, model_->network().output_size());
+  AccuracyCounter<T> correct(options_.loss.name);
   double loss_sum = 0;
   double weight_sum = 0;
   for (int64_t begin = 0; begin < data.size(); begin += at_once) {
@@ -151,7 +151,7 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size) {
     if (weights == 0) continue;
     loss_sum += plan.step(batch_of(rows, weights)) * weights;
     weight_sum += weights;
-    correct.add(plan.output(), rows);
+    correct.add(plan.output(rows.size()), rows);
   }
   return {loss_sum / weight_sum, correct.result()};
 }

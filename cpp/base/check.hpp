@@ -33,8 +33,14 @@ std::string message(const Parts&... parts) {
 }
 
 template <class Error, class... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  throw Error(message(parts...));
+}
+
+// For parts that cost nothing to pass; where making them does, write if (...) fail<...>(...).
+template <class Error, class... Parts>
 void require(bool holds, const Parts&... parts) {
-  if (!holds) throw Error(message(parts...));
+  if (!holds) fail<Error>(parts...);
 }
 
 // a * b, or a ValueError that names what overflowed; both must be non-negative.

@@ -6,7 +6,7 @@
 
 namespace gd::bindings {
 
-using base::message;
+using base::fail;
 using base::require;
 using base::TypeError;
 using base::ValueError;
@@ -17,6 +17,15 @@ bool is_real(char kind) { return kind == 'b' || kind == 'i' || kind == 'u' || ki
 
 // What NumPy says when it cannot make an array, without the traceback.
 std::string reason(py::error_already_set& error) { return py::str(error.value()); }
+
+py::object as_array(py::handle object, const std::string& name) {
+  try {
+    return py::module_::import("numpy").attr("asarray")(object);
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
+    fail<ValueError>(name, " cannot be made an array: ", reason(error));
+  }
+}
 
 // Float64 numbers beyond float32 become infinite; NumPy's warning would come before our error.
 py::array cast(const py::array& array, const char* dtype) {
@@ -33,30 +42,14 @@ py::array cast(const py::array& array, const char* dtype) {
   return result;
 }
 
-template <class T>
-bool is_ready(py::handle object) {
-  if (!py::array_t<T>::check_(object)) return false;
-  const auto array = py::reinterpret_borrow<py::array>(object);
-  constexpr int wanted = kContiguous | kAligned;
-  return (array.flags() & wanted) == wanted;
-}
-
 }  // namespace
 
 py::array any_real_array(py::handle object, const std::string& name) {
-  py::array array;
-  if (py::isinstance<py::array>(object)) {
-    array = py::reinterpret_borrow<py::array>(object);
-  } else {
-    try {
-      array = py::module_::import("numpy").attr("asarray")(object);
-    } catch (py::error_already_set& error) {
-      if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
-      throw ValueError(message(name, " cannot be made an array: ", reason(error)));
-    }
+  if (!py::isinstance<py::array>(object)) return any_real_array(as_array(object, name), name);
+  auto array = py::reinterpret_borrow<py::array>(object);
+  if (!is_real(array.dtype().kind())) {
+    fail<TypeError>(name, " must hold real numbers, got dtype ", dtype_name(array));
   }
-  require<TypeError>(is_real(array.dtype().kind()), name, " must hold real numbers, got dtype ",
-                     dtype_name(array));
   return array;
 }
 
@@ -79,10 +72,11 @@ py::array_t<T> finite_matrix(py::handle object, const std::string& name, int64_t
   py::array_t<T> array = real_array<T>(object, name);
   const bool fits =
       array.ndim() == 2 && (rows < 0 || array.shape(0) == rows) && array.shape(1) == cols;
-  require<ValueError>(fits, name, " must have shape ", shape_text({rows, cols}), ", got ",
-                      shape_text(array));
-  require<ValueError>(array.shape(0) > 0, name, " must have at least one row, got shape ",
-                      shape_text(array));
+  if (!fits)
+    fail<ValueError>(name, " must have shape ", shape_text({rows, cols}), ", got ",
+                     shape_text(array));
+  if (array.shape(0) == 0)
+    fail<ValueError>(name, " must have at least one row, got shape ", shape_text(array));
   check_finite(array, name);
   return array;
 }

@@ -23,6 +23,14 @@ inline constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 template <class T>
 py::array_t<T> real_array(py::handle object, const std::string& name);
 
+// Whether an object is just that, so that no conversion and no copy is needed.
+template <class T>
+bool is_ready(py::handle object) {
+  if (!py::array_t<T>::check_(object)) return false;
+  constexpr int wanted = kContiguous | kAligned;
+  return (py::reinterpret_borrow<py::array>(object).flags() & wanted) == wanted;
+}
+
 // The same with its shape checked: (rows, cols), rows -1 for any number of at least one, every
 // element finite.
 template <class T>

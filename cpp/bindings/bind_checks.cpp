@@ -17,7 +17,8 @@ using Model = train::Model<double>;
 HeldData<double> checked(const Model& model, const std::string& loss, py::handle x, py::handle y,
                          py::handle sample_weight) {
   const auto& network = model.description();
-  return hold_data<double>(x, y, sample_weight, network.input_size(), network.output_size(), loss);
+  return hold_data<double>(x, y, sample_weight, network.input_size(), network.output_size(),
+                           ops::find_loss<double>(loss));
 }
 
 py::dict numerical(Model& model, const std::string& loss, std::vector<double> loss_parameters,

@@ -10,6 +10,7 @@
 
 namespace gd::bindings {
 
+using base::fail;
 using base::require;
 using base::TypeError;
 using base::ValueError;
@@ -53,19 +54,20 @@ Operand<T> operand(const py::array& array, const std::string& name, bool transpo
 template <class T>
 py::array_t<T> checked_out(const py::object& out, int64_t rows, int64_t cols, const py::array& a,
                            const py::array& b) {
-  require<TypeError>(
-      py::isinstance<py::array_t<T>>(out), "out must be a ", kDtype<T>, " array, got ",
-      py::isinstance<py::array>(out) ? dtype_name(py::reinterpret_borrow<py::array>(out))
-                                     : std::string(py::str(py::type::of(out).attr("__name__"))));
+  if (!py::isinstance<py::array_t<T>>(out))
+    fail<TypeError>("out must be a ", kDtype<T>, " array, got ",
+                    py::isinstance<py::array>(out)
+                        ? dtype_name(py::reinterpret_borrow<py::array>(out))
+                        : std::string(py::str(py::type::of(out).attr("__name__"))));
   auto array = py::reinterpret_borrow<py::array_t<T>>(out);
-  require<ValueError>(array.ndim() == 2 && array.shape(0) == rows && array.shape(1) == cols,
-                      "out must have shape ", shape_text({rows, cols}), ", got ",
-                      shape_text(array));
+  if (array.ndim() != 2 || array.shape(0) != rows || array.shape(1) != cols)
+    fail<ValueError>("out must have shape ", shape_text({rows, cols}), ", got ", shape_text(array));
   require<ValueError>(array.writeable(), "out must be writable, got a read-only array");
   const bool contiguous = (array.flags() & kContiguous) != 0;
   const bool aligned = (array.flags() & kAligned) != 0;
-  require<ValueError>(contiguous && aligned, "out must be C-contiguous and aligned, got strides ",
-                      std::string(py::str(array.attr("strides"))));
+  if (!contiguous || !aligned)
+    fail<ValueError>("out must be C-contiguous and aligned, got strides ",
+                     std::string(py::str(array.attr("strides"))));
   const py::object shares = py::module_::import("numpy").attr("may_share_memory");
   for (const py::array* other : {&a, &b}) {
     require<ValueError>(!shares(out, *other).cast<bool>(), "out must not share memory with a or b");
@@ -78,9 +80,10 @@ py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool trans
                         bool transpose_b, const py::object& out, std::optional<int> num_threads) {
   const Operand<T> a = operand<T>(a_in, "a", transpose_a);
   const Operand<T> b = operand<T>(b_in, "b", transpose_b);
-  require<ValueError>(a.cols == b.rows, "a and b do not fit: a is ", shape_text({a.rows, a.cols}),
-                      transpose_a ? " after transposing" : "", " and b is ",
-                      shape_text({b.rows, b.cols}), transpose_b ? " after transposing" : "");
+  if (a.cols != b.rows)
+    fail<ValueError>("a and b do not fit: a is ", shape_text({a.rows, a.cols}),
+                     transpose_a ? " after transposing" : "", " and b is ",
+                     shape_text({b.rows, b.cols}), transpose_b ? " after transposing" : "");
   base::checked_product(base::checked_product(a.rows, b.cols, "elements of the product"), sizeof(T),
                         "bytes of the product");
   const int threads = resolve_threads(num_threads);
@@ -118,8 +121,8 @@ py::array matmul(const py::object& a_in, const py::object& b_in, bool transpose_
                  std::optional<int> num_threads) {
   const py::array a = any_real_array(a_in, "a");
   const py::array b = any_real_array(b_in, "b");
-  require<ValueError>(a.ndim() == 2, "a must have two dimensions, got shape ", shape_text(a));
-  require<ValueError>(b.ndim() == 2, "b must have two dimensions, got shape ", shape_text(b));
+  if (a.ndim() != 2) fail<ValueError>("a must have two dimensions, got shape ", shape_text(a));
+  if (b.ndim() != 2) fail<ValueError>("b must have two dimensions, got shape ", shape_text(b));
   const bool single =
       py::isinstance<py::array_t<float>>(a) && py::isinstance<py::array_t<float>>(b);
   require<ValueError>(single || precision == "highest",

@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "base/check.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
@@ -7,11 +9,16 @@
 
 namespace gd::bindings {
 
+using base::fail;
 using base::require;
 using base::TypeError;
 using base::ValueError;
 
 namespace {
+
+bool same_shape(const py::array& a, const py::array& b) {
+  return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
+}
 
 template <class T>
 void step(train::ArrayUpdater<T>& self, const std::vector<py::array>& weights,
@@ -24,8 +31,9 @@ void step(train::ArrayUpdater<T>& self, const std::vector<py::array>& weights,
   for (size_t i = 0; i < weights.size(); ++i) {
     const std::string name = base::message("gradients[", i, "]");
     auto gradient = real_array<T>(gradients[i], name);
-    require<ValueError>(shape_text(gradient) == shape_text(weights[i]), name, " must have shape ",
-                        shape_text(weights[i]), ", got ", shape_text(gradient));
+    if (!same_shape(gradient, weights[i]))
+      fail<ValueError>(name, " must have shape ", shape_text(weights[i]), ", got ",
+                       shape_text(gradient));
     check_finite(gradient, name);
     from.push_back(gradient.data());
     held.push_back(std::move(gradient));

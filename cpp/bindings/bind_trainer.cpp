@@ -62,7 +62,7 @@ HeldData<T> checked_data(train::Trainer<T>& trainer, py::handle x, py::handle y,
                       "this trainer has no loss: use backward and apply_gradients");
   const auto& network = trainer.model().description();
   return hold_data<T>(x, y, sample_weight, network.input_size(), network.output_size(),
-                      trainer.loss().name, names);
+                      trainer.loss_kernel(), names);
 }
 
 template <class T>

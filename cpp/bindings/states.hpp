@@ -44,6 +44,7 @@ py::dict named_arrays(const nn::Network<T>& network, Copy&& copy) {
 // All values of a dict one after the other, or an error that names the key.
 template <class T>
 std::vector<T> checked_state(const nn::Network<T>& network, const py::dict& state) {
+  using base::fail;
   using base::require;
   using base::ValueError;
   std::vector<T> values;
@@ -72,9 +73,9 @@ std::vector<T> checked_state(const nn::Network<T>& network, const py::dict& stat
     const std::vector<py::ssize_t> shape = shape_of(parameter);
     const bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
                       std::equal(shape.begin(), shape.end(), array.shape());
-    require<ValueError>(fits, name, " must have shape ",
-                        std::string(py::str(py::tuple(py::cast(shape)))), ", got ",
-                        shape_text(array));
+    if (!fits)
+      fail<ValueError>(name, " must have shape ", std::string(py::str(py::tuple(py::cast(shape)))),
+                       ", got ", shape_text(array));
     check_finite(array, name);
     values.insert(values.end(), array.data(), array.data() + array.size());
   }

@@ -4,6 +4,7 @@
 
 #include "bindings/arrays.hpp"
 #include "data/dataset.hpp"
+#include "ops/formulas.hpp"
 
 namespace gd::bindings {
 
@@ -17,17 +18,18 @@ struct DataNames {
 // A dataset and the arrays it looks into.
 template <class T>
 struct HeldData {
-  py::array_t<T> x;
-  py::array target;  // of T, or of int64 labels
-  py::object weights = py::none();
+  // Objects: an array without a value is a new empty array, which allocates.
+  py::object x;
+  py::object target;  // of T, or of int64 labels
+  py::object weights;
   data::Dataset<T> view;
 };
 
 // Checks and converts inputs (N, inputs), targets as the loss takes them, and weights (N,) or None.
-//   y: (N, outputs), or (N,) for one output; cross_entropy: (N,) integers below `outputs`, or
-//   (N, outputs) probabilities; bce_with_logits: within [0, 1]
+//   y: (N, outputs), or (N,) for one output, within what the loss's Targets allow; for categories
+//   also (N,) integers below `outputs`
 template <class T>
 HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int64_t inputs,
-                      int64_t outputs, const std::string& loss, const DataNames& names = {});
+                      int64_t outputs, const ops::LossKernel<T>& loss, const DataNames& names = {});
 
 }  // namespace gd::bindings

@@ -58,11 +58,11 @@ const KernelTable& choose() {
 
 template <size_t Size>
 int index_of(const std::string& name, const char* const (&names)[Size], const char* what) {
-  std::string all;
   for (size_t i = 0; i < Size; ++i) {
     if (name == names[i]) return static_cast<int>(i);
-    all += (i == 0 ? "" : ", ") + std::string(names[i]);
   }
+  std::string all;
+  for (const char* known : names) all += (all.empty() ? "" : ", ") + std::string(known);
   throw base::ValueError(base::message("unknown ", what, " '", name, "', expected one of: ", all));
 }
 

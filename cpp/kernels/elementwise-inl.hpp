@@ -103,7 +103,7 @@ void loss_rows(const LossRows<T>& r) {
 
 template <class V, class F>
 constexpr LossKernel<typename V::scalar> loss_kernel() {
-  return {F::name, F::parameters, F::takes_labels, loss_rows<V, F>};
+  return {F::name, F::parameters, F::targets, loss_rows<V, F>};
 }
 
 // ---- reductions ----

@@ -76,6 +76,13 @@ struct ActivationKernel {
 
 // ---- losses ----
 
+// What a loss compares predictions with.
+enum class Targets : uint8_t {
+  any,         // real numbers
+  unit,        // real numbers within [0, 1]
+  categories,  // a label a sample, or a distribution over the outputs
+};
+
 template <class T>
 struct LossRows {
   int64_t rows;
@@ -97,7 +104,7 @@ template <class T>
 struct LossKernel {
   const char* name;
   const char* parameters;
-  bool takes_labels;
+  Targets targets;
   void (*run)(const LossRows<T>& rows);
 };
 

@@ -20,6 +20,7 @@ using RuleSpan = kernels::RuleSpan<T>;
 using kernels::kMaxScalars;
 using kernels::kMaxStates;
 using kernels::RuleNeeds;
+using kernels::Targets;
 
 // An unknown name is a ValueError that lists the known ones.
 template <class T>

@@ -18,7 +18,6 @@ using Lock = std::lock_guard<std::recursive_mutex>;
 namespace {
 
 void check_loss(const plan::LossDescription& loss) {
-  if (loss.name.empty()) return;
   const size_t expected = ops::split_names(ops::find_loss<double>(loss.name).parameters).size();
   require<ValueError>(loss.parameters.size() == expected, "loss '", loss.name, "' takes ", expected,
                       " parameters, got ", loss.parameters.size());
@@ -33,7 +32,10 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       rule_(options.rule, options.hyper),
       queue_(options.threads),
       lr_(options.hyper.front()) {
-  check_loss(options_.loss);
+  if (has_loss()) {
+    check_loss(options_.loss);
+    loss_kernel_ = &ops::find_loss<T>(options_.loss.name);
+  }
   const Lock lock(model_->mutex());
   nn::Network<T>& network = model_->network();
   for (int i = 0; i < rule_.states(); ++i) states_.emplace_back(network.flat_size());

@@ -39,7 +39,7 @@ class Trainer {
 
   Model<T>& model() { return *model_; }
   bool has_loss() const { return !options_.loss.name.empty(); }
-  const plan::LossDescription& loss() const { return options_.loss; }
+  const ops::LossKernel<T>& loss_kernel() const { return *loss_kernel_; }  // where it has one
 
   // One update on one batch; returns the loss before it.
   double step(const Dataset& batch);
@@ -69,6 +69,7 @@ class Trainer {
 
   std::shared_ptr<Model<T>> model_;
   TrainerOptions options_;
+  const ops::LossKernel<T>* loss_kernel_ = nullptr;
   optim::ElementwiseRule<T> rule_;
   std::vector<base::AlignedBuffer<T>> states_;
   std::vector<T*> state_pointers_;

@@ -2,6 +2,7 @@
 
 #include "kernels/formulas/log1p_exp-inl.hpp"
 #include "kernels/math-inl.hpp"
+#include "kernels/table.hpp"
 
 namespace gd::kernels::formulas {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 struct bce_with_logits {
   static constexpr const char* name = "bce_with_logits";
   static constexpr const char* parameters = "";
-  static constexpr bool takes_labels = false;
+  static constexpr Targets targets = Targets::unit;
 
   template <class V>
   static V loss(V y, V t, const typename V::scalar*) {

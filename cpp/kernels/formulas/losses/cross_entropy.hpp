@@ -12,7 +12,7 @@ namespace {
 struct cross_entropy {
   static constexpr const char* name = "cross_entropy";
   static constexpr const char* parameters = "label_smoothing";
-  static constexpr bool takes_labels = true;
+  static constexpr Targets targets = Targets::categories;
   static constexpr bool row_wise = true;
 
   // The loss of sample i; its gradient, times scale, goes to r.gradient if that is wanted.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/table.hpp"
+
 namespace gd::kernels::formulas {
 namespace {
 
@@ -7,7 +9,7 @@ namespace {
 struct huber {
   static constexpr const char* name = "huber";
   static constexpr const char* parameters = "delta";
-  static constexpr bool takes_labels = false;
+  static constexpr Targets targets = Targets::any;
 
   template <class V>
   static V loss(V y, V t, const typename V::scalar* parameters) {

@@ -1,0 +1,71 @@
+"""gdcore: trains dense neural networks by gradient descent on CPUs.
+
+>>> import gdcore as gd
+>>> net = gd.Network([gd.Dense(128, "relu"), gd.Dense(10)], input_size=64)
+>>> trainer = gd.Trainer(net, loss="cross_entropy", optimizer=gd.Adam(lr=1e-3))
+>>> trainer.fit(x, y, epochs=20, batch_size=32)
+>>> net.predict(x)
+"""
+
+from __future__ import annotations
+
+from gdcore import initializers, losses, optimizers
+from gdcore.activations import (
+    ELU,
+    GELU,
+    GELUTanh,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from gdcore.checks import GradientReport, check_gradients, numerical_gradient
+from gdcore.config import get_num_threads, set_num_threads, show_config
+from gdcore.history import History
+from gdcore.layers import Dense
+from gdcore.linalg import matmul
+from gdcore.losses import MAE, MSE, BCEWithLogits, CrossEntropy, Huber
+from gdcore.network import Network
+from gdcore.optimizers import SGD, Adam
+from gdcore.training import Trainer
+
+__version__ = str(show_config()["version"])
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "MAE",
+    "MSE",
+    "SGD",
+    "Adam",
+    "BCEWithLogits",
+    "CrossEntropy",
+    "Dense",
+    "GELUTanh",
+    "GradientReport",
+    "History",
+    "Huber",
+    "Identity",
+    "LeakyReLU",
+    "Network",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "Trainer",
+    "check_gradients",
+    "get_num_threads",
+    "initializers",
+    "losses",
+    "matmul",
+    "numerical_gradient",
+    "optimizers",
+    "set_num_threads",
+    "show_config",
+]

@@ -1,0 +1,71 @@
+"""What activations, losses and optimizers have in common: a name, and numbers as parameters."""
+
+from __future__ import annotations
+
+from dataclasses import Field, fields
+from typing import Any, ClassVar, TypeVar
+
+from gdcore._names import unknown
+
+__all__ = ["Formula"]
+
+F = TypeVar("F", bound="Formula")
+
+
+class Formula:
+    """A formula by its name and parameters; the arithmetic itself is in C++.
+
+    A family is a subclass that says ``family="..."``. Its members are frozen dataclasses that set
+    ``name`` to the formula's name in C++ and have its parameters as fields, in the same order.
+    Defining the class is all: it is found by its name from then on.
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[str]
+    members: ClassVar[dict[str, type[Any]]]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __init_subclass__(cls, *, family: str | None = None) -> None:
+        """Opens a family, or enters a member into the family it belongs to."""
+        super().__init_subclass__()
+        if family is None:
+            cls.members[cls.name] = cls
+        else:
+            cls.family, cls.members = family, {}
+
+    def __post_init__(self) -> None:
+        """Checks every field that was declared with a check, and keeps what the check returns."""
+        for field in fields(self):
+            if check := field.metadata.get("check"):
+                value = check(field.name, getattr(self, field.name))
+                object.__setattr__(self, field.name, value)
+
+    def parameters(self) -> list[float]:
+        """The parameters as C++ takes them: in order, pairs in sequence, bools as 0 or 1."""
+        numbers: list[float] = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            numbers.extend(map(float, value if isinstance(value, tuple) else (value,)))
+        return numbers
+
+    @classmethod
+    def resolve(cls: type[F], argument: str, value: str | F) -> F:
+        """Returns the member called ``value``, with its defaults, or ``value`` if it is a member.
+
+        Raises:
+            TypeError: ``value`` is neither a string nor of this family.
+            ValueError: No member has this name.
+        """
+        if isinstance(value, str):
+            if value not in cls.members:
+                raise unknown(argument, value, cls.members)
+            member: F = cls.members[value]()
+            return member
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, type) and issubclass(value, cls):
+            raise TypeError(
+                f"{argument} must be an object, got the class: write {value.__name__}()"
+            )
+        kind = type(value).__name__
+        raise TypeError(f"{argument} must be the name of {cls.family} or an object, got {kind}")

@@ -1,0 +1,21 @@
+"""The compiled classes by dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gdcore import _core
+
+__all__ = ["NETWORKS", "RULES", "TRAINERS", "NativeNetwork", "NativeRule", "NativeTrainer"]
+
+NativeNetwork = _core.Network32 | _core.Network64
+NativeTrainer = _core.Trainer32 | _core.Trainer64
+NativeRule = _core.Rule32 | _core.Rule64
+
+NETWORKS: dict[str, type[NativeNetwork]] = {
+    "float32": _core.Network32,
+    "float64": _core.Network64,
+}
+# Any: a trainer takes the network of its own dtype, which the keys guarantee and types cannot say.
+TRAINERS: dict[str, Any] = {"float32": _core.Trainer32, "float64": _core.Trainer64}
+RULES: dict[str, type[NativeRule]] = {"float32": _core.Rule32, "float64": _core.Rule64}

@@ -1,0 +1,153 @@
+"""Activations: the function that a layer applies to each of its sums.
+
+Everywhere an activation is expected, its name does as well: ``"relu"`` is ``ReLU()``. Names and
+defaults are PyTorch's. x stands for one sum of a layer, W a + b.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gdcore._check import real_field
+from gdcore._formula import Formula
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "Activation",
+    "GELUTanh",
+    "Identity",
+    "LeakyReLU",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]
+
+
+class Activation(Formula, family="an activation"):
+    """Base of all activations; see `gdcore.Dense`."""
+
+
+@dataclass(frozen=True)
+class Identity(Activation):
+    """f(x) = x, the default: a layer that is linear."""
+
+    name: ClassVar[str] = "identity"
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """f(x) = max(x, 0).
+
+    At x = 0, where there is no slope, the derivative is taken to be 0.
+
+    Source: Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines",
+    ICML 2010.
+    """
+
+    name: ClassVar[str] = "relu"
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """f(x) = x for x > 0, else negative_slope x.
+
+    Source: Maas, Hannun and Ng, "Rectifier nonlinearities improve neural network acoustic models",
+    ICML 2013.
+
+    Args:
+        negative_slope: Slope for x <= 0; at least 0.
+    """
+
+    name: ClassVar[str] = "leaky_relu"
+    negative_slope: float = real_field(0.01, at_least=0)
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """f(x) = x for x > 0, else alpha (exp(x) - 1).
+
+    Source: Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by
+    exponential linear units (ELUs)", ICLR 2016, arXiv:1511.07289.
+
+    Args:
+        alpha: -alpha is the limit for x to minus infinity; at least 0.
+    """
+
+    name: ClassVar[str] = "elu"
+    alpha: float = real_field(1.0, at_least=0)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Activation):
+    """f(x) = 1 / (1 + exp(-x))."""
+
+    name: ClassVar[str] = "sigmoid"
+
+
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """f(x) = tanh(x)."""
+
+    name: ClassVar[str] = "tanh"
+
+
+@dataclass(frozen=True)
+class GELU(Activation):
+    """f(x) = x Phi(x) = x/2 (1 + erf(x / sqrt(2))), Phi the normal distribution function.
+
+    Source: Hendrycks and Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415.
+    """
+
+    name: ClassVar[str] = "gelu"
+
+
+@dataclass(frozen=True)
+class GELUTanh(Activation):
+    """f(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the cheaper form of GELU.
+
+    PyTorch's ``GELU(approximate="tanh")``. Source: as for `GELU`.
+    """
+
+    name: ClassVar[str] = "gelu_tanh"
+
+
+@dataclass(frozen=True)
+class SiLU(Activation):
+    """f(x) = x / (1 + exp(-x)), also called swish.
+
+    Source: Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units for neural network function
+    approximation in reinforcement learning", arXiv:1702.03118.
+    """
+
+    name: ClassVar[str] = "silu"
+
+
+@dataclass(frozen=True)
+class Softplus(Activation):
+    """f(x) = log(1 + exp(beta x)) / beta, a smooth ReLU.
+
+    Source: Dugas et al., "Incorporating second-order functional knowledge for better option
+    pricing", NIPS 2000.
+
+    Args:
+        beta: Sharpness; above 0.
+    """
+
+    name: ClassVar[str] = "softplus"
+    beta: float = real_field(1.0, above=0)
+
+
+@dataclass(frozen=True)
+class Softmax(Activation):
+    """f(x)_i = exp(x_i) / sum_j exp(x_j) over the units of the layer: probabilities.
+
+    For the last layer. With the loss ``"cross_entropy"`` the network trains on the sums before the
+    softmax, which is exact and cheaper, and ``predict`` gives the probabilities.
+    """
+
+    name: ClassVar[str] = "softmax"

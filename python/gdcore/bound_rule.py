@@ -1,0 +1,75 @@
+"""An optimizer at work on arrays of one's own, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdcore._check import real
+from gdcore._native import RULES
+from gdcore.optimizers import Optimizer
+
+__all__ = ["BoundRule"]
+
+
+class BoundRule:
+    """An optimizer at work on NumPy arrays; made by `Optimizer.bind`."""
+
+    def __init__(self, optimizer: Optimizer, arrays: Sequence[NDArray[Any]]) -> None:
+        self._arrays = _checked(arrays)
+        native = RULES[self._arrays[0].dtype.name]
+        sizes = [array.size for array in self._arrays]
+        self._native = native(optimizer.name, optimizer.parameters(), sizes)
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the next step; can be set."""
+        return self._native.lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._native.lr = real("lr", value, at_least=0)
+
+    def step(self, gradients: Sequence[NDArray[Any]]) -> None:
+        """Updates all arrays once, in place.
+
+        Args:
+            gradients: One array for each bound array, of its shape; one of another dtype is
+                converted, which copies.
+
+        Raises:
+            TypeError: A gradient is complex, of objects or of strings.
+            ValueError: There are more or fewer of them, or one is of another shape or not finite.
+        """
+        self._native.step(self._arrays, gradients)
+
+
+def _checked(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    if isinstance(arrays, np.ndarray):
+        raise TypeError("arrays must be a sequence of arrays, got one array: write [array]")
+    listed = list(arrays)
+    if not listed:
+        raise ValueError("arrays must hold at least one array, got none")
+    for index, array in enumerate(listed):
+        where = f"arrays[{index}]"
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{where} must be a NumPy array, got {type(array).__name__}")
+        if array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{where} must be float32 or float64, got {array.dtype}")
+        if array.dtype != listed[0].dtype:
+            raise TypeError(f"{where} must be {listed[0].dtype} like arrays[0], got {array.dtype}")
+        if array.size == 0:
+            raise ValueError(f"{where} must not be empty, got shape {array.shape}")
+        if not array.flags.writeable:
+            raise ValueError(f"{where} must be writable, got a read-only array")
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{where} must be C-contiguous, got strides {array.strides}")
+    spans = sorted((array.ctypes.data, index) for index, array in enumerate(listed))
+    for (begin, first), (after, second) in pairwise(spans):
+        if begin + listed[first].nbytes > after:
+            raise ValueError(f"arrays[{first}] and arrays[{second}] must not overlap in memory")
+    return listed

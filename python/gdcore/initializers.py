@@ -1,0 +1,48 @@
+"""Initializers: the values that a network starts from.
+
+A layer takes them by name, ``Dense(64, "relu", weight_init="he_normal")``. For a layer with n
+inputs and m units, U(a) the uniform distribution on [-a, a) and N(s) the normal distribution with
+mean 0 and standard deviation s, not truncated:
+
+==================  ==========================  ================================================
+name                values                      source
+==================  ==========================  ================================================
+``he_normal``       N(sqrt(2 / n))              He et al., arXiv:1502.01852
+``he_uniform``      U(sqrt(6 / n))              the same
+``glorot_normal``   N(sqrt(2 / (n + m)))        Glorot and Bengio, AISTATS 2010
+``glorot_uniform``  U(sqrt(6 / (n + m)))        the same
+``lecun_normal``    N(sqrt(1 / n))              LeCun et al., "Efficient BackProp", 1998
+``lecun_uniform``   U(sqrt(3 / n))              the same
+``pytorch``         U(sqrt(1 / n))              PyTorch's ``Linear``, weights and biases
+``zeros``           0                           the usual bias
+==================  ==========================  ================================================
+
+The values depend on the network's seed, the layer and the tensor, and on nothing else.
+"""
+
+from __future__ import annotations
+
+from gdcore._names import choice
+
+__all__ = ["NAMES", "resolve"]
+
+NAMES = (
+    "he_normal",
+    "he_uniform",
+    "glorot_normal",
+    "glorot_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "pytorch",
+    "zeros",
+)
+
+
+def resolve(argument: str, value: object) -> str:
+    """Returns ``value`` if it names an initializer.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: No initializer has this name.
+    """
+    return choice(argument, value, NAMES)

@@ -1,0 +1,90 @@
+"""Losses: what training makes small.
+
+Everywhere a loss is expected, its name does as well: ``"huber"`` is ``Huber()``. Names and defaults
+are PyTorch's. The loss l_i of sample i is the mean over its K outputs where PyTorch takes the mean
+over all elements; the loss of a batch is
+
+    L = sum_i w_i l_i / sum_i w_i,    w_i = 1 without sample weights,
+
+which then is PyTorch's ``reduction="mean"``. p stands for outputs, y for targets. Targets of shape
+(N, K) may be (N,) for a network with one output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gdcore._check import real_field
+from gdcore._formula import Formula
+
+__all__ = ["MAE", "MSE", "BCEWithLogits", "CrossEntropy", "Huber", "Loss"]
+
+
+class Loss(Formula, family="a loss"):
+    """Base of all losses; see `gdcore.Trainer`."""
+
+
+@dataclass(frozen=True)
+class MSE(Loss):
+    """Mean squared error, l = 1/K sum_k (p_k - y_k)^2. Targets: (N, K).
+
+    There is no factor 1/2: the gradient at an output is 2/K (p_k - y_k).
+    """
+
+    name: ClassVar[str] = "mse"
+
+
+@dataclass(frozen=True)
+class MAE(Loss):
+    """Mean absolute error, l = 1/K sum_k |p_k - y_k|. Targets: (N, K). PyTorch's L1Loss."""
+
+    name: ClassVar[str] = "mae"
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """Squared near zero, linear far out. Targets: (N, K).
+
+    l = 1/K sum_k h(p_k - y_k), h(d) = d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2).
+
+    Source: Huber, "Robust estimation of a location parameter", Ann. Math. Statist. 35, 1964.
+
+    Args:
+        delta: Where squared turns linear; above 0.
+    """
+
+    name: ClassVar[str] = "huber"
+    delta: float = real_field(1.0, above=0)
+
+
+@dataclass(frozen=True)
+class BCEWithLogits(Loss):
+    """Binary cross entropy of logits. Targets: (N, K) within [0, 1].
+
+    l = -1/K sum_k (y_k log s(p_k) + (1 - y_k) log(1 - s(p_k))), s the logistic function, computed
+    as max(p, 0) - p y + log(1 + exp(-|p|)), which neither overflows nor loses digits. The last
+    layer is linear; s(p) are the probabilities.
+    """
+
+    name: ClassVar[str] = "bce_with_logits"
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """Cross entropy over K classes, of logits. Targets: class indices (N,) or probabilities (N, K).
+
+    l = -sum_k q_k log softmax(p)_k with q the target distribution, one-hot for a class index,
+    smoothed to (1 - label_smoothing) q_k + label_smoothing / K. The last layer is linear, or has
+    the activation ``"softmax"``: then training works on its logits inside, and ``predict`` gives
+    probabilities.
+
+    Source of the smoothing: Szegedy et al., "Rethinking the Inception architecture for computer
+    vision", arXiv:1512.00567.
+
+    Args:
+        label_smoothing: Share of the uniform distribution in the targets, within [0, 1].
+    """
+
+    name: ClassVar[str] = "cross_entropy"
+    label_smoothing: float = real_field(0.0, at_least=0, at_most=1)

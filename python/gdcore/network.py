@@ -1,0 +1,217 @@
+"""The network: layers in a row, with their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from gdcore import _core
+from gdcore._check import flag, integer, optional_integer
+from gdcore._names import unknown
+from gdcore._native import NETWORKS
+from gdcore.activations import Activation
+from gdcore.layers import Dense
+
+__all__ = ["Network"]
+
+
+class Network:
+    """Layers in a row, and the parameters they start from.
+
+    >>> net = gdcore.Network([gdcore.Dense(64, "relu"), gdcore.Dense(10)], input_size=784)
+    >>> net.predict(x)  # (N, 784) -> (N, 10)
+
+    Wherever an array goes in, real numbers of any dtype are taken: what is not C-contiguous and of
+    the network's dtype is copied into that form first. Results are new arrays of the network's
+    dtype. Rows do not see each other: ``forward(x)[i]`` has the bits of ``forward(x[i:i+1])[0]``.
+
+    Args:
+        layers: At least one.
+        input_size: Number of inputs, at least 1.
+        dtype: ``"float32"`` or ``"float64"``, of parameters and arithmetic.
+        seed: Decides the first values, at least 0. The same description and seed make the same
+            network, on every machine.
+
+    Attributes:
+        layers: The layers, a tuple.
+        layer_names: What stands before the dot in the keys of `state_dict`: a layer's name where it
+            has one, else its index.
+        dtype: The NumPy dtype.
+        seed: As given.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument is out of its domain, two layers have one name, or the sizes are
+            more than can be addressed.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Dense],
+        *,
+        input_size: int,
+        dtype: DTypeLike = "float32",
+        seed: int = 0,
+    ) -> None:
+        self.layers = _checked_layers(layers)
+        self.layer_names = _layer_names(self.layers)
+        self.dtype = _checked_dtype(dtype)
+        self.seed = integer("seed", seed, at_least=0)
+        specs = [_spec(*pair) for pair in zip(self.layers, self.layer_names, strict=True)]
+        native = NETWORKS[self.dtype.name]
+        self._native = native(specs, integer("input_size", input_size), self.seed)
+
+    @property
+    def input_size(self) -> int:
+        """Number of inputs."""
+        return self._native.input_size
+
+    @property
+    def output_size(self) -> int:
+        """Number of outputs."""
+        return self._native.output_size
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers there are to train."""
+        return self._native.num_parameters
+
+    def __repr__(self) -> str:
+        """Sizes and activations in a row, e.g. ``784 -> 64 relu -> 10``."""
+        row = [str(self.input_size)]
+        for layer in self.layers:
+            activation = Activation.resolve("activation", layer.activation).name
+            row.append(f"{layer.units}" + (f" {activation}" if activation != "identity" else ""))
+        return f"Network({' -> '.join(row)}, {self.dtype}, {self.num_parameters:,} parameters)"
+
+    def forward(self, x: ArrayLike, training: bool = False) -> NDArray[Any]:
+        """Computes the outputs of one batch.
+
+        Args:
+            x: (N, input_size), finite.
+            training: Keeps what `backward` needs.
+
+        Returns:
+            (N, output_size).
+
+        Raises:
+            TypeError: x is complex, of objects or of strings.
+            ValueError: x is of another shape, empty, or not finite.
+        """
+        return self._native.forward(x, flag("training", training), None)
+
+    def predict(self, x: ArrayLike, batch_size: int | None = None) -> NDArray[Any]:
+        """Computes the outputs of any number of rows, in batches, so that memory is bounded.
+
+        Args:
+            x: (N, input_size), finite.
+            batch_size: Rows at a time, at least 1; None chooses. The result does not depend on it.
+
+        Returns:
+            (N, output_size); with ``"softmax"`` as last activation, probabilities.
+
+        Raises:
+            TypeError: x is complex, of objects or of strings, or batch_size no integer.
+            ValueError: x is of another shape, empty, or not finite, or batch_size is below 1.
+        """
+        return self._native.predict(x, optional_integer("batch_size", batch_size), None)
+
+    def backward(self, grad_output: ArrayLike, accumulate: bool = False) -> NDArray[Any]:
+        """Carries a gradient from the outputs back to the parameters and the inputs.
+
+        Any loss works with it: after ``forward(x, training=True)`` give its derivative by the
+        outputs, then read `gradients` or call `Trainer.apply_gradients`.
+
+        Args:
+            grad_output: dL/d(output), (N, output_size) for the N rows of the last forward.
+            accumulate: Adds to the gradients there are instead of replacing them.
+
+        Returns:
+            dL/dx, (N, input_size).
+
+        Raises:
+            RuntimeError: No ``forward(x, training=True)`` came before, or the parameters have
+                changed since.
+            TypeError: grad_output is complex, of objects or of strings.
+            ValueError: grad_output is of another shape, or not finite.
+        """
+        return self._native.backward(grad_output, flag("accumulate", accumulate))
+
+    def gradients(self) -> dict[str, NDArray[Any]]:
+        """Returns copies of the gradients, with the keys and shapes of `state_dict`.
+
+        Raises:
+            RuntimeError: No `backward` came before.
+        """
+        return self._native.gradients()
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Returns copies of the parameters.
+
+        ``"0.weight"`` (units, inputs) and ``"0.bias"`` (units,) for a layer without name.
+        """
+        return self._native.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
+        """Sets all parameters, or none if anything does not fit.
+
+        Args:
+            state: An array for each key of `state_dict`, of the same shape, finite.
+
+        Raises:
+            TypeError: state is no mapping, or an array is complex, of objects or of strings.
+            ValueError: Keys are missing or left over, a shape differs, or a number is not finite.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a mapping, got {type(state).__name__}")
+        self._native.load_state_dict(dict(state))
+
+
+def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
+    if isinstance(layers, Dense):
+        raise TypeError("layers must be a sequence of layers, got one layer: write [layer]")
+    listed = tuple(layers)
+    if not listed:
+        raise ValueError("layers must hold at least one layer, got none")
+    for index, layer in enumerate(listed):
+        if not isinstance(layer, Dense):
+            raise TypeError(f"layers[{index}] must be a layer, got {type(layer).__name__}")
+    return listed
+
+
+def _layer_names(layers: tuple[Dense, ...]) -> tuple[str, ...]:
+    names: dict[str, int] = {}
+    for index, layer in enumerate(layers):
+        name = str(index) if layer.name is None else layer.name
+        if name in names:
+            both = f"layers[{names[name]}] and layers[{index}]"
+            raise ValueError(f"{both} must have different names, got {name!r} twice")
+        names[name] = index
+    return tuple(names)
+
+
+def _checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    try:
+        checked = np.dtype(dtype)
+    except TypeError:
+        raise unknown("dtype", dtype, NETWORKS) from None
+    if dtype is None or checked.name not in NETWORKS:
+        raise unknown("dtype", dtype, NETWORKS)
+    return np.dtype(checked.name)  # in native byte order
+
+
+def _spec(layer: Dense, name: str) -> _core.LayerSpec:
+    activation = Activation.resolve("activation", layer.activation)
+    bias_init = layer.bias_init or "zeros"  # resolved, never None
+    return _core.LayerSpec(
+        layer.units,
+        activation.name,
+        activation.parameters(),
+        layer.bias,
+        layer.weight_init,
+        bias_init,
+        name,
+    )

@@ -1,0 +1,132 @@
+"""Optimizers: how a gradient changes the parameters.
+
+Names, defaults and order of operations are PyTorch's. w stands for a parameter, g for its gradient,
+t for the number of the step from 1 on. An optimizer here is a description without state; a
+`gdcore.Trainer` or `Optimizer.bind` makes the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from numpy.typing import NDArray
+
+from gdcore._check import flag_field, real, real_field
+from gdcore._formula import Formula
+
+if TYPE_CHECKING:
+    from gdcore.bound_rule import BoundRule
+
+__all__ = ["SGD", "Adam", "Optimizer"]
+
+
+class Optimizer(Formula, family="an optimizer"):
+    """Base of all optimizers."""
+
+    lr: float
+
+    def bind(self, arrays: Sequence[NDArray[Any]]) -> BoundRule:
+        """Makes the state to update NumPy arrays of one's own, in place.
+
+        >>> weights = [np.zeros((3, 2)), np.zeros(3)]
+        >>> rule = gdcore.Adam(lr=0.1).bind(weights)
+        >>> rule.step([np.ones((3, 2)), np.ones(3)])
+
+        Args:
+            arrays: The parameters, all float32 or all float64, writable, C-contiguous, and without
+                memory in common.
+
+        Raises:
+            TypeError: An entry is no NumPy array of float32 or float64, or they differ in dtype.
+            ValueError: There are no arrays, one is empty, read-only or not C-contiguous, or two
+                overlap.
+        """
+        from gdcore.bound_rule import BoundRule  # only here: descriptions know no C++
+
+        return BoundRule(self, arrays)
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent, with momentum or Nesterov's momentum.
+
+    g <- g + weight_decay w
+    v <- momentum v + (1 - dampening) g, and v = g at t = 1; left out without momentum
+    w <- w - lr v, or with nesterov w <- w - lr (g + momentum v), or without momentum w <- w - lr g
+
+    Sources: Robbins and Monro, "A stochastic approximation method", 1951; Polyak, "Some methods of
+    speeding up the convergence of iteration methods", 1964; Sutskever et al., "On the importance of
+    initialization and momentum in deep learning", ICML 2013, for momentum in this form.
+
+    Args:
+        lr: Learning rate, at least 0.
+        momentum: Share of v that is kept, at least 0; 0 means none.
+        dampening: Share of the gradient that momentum leaves out.
+        weight_decay: Weight of the penalty weight_decay / 2 |w|^2, at least 0.
+        nesterov: Looks ahead along v; needs momentum above 0 and dampening 0.
+
+    Raises:
+        TypeError: An argument is no number, or nesterov no bool.
+        ValueError: An argument is out of its domain, NaN or infinite.
+    """
+
+    name: ClassVar[str] = "sgd"
+    lr: float = real_field(1e-3, at_least=0)
+    momentum: float = real_field(0.0, at_least=0)
+    dampening: float = real_field(0.0)
+    weight_decay: float = real_field(0.0, at_least=0)
+    nesterov: bool = flag_field(False)
+
+    def __post_init__(self) -> None:
+        """Checks each number, and that Nesterov's momentum has what it needs."""
+        super().__post_init__()
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise ValueError(
+                "nesterov needs momentum above 0 and dampening 0, "
+                f"got momentum {self.momentum} and dampening {self.dampening}"
+            )
+
+
+def _decay_rates(argument: str, value: object) -> tuple[float, float]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"{argument} must be a pair of numbers, got {value!r}")
+    first, second = (
+        real(f"{argument}[{index}]", rate, at_least=0, below=1) for index, rate in enumerate(value)
+    )
+    return first, second
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Steps scaled by running means of the gradient and of its square.
+
+    g <- g + weight_decay w
+    m <- beta1 m + (1 - beta1) g
+    v <- beta2 v + (1 - beta2) g^2
+    m' = m / (1 - beta1^t)
+    v' = v / (1 - beta2^t), or with amsgrad max(v_1 .. v_t) / (1 - beta2^t)
+    w <- w - lr m' / (sqrt(v') + eps)
+
+    Sources: Kingma and Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980; Reddi,
+    Kale and Kumar, "On the convergence of Adam and beyond", arXiv:1904.09237, for amsgrad.
+
+    Args:
+        lr: Learning rate, at least 0.
+        betas: beta1 and beta2, what the running means keep at each step, within [0, 1).
+        eps: Keeps the denominator from 0; at least 0.
+        weight_decay: Weight of the penalty weight_decay / 2 |w|^2, at least 0.
+        amsgrad: Divides by the largest v so far.
+
+    Raises:
+        TypeError: An argument is no number, betas no pair, or amsgrad no bool.
+        ValueError: An argument is out of its domain, NaN or infinite.
+    """
+
+    name: ClassVar[str] = "adam"
+    lr: float = real_field(1e-3, at_least=0)
+    betas: tuple[float, float] = field(default=(0.9, 0.999), metadata={"check": _decay_rates})
+    eps: float = real_field(1e-8, at_least=0)
+    weight_decay: float = real_field(0.0, at_least=0)
+    amsgrad: bool = flag_field(False)

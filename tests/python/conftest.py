@@ -1,0 +1,51 @@
+"""What all tests share: the oracle on the import path, and the C++ tests built once a session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+HERE = Path(__file__).resolve().parent
+# Import mode importlib leaves sys.path alone; `reference` and `support` live here.
+sys.path.insert(0, str(HERE))
+# cmake, ninja and gdcore of this environment are found whether or not it is activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+# Examples come from a fixed seed and no deadline measures time, so that every run says the same.
+settings.register_profile("gdcore", derandomize=True, deadline=None, max_examples=60)
+settings.load_profile("gdcore")
+
+from support import BUILD, NEON, build_cpp  # noqa: E402  (needs the path above)
+
+
+@pytest.fixture(scope="session")
+def cpp_build() -> Path:
+    """The build folder of the C++ tests, configured and built by the first test that asks."""
+    for tool in ("cmake", "c++"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not on the path, so the C++ tests cannot be built")
+    return build_cpp(BUILD / "cpp-tests")
+
+
+@pytest.fixture(scope="session")
+def neon_build() -> Path:
+    """The rooms built for 64-bit Arm; static, so that the emulator needs no libraries."""
+    for tool in ("cmake", "aarch64-linux-gnu-g++", "qemu-aarch64"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not on the path, so NEON cannot be tried in emulation")
+    return build_cpp(BUILD / "neon-tests", NEON, ["gd_train"])
+
+
+@pytest.fixture
+def own_threads() -> Iterator[None]:
+    """Puts the process-wide thread count back to what the environment says."""
+    import gdcore as gd
+
+    yield
+    gd.set_num_threads(None)

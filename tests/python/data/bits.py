@@ -1,0 +1,76 @@
+"""Trains a few networks and prints a digest of all that came out, for test_bits.py.
+
+Arguments: the number of threads. The instruction set is capped by the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import nets
+import numpy as np
+from support import digest
+
+import gdcore as gd
+
+THREADS = int(sys.argv[1])
+# Widths that fit no vector, each activation once. Sums over inputs, units and samples are longer
+# than the 256 terms after which a split sum starts a new part.
+WIDTHS = [530, 270, 77, 50, 33, 21, 35, 29, 40, 19, 23]
+BATCH = 290
+RULES = {
+    "adam": gd.Adam(lr=1e-2, weight_decay=1e-3, amsgrad=True),
+    "nesterov": gd.SGD(lr=1e-2, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "momentum": gd.SGD(lr=1e-2, momentum=0.9, dampening=0.3),
+}
+
+
+def threads_here() -> int:
+    return len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
+
+
+def train(rule: str, loss: str, dtype: str, samples: int, epochs: int) -> dict[str, str]:
+    names = nets.ELEMENTWISE
+    net = nets.network(WIDTHS, names, dtype, seed=1)
+    trainer = gd.Trainer(
+        net, loss=nets.loss(loss), optimizer=RULES[rule], num_threads=THREADS, seed=2
+    )
+    x = nets.inputs(samples, WIDTHS[0]).astype(dtype)
+    y = nets.targets(loss, samples, WIDTHS[-1])
+    weight = np.random.default_rng(3).uniform(0.5, 2, samples)
+    start = digest(net.state_dict())
+    history = trainer.fit(
+        x, y, epochs=epochs, batch_size=BATCH, sample_weight=weight, progress=False
+    )
+    assert digest(net.state_dict()) != start
+    output = net.forward(x[:BATCH], training=True)
+    grad = net.backward(np.cos(output))
+    results = {
+        "state": net.state_dict(),
+        "gradients": net.gradients(),
+        "others": {
+            "loss": np.array(history["loss"]),
+            "evaluation": np.array(list(trainer.evaluate(x, y, sample_weight=weight).values())),
+            "output": output,
+            "predict": net.predict(x),
+            "input": grad,
+        },
+    }
+    return {key: digest(value) for key, value in results.items()}
+
+
+before = threads_here()
+gd.set_num_threads(THREADS)  # for what is asked of the network, not of the trainer
+told = {
+    # 2 full batches and one of 37: rows that divide evenly among no number of threads.
+    "adam": train("adam", "cross_entropy", "float32", 2 * BATCH + 37, 1),
+    "nesterov": train("nesterov", "huber", "float32", BATCH + 61, 1),
+    "momentum": train("momentum", "bce_with_logits", "float32", BATCH, 1),
+    "double": train("adam", "mse", "float64", BATCH, 1),
+}
+a, b = nets.inputs(301, 517, 8).astype(np.float32), nets.inputs(517, 203, 9).astype(np.float32)
+told["matmul"] = {"product": digest({"c": gd.matmul(a, b)})}
+config = gd.show_config()
+print(json.dumps({"isa": config["isa"], "workers": threads_here() - before, "digests": told}))

@@ -1,0 +1,81 @@
+"""Networks for the tests, each with its oracle, and the formulas as the library lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from reference import Layer, ReferenceNetwork, losses
+from reference.activations import Array
+
+import gdcore as gd
+from gdcore.activations import Activation
+from gdcore.losses import Loss
+
+# Parameters that differ from the defaults, so that a test sees them arrive.
+ACTIVATIONS: dict[str, dict[str, float]] = {name: {} for name in Activation.members} | {
+    "leaky_relu": {"negative_slope": 0.2},
+    "elu": {"alpha": 1.3},
+    "softplus": {"beta": 1.7},
+}
+LOSSES: dict[str, dict[str, float]] = {name: {} for name in Loss.members} | {
+    "huber": {"delta": 0.7},
+    "cross_entropy": {"label_smoothing": 0.1},
+}
+ELEMENTWISE = [name for name in ACTIVATIONS if name != "softmax"]
+
+
+def activation(name: str) -> Any:
+    return Activation.members[name](**ACTIVATIONS[name])
+
+
+def loss(name: str) -> Any:
+    return Loss.members[name](**LOSSES[name])
+
+
+def dense(widths: Sequence[int], names: Sequence[str], **options: Any) -> list[gd.Dense]:
+    """Layers of `widths` units with the activations `names`."""
+    return [
+        gd.Dense(units, activation(name), **options)
+        for units, name in zip(widths, names, strict=True)
+    ]
+
+
+def network(
+    widths: Sequence[int], names: Sequence[str], dtype: str = "float64", seed: int = 0
+) -> gd.Network:
+    """widths[0] inputs, then a layer for each further width, with the activations `names`."""
+    return gd.Network(dense(widths[1:], names), input_size=widths[0], dtype=dtype, seed=seed)
+
+
+def oracle(net: gd.Network, names: Sequence[str]) -> ReferenceNetwork:
+    """The reference network with the same parameters; layers must have no names of their own."""
+    state = net.state_dict()
+    layers = [
+        Layer(str(i), name, ACTIVATIONS[name], f"{i}.bias" in state) for i, name in enumerate(names)
+    ]
+    return ReferenceNetwork(layers, state)
+
+
+def targets(name: str, samples: int, outputs: int, seed: int = 0) -> np.ndarray:
+    """Targets that suit the loss; cross_entropy gets class indices."""
+    rng = np.random.default_rng(seed + 1000)
+    if name == "cross_entropy":
+        return rng.integers(0, outputs, samples)
+    if name == "bce_with_logits":
+        return rng.uniform(0, 1, (samples, outputs))
+    return rng.standard_normal((samples, outputs))
+
+
+def inputs(samples: int, features: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).standard_normal((samples, features))
+
+
+def reference_gradients(
+    net: gd.Network, names: Sequence[str], loss_name: str, x: Array, y: np.ndarray
+) -> dict[str, Array]:
+    """The gradients of the loss at every parameter, by the oracle."""
+    ref = oracle(net, names)
+    _, grad = losses.loss_and_gradient(loss_name, ref.forward(x), y, **LOSSES[loss_name])
+    return ref.backward(grad)[1]

@@ -1,0 +1,156 @@
+"""The command line as a user runs it, and the examples."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import HANG_GUARD, ROOT
+
+from gdcore import cli
+
+for package in ("typer", "rich", "sklearn"):
+    pytest.importorskip(package, reason=f"{package}, of the extra cli, is not installed")
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def gdcore(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the installed command, wide enough that no table is folded."""
+    command = Path(sys.executable).parent / "gdcore"
+    start = [str(command)] if command.exists() else [sys.executable, "-m", "gdcore"]
+    env = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    return subprocess.run(
+        [*start, *arguments], capture_output=True, text=True, timeout=HANG_GUARD, env=env
+    )
+
+
+@pytest.fixture(scope="module")
+def trained() -> subprocess.CompletedProcess[str]:
+    return gdcore(
+        "train", "digits", "--hidden", "128", "--optimizer", "adam", "--epochs", "20", "--seed", "0"
+    )
+
+
+def test_digits_reach_97_percent(trained: subprocess.CompletedProcess[str]) -> None:
+    assert trained.returncode == 0, trained.stderr
+    accuracy = re.search(r"accuracy, held out\D*([\d.]+) ?%", trained.stdout)
+    assert accuracy, trained.stdout
+    assert float(accuracy[1]) >= 97
+
+
+def test_training_tells_its_figures(trained: subprocess.CompletedProcess[str]) -> None:
+    for word in ("loss", "samples/s", "GFLOP/s"):
+        assert re.search(rf"{word}\D*[\d,.]+", trained.stdout), word
+    assert "epoch 20/20" in trained.stderr
+    assert "100%" in trained.stderr
+
+
+def figures(result: subprocess.CompletedProcess[str]) -> list[str]:
+    """What does not depend on the clock."""
+    assert result.returncode == 0, result.stderr
+    return [line for line in result.stdout.splitlines() if re.search("loss|accuracy", line)]
+
+
+def test_threads_do_not_change_the_figures(trained: subprocess.CompletedProcess[str]) -> None:
+    """Nor does a second run: seed, data and description say it all."""
+    options = ["--hidden", "128", "--optimizer", "adam", "--epochs", "20", "--seed", "0"]
+    assert figures(gdcore("train", "digits", *options, "--threads", "3")) == figures(trained)
+
+
+def test_two_hidden_layers_and_another_rule() -> None:
+    result = gdcore("train", "digits", "--hidden", "32,16", "--optimizer", "sgd", "--lr", "0.05",
+                    "--epochs", "2", "--batch-size", "64", "--activation", "tanh")  # fmt: skip
+    assert figures(result)
+    assert re.search(r"64 -> 32 tanh -> 16 tanh -> 10", result.stdout)
+
+
+def test_info_tells_the_configuration() -> None:
+    result = gdcore("info")
+    assert result.returncode == 0, result.stderr
+    for word in ("version", "isa", "num_threads", "num_threads_source", "openmp", "build"):
+        assert word in result.stdout
+
+
+def test_python_m_is_the_same_command() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "gdcore", "info"],
+        capture_output=True, text=True, timeout=HANG_GUARD,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == gdcore("info").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "digts"], ["digts", "did you mean 'digits'"]),
+        (["train", "digits", "--optimizer", "adm"], ["adm", "did you mean 'adam'"]),
+        (["train", "digits", "--activation", "rleu"], ["rleu", "did you mean 'relu'"]),
+        (["train", "digits", "--hidden", "12,x"], ["hidden", "12,x"]),
+        (["train", "digits", "--hidden", "0"], ["units"]),
+        (["train", "digits", "--hidden", "-5"], ["units"]),
+        (["train", "digits", "--epochs", "0"], ["epochs"]),
+        (["train", "digits", "--epochs", "many"], ["epochs"]),
+        (["train", "digits", "--batch-size", "0"], ["batch"]),
+        (["train", "digits", "--lr", "-1"], ["lr"]),
+        (["train", "digits", "--lr", "nan"], ["lr"]),
+        (["train", "digits", "--seed", "-1"], ["seed"]),
+        (["train", "digits", "--threads", "0"], ["threads"]),
+        (["train", "digits", "--epohcs", "3"], ["--epohcs"]),
+        (["train"], ["DATA"]),
+        (["tran", "digits"], ["tran"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistake_ends_with_2_and_says_which(
+    arguments: list[str],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In this process, because a new one takes a second to import scikit-learn."""
+    monkeypatch.setattr(sys, "argv", ["gdcore", *arguments])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert_told(ended.value.code, *capsys.readouterr(), words)
+
+
+def test_a_mistake_in_a_process_of_its_own() -> None:
+    result = gdcore("train", "digts")
+    assert_told(result.returncode, result.stdout, result.stderr, ["did you mean 'digits'"])
+
+
+def assert_told(code: object, out: str, err: str, words: list[str]) -> None:
+    assert code == 2, out + err
+    assert out == ""
+    assert "Traceback" not in err
+    told = re.sub(r"[│╭╮╰╯─|\s]+", " ", err).lower()
+    for word in words:
+        assert word.lower() in told
+
+
+def test_help_lists_the_commands() -> None:
+    result = gdcore("--help")
+    assert result.returncode == 0
+    for command in ("train", "info"):
+        assert command in result.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_examples_run(example: Path, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(example)],
+        capture_output=True, text=True, timeout=HANG_GUARD, cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.strip(), "an example has something to show"
+
+
+def test_there_is_the_worked_example() -> None:
+    assert EXAMPLES, "examples/ holds no Python file"

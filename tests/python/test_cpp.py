@@ -1,0 +1,80 @@
+"""The C++ tests, room by room; and those of the kernels once more for Arm, in emulation."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import HANG_GUARD, NEON, ROOT, build_cpp, run
+
+ROOMS = sorted({p.parent.name for p in (ROOT / "tests" / "cpp").glob("*/*.cpp")})
+NEON_ROOMS = ("kernels", "ops")
+
+
+def run_test(command: list[str | Path], env: dict[str, str] | None = None) -> str:
+    result = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=2 * HANG_GUARD,
+        env={**os.environ, **(env or {})},
+    )
+    assert result.returncode == 0, result.stdout[-8000:]
+    assert " passed, 0 failed" in result.stdout, result.stdout[-8000:]
+    return result.stdout
+
+
+def test_every_ctest_test_is_run_here(cpp_build: Path) -> None:
+    out = subprocess.run(
+        ["ctest", "--show-only=json-v1"], cwd=cpp_build, capture_output=True, text=True, check=True
+    ).stdout
+    assert sorted(test["name"] for test in json.loads(out)["tests"]) == ROOMS
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room(cpp_build: Path, room: str) -> None:
+    run_test([cpp_build / "tests" / "cpp" / f"test_{room}"])
+
+
+@pytest.mark.parametrize("room", NEON_ROOMS)
+def test_neon_agrees_with_scalar(neon_build: Path, room: str) -> None:
+    """The room's tests as an Arm program: what holds every ISA against scalar holds NEON too."""
+    build_cpp(neon_build, NEON, [f"test_{room}"])
+    run_test(["qemu-aarch64", neon_build / "tests" / "cpp" / f"test_{room}"])
+
+
+def digest_program(build: Path, compiler: str, *options: str) -> Path:
+    """data/train_digest.cpp, linked with the rooms as they lie in a build folder."""
+    program = build / "train_digest"
+    rooms = sorted(str(path) for path in build.glob("cpp/*/libgd_*.a"))
+    source = ROOT / "tests" / "python" / "data" / "train_digest.cpp"
+    run(
+        [compiler, "-std=c++20", "-O2", "-ffp-contract=off", "-fopenmp", *options, source,
+         f"-I{ROOT / 'cpp'}", f"-I{build / 'generated'}", "-o", program,
+         "-Wl,--start-group", *rooms, "-Wl,--end-group"],
+        "building train_digest",
+    )  # fmt: skip
+    return program
+
+
+def test_arm_trains_to_the_bits_of_this_machine(cpp_build: Path, neon_build: Path) -> None:
+    """Ten activations, three losses and both rules, every instruction set of both machines."""
+    here = digest_program(cpp_build, "c++")
+    arm = digest_program(neon_build, "aarch64-linux-gnu-g++", "-static")
+    isas = ["scalar", "avx2", "avx512"] if platform.machine() == "x86_64" else ["scalar", "neon"]
+    runs = [([here, "2"], isa) for isa in isas]
+    runs += [(["qemu-aarch64", arm, "2"], isa) for isa in ("scalar", "neon")]
+    digests = {}
+    for command, isa in runs:
+        out = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, check=True,
+            timeout=HANG_GUARD, env={**os.environ, "GDCORE_MAX_ISA": isa},
+        ).stdout  # fmt: skip
+        used, digests[f"{command[0]} {isa}"] = out.split()
+        assert used == isa
+    assert len(set(digests.values())) == 1, digests

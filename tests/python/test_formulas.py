@@ -1,0 +1,131 @@
+"""A formula is one C++ file and one dataclass; here both sides are held against each other."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import nets
+import numpy as np
+import pytest
+import reference
+from support import ROOT
+
+import gdcore as gd
+from gdcore import _core
+from gdcore.activations import Activation
+from gdcore.losses import Loss
+from gdcore.optimizers import Optimizer
+
+KINDS: dict[str, tuple[Any, Any, str]] = {
+    "activations": (_core.activations, Activation, "activation"),
+    "losses": (_core.losses, Loss, "loss"),
+    "rules": (_core.rules, Optimizer, "optimizer"),
+}
+FORMULAS = ROOT / "cpp" / "kernels" / "formulas"
+MEMBERS = [
+    (kind, name) for kind, (_, family, _) in KINDS.items() for name in sorted(family.members)
+]
+
+
+def fields_in_cpp(member: Any) -> tuple[str, ...]:
+    """The dataclass's parameters as C++ names them: a pair `betas` is beta1 and beta2."""
+    names: list[str] = []
+    for field in dataclasses.fields(member):
+        if isinstance(field.default, tuple):
+            stem = field.name.removesuffix("s")
+            names += [f"{stem}{i + 1}" for i in range(len(field.default))]
+        else:
+            names.append(field.name)
+    return tuple(names)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_sides_know_the_same_formulas(kind: str) -> None:
+    in_cpp, family, _ = KINDS[kind]
+    assert sorted(in_cpp()) == sorted(family.members)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_formula_is_one_file(kind: str) -> None:
+    in_cpp, _, _ = KINDS[kind]
+    assert sorted(p.stem for p in (FORMULAS / kind).glob("*.hpp")) == sorted(in_cpp())
+
+
+@pytest.mark.parametrize(("kind", "name"), MEMBERS)
+def test_parameters_have_the_same_names_and_order(kind: str, name: str) -> None:
+    in_cpp, family, _ = KINDS[kind]
+    member = family.members[name]
+    assert fields_in_cpp(member) == tuple(in_cpp()[name])
+    assert member.name == name
+    assert len(member().parameters()) == len(in_cpp()[name])
+
+
+@pytest.mark.parametrize(("kind", "name"), MEMBERS)
+def test_members_are_frozen_public_and_found_by_name(kind: str, name: str) -> None:
+    _, family, argument = KINDS[kind]
+    member = family.members[name]
+    assert member.__dataclass_params__.frozen
+    assert getattr(gd, member.__name__) is member
+    assert member.__name__ in gd.__all__
+    assert family.resolve(argument, name) == member()
+    assert family.resolve(argument, member()) == member()
+    assert hash(member()) == hash(member())
+
+
+@pytest.mark.parametrize(("kind", "name"), MEMBERS)
+def test_the_docstring_tells_equation_and_arguments(kind: str, name: str) -> None:
+    _, family, _ = KINDS[kind]
+    member = family.members[name]
+    text = member.__doc__ or ""
+    assert "=" in text or "<-" in text, "no equation"
+    for field in dataclasses.fields(member):
+        assert re.search(rf"^ +{field.name}: ", text, re.MULTILINE), f"{field.name} is not told"
+
+
+def test_the_oracle_has_every_formula() -> None:
+    assert sorted(reference.activations.VALUE) == sorted(_core.activations())
+    assert sorted(reference.activations.DERIVATIVE) == sorted(
+        set(_core.activations()) - {"softmax"}
+    )
+    assert sorted(reference.losses.PER_SAMPLE) == sorted(_core.losses())
+    rules = {
+        name.lower()
+        for name in dir(reference.rules)
+        if isinstance(getattr(reference.rules, name), type)
+    }
+    assert set(_core.rules()) <= rules
+
+
+def test_the_tests_go_over_every_formula() -> None:
+    assert sorted(nets.ACTIVATIONS) == sorted(_core.activations())
+    assert sorted(nets.LOSSES) == sorted(_core.losses())
+
+
+def test_initializers_are_the_same_in_the_docstring_and_in_cpp() -> None:
+    listed = re.findall(r"^``(\w+)``", gd.initializers.__doc__ or "", re.MULTILINE)
+    assert sorted(listed) == sorted(_core.initializers())
+    for name in _core.initializers():
+        assert gd.Dense(3, weight_init=name).weight_init == name
+        assert reference.initializers.variance(name, 4, 5) >= 0
+
+
+@pytest.mark.parametrize("name", sorted(_core.activations()))
+def test_every_activation_runs_by_its_name(name: str) -> None:
+    net = gd.Network([gd.Dense(3, name)], input_size=2, dtype="float64")
+    assert np.isfinite(net.forward([[1.0, -2.0]])).all()
+
+
+def test_every_loss_and_rule_runs_by_its_name() -> None:
+    for loss in _core.losses():
+        for rule in _core.rules():
+            net = gd.Network([gd.Dense(3)], input_size=2, dtype="float64")
+            y = [1] if loss == "cross_entropy" else [[0.0, 1.0, 0.5]]
+            assert gd.Trainer(net, loss, rule).step([[1.0, -2.0]], y) > 0
+
+
+def test_file_names_and_struct_names_agree() -> None:
+    for path in FORMULAS.glob("*/*.hpp"):
+        assert re.search(rf"\bstruct {path.stem}\b", Path(path).read_text()), path.name

@@ -1,0 +1,179 @@
+"""Update rules against the oracle, on arrays of one's own and inside a trainer."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import nets
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reference import rules
+from support import assert_same_bits, assert_same_state, relative_error
+
+import gdcore as gd
+
+DTYPES = ("float32", "float64")
+SHAPES = [(7, 13), (7,), (1, 1), (3, 5, 2), (257,), ()]
+
+SGD_OPTIONS: list[dict[str, Any]] = [
+    {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": decay}
+    for lr, (momentum, dampening), decay in itertools.product(
+        (0.1,), ((0.0, 0.0), (0.9, 0.0), (0.8, 0.3)), (0.0, 0.01)
+    )
+] + [{"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": d} for d in (0.0, 0.01)]
+ADAM_OPTIONS: list[dict[str, Any]] = [
+    {"lr": 0.01, "betas": betas, "eps": eps, "weight_decay": decay, "amsgrad": amsgrad}
+    for betas, eps, decay, amsgrad in itertools.product(
+        ((0.9, 0.999), (0.5, 0.9), (0.0, 0.99)), (1e-8, 1e-3), (0.0, 0.01), (False, True)
+    )
+]
+CASES = [("SGD", options) for options in SGD_OPTIONS] + [("Adam", o) for o in ADAM_OPTIONS]
+IDS = [f"{name}-{'-'.join(str(v) for v in options.values())}" for name, options in CASES]
+
+
+def start(dtype: str) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {str(i): rng.standard_normal(shape).astype(dtype) for i, shape in enumerate(SHAPES)}
+
+
+def gradients(step: int, dtype: str) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(100 + step)
+    return {str(i): rng.standard_normal(shape).astype(dtype) for i, shape in enumerate(SHAPES)}
+
+
+def tolerance(dtype: str, steps: int) -> float:
+    """A step rounds a dozen times, each below half a unit of something no larger than a weight."""
+    return 12 * steps * float(np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
+def test_bound_arrays(name: str, options: dict[str, Any], dtype: str) -> None:
+    weights = start(dtype)
+    expected = {key: value.astype(np.float64) for key, value in weights.items()}
+    reference: rules.Rule = getattr(rules, name)(**options)
+    bound = getattr(gd, name)(**options).bind(list(weights.values()))
+    kept = list(weights.values())
+    for step in range(20):
+        grads = gradients(step, dtype)
+        bound.step(list(grads.values()))
+        reference.step(expected, {key: g.astype(np.float64) for key, g in grads.items()})
+        assert_same_state(grads, gradients(step, dtype))
+    assert all(value is array for value, array in zip(weights.values(), kept, strict=True))
+    for key, value in weights.items():
+        assert relative_error(value, expected[key]) <= tolerance(dtype, 20), key
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
+def test_in_a_trainer(name: str, options: dict[str, Any], dtype: str) -> None:
+    """The fused update of a trainer has the bits of the same rule on arrays of one's own."""
+    net = nets.network([5, 9, 3], ["tanh", "identity"], dtype)
+    trainer = gd.Trainer(net, loss=None, optimizer=getattr(gd, name)(**options))
+    arrays = net.state_dict()
+    bound = getattr(gd, name)(**options).bind(list(arrays.values()))
+    for step in range(10):
+        x, grad = (
+            nets.inputs(12, 5, step).astype(dtype),
+            nets.inputs(12, 3, step + 50).astype(dtype),
+        )
+        net.forward(x, training=True)
+        net.backward(grad)
+        bound.step(list(net.gradients().values()))
+        trainer.apply_gradients()
+        assert_same_state(net.state_dict(), arrays)
+
+
+@given(
+    name=st.sampled_from(["SGD", "Adam"]),
+    size=st.integers(1, 200),
+    cut=st.integers(0, 200),
+    dtype=st.sampled_from(DTYPES),
+    seed=st.integers(0, 2**31),
+)
+def test_an_element_does_not_see_its_neighbours(
+    name: str, size: int, cut: int, dtype: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    whole, grad = (rng.standard_normal(size).astype(dtype) for _ in range(2))
+    cut = min(cut, size)
+    parts = [part.copy() for part in (whole[:cut], whole[cut:]) if part.size]
+    grads = [part.copy() for part in (grad[:cut], grad[cut:]) if part.size]
+    options = {"SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}, "Adam": {"lr": 0.1}}[name]
+    one = getattr(gd, name)(**options).bind([whole])
+    two = getattr(gd, name)(**options).bind(parts)
+    for _ in range(3):
+        one.step([grad])
+        two.step(grads)
+    assert_same_bits(np.concatenate(parts), whole, "parts")
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_the_rate_can_be_set_between_steps(name: str) -> None:
+    weights, expected = [np.ones(5)], {"0": np.ones(5)}
+    bound = getattr(gd, name)(lr=0.1).bind(weights)
+    reference = getattr(rules, name)(lr=0.1)
+    for step, lr in enumerate((0.1, 0.02, 0.0, 0.3)):
+        bound.lr = reference.lr = lr
+        assert bound.lr == lr
+        grad = np.random.default_rng(step).standard_normal(5)
+        bound.step([grad])
+        reference.step(expected, {"0": grad})
+    assert relative_error(weights[0], expected["0"]) <= tolerance("float64", 4)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_the_rate_of_a_trainer_can_be_set_between_steps(name: str) -> None:
+    """Steps of other rates have the bits of the rule on arrays of one's own."""
+    net = nets.network([4, 6, 2], ["tanh", "identity"], "float64")
+    trainer = gd.Trainer(net, loss=None, optimizer=getattr(gd, name)(lr=0.1))
+    assert trainer.lr == 0.1
+    arrays = net.state_dict()
+    bound = getattr(gd, name)(lr=0.1).bind(list(arrays.values()))
+    for step, lr in enumerate((0.1, 0.01, 0.5)):
+        trainer.lr = bound.lr = lr
+        assert trainer.lr == lr
+        net.forward(nets.inputs(3, 4, step), training=True)
+        net.backward(nets.inputs(3, 2, step))
+        bound.step(list(net.gradients().values()))
+        trainer.apply_gradients()
+    assert_same_state(net.state_dict(), arrays)
+
+
+def test_gradients_are_converted() -> None:
+    weights = [[np.ones((2, 3), dtype)] for dtype in (np.float32, np.float32)]
+    grad = np.arange(6.0).reshape(3, 2)
+    gd.SGD(lr=0.5).bind(weights[0]).step([np.ascontiguousarray(grad.T, np.float32)])
+    gd.SGD(lr=0.5).bind(weights[1]).step([grad.T.astype(np.int16)])
+    assert_same_bits(weights[0][0], weights[1][0], "converted gradient")
+
+
+def test_two_bindings_share_nothing() -> None:
+    adam = gd.Adam(lr=0.1)
+    weights = [[np.ones(4)], [np.ones(4)]]
+    first, second = (adam.bind(arrays) for arrays in weights)
+    first.step([np.full(4, 2.0)])
+    first.step([np.full(4, -1.0)])
+    second.step([np.full(4, 2.0)])
+    fresh = [np.ones(4)]
+    adam.bind(fresh).step([np.full(4, 2.0)])
+    assert_same_bits(weights[1][0], fresh[0], "second binding")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_moments_that_decay_into_denormals_end_at_zero(dtype: str) -> None:
+    """After one gradient and then none, every state decays; the weight stays finite and comes to
+    rest, as it would with denormals, because lr m / eps is below half a unit of it by then."""
+    weight = np.ones(64, dtype=dtype)
+    bound = gd.Adam(lr=1e-3, betas=(0.5, 0.5)).bind([weight])
+    bound.step([np.full(64, 1e-3, dtype=dtype)])
+    for _ in range(3000):
+        bound.step([np.zeros(64, dtype=dtype)])
+    rest = weight.copy()
+    for _ in range(100):
+        bound.step([np.zeros(64, dtype=dtype)])
+    assert np.isfinite(weight).all()
+    assert_same_bits(weight, rest, "weight at rest")

@@ -1,0 +1,162 @@
+"""PyTorch in float64 from the same start: 100 mini-batch steps end at the same parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import Any
+
+import nets
+import numpy as np
+import pytest
+from support import relative_error
+
+import gdcore as gd
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+STEPS = 100
+BATCH = 16
+
+SGD = [
+    {"lr": 0.05, "momentum": momentum, "dampening": dampening, "weight_decay": decay}
+    for (momentum, dampening), decay in itertools.product(
+        ((0.0, 0.0), (0.9, 0.0), (0.9, 0.4)), (0.0, 0.01)
+    )
+] + [
+    {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": decay} for decay in (0.0, 0.01)
+]
+ADAM = [
+    {"lr": 1e-3, "betas": betas, "eps": eps, "weight_decay": decay, "amsgrad": amsgrad}
+    for betas, eps, decay, amsgrad in itertools.product(
+        ((0.9, 0.999), (0.6, 0.95)), (1e-8, 1e-4), (0.0, 0.01), (False, True)
+    )
+]
+RULES = [("SGD", options) for options in SGD] + [("Adam", options) for options in ADAM]
+
+# Together they hold every activation and every loss but mae, whose gradient jumps: two programs
+# that differ in the last bit of a prediction may then step apart.
+NETWORKS = {
+    "classes": ([20, 32, 16, 5], ["relu", "gelu", "identity"], "cross_entropy"),
+    "binary": ([12, 24, 18, 3], ["silu", "softplus", "identity"], "bce_with_logits"),
+    "values": ([8, 20, 20, 20, 2], ["tanh", "elu", "leaky_relu", "sigmoid"], "huber"),
+}
+
+
+def torch_activation(name: str) -> Any:
+    options = nets.ACTIVATIONS[name]
+    functional = torch.nn.functional
+    return {
+        "identity": lambda x: x,
+        "relu": functional.relu,
+        "leaky_relu": lambda x: functional.leaky_relu(x, **options),
+        "elu": lambda x: functional.elu(x, **options),
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "gelu": functional.gelu,
+        "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+        "silu": functional.silu,
+        "softplus": lambda x: functional.softplus(x, threshold=1000, **options),
+        "softmax": lambda x: torch.softmax(x, dim=-1),
+    }[name]
+
+
+def torch_loss(name: str) -> Any:
+    options = nets.LOSSES[name]
+    return {
+        "mse": torch.nn.MSELoss,
+        "mae": torch.nn.L1Loss,
+        "huber": torch.nn.HuberLoss,
+        "bce_with_logits": torch.nn.BCEWithLogitsLoss,
+        "cross_entropy": torch.nn.CrossEntropyLoss,
+    }[name](**options)
+
+
+class TorchNetwork:
+    """The same network by PyTorch's own functions, started from a gdcore state."""
+
+    def __init__(self, net: gd.Network, names: list[str]) -> None:
+        self.names = names
+        self.parameters = {
+            key: torch.tensor(value, requires_grad=True) for key, value in net.state_dict().items()
+        }
+
+    def __call__(self, x: Any) -> Any:
+        for i, name in enumerate(self.names):
+            weight, bias = self.parameters[f"{i}.weight"], self.parameters[f"{i}.bias"]
+            x = torch_activation(name)(torch.nn.functional.linear(x, weight, bias))
+        return x
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def assert_same_training(
+    widths: list[int], names: list[str], loss: str, rule: str, options: dict[str, Any]
+) -> None:
+    net = nets.network(widths, names, "float64", seed=5)
+    twin = TorchNetwork(net, names)
+    trainer = gd.Trainer(net, loss=nets.loss(loss), optimizer=getattr(gd, rule)(**options))
+    optimizer = getattr(torch.optim, rule)(twin.parameters.values(), **options)
+    criterion = torch_loss(loss)
+    x = nets.inputs(BATCH * STEPS, widths[0])
+    y = nets.targets(loss, len(x), widths[-1])
+    for at in range(0, len(x), BATCH):
+        batch = slice(at, at + BATCH)
+        optimizer.zero_grad()
+        value = criterion(twin(torch.from_numpy(x[batch])), torch.from_numpy(y[batch]))
+        value.backward()
+        optimizer.step()
+        ours = trainer.step(x[batch], y[batch])
+        assert math.isclose(ours, value.item(), rel_tol=1e-10)
+    for key, parameter in twin.parameters.items():
+        assert relative_error(net.state_dict()[key], parameter.detach().numpy()) <= 1e-10, key
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"), RULES, ids=[f"{r}-{'-'.join(map(str, o.values()))}" for r, o in RULES]
+)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_parameters_after_100_steps(name: str, rule: str, options: dict[str, Any]) -> None:
+    assert_same_training(*NETWORKS[name], rule, options)
+
+
+@pytest.mark.parametrize("activation", nets.ACTIVATIONS)
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+def test_what_the_three_networks_leave_out(activation: str, loss: str) -> None:
+    names = ["tanh", activation]
+    assert_same_training([6, 10, 4], names, loss, "SGD", {"lr": 0.05, "momentum": 0.9})
+
+
+def test_defaults_are_those_of_pytorch() -> None:
+    parameter = [torch.zeros(1, requires_grad=True)]
+    for rule in ("SGD", "Adam"):
+        defaults = getattr(torch.optim, rule)(parameter).defaults
+        ours = getattr(gd, rule)()
+        for field in dataclasses.fields(ours):
+            assert getattr(ours, field.name) == defaults[field.name], f"{rule}.{field.name}"
+    assert gd.LeakyReLU().negative_slope == torch.nn.LeakyReLU().negative_slope
+    assert gd.ELU().alpha == torch.nn.ELU().alpha
+    assert gd.Softplus().beta == torch.nn.Softplus().beta
+    assert gd.Huber().delta == torch.nn.HuberLoss().delta
+    assert gd.CrossEntropy().label_smoothing == torch.nn.CrossEntropyLoss().label_smoothing
+
+
+@pytest.mark.parametrize(("fan_in", "fan_out"), [(7, 40), (64, 300), (784, 10)])
+def test_initial_values_have_the_bounds_of_pytorch(fan_in: int, fan_out: int) -> None:
+    """Both fill (-b, b) with the same b: no value is beyond it, and the widest come near it."""
+    linear = torch.nn.Linear(fan_in, fan_out, dtype=torch.float64)
+    net = gd.Network([gd.Dense(fan_out)], input_size=fan_in, dtype="float64", seed=2)
+    bound = 1 / math.sqrt(fan_in)
+    theirs = {"0.weight": linear.weight, "0.bias": linear.bias}
+    for key, ours in net.state_dict().items():
+        for values in (ours, theirs[key].detach().numpy()):
+            assert values.shape == ours.shape
+            assert np.abs(values).max() <= bound
+    assert np.abs(net.state_dict()["0.weight"]).max() >= 0.97 * bound

@@ -1,0 +1,169 @@
+// Backward of every activation and the gradient of every loss against central differences of their
+// own forward: no formula is written a second time here, so a new one is held to it at once.
+
+#include <cmath>
+
+#include "cpp/kernels/support.hpp"
+
+using gd::kernels::ActivationKernel;
+using gd::kernels::LossKernel;
+using gd::kernels::LossRows;
+using gd::kernels::TypedKernels;
+
+namespace {
+
+constexpr double kStep = 6e-6;       // about the third root of double's epsilon
+constexpr double kTolerance = 1e-9;  // the error of a central difference: h^2 and epsilon / h
+
+const TypedKernels<double>& scalar() { return gd::kernels::table_of("scalar")->f64; }
+
+// (f(x + h) - f(x - h)) / 2h in every coordinate of x.
+template <class F>
+std::vector<double> central_differences(std::vector<double> x, F f) {
+  std::vector<double> slopes;
+  for (double& coordinate : x) {
+    const double here = coordinate;
+    coordinate = here + kStep;
+    const double above = f(x);
+    const double up = coordinate;
+    coordinate = here - kStep;
+    slopes.push_back((above - f(x)) / (up - coordinate));
+    coordinate = here;
+  }
+  return slopes;
+}
+
+void check_close(const std::vector<double>& got, const std::vector<double>& want,
+                 const std::string& where) {
+  for (size_t i = 0; i < want.size(); ++i) {
+    CHECK_AT(std::abs(got[i] - want[i]) <= kTolerance * (1 + std::abs(want[i])), where, " [", i,
+             "] is ", got[i], ", by differences ", want[i]);
+  }
+}
+
+// Away from 0, where some have a kink.
+std::vector<double> without_kinks(int64_t size, uint64_t seed) {
+  std::vector<double> x = gd::testing::normals<double>(size, seed, 1.5);
+  for (double& value : x) value += value >= 0 ? 0.01 : -0.01;
+  return x;
+}
+
+struct LossCase {
+  const LossKernel<double>& loss;
+  int64_t rows;
+  int64_t outputs;
+  const double* target;
+  const int64_t* labels;
+  const double* weights;
+};
+
+// sum_i w_i l_i / sum_i w_i, and its gradient if that is wanted.
+double batch_loss(const LossCase& which, const std::vector<double>& y, double* gradient) {
+  static const std::vector<double> ones(16, 1.0);
+  const std::vector<double> parameters = gd::testing::parameters_of<double>(which.loss.parameters);
+  const double* weights = which.weights == nullptr ? ones.data() : which.weights;
+  double total = 0;
+  for (int64_t i = 0; i < which.rows; ++i) total += weights[i];
+  std::vector<double> losses(static_cast<size_t>(which.rows));
+  which.loss.run({which.rows, which.outputs, y.data(), which.outputs, which.target, which.outputs,
+                  which.labels, which.weights, 1 / total, parameters.data(), losses.data(),
+                  gradient, which.outputs});
+  double sum = 0;
+  for (int64_t i = 0; i < which.rows; ++i) sum += weights[i] * losses[static_cast<size_t>(i)];
+  return sum / total;
+}
+
+void check_loss(const LossCase& which, const std::string& where) {
+  const std::vector<double> y = gd::testing::normals<double>(which.rows * which.outputs, 3, 2.0);
+  std::vector<double> gradient(y.size());
+  batch_loss(which, y, gradient.data());
+  const auto slopes = central_differences(
+      y, [&](const std::vector<double>& at) { return batch_loss(which, at, nullptr); });
+  check_close(gradient, slopes, where);
+}
+
+}  // namespace
+
+// The derivative of sum_j g_j f(z)_j, which covers those over rows too.
+TEST(activation_derivatives_agree_with_differences) {
+  const gd::testing::Mode mode(*gd::kernels::table_of("scalar"));
+  for (const ActivationKernel<double>& activation : scalar().activations) {
+    const std::vector<double> parameters =
+        gd::testing::parameters_of<double>(activation.parameters);
+    for (const int64_t size : {1, 6, 21}) {
+      const std::vector<double> z = without_kinks(size, 1);
+      const std::vector<double> g = gd::testing::normals<double>(size, 2);
+      const auto forward = [&](const std::vector<double>& at) {
+        std::vector<double> a(at.size());
+        activation.forward(1, size, at.data(), size, a.data(), size, parameters.data());
+        return a;
+      };
+      const auto slopes = central_differences(z, [&](const std::vector<double>& at) {
+        const std::vector<double> a = forward(at);
+        double sum = 0;
+        for (size_t j = 0; j < a.size(); ++j) sum += g[j] * a[j];
+        return sum;
+      });
+      const std::vector<double> saved = activation.from_output ? forward(z) : z;
+      std::vector<double> gradient = g;
+      activation.backward(1, size, saved.data(), size, gradient.data(), size, parameters.data());
+      check_close(gradient, slopes, activation.name);
+    }
+  }
+}
+
+// Far out functions are flat or straight, and nothing overflows on the way.
+TEST(activation_derivatives_are_finite_far_out) {
+  gd::testing::for_every_table([]<class T>(const std::string& isa, const TypedKernels<T>& kernels,
+                                           const TypedKernels<T>&) {
+    for (const ActivationKernel<T>& activation : kernels.activations) {
+      const std::vector<T> parameters = gd::testing::parameters_of<T>(activation.parameters);
+      for (const double far : {50.0, 1e4, 1e15, 1e30}) {
+        for (const T z : {static_cast<T>(far), static_cast<T>(-far)}) {
+          T a = 0;
+          activation.forward(1, 1, &z, 1, &a, 1, parameters.data());
+          T g = 1;
+          activation.backward(1, 1, activation.from_output ? &a : &z, 1, &g, 1, parameters.data());
+          CHECK_AT(std::isfinite(a) && std::isfinite(g), isa, " ", activation.name, "(", z, ")");
+          CHECK_AT(std::abs(g) <= T(1.2), isa, " ", activation.name, "'(", z, ") = ", g);
+        }
+      }
+    }
+  });
+}
+
+TEST(the_derivative_at_a_kink_is_the_documented_one) {
+  gd::testing::for_every_table(
+      []<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
+        const auto& relu = kernels.activations[gd::kernels::activation_index("relu")];
+        for (const T zero : {T(0), -T(0)}) {
+          T g = 3;
+          relu.backward(1, 1, &zero, 1, &g, 1, nullptr);
+          CHECK_AT(g == 0, isa);
+        }
+        const auto& mae = kernels.losses[gd::kernels::loss_index("mae")];
+        const T y = 2;
+        T loss = 1;
+        T g = 3;
+        mae.run({1, 1, &y, 1, &y, 1, nullptr, nullptr, T(1), nullptr, &loss, &g, 1});
+        CHECK_AT(loss == 0 && g == 0, isa);
+      });
+}
+
+TEST(loss_gradients_agree_with_differences) {
+  const gd::testing::Mode mode(*gd::kernels::table_of("scalar"));
+  constexpr int64_t rows = 3;
+  const double weights[rows] = {0.5, 2.0, 1.25};
+  for (const LossKernel<double>& loss : scalar().losses) {
+    for (const int64_t outputs : {1, 4, 19}) {
+      const std::vector<double> target = gd::testing::uniforms<double>(rows * outputs, 4);
+      const std::vector<int64_t> labels = gd::testing::labels_below(outputs, rows, 5);
+      const std::string where = gd::testing::text(loss.name, " outputs ", outputs);
+      for (const double* w : {static_cast<const double*>(nullptr), weights}) {
+        check_loss({loss, rows, outputs, target.data(), nullptr, w}, where + " targets");
+        if (loss.targets != gd::kernels::Targets::categories) continue;
+        check_loss({loss, rows, outputs, nullptr, labels.data(), w}, where + " labels");
+      }
+    }
+  }
+}

@@ -1,0 +1,59 @@
+#pragma once
+
+// The digests of digest_test.cpp, the same on x86-64 and AArch64. A change of bits on purpose
+// changes them: copy what the test prints, and say so in CHANGELOG. A formula without a line here
+// is printed and not compared.
+
+#include <cstdint>
+
+namespace gd::testing {
+
+struct ExpectedDigest {
+  const char* name;
+  uint64_t value;
+};
+
+inline constexpr ExpectedDigest kExpectedDigests[] = {
+    {"float gemm", 0x9dc40f79f855bc75},
+    {"float reduce", 0x244e25d7d947bfa9},
+    {"float activation elu", 0x64827edd649bb971},
+    {"float activation gelu", 0xe40f5aee10348efd},
+    {"float activation gelu_tanh", 0x0b50c60f13012078},
+    {"float activation identity", 0x02091790a0f828e2},
+    {"float activation leaky_relu", 0x3d9c2212532b9dd9},
+    {"float activation relu", 0xa6a0ac7f1b0bd554},
+    {"float activation sigmoid", 0x6ca90558e95d550e},
+    {"float activation silu", 0x7b7b687e5f1d23ba},
+    {"float activation softmax", 0x19e36ed6060b98cd},
+    {"float activation softplus", 0xf2481cf706b22e04},
+    {"float activation tanh", 0x76008127f01a4c5e},
+    {"float loss bce_with_logits", 0xacb3bb2a18a5b782},
+    {"float loss cross_entropy", 0xd588b15e41e079ee},
+    {"float loss huber", 0x8411db85455ff34f},
+    {"float loss mae", 0x8866b8632ed95c3c},
+    {"float loss mse", 0xd81530919c3b2ef2},
+    {"float rule adam", 0x07531089114de7bb},
+    {"float rule sgd", 0xafbf5035f10057b3},
+    {"double gemm", 0x138fb0d7dd99b523},
+    {"double reduce", 0x59e0fb9daf68ced8},
+    {"double activation elu", 0x59313661dff9b284},
+    {"double activation gelu", 0x33431224668dd8fc},
+    {"double activation gelu_tanh", 0xf0c60e3a5451e930},
+    {"double activation identity", 0x8c90aea445e8fd03},
+    {"double activation leaky_relu", 0x10ad0313f78e14a0},
+    {"double activation relu", 0xdc6cf35ded2aed65},
+    {"double activation sigmoid", 0xfbfb8398d907f0f4},
+    {"double activation silu", 0x0fc22877e983df8b},
+    {"double activation softmax", 0xbadf0835a80d5217},
+    {"double activation softplus", 0x2261a1f1e0d287d9},
+    {"double activation tanh", 0x4ae11875961b3946},
+    {"double loss bce_with_logits", 0x935038e3ff4d6bca},
+    {"double loss cross_entropy", 0x1610e6fe1f284d9a},
+    {"double loss huber", 0x67bce45907c824a8},
+    {"double loss mae", 0x3dd1405defb40f84},
+    {"double loss mse", 0xc5be2b39ba6afe64},
+    {"double rule adam", 0x880ab391093b9a49},
+    {"double rule sgd", 0x92286afdedfcf6b0},
+};
+
+}  // namespace gd::testing

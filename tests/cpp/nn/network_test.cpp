@@ -1,0 +1,139 @@
+#include "nn/network.hpp"
+
+#include <algorithm>
+
+#include "cpp/nn/support.hpp"
+
+using gd::nn::Network;
+using gd::nn::Parameter;
+using gd::nn::ParameterKind;
+using gd::testing::dense;
+using gd::testing::stack;
+
+namespace {
+
+template <class T>
+std::vector<T> values_of(Network<T>& network, size_t parameter) {
+  const Parameter& p = network.parameters()[parameter];
+  return std::vector<T>(network.values() + p.offset, network.values() + p.offset + p.size());
+}
+
+template <class T>
+void check_layout() {
+  auto layers = stack({5, 4, 1}, "relu", "identity");
+  layers[1].bias = false;
+  layers[1].name = "middle";
+  Network<T> network(layers, 7, 3);
+  const auto& parameters = network.parameters();
+  const char* const names[] = {"0.weight", "0.bias", "middle.weight", "2.weight", "2.bias"};
+  const int64_t rows[] = {5, 1, 4, 1, 1};
+  const int64_t cols[] = {7, 5, 5, 4, 1};
+  const int owners[] = {0, 0, 1, 2, 2};
+  CHECK_EQ(parameters.size(), std::size(names));
+  int64_t end = 0;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const Parameter& p = parameters[i];
+    CHECK_EQ(p.name, names[i]);
+    CHECK_EQ(p.rows, rows[i]);
+    CHECK_EQ(p.cols, cols[i]);
+    CHECK_EQ(p.layer, owners[i]);
+    CHECK_EQ(p.kind == ParameterKind::bias, i == 1 || i == 4);
+    CHECK_EQ(p.offset * static_cast<int64_t>(sizeof(T)) % 64, 0);
+    CHECK(p.offset >= end);  // and none overlaps the one before
+    for (int64_t gap = end; gap < p.offset; ++gap) CHECK_EQ(network.values()[gap], T(0));
+    end = p.offset + p.size();
+  }
+  CHECK(network.flat_size() >= end);
+  CHECK_EQ(network.num_parameters(), 35 + 5 + 20 + 4 + 1);
+  CHECK_EQ(reinterpret_cast<uintptr_t>(network.values()) % 64, 0u);
+  CHECK_EQ(reinterpret_cast<uintptr_t>(network.gradients()) % 64, 0u);
+  const auto& views = network.views();
+  CHECK_EQ(views.size(), 3u);
+  CHECK_EQ(views[0].weight, parameters[0].offset);
+  CHECK_EQ(views[0].bias, parameters[1].offset);
+  CHECK_EQ(views[1].weight, parameters[2].offset);
+  CHECK_EQ(views[1].bias, -1);
+  CHECK_EQ(views[2].inputs, 4);
+  CHECK_EQ(views[2].units, 1);
+  CHECK_EQ(network.input_size(), 7);
+  CHECK_EQ(network.output_size(), 1);
+}
+
+}  // namespace
+
+TEST(parameters_lie_one_after_the_other_on_cache_lines) {
+  check_layout<float>();
+  check_layout<double>();
+}
+
+TEST(gradients_are_zero_at_first_and_invalid) {
+  Network<float> network(stack({4, 3}, "relu", "identity"), 5, 0);
+  CHECK(!network.gradients_valid());
+  float* const gradients = network.gradients();
+  for (int64_t i = 0; i < network.flat_size(); ++i) CHECK_EQ(gradients[i], 0.0f);
+  CHECK(network.gradients() == gradients);
+  network.set_gradients_valid(true);
+  CHECK(network.gradients_valid());
+}
+
+TEST(the_same_seed_gives_the_same_bits_and_another_others) {
+  const auto layers = stack({6, 5, 3}, "tanh", "identity");
+  Network<float> one(layers, 4, 11);
+  Network<float> same(layers, 4, 11);
+  Network<float> other(layers, 4, 12);
+  CHECK_SAME(one.values(), same.values(), one.flat_size());
+  for (size_t i = 0; i < one.parameters().size(); ++i) {
+    CHECK(values_of(one, i) != values_of(other, i));
+  }
+}
+
+TEST(both_types_hold_the_same_values) {
+  const auto layers = stack({6, 3}, "tanh", "identity");
+  Network<float> single(layers, 4, 11);
+  Network<double> twice(layers, 4, 11);
+  for (size_t i = 0; i < single.parameters().size(); ++i) {
+    std::vector<float> rounded;
+    for (const double value : values_of(twice, i)) rounded.push_back(static_cast<float>(value));
+    CHECK_SAME(values_of(single, i), rounded, single.parameters()[i].name);
+  }
+}
+
+// Each parameter has a stream of its own: what others are like does not shift it.
+TEST(a_layer_keeps_its_values_when_others_change_size) {
+  Network<double> small(stack({6, 5, 3}, "tanh", "identity"), 4, 11);
+  Network<double> large(stack({60, 5, 3}, "relu", "identity"), 9, 11);
+  // Layer 2, which has 5 inputs in both; the bounds of layer 1 follow layer 0's units.
+  for (const size_t parameter : {size_t{4}, size_t{5}}) {
+    CHECK_SAME(values_of(small, parameter), values_of(large, parameter));
+  }
+}
+
+TEST(layers_follow_their_initializers) {
+  auto layers = stack({30, 20}, "relu", "identity");
+  layers[0].weight_init = "zeros";
+  layers[0].bias_init = "he_uniform";
+  layers[1].weight_init = "he_uniform";
+  layers[1].bias_init = "zeros";
+  Network<double> network(layers, 10, 1);
+  const auto largest = [&](size_t parameter) {
+    double most = 0;
+    for (const double value : values_of(network, parameter)) most = std::max(most, std::abs(value));
+    return most;
+  };
+  CHECK_EQ(largest(0), 0.0);
+  CHECK(largest(1) > 0.5 && largest(1) <= std::sqrt(6.0 / 10));  // by the layer's own fans
+  CHECK(largest(2) > 0.4 && largest(2) <= std::sqrt(6.0 / 30));
+  CHECK_EQ(largest(3), 0.0);
+}
+
+// The same on every architecture, or no run could be repeated on another machine.
+TEST(initial_values_are_the_expected_bits) {
+  gd::testing::Digest digest;
+  for (const char* init : {"he_normal", "glorot_uniform", "pytorch"}) {
+    auto layers = stack({40, 3}, "relu", "identity");
+    for (auto& layer : layers) layer.weight_init = init;
+    Network<double> network(layers, 20, 5);
+    digest.add(network.values(), network.flat_size());
+  }
+  CHECK_EQ(gd::testing::hex(digest.value()), "0x9fe98682505b9561");
+}

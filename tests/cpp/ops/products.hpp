@@ -1,0 +1,142 @@
+#pragma once
+
+// Matmuls with all that can be asked of them, and what each must give by definition.
+
+#include <cmath>
+#include <string>
+
+#include "base/aligned_buffer.hpp"
+#include "cpp/ops/support.hpp"
+#include "ops/formulas.hpp"
+#include "ops/gemm.hpp"
+
+namespace gd::testing {
+
+struct ProductShape {
+  int64_t m = 1;
+  int64_t n = 1;
+  int64_t k = 1;
+  bool transpose_a = false;
+  bool transpose_b = false;
+  int64_t gap = 0;  // between rows of every operand
+  int64_t part = 0;
+  bool accumulate = false;
+  bool bias = false;
+  const char* activation = "";  // of the epilogue
+  bool backward = false;
+  bool in_place = false;  // a forward epilogue writes over C
+
+  std::string name() const {
+    return text(m, "x", n, "x", k, transpose_a ? " A^T" : "", transpose_b ? " B^T" : "", " gap ",
+                gap, " part ", part, accumulate ? " accumulate" : "", bias ? " bias " : " ",
+                activation, backward ? " backward" : "", in_place ? " in place" : "");
+  }
+};
+
+template <class T>
+class Product {
+ public:
+  explicit Product(const ProductShape& shape)
+      : shape_(shape),
+        a_(operand(shape.m, shape.k, shape.transpose_a, 1)),
+        b_(operand(shape.k, shape.n, shape.transpose_b, 2)),
+        c_before_(normals<T>(shape.m * c_stride(), 3)),
+        bias_(normals<T>(shape.n, 4)),
+        saved_(normals<T>(shape.m * c_stride(), 5)) {}
+
+  // C and, for a forward epilogue not in place, the output behind it; gaps included.
+  std::vector<T> run(int workers, const ops::GemmTiles* tiles = nullptr) const {
+    std::vector<T> c = c_before_;
+    std::vector<T> output(c.size(), T(7));
+    const ops::GemmProblem<T> p = problem(c.data(), shape_.in_place ? c.data() : output.data());
+    const int64_t scratch_size = ops::gemm_scratch_size<T>();
+    base::AlignedBuffer<T> scratch(workers * scratch_size);
+    const ops::GemmTiles chosen =
+        tiles == nullptr ? ops::gemm_tiles<T>(p.m, p.n, p.k, workers) : *tiles;
+    on_team(workers, [&](ops::Worker& worker, ops::TileQueue& queue) {
+      ops::gemm(worker, queue, chosen, p, scratch.data() + worker.index() * scratch_size);
+    });
+    c.insert(c.end(), output.begin(), output.end());
+    return c;
+  }
+
+  // The same by the definition in ops/gemm.hpp.
+  std::vector<T> expected() const {
+    const ops::KernelScope scope;
+    std::vector<T> c = c_before_;
+    std::vector<T> output(c.size(), T(7));
+    for (int64_t i = 0; i < shape_.m; ++i) {
+      for (int64_t j = 0; j < shape_.n; ++j) element(c[at(i, j)], i, j);
+    }
+    if (shape_.activation[0] != '\0') {
+      const auto& activation = ops::find_activation<T>(shape_.activation);
+      if (shape_.backward) {
+        activation.backward(shape_.m, shape_.n, saved_.data(), c_stride(), c.data(), c_stride(),
+                            kParameters);
+      } else {
+        T* const to = shape_.in_place ? c.data() : output.data();
+        activation.forward(shape_.m, shape_.n, c.data(), c_stride(), to, c_stride(), kParameters);
+      }
+    }
+    c.insert(c.end(), output.begin(), output.end());
+    return c;
+  }
+
+ private:
+  static constexpr T kParameters[] = {T(0.5), T(0.5)};
+
+  int64_t c_stride() const { return shape_.n + shape_.gap; }
+  size_t at(int64_t i, int64_t j) const { return static_cast<size_t>(i * c_stride() + j); }
+
+  std::vector<T> operand(int64_t rows, int64_t cols, bool transposed, uint64_t seed) const {
+    return normals<T>((transposed ? cols : rows) * ((transposed ? rows : cols) + shape_.gap), seed);
+  }
+
+  ops::GemmProblem<T> problem(T* c, T* output) const {
+    ops::GemmProblem<T> p;
+    p.m = shape_.m;
+    p.n = shape_.n;
+    p.k = shape_.k;
+    p.a = a_.data();
+    p.a_row = shape_.transpose_a ? 1 : shape_.k + shape_.gap;
+    p.a_col = shape_.transpose_a ? shape_.m + shape_.gap : 1;
+    p.b = b_.data();
+    p.b_row = shape_.transpose_b ? 1 : shape_.n + shape_.gap;
+    p.b_col = shape_.transpose_b ? shape_.k + shape_.gap : 1;
+    p.c = c;
+    p.c_row = c_stride();
+    p.bias = shape_.bias ? bias_.data() : nullptr;
+    p.part = shape_.part;
+    p.accumulate = shape_.accumulate;
+    if (shape_.activation[0] != '\0') {
+      using Kind = typename ops::Epilogue<T>::Kind;
+      p.epilogue.kind = shape_.backward ? Kind::backward : Kind::forward;
+      p.epilogue.activation = &ops::find_activation<T>(shape_.activation);
+      p.epilogue.parameters = kParameters;
+      p.epilogue.output = output;
+      p.epilogue.saved = saved_.data();
+      p.epilogue.stride = c_stride();
+    }
+    return p;
+  }
+
+  void element(T& c, int64_t i, int64_t j) const {
+    const ops::GemmProblem<T> p = problem(nullptr, nullptr);
+    const int64_t part = p.part > 0 ? p.part : std::max<int64_t>(p.k, 1);
+    bool first = !p.accumulate;
+    for (int64_t k0 = 0; k0 < std::max<int64_t>(p.k, 1); k0 += part) {
+      T chain = 0;
+      for (int64_t k = k0; k < std::min(k0 + part, p.k); ++k) {
+        chain = std::fma(p.a[i * p.a_row + k * p.a_col], p.b[k * p.b_row + j * p.b_col], chain);
+      }
+      c = first ? chain : c + chain;
+      first = false;
+    }
+    if (p.bias != nullptr) c += p.bias[j];
+  }
+
+  ProductShape shape_;
+  std::vector<T> a_, b_, c_before_, bias_, saved_;
+};
+
+}  // namespace gd::testing

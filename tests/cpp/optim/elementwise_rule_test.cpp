@@ -1,0 +1,109 @@
+#include "optim/elementwise_rule.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "base/check.hpp"
+#include "cpp/optim/support.hpp"
+
+using gd::base::ValueError;
+using gd::optim::ElementwiseRule;
+using gd::optim::RuleNeeds;
+using gd::testing::after_three_steps;
+using gd::testing::Bench;
+
+namespace {
+
+const std::vector<double> kAdam = {0.01, 0.9, 0.99, 1e-8, 0.1, 1};
+
+}  // namespace
+
+TEST(elementwise_rules_tell_their_needs_and_states) {
+  CHECK(ElementwiseRule<float>("adam", kAdam).needs() == RuleNeeds::elementwise);
+  CHECK_EQ(ElementwiseRule<float>("adam", kAdam).states(), 3);
+  CHECK_EQ(ElementwiseRule<float>("adam", {0.01, 0.9, 0.99, 1e-8, 0.1, 0}).states(), 2);
+  CHECK_EQ(ElementwiseRule<double>("sgd", {0.01, 0, 0, 0, 0}).states(), 0);
+  CHECK_EQ(ElementwiseRule<double>("sgd", {0.01, 0.9, 0, 0, 0}).states(), 1);
+}
+
+TEST(elementwise_rules_refuse_wrong_hyperparameters) {
+  CHECK_THROWS(ValueError, ElementwiseRule<float>("sgdd", {0.01, 0, 0, 0, 0}));
+  CHECK_THROWS(ValueError, ElementwiseRule<float>("sgd", {0.01}));
+  CHECK_THROWS(ValueError, ElementwiseRule<float>("sgd", {}));
+  CHECK_THROWS(ValueError, ElementwiseRule<float>("sgd", {0.01, 0, 0, 0, 0, 0}));
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  std::string said;
+  try {
+    ElementwiseRule<float>("sgd", {0.01, nan, 0, 0, 0});
+  } catch (const ValueError& error) {
+    said = error.what();
+  }
+  CHECK(said.find("momentum") != std::string::npos);
+}
+
+TEST(plain_sgd_subtracts_rate_times_gradient) {
+  ElementwiseRule<double> rule("sgd", {0.5, 0, 0, 0, 0});
+  Bench<double> bench(rule, 1);
+  const std::vector<double> before = bench.values();
+  bench.draw_gradients(2);
+  bench.step(1, 0.25);  // the rate of the step, not that of the hyperparameters
+  for (size_t i = 0; i < before.size(); ++i) {
+    CHECK_EQ(bench.weights()[i], std::fma(-0.25, bench.gradients()[i], before[i]));
+  }
+}
+
+// Kingma and Ba's algorithm 1, written as they write it.
+TEST(adam_is_the_published_algorithm) {
+  constexpr double lr = 0.1;
+  ElementwiseRule<double> rule("adam", {lr, 0.9, 0.99, 1e-8, 0, 0});
+  Bench<double> bench(rule, 3);
+  std::vector<double> w = bench.values();
+  std::vector<double> m(w.size());
+  std::vector<double> v(w.size());
+  for (int t = 1; t <= 5; ++t) {
+    bench.draw_gradients(static_cast<uint64_t>(t));
+    for (size_t i = 0; i < w.size(); ++i) {
+      const double g = bench.gradients()[i];
+      m[i] = 0.9 * m[i] + 0.1 * g;
+      v[i] = 0.99 * v[i] + 0.01 * g * g;
+      const double m_hat = m[i] / (1 - std::pow(0.9, t));
+      const double v_hat = v[i] / (1 - std::pow(0.99, t));
+      w[i] -= lr * m_hat / (std::sqrt(v_hat) + 1e-8);
+    }
+    bench.step(1, lr);
+  }
+  for (size_t i = 0; i < w.size(); ++i) CHECK_CLOSE(bench.weights()[i], w[i], 1e-13);
+}
+
+TEST(momentum_in_all_its_forms_is_the_documented_recursion) {
+  for (const bool nesterov : {false, true}) {
+    const double mu = 0.9;
+    const double dampening = nesterov ? 0.0 : 0.3;
+    const double decay = 0.05;
+    ElementwiseRule<double> rule("sgd", {0.1, mu, dampening, decay, nesterov ? 1.0 : 0.0});
+    Bench<double> bench(rule, 4);
+    std::vector<double> w = bench.values();
+    std::vector<double> b(w.size());
+    for (int t = 1; t <= 4; ++t) {
+      bench.draw_gradients(static_cast<uint64_t>(t));
+      for (size_t i = 0; i < w.size(); ++i) {
+        const double g = bench.gradients()[i] + decay * w[i];
+        b[i] = t == 1 ? g : mu * b[i] + (1 - dampening) * g;
+        w[i] -= 0.1 * (nesterov ? g + mu * b[i] : b[i]);
+      }
+      bench.step(1, 0.1);
+    }
+    for (size_t i = 0; i < w.size(); ++i) CHECK_CLOSE(bench.weights()[i], w[i], 1e-13);
+  }
+}
+
+TEST(elementwise_rules_leave_the_gaps_zero_and_give_every_team_the_same_bits) {
+  gd::testing::for_both_types([]<class T>() {
+    const auto make = [] { return ElementwiseRule<T>("adam", kAdam); };
+    const std::vector<T> want = after_three_steps<T>(1, make);
+    for (const int workers : gd::testing::kWorkerCounts) {
+      CHECK_SAME(after_three_steps<T>(workers, make), want, "workers ", workers);
+    }
+    for (const size_t gap : {35, 47, 53, 63, 100, 111}) CHECK_EQ(want[gap], T(0));
+  });
+}

@@ -1,0 +1,117 @@
+// Counts every heap allocation of the process, on all threads and whoever makes it, while plans
+// run. For glibc; sanitizers have a heap of their own.
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+
+#include "cpp/parallel/sanitizers.hpp"
+#include "cpp/plan/support.hpp"
+
+#if defined(__GLIBC__) && !defined(GD_ADDRESS_SANITIZER) && !defined(GD_THREAD_SANITIZER)
+
+using gd::plan::Batch;
+using gd::plan::PlanKind;
+using gd::testing::options_of;
+using gd::testing::Samples;
+using gd::testing::stack;
+using gd::testing::Training;
+
+namespace {
+
+std::atomic<int64_t> allocations{0};
+
+}  // namespace
+
+extern "C" {
+void* __libc_malloc(std::size_t size);
+void* __libc_calloc(std::size_t count, std::size_t size);
+void* __libc_realloc(void* memory, std::size_t size);
+void* __libc_memalign(std::size_t alignment, std::size_t size);
+
+void* malloc(std::size_t size) {
+  ++allocations;
+  return __libc_malloc(size);
+}
+void* calloc(std::size_t count, std::size_t size) {
+  ++allocations;
+  return __libc_calloc(count, size);
+}
+void* realloc(void* memory, std::size_t size) {
+  ++allocations;
+  return __libc_realloc(memory, size);
+}
+void* memalign(std::size_t alignment, std::size_t size) {
+  ++allocations;
+  return __libc_memalign(alignment, size);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t size) { return memalign(alignment, size); }
+int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
+  *memory = memalign(alignment, size);
+  return *memory == nullptr ? ENOMEM : 0;
+}
+}
+
+namespace {
+
+template <class F>
+int64_t allocations_in(F f) {
+  const int64_t before = allocations.load();
+  f();
+  return allocations.load() - before;
+}
+
+constexpr int64_t kInputs = 48;
+constexpr int64_t kRows = 256;
+
+}  // namespace
+
+TEST(allocations_are_counted) {
+  void* volatile kept = nullptr;
+  CHECK_EQ(allocations_in([&] { kept = std::malloc(16); }), 1);
+  std::free(kept);
+  CHECK_EQ(allocations_in([&] { kept = new gd::base::AlignedBuffer<float>(5); }), 2);
+  delete static_cast<gd::base::AlignedBuffer<float>*>(kept);
+}
+
+// A short batch makes the plan take fewer workers, and gathering reads the caller's indices.
+TEST(steps_allocate_nothing_after_the_first) {
+  gd::testing::for_both_types([]<class T>() {
+    const Samples<T> samples(kRows, kInputs, 10, 1);
+    std::vector<int64_t> indices;
+    for (int64_t i = 0; i < kRows; ++i) indices.push_back(kRows - 1 - i);
+    for (const int workers : {1, 3}) {
+      Training<T> training(stack({300, 40, 10}, "gelu", "softmax"), kInputs, "cross_entropy", kRows,
+                           workers, true);
+      CHECK_EQ(training.plan().workers(kRows), workers);
+      const auto steps = [&] {
+        for (const int64_t rows : {kRows, int64_t{3}, kRows / 2}) {
+          training.step(samples.batch(rows, true));
+          training.step(samples.batch(rows, false, true));
+        }
+        training.step(samples.batch(kRows, true), indices);
+      };
+      steps();
+      CHECK_EQ(allocations_in(steps), 0);
+    }
+  });
+}
+
+TEST(forward_and_backward_allocate_nothing_after_the_first) {
+  const Samples<float> samples(kRows, kInputs, 10, 2);
+  gd::nn::Network<float> network(stack({300, 40, 10}, "silu", "softmax"), kInputs, 0);
+  std::vector<float> input_gradient(kRows * kInputs);
+  gd::plan::Plan<float> inference(network, options_of<float>(PlanKind::inference, kRows, "", 3));
+  gd::plan::Plan<float> both(network, options_of<float>(PlanKind::differentiable, kRows, "", 3));
+  const auto run = [&] {
+    Batch<float> batch = samples.batch(kRows, false);
+    inference.forward(batch);
+    both.forward(batch);
+    batch.input_gradient = input_gradient.data();
+    both.backward(batch);
+  };
+  run();
+  CHECK_EQ(allocations_in(run), 0);
+}
+
+#endif

@@ -1,0 +1,115 @@
+#pragma once
+
+// Networks with data to train on, and plans for them.
+
+#include <memory>
+
+#include "cpp/nn/support.hpp"
+#include "cpp/ops/support.hpp"
+#include "optim/elementwise_rule.hpp"
+#include "plan/plan.hpp"
+
+namespace gd::testing {
+
+// Rows of everything a batch may hold.
+template <class T>
+struct Samples {
+  Samples(int64_t rows_, int64_t inputs_, int64_t outputs_, uint64_t seed)
+      : rows(rows_),
+        inputs(inputs_),
+        outputs(outputs_),
+        x(normals<T>(rows * inputs, seed)),
+        target(uniforms<T>(rows * outputs, seed + 1)),
+        labels(labels_below(outputs, rows, seed + 2)),
+        weights(uniforms<T>(rows, seed + 3, 0.5, 2.0)) {}
+
+  // The first `count` rows, with labels or targets, weighted or not.
+  plan::Batch<T> batch(int64_t count, bool by_label, bool weighted = false) const {
+    plan::Batch<T> result;
+    result.rows = count;
+    result.x = x.data();
+    result.x_stride = inputs;
+    if (by_label) {
+      result.labels = labels.data();
+    } else {
+      result.target = target.data();
+      result.target_stride = outputs;
+    }
+    result.weight_sum = static_cast<double>(count);
+    if (weighted) {
+      result.weights = weights.data();
+      result.weight_sum = 0;
+      for (int64_t i = 0; i < count; ++i) result.weight_sum += weights[static_cast<size_t>(i)];
+    }
+    return result;
+  }
+
+  int64_t rows, inputs, outputs;
+  std::vector<T> x, target;
+  std::vector<int64_t> labels;
+  std::vector<T> weights;
+};
+
+// A loss with typical parameters, by name.
+inline plan::LossDescription loss_named(const std::string& name) {
+  if (name == "huber") return {name, {0.4}};
+  if (name == "cross_entropy") return {name, {0.1}};
+  return {name, {}};
+}
+
+template <class T>
+plan::PlanOptions<T> options_of(plan::PlanKind kind, int64_t capacity, const std::string& loss = "",
+                                int max_workers = 1) {
+  plan::PlanOptions<T> options;
+  options.kind = kind;
+  options.capacity = capacity;
+  options.max_workers = max_workers;
+  if (!loss.empty()) options.loss = loss_named(loss);
+  return options;
+}
+
+// A network with a training plan and the states of its rule.
+template <class T>
+class Training {
+ public:
+  Training(const std::vector<nn::DenseSpec>& layers, int64_t inputs, const std::string& loss,
+           int64_t capacity, int max_workers, bool gathers = false)
+      : network_(layers, inputs, 7), rule_("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {
+    for (int i = 0; i < rule_.states(); ++i) states_.emplace_back(network_.flat_size());
+    for (auto& state : states_) pointers_.push_back(state.data());
+    plan::PlanOptions<T> options =
+        options_of<T>(plan::PlanKind::training, capacity, loss, max_workers);
+    options.gathers = gathers;
+    options.rule = &rule_;
+    options.update.size = network_.flat_size();
+    options.update.weights = network_.values();
+    options.update.gradients = network_.gradients();
+    options.update.states = pointers_.data();
+    plan_ = std::make_unique<plan::Plan<T>>(network_, options);
+  }
+
+  double step(const plan::Batch<T>& batch) {
+    rule_.begin_step(0.01, ++steps_);
+    return plan_->step(batch);
+  }
+  double step(const plan::Batch<T>& batch, std::span<const int64_t> indices) {
+    rule_.begin_step(0.01, ++steps_);
+    return plan_->step(batch, indices);
+  }
+
+  nn::Network<T>& network() { return network_; }
+  const plan::Plan<T>& plan() const { return *plan_; }
+  std::vector<T> values() {
+    return std::vector<T>(network_.values(), network_.values() + network_.flat_size());
+  }
+
+ private:
+  nn::Network<T> network_;
+  optim::ElementwiseRule<T> rule_;
+  std::vector<base::AlignedBuffer<T>> states_;
+  std::vector<T*> pointers_;
+  std::unique_ptr<plan::Plan<T>> plan_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace gd::testing

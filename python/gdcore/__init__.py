@@ -30,7 +30,7 @@ from gdcore.layers import Dense
 from gdcore.linalg import matmul
 from gdcore.losses import MAE, MSE, BCEWithLogits, CrossEntropy, Huber
 from gdcore.network import Network
-from gdcore.optimizers import SGD, Adam
+from gdcore.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
 from gdcore.training import Trainer
 
 __version__ = str(show_config()["version"])
@@ -41,7 +41,10 @@ __all__ = [
     "MAE",
     "MSE",
     "SGD",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
     "BCEWithLogits",
     "CrossEntropy",
     "Dense",
@@ -52,6 +55,7 @@ __all__ = [
     "Identity",
     "LeakyReLU",
     "Network",
+    "RMSprop",
     "ReLU",
     "SiLU",
     "Sigmoid",

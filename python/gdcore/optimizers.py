@@ -19,7 +19,7 @@ from gdcore._formula import Formula
 if TYPE_CHECKING:
     from gdcore.bound_rule import BoundRule
 
-__all__ = ["SGD", "Adam", "Optimizer"]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
 
 class Optimizer(Formula, family="an optimizer"):
@@ -130,3 +130,123 @@ class Adam(Optimizer):
     eps: float = real_field(1e-8, at_least=0)
     weight_decay: float = real_field(0.0, at_least=0)
     amsgrad: bool = flag_field(False)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient.
+
+    w <- w - lr weight_decay w, then Adam's step with the gradient as it is
+
+    Source: Loshchilov and Hutter, "Decoupled weight decay regularization", arXiv:1711.05101.
+
+    Args:
+        lr: Learning rate, at least 0.
+        betas: beta1 and beta2, what the running means keep at each step, within [0, 1).
+        eps: Keeps the denominator from 0; at least 0.
+        weight_decay: Share of lr by which weights shrink at each step, at least 0.
+        amsgrad: Divides by the largest v so far.
+
+    Raises:
+        TypeError: An argument is no number, betas no pair, or amsgrad no bool.
+        ValueError: An argument is out of its domain, NaN or infinite.
+    """
+
+    name: ClassVar[str] = "adamw"
+    weight_decay: float = real_field(1e-2, at_least=0)
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """Steps scaled by the sum of all squared gradients so far: rarely used weights move far.
+
+    g <- g + weight_decay w
+    s <- s + g^2, from initial_accumulator_value on
+    w <- w - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
+
+    Source: Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and
+    stochastic optimization", JMLR 12, 2011.
+
+    Args:
+        lr: Learning rate, at least 0.
+        lr_decay: How fast the learning rate falls with t, at least 0.
+        weight_decay: Weight of the penalty weight_decay / 2 |w|^2, at least 0.
+        initial_accumulator_value: What s starts from, at least 0.
+        eps: Keeps the denominator from 0; at least 0.
+
+    Raises:
+        TypeError: An argument is no number.
+        ValueError: An argument is out of its domain, NaN or infinite.
+    """
+
+    name: ClassVar[str] = "adagrad"
+    lr: float = real_field(1e-2, at_least=0)
+    lr_decay: float = real_field(0.0, at_least=0)
+    weight_decay: float = real_field(0.0, at_least=0)
+    initial_accumulator_value: float = real_field(0.0, at_least=0)
+    eps: float = real_field(1e-10, at_least=0)
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """Steps scaled by a running mean of the squared gradient.
+
+    g <- g + weight_decay w
+    v <- alpha v + (1 - alpha) g^2
+    d <- g / (sqrt(v) + eps), or with centered, where m <- alpha m + (1 - alpha) g,
+         g / (sqrt(v - m^2) + eps)
+    w <- w - lr d, or with momentum b <- momentum b + d and w <- w - lr b
+
+    Sources: Tieleman and Hinton, "Lecture 6.5: RMSProp", 2012; Graves, "Generating sequences with
+    recurrent neural networks", arXiv:1308.0850, for centered.
+
+    Args:
+        lr: Learning rate, at least 0.
+        alpha: What the running means keep at each step, within [0, 1).
+        eps: Keeps the denominator from 0; at least 0.
+        weight_decay: Weight of the penalty weight_decay / 2 |w|^2, at least 0.
+        momentum: Share of b that is kept, at least 0; 0 means none.
+        centered: Divides by the spread around the mean gradient.
+
+    Raises:
+        TypeError: An argument is no number, or centered no bool.
+        ValueError: An argument is out of its domain, NaN or infinite.
+    """
+
+    name: ClassVar[str] = "rmsprop"
+    lr: float = real_field(1e-2, at_least=0)
+    alpha: float = real_field(0.99, at_least=0, below=1)
+    eps: float = real_field(1e-8, at_least=0)
+    weight_decay: float = real_field(0.0, at_least=0)
+    momentum: float = real_field(0.0, at_least=0)
+    centered: bool = flag_field(False)
+
+
+@dataclass(frozen=True)
+class Adadelta(Optimizer):
+    """Steps of the size that earlier steps had, for the gradients that earlier steps had.
+
+    g <- g + weight_decay w
+    v <- rho v + (1 - rho) g^2
+    d <- sqrt(u + eps) / sqrt(v + eps) g
+    u <- rho u + (1 - rho) d^2
+    w <- w - lr d
+
+    Source: Zeiler, "ADADELTA: an adaptive learning rate method", arXiv:1212.5701.
+
+    Args:
+        lr: Learning rate, at least 0.
+        rho: What the running means keep at each step, within [0, 1).
+        eps: Starts the steps, and keeps the denominator from 0; above 0.
+        weight_decay: Weight of the penalty weight_decay / 2 |w|^2, at least 0.
+
+    Raises:
+        TypeError: An argument is no number.
+        ValueError: An argument is out of its domain, NaN or infinite.
+    """
+
+    name: ClassVar[str] = "adadelta"
+    lr: float = real_field(1.0, at_least=0)
+    rho: float = real_field(0.9, at_least=0, below=1)
+    eps: float = real_field(1e-6, above=0)
+    weight_decay: float = real_field(0.0, at_least=0)

@@ -11,6 +11,7 @@ import nets
 import numpy as np
 import pytest
 import reference
+from rule_options import OPTIONS
 from support import ROOT
 
 import gdcore as gd
@@ -102,6 +103,7 @@ def test_the_oracle_has_every_formula() -> None:
 def test_the_tests_go_over_every_formula() -> None:
     assert sorted(nets.ACTIVATIONS) == sorted(_core.activations())
     assert sorted(nets.LOSSES) == sorted(_core.losses())
+    assert sorted(name.lower() for name in OPTIONS) == sorted(_core.rules())
 
 
 def test_initializers_are_the_same_in_the_docstring_and_in_cpp() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import nets
@@ -11,27 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import rules
+from rule_options import CASES, IDS
 from support import assert_same_bits, assert_same_state, relative_error
 
 import gdcore as gd
 
 DTYPES = ("float32", "float64")
 SHAPES = [(7, 13), (7,), (1, 1), (3, 5, 2), (257,), ()]
-
-SGD_OPTIONS: list[dict[str, Any]] = [
-    {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": decay}
-    for lr, (momentum, dampening), decay in itertools.product(
-        (0.1,), ((0.0, 0.0), (0.9, 0.0), (0.8, 0.3)), (0.0, 0.01)
-    )
-] + [{"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": d} for d in (0.0, 0.01)]
-ADAM_OPTIONS: list[dict[str, Any]] = [
-    {"lr": 0.01, "betas": betas, "eps": eps, "weight_decay": decay, "amsgrad": amsgrad}
-    for betas, eps, decay, amsgrad in itertools.product(
-        ((0.9, 0.999), (0.5, 0.9), (0.0, 0.99)), (1e-8, 1e-3), (0.0, 0.01), (False, True)
-    )
-]
-CASES = [("SGD", options) for options in SGD_OPTIONS] + [("Adam", o) for o in ADAM_OPTIONS]
-IDS = [f"{name}-{'-'.join(str(v) for v in options.values())}" for name, options in CASES]
 
 
 def start(dtype: str) -> dict[str, np.ndarray]:

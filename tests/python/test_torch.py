@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from typing import Any
 
 import nets
 import numpy as np
 import pytest
+from rule_options import CASES, IDS, OPTIONS
 from support import relative_error
 
 import gdcore as gd
@@ -18,22 +18,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 STEPS = 100
 BATCH = 16
-
-SGD = [
-    {"lr": 0.05, "momentum": momentum, "dampening": dampening, "weight_decay": decay}
-    for (momentum, dampening), decay in itertools.product(
-        ((0.0, 0.0), (0.9, 0.0), (0.9, 0.4)), (0.0, 0.01)
-    )
-] + [
-    {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": decay} for decay in (0.0, 0.01)
-]
-ADAM = [
-    {"lr": 1e-3, "betas": betas, "eps": eps, "weight_decay": decay, "amsgrad": amsgrad}
-    for betas, eps, decay, amsgrad in itertools.product(
-        ((0.9, 0.999), (0.6, 0.95)), (1e-8, 1e-4), (0.0, 0.01), (False, True)
-    )
-]
-RULES = [("SGD", options) for options in SGD] + [("Adam", options) for options in ADAM]
 
 # Together they hold every activation and every loss but mae, whose gradient jumps: two programs
 # that differ in the last bit of a prediction may then step apart.
@@ -119,9 +103,7 @@ def assert_same_training(
         assert relative_error(net.state_dict()[key], parameter.detach().numpy()) <= 1e-10, key
 
 
-@pytest.mark.parametrize(
-    ("rule", "options"), RULES, ids=[f"{r}-{'-'.join(map(str, o.values()))}" for r, o in RULES]
-)
+@pytest.mark.parametrize(("rule", "options"), CASES, ids=IDS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_parameters_after_100_steps(name: str, rule: str, options: dict[str, Any]) -> None:
     assert_same_training(*NETWORKS[name], rule, options)
@@ -136,7 +118,7 @@ def test_what_the_three_networks_leave_out(activation: str, loss: str) -> None:
 
 def test_defaults_are_those_of_pytorch() -> None:
     parameter = [torch.zeros(1, requires_grad=True)]
-    for rule in ("SGD", "Adam"):
+    for rule in OPTIONS:
         defaults = getattr(torch.optim, rule)(parameter).defaults
         ours = getattr(gd, rule)()
         for field in dataclasses.fields(ours):

@@ -363,9 +363,10 @@ def test_validation_with_weights_and_without_classes() -> None:
 @pytest.mark.parametrize("loss", nets.LOSSES)
 def test_evaluate_does_not_depend_on_its_batches(loss: str, dtype: str) -> None:
     trainer = gd.Trainer(small(dtype), loss=nets.loss(loss), optimizer="sgd")
-    x, y = nets.inputs(203, 6).astype(dtype), nets.targets(loss, 203, 4)
-    results = [trainer.evaluate(x, y, batch_size=size) for size in (None, 1, 16, 77, 203, 1000)]
-    assert all(result == results[0] for result in results)
+    x, y = nets.inputs(2003, 6).astype(dtype), nets.targets(loss, 2003, 4)
+    sizes = (None, 1, 16, 77, 203, 1000, 2003, 5000)
+    results = [trainer.evaluate(x, y, batch_size=size) for size in sizes]
+    assert results == [results[0]] * len(sizes)
     assert trainer.steps == 0
 
 

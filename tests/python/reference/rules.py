@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -71,3 +71,85 @@ class Adam:
             second = self.v_max[key] if self.amsgrad else self.v[key]
             root = np.sqrt(second) / math.sqrt(1.0 - beta2**self.t)
             w -= self.lr / (1.0 - beta1**self.t) * self.m[key] / (root + self.eps)
+
+
+class AdamW(Adam):
+    def __init__(self, lr: float = 1e-3, weight_decay: float = 1e-2, **options: Any) -> None:
+        super().__init__(lr=lr, **options)
+        self.decay = weight_decay
+
+    def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        for w in weights.values():
+            w -= self.lr * self.decay * w
+        super().step(weights, gradients)
+
+
+class Adagrad:
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        self.lr, self.lr_decay, self.weight_decay = lr, lr_decay, weight_decay
+        self.start, self.eps = initial_accumulator_value, eps
+        self.t = 0
+        self.total: dict[str, Array] = {}
+
+    def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        self.t += 1
+        rate = self.lr / (1.0 + (self.t - 1) * self.lr_decay)
+        for key, w in weights.items():
+            g = gradients[key] + self.weight_decay * w
+            self.total[key] = self.total.get(key, np.full_like(w, self.start)) + g * g
+            w -= rate * g / (np.sqrt(self.total[key]) + self.eps)
+
+
+class RMSprop:
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        self.lr, self.alpha, self.eps = lr, alpha, eps
+        self.weight_decay, self.momentum, self.centered = weight_decay, momentum, centered
+        self.square: dict[str, Array] = {}
+        self.mean: dict[str, Array] = {}
+        self.buffer: dict[str, Array] = {}
+
+    def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        for key, w in weights.items():
+            g = gradients[key] + self.weight_decay * w
+            zero = np.zeros_like(w)
+            take = 1.0 - self.alpha
+            self.square[key] = self.alpha * self.square.get(key, zero) + take * g * g
+            self.mean[key] = self.alpha * self.mean.get(key, zero) + take * g
+            spread = self.square[key] - (self.mean[key] ** 2 if self.centered else 0.0)
+            scaled = g / (np.sqrt(spread) + self.eps)
+            self.buffer[key] = self.momentum * self.buffer.get(key, zero) + scaled
+            w -= self.lr * self.buffer[key]
+
+
+class Adadelta:
+    def __init__(
+        self, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0
+    ) -> None:
+        self.lr, self.rho, self.eps, self.weight_decay = lr, rho, eps, weight_decay
+        self.square: dict[str, Array] = {}
+        self.moved: dict[str, Array] = {}
+
+    def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        for key, w in weights.items():
+            g = gradients[key] + self.weight_decay * w
+            zero = np.zeros_like(w)
+            self.square[key] = self.rho * self.square.get(key, zero) + (1.0 - self.rho) * g * g
+            moved = self.moved.get(key, zero)
+            step = np.sqrt(moved + self.eps) / np.sqrt(self.square[key] + self.eps) * g
+            self.moved[key] = self.rho * moved + (1.0 - self.rho) * step * step
+            w -= self.lr * step

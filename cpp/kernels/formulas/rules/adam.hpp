@@ -48,7 +48,12 @@ struct adam {
 
   template <class V, int Variant>
   static V update(V w, V g, V* state, const Scalars<V>& c) {
-    g = V::fma(c.decay, w, g);
+    return descend<V, Variant>(w, V::fma(c.decay, w, g), state, c);
+  }
+
+  // What follows weight decay, of whichever kind.
+  template <class V, int Variant>
+  static V descend(V w, V g, V* state, const Scalars<V>& c) {
     V& m = state[0];
     V& v = state[1];
     m = V::fma(c.keep1, m, V::mul(c.take1, g));

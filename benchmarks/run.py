@@ -1,8 +1,8 @@
 """Runs the benchmarks: `python -m benchmarks.run [matmul] [steps] [neighbour] [--help]`.
 
-Everything is measured side by side in one run: the libraries take turns, each in a process of its own,
-and what is reported are medians and ratios, of gdcore to its peers and to the limits of the machine
-measured in the same run. Close everything else first.
+Everything is measured side by side in one run: the libraries take turns, each in a process of its
+own, and what is reported are medians and ratios, of gdcore to its peers and to the limits of the
+machine measured in the same run. Close everything else first.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ def _libraries() -> list[str]:
 
 def _medians(case: Case, keys: Sequence[tuple[str, int, bool]], rounds: int) -> list[float]:
     """Median seconds a step for each (library, threads, beside a busy process), in turns."""
-    workers = {(library, threads): Worker(library, case.name, threads) for library, threads, _ in keys}
+    workers = {
+        (library, threads): Worker(library, case.name, threads) for library, threads, _ in keys
+    }
     times: list[list[float]] = [[] for _ in keys]
     try:
         for _ in range(rounds):

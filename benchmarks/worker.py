@@ -1,7 +1,8 @@
 """One library in a process of its own: reads requests from standard input, answers in JSON lines.
 
-`python -m benchmarks.worker LIBRARY CASE THREADS`: every line read runs one measurement and prints the
-seconds a step took. Between requests the process sleeps, so that it does not disturb the others.
+`python -m benchmarks.worker LIBRARY CASE THREADS`: every line read runs one measurement and prints
+the seconds a step took. Between requests the process sleeps, so that it does not disturb the
+others.
 """
 
 from __future__ import annotations

@@ -10,10 +10,6 @@
 
 namespace gd::bindings {
 
-using base::require;
-using base::TypeError;
-using base::ValueError;
-
 namespace {
 
 template <class T>
@@ -73,17 +69,13 @@ void bind_network_of(py::module_& m, const char* name) {
       "backward",
       [](Model& self, py::handle grad_output, bool accumulate) {
         const int64_t rows = self.rows_kept();
-        require<base::StateError>(
-            rows >= 0,
-            "backward needs forward(x, training=True) before it, with the parameters unchanged "
-            "since");
         const auto gradient =
             finite_matrix<T>(grad_output, "grad_output", rows, self.description().output_size());
         Array out = new_matrix<T>(rows, self.description().input_size());
         const T* from = gradient.data();
         T* to = out.mutable_data();
         const py::gil_scoped_release release;
-        self.backward(from, accumulate, to);
+        self.backward(from, rows, accumulate, to);
         return out;
       },
       py::arg("grad_output"), py::arg("accumulate"));

@@ -102,8 +102,8 @@ void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule
 }
 
 template <class T>
-double weighted_sum(std::span<const T> x, const T* weights) {
-  double sum = 0;
+double weighted_sum(std::span<const T> x, const T* weights, double start) {
+  double sum = start;
   for (size_t i = 0; i < x.size(); ++i) {
     const double term = static_cast<double>(x[i]);
     sum += weights == nullptr ? term : term * static_cast<double>(weights[i]);
@@ -126,7 +126,7 @@ bool all_finite(std::span<const T> x) {
   template void column_sum<T>(Worker&, TileQueue&, MatrixView<const T>, int64_t, bool, T*);      \
   template void update<T>(Worker&, TileQueue&, const kernels::RuleKernel<T>&, int,               \
                           const kernels::RuleSpan<T>&);                                          \
-  template double weighted_sum<T>(std::span<const T>, const T*);                                 \
+  template double weighted_sum<T>(std::span<const T>, const T*, double);                         \
   template bool all_finite<T>(std::span<const T>);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

@@ -40,9 +40,10 @@ template <class T>
 void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule, int variant,
             const kernels::RuleSpan<T>& span);
 
-// sum of w[i] x[i] over one thread, in double and in order; without weights the plain sum.
+// start + w[0] x[0] + w[1] x[1] + ..., on one thread, in double and in this order; without weights
+// start + x[0] + x[1] + ...
 template <class T>
-double weighted_sum(std::span<const T> x, const T* weights);
+double weighted_sum(std::span<const T> x, const T* weights, double start = 0);
 
 // Whether no element is NaN or infinite.
 template <class T>

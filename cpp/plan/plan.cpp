@@ -243,21 +243,26 @@ void Plan<T>::backward(const Batch<T>& batch) {
 
 template <class T>
 double Plan<T>::step(const Batch<T>& batch) {
+  return add_losses(batch, 0) / batch.weight_sum;
+}
+
+template <class T>
+double Plan<T>::add_losses(const Batch<T>& batch, double start) {
   run(forward_begin_, operations_.size(), batch);
-  return mean_loss(batch);
+  return sum_losses(batch, start);
 }
 
 template <class T>
 double Plan<T>::step(const Batch<T>& batch, std::span<const int64_t> indices) {
   const Batch<T> gathered = gather_->prepare(batch, indices);
   run(0, operations_.size(), gathered);
-  return mean_loss(gathered);
+  return sum_losses(gathered, 0) / gathered.weight_sum;
 }
 
 template <class T>
-double Plan<T>::mean_loss(const Batch<T>& batch) const {
+double Plan<T>::sum_losses(const Batch<T>& batch, double start) const {
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(batch.rows));
-  return ops::weighted_sum<T>(losses, batch.weights) / batch.weight_sum;
+  return ops::weighted_sum<T>(losses, batch.weights, start);
 }
 
 template class Plan<float>;

@@ -65,6 +65,9 @@ class Plan {
   double step(const Batch<T>& batch);
   // The same on rows `indices` of the batch, which are copied side by side first. Needs gathers.
   double step(const Batch<T>& batch, std::span<const int64_t> indices);
+  // All of a plan with a loss; returns start + w_0 l_0 + w_1 l_1 + ... So a sum over many batches
+  // is one chain, however they are cut.
+  double add_losses(const Batch<T>& batch, double start);
 
   base::MatrixView<const T> output(int64_t rows) const {
     return {output_, rows, outputs_, output_stride_};
@@ -81,7 +84,7 @@ class Plan {
   class Compiler;
 
   void run(size_t first, size_t last, const Batch<T>& batch);
-  double mean_loss(const Batch<T>& batch) const;
+  double sum_losses(const Batch<T>& batch, double start) const;
 
   PlanOptions<T> options_;
   base::AlignedBuffer<T> arena_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <span>
 #include <string>
@@ -27,7 +28,7 @@ class ArrayUpdater {
   optim::ElementwiseRule<T> rule_;
   std::vector<int64_t> sizes_;
   std::vector<base::AlignedBuffer<T>> states_;  // rule.states() for the first array, then the next
-  double lr_;
+  std::atomic<double> lr_;
   int64_t steps_ = 0;
 };
 

@@ -68,20 +68,22 @@ void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
 template <class T>
 int64_t Model<T>::rows_kept() {
   const Lock lock(mutex_);
+  require<StateError>(rows_kept_ >= 0,
+                      "backward needs forward(x, training=True) before it, with the parameters "
+                      "unchanged since");
   return rows_kept_;
 }
 
 template <class T>
-void Model<T>::backward(const T* output_gradient, bool accumulate, T* input_gradient) {
+void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
+                        T* input_gradient) {
   const Lock lock(mutex_);
-  require<StateError>(rows_kept_ >= 0,
-                      "backward needs forward(x, training=True) before it, with the parameters "
-                      "unchanged since");
+  require<StateError>(rows_kept() == rows, "backward of ", rows,
+                      " rows: another thread has called forward with ", rows_kept_, " since");
   plan::Plan<T>& plan = *differentiable_;
-  copy_rows<T>({output_gradient, rows_kept_, network_.output_size()},
-               plan.output_gradient(rows_kept_));
+  copy_rows<T>({output_gradient, rows, network_.output_size()}, plan.output_gradient(rows));
   plan::Batch<T> batch;
-  batch.rows = rows_kept_;
+  batch.rows = rows;
   batch.x = kept_x_.data();
   batch.x_stride = network_.input_size();
   batch.accumulate = accumulate && network_.gradients_valid();

@@ -31,12 +31,13 @@ class Model {
   // One batch, keeping what backward needs.
   void forward_training(const T* x, int64_t rows, int threads, T* out);
 
-  // Rows of the last forward_training, or -1 where there is none or parameters have changed since.
+  // Rows of the last forward_training; StateError where there is none or parameters have changed
+  // since.
   int64_t rows_kept();
 
-  // StateError without forward_training before; output_gradient is (rows_kept, outputs) and
-  // input_gradient (rows_kept, inputs). Runs on the threads of the forward pass.
-  void backward(const T* output_gradient, bool accumulate, T* input_gradient);
+  // output_gradient is (rows, outputs), input_gradient (rows, inputs). StateError unless
+  // forward_training with as many rows came before. Runs on the threads of the forward pass.
+  void backward(const T* output_gradient, int64_t rows, bool accumulate, T* input_gradient);
 
   // Must be called by whoever changes parameters; the caller holds the mutex.
   void parameters_changed() { rows_kept_ = -1; }

@@ -151,7 +151,7 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size) {
     // Each sample counts by its own weight, so a batch without any adds nothing.
     const double weights = sum_of_weights(rows);
     if (weights == 0) continue;
-    loss_sum += plan.step(batch_of(rows, weights)) * weights;
+    loss_sum = plan.add_losses(batch_of(rows, weights), loss_sum);
     weight_sum += weights;
     correct.add(plan.output(rows.size()), rows);
   }

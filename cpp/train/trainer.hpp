@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -79,9 +80,10 @@ class Trainer {
   bool training_gathers_ = false;
   std::unique_ptr<plan::Plan<T>> evaluation_;
   ops::TileQueue queue_;
-  double lr_;
-  int64_t steps_ = 0;
-  int64_t epochs_ = 0;
+  // Atomic: Python reads and sets them while another thread trains.
+  std::atomic<double> lr_;
+  std::atomic<int64_t> steps_{0};
+  std::atomic<int64_t> epochs_{0};
 };
 
 }  // namespace gd::train

@@ -21,6 +21,10 @@ constexpr int64_t buffer_stride(int64_t cols, int64_t size) {
 // each of its states.
 constexpr int64_t update_flops(int64_t size, int states) { return 2 * size * (1 + states); }
 
+// Most rows that go through a network at once in training. A larger batch is taken in such pieces,
+// whose gradients add up; a multiple of kSumPart, so that the sums are the same chains.
+inline constexpr int64_t kMostRows = 8 * kSumPart;
+
 // How many of at most `most` workers a step of `flops` is worth.
 int workers_for(int64_t flops, int most);
 

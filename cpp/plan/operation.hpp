@@ -22,6 +22,17 @@ struct Batch {
   double weight_sum = 0;            // of the rows
   bool accumulate = false;          // gradients are added to what is there
   T* input_gradient = nullptr;      // (rows, inputs)
+
+  // Rows [begin, begin + count); weight_sum stays that of the whole, so that parts add up to it.
+  Batch part(int64_t begin, int64_t count) const {
+    Batch result = *this;
+    result.rows = count;
+    result.x += begin * x_stride;
+    if (target != nullptr) result.target += begin * target_stride;
+    if (labels != nullptr) result.labels += begin;
+    if (weights != nullptr) result.weights += begin;
+    return result;
+  }
 };
 
 // Arithmetic and traffic: an amount a row and one that does not depend on rows.

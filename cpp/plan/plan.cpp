@@ -32,6 +32,7 @@ class Plan<T>::Compiler {
     forward();
     if (has_loss()) loss();
     if (differentiates()) backward();
+    plan_.update_begin_ = plan_.operations_.size();
     if (options_.kind == PlanKind::training) {
       add<Update<T>>(*options_.rule, options_.update, options_.max_workers);
     }
@@ -247,22 +248,34 @@ double Plan<T>::step(const Batch<T>& batch) {
 }
 
 template <class T>
-double Plan<T>::add_losses(const Batch<T>& batch, double start) {
-  run(forward_begin_, operations_.size(), batch);
-  return sum_losses(batch, start);
-}
-
-template <class T>
 double Plan<T>::step(const Batch<T>& batch, std::span<const int64_t> indices) {
-  const Batch<T> gathered = gather_->prepare(batch, indices);
-  run(0, operations_.size(), gathered);
-  return sum_losses(gathered, 0) / gathered.weight_sum;
+  const auto rows = static_cast<int64_t>(indices.size());
+  double sum = 0;
+  for (int64_t begin = 0; begin < rows; begin += capacity()) {
+    const int64_t count = std::min(capacity(), rows - begin);
+    const auto chosen = indices.subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
+    sum = run_piece(0, gather_->prepare(batch, chosen), begin == 0, begin + count == rows, sum);
+  }
+  return sum / batch.weight_sum;
 }
 
 template <class T>
-double Plan<T>::sum_losses(const Batch<T>& batch, double start) const {
-  const std::span<const T> losses(sample_loss_, static_cast<size_t>(batch.rows));
-  return ops::weighted_sum<T>(losses, batch.weights, start);
+double Plan<T>::add_losses(const Batch<T>& batch, double start) {
+  double sum = start;
+  for (int64_t begin = 0; begin < batch.rows; begin += capacity()) {
+    const int64_t count = std::min(capacity(), batch.rows - begin);
+    const bool last = begin + count == batch.rows;
+    sum = run_piece(forward_begin_, batch.part(begin, count), begin == 0, last, sum);
+  }
+  return sum;
+}
+
+template <class T>
+double Plan<T>::run_piece(size_t first, Batch<T> piece, bool is_first, bool is_last, double start) {
+  piece.accumulate = piece.accumulate || !is_first;
+  run(first, is_last ? operations_.size() : update_begin_, piece);
+  const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));
+  return ops::weighted_sum<T>(losses, piece.weights, start);
 }
 
 template class Plan<float>;

@@ -55,13 +55,14 @@ class Plan {
   int max_workers() const { return options_.max_workers; }
   int workers(int64_t rows) const;  // how many a batch of that size is worth
 
-  // batch.rows <= capacity. After forward, output(rows) holds it.
+  // batch.rows <= capacity for forward and backward. After forward, output(rows) holds it.
   void forward(const Batch<T>& batch);
   // output_gradient(rows) filled by the caller; fills the network's gradients and
   // batch.input_gradient.
   void backward(const Batch<T>& batch);
   // All of a plan with a loss; returns the loss, sum(w l) / sum(w), that the batch had before any
-  // update.
+  // update. A batch of more rows than the capacity, which must then be a multiple of kSumPart, goes
+  // through in pieces, with the same bits.
   double step(const Batch<T>& batch);
   // The same on rows `indices` of the batch, which are copied side by side first. Needs gathers.
   double step(const Batch<T>& batch, std::span<const int64_t> indices);
@@ -84,7 +85,9 @@ class Plan {
   class Compiler;
 
   void run(size_t first, size_t last, const Batch<T>& batch);
-  double sum_losses(const Batch<T>& batch, double start) const;
+  // Runs operations from `first` on for a piece of a batch, whose gradients add to those of the
+  // pieces before; the update comes with the last. Adds the piece's losses to `start`.
+  double run_piece(size_t first, Batch<T> piece, bool is_first, bool is_last, double start);
 
   PlanOptions<T> options_;
   base::AlignedBuffer<T> arena_;
@@ -92,6 +95,7 @@ class Plan {
   Gather<T>* gather_ = nullptr;  // the first operation of a plan that gathers
   size_t forward_begin_ = 0;     // operations of the forward pass
   size_t forward_end_ = 0;
+  size_t update_begin_ = 0;  // what follows the gradients
   int64_t outputs_ = 0;
   int64_t output_stride_ = 0;
   const T* output_ = nullptr;

@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "ops/collective.hpp"
+#include "plan/cost_model.hpp"
 #include "train/batch_of.hpp"
 
 namespace gd::train {
@@ -36,7 +37,7 @@ class Probe {
     std::copy_n(model.network().values(), network_.flat_size(), network_.values());
     plan::PlanOptions<double> options;
     options.kind = plan::PlanKind::evaluation;
-    options.capacity = data.size();
+    options.capacity = std::min(data.size(), plan::kMostRows);
     options.loss = loss;
     plan_ = std::make_unique<plan::Plan<double>>(network_, options);
   }
@@ -147,7 +148,7 @@ ExactGradient backpropagation_gradient(Model<double>& model, const plan::LossDes
   const std::lock_guard<std::recursive_mutex> lock(model.mutex());
   plan::PlanOptions<double> options;
   options.kind = plan::PlanKind::gradient;
-  options.capacity = data.size();
+  options.capacity = std::min(data.size(), plan::kMostRows);
   options.max_workers = threads;
   options.loss = loss;
   plan::Plan<double> plan(model.network(), options);

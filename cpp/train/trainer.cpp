@@ -55,6 +55,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
 template <class T>
 plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
   require<StateError>(has_loss(), "this trainer has no loss: use backward and apply_gradients");
+  rows = std::min(rows, plan::kMostRows);
   if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_)) {
     plan::PlanOptions<T> options;
     options.kind = plan::PlanKind::training;

@@ -24,6 +24,11 @@ struct StateError : std::logic_error {
   using std::logic_error::logic_error;
 };
 
+// Numbers left the finite range in the course of a computation.
+struct DivergenceError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // Joins anything printable into one message.
 template <class... Parts>
 std::string message(const Parts&... parts) {

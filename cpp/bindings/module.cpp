@@ -15,6 +15,8 @@ PYBIND11_MODULE(_core, m) {
       py::set_error(PyExc_TypeError, error.what());
     } catch (const gd::base::ValueError& error) {
       py::set_error(PyExc_ValueError, error.what());
+    } catch (const gd::base::DivergenceError& error) {
+      py::set_error(PyExc_FloatingPointError, error.what());
     } catch (const gd::base::StateError& error) {
       py::set_error(PyExc_RuntimeError, error.what());
     }

@@ -145,6 +145,14 @@ void column_sum(int64_t rows, int64_t cols, const T* x, int64_t ldx, bool add, T
 }
 
 template <class V, class T = typename V::scalar>
+void scale(int64_t size, T factor, T* x) {
+  const V by = V::set1(factor);
+  for_vectors<V>(
+      size, [&](int64_t i) { V::store(x + i, V::mul(V::load(x + i), by)); },
+      [&](int64_t i, int n) { V::store(x + i, n, V::mul(V::load(x + i, n, 0), by)); });
+}
+
+template <class V, class T = typename V::scalar>
 constexpr ReduceKernels<T> reduce_kernels() {
   return {sum<V>, sum_squares<V>, all_finite<V>, column_sum<V>};
 }

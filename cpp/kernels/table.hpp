@@ -163,6 +163,7 @@ struct TypedKernels {
   // floating-point operations. For measuring the peak.
   int64_t (*fma_peak)(int64_t rounds, T* sink);
   ReduceKernels<T> reduce;
+  void (*scale)(int64_t size, T factor, T* x);
   ActivationKernel<T> activations[kActivations];
   LossKernel<T> losses[kLosses];
   RuleKernel<T> rules[kRules];

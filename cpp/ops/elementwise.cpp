@@ -1,6 +1,7 @@
 #include "ops/elementwise.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "parallel/partition.hpp"
 
@@ -101,6 +102,38 @@ void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule
   });
 }
 
+ClipState::ClipState(int64_t size, int max_workers)
+    : sum_queue_(max_workers),
+      scale_queue_(max_workers),
+      sums_(static_cast<size_t>((size + kGrain - 1) / kGrain)) {}
+
+void ClipState::reset() {
+  sum_queue_.reset();
+  scale_queue_.reset();
+}
+
+template <class T>
+double clip_norm(Worker& worker, ClipState& state, double max_norm, std::span<T> x) {
+  const auto& typed = kernels::kernels().of<T>();
+  const auto size = static_cast<int64_t>(x.size());
+  const auto pieces = static_cast<int64_t>(state.sums_.size());
+  const auto piece_size = [&](int64_t piece) { return std::min(kGrain, size - piece * kGrain); };
+  state.sum_queue_.for_each(worker, pieces, [&](int64_t piece) {
+    const T sum = typed.reduce.sum_squares(piece_size(piece), x.data() + piece * kGrain);
+    state.sums_[static_cast<size_t>(piece)] = static_cast<double>(sum);
+  });
+  worker.barrier();
+  double squares = 0;  // every worker adds up the same numbers in the same order
+  for (const double sum : state.sums_) squares += sum;
+  const double norm = std::sqrt(squares);
+  if (norm <= max_norm) return norm;
+  const T factor = static_cast<T>(max_norm / (norm + 1e-6));
+  state.scale_queue_.for_each(worker, pieces, [&](int64_t piece) {
+    typed.scale(piece_size(piece), factor, x.data() + piece * kGrain);
+  });
+  return norm;
+}
+
 template <class T>
 double weighted_sum(std::span<const T> x, const T* weights, double start) {
   double sum = start;
@@ -126,6 +159,7 @@ bool all_finite(std::span<const T> x) {
   template void column_sum<T>(Worker&, TileQueue&, MatrixView<const T>, int64_t, bool, T*);      \
   template void update<T>(Worker&, TileQueue&, const kernels::RuleKernel<T>&, int,               \
                           const kernels::RuleSpan<T>&);                                          \
+  template double clip_norm<T>(Worker&, ClipState&, double, std::span<T>);                       \
   template double weighted_sum<T>(std::span<const T>, const T*, double);                         \
   template bool all_finite<T>(std::span<const T>);
 GD_INSTANTIATE(float)

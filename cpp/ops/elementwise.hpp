@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/matrix_view.hpp"
 #include "ops/collective.hpp"
@@ -39,6 +40,26 @@ void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t
 template <class T>
 void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule, int variant,
             const kernels::RuleSpan<T>& span);
+
+// What clip_norm needs between its two passes.
+class ClipState {
+ public:
+  ClipState(int64_t size, int max_workers);
+  void reset();
+
+ private:
+  template <class T>
+  friend double clip_norm(Worker&, ClipState&, double, std::span<T>);
+
+  TileQueue sum_queue_;
+  TileQueue scale_queue_;
+  std::vector<double> sums_;  // of the squares of each piece
+};
+
+// Where the Euclidean norm of x is above max_norm, x = x max_norm / (norm + 1e-6), as PyTorch's
+// clip_grad_norm_ does. Returns the norm before. Waits for all workers in between.
+template <class T>
+double clip_norm(Worker& worker, ClipState& state, double max_norm, std::span<T> x);
 
 // start + w[0] x[0] + w[1] x[1] + ..., on one thread, in double and in this order; without weights
 // start + x[0] + x[1] + ...

@@ -64,7 +64,8 @@ class Operation {
   bool barrier_after() const { return barrier_after_; }
   void set_barrier_after(bool needed) { barrier_after_ = needed; }
 
-  void reset() { queue_.reset(); }
+  // Between two runs, by one thread.
+  virtual void reset() { queue_.reset(); }
 
  protected:
   ops::TileQueue& queue() { return queue_; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "plan/clip_operation.hpp"
 #include "plan/cost_model.hpp"
 #include "plan/dense_operations.hpp"
 #include "plan/loss_operation.hpp"
@@ -34,6 +35,11 @@ class Plan<T>::Compiler {
     if (differentiates()) backward();
     plan_.update_begin_ = plan_.operations_.size();
     if (options_.kind == PlanKind::training) {
+      if (options_.clip_norm > 0) {
+        const std::span<T> gradients(network_.gradients(),
+                                     static_cast<size_t>(network_.flat_size()));
+        add<Clip<T>>(gradients, options_.clip_norm, options_.max_workers);
+      }
       add<Update<T>>(*options_.rule, options_.update, options_.max_workers);
     }
   }

@@ -36,6 +36,7 @@ struct PlanOptions {
   int max_workers = 1;
   bool gathers = false;  // room for the rows of a shuffled batch
   LossDescription loss;
+  double clip_norm = 0;            // training only; 0: no clipping
   optim::Rule<T>* rule = nullptr;  // training only
   optim::UpdateInput<T> update;    // with the network's values and gradients
 };

@@ -22,6 +22,7 @@
   X(kWeightGradient, "weight_gradient", "dY^T X: a third of the arithmetic of a step")             \
   X(kBiasGradient, "bias_gradient", "column sums of dY")                                           \
   X(kInputGradient, "input_gradient", "dY W: not done for the first layer")                        \
+  X(kClip, "clip", "norm of the whole gradient, and its scaling: a barrier before the update")       \
   X(kUpdate, "update", "the rule's pass over weights and states; also a phase")                    \
   X(kPack, "pack", "reordering an operand for the kernel: pure overhead, so it is shown")          \
   /* What a worker does when it does nothing. */                                                   \

@@ -1,6 +1,8 @@
 #include "train/trainer.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "base/check.hpp"
 #include "data/sampler.hpp"
@@ -31,6 +33,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       options_(options),
       rule_(options.rule, options.hyper),
       queue_(options.threads),
+      clip_(model_->description().flat_size(), options.threads),
       lr_(options.hyper.front()) {
   if (has_loss()) {
     check_loss(options_.loss);
@@ -62,6 +65,7 @@ plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
     options.capacity = rows;
     options.max_workers = options_.threads;
     options.gathers = gathers || training_gathers_;
+    options.clip_norm = options_.clip_norm;
     options.loss = options_.loss;
     options.rule = &rule_;
     options.update = update_;
@@ -113,6 +117,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
   const int64_t at_once = std::min(batch_size, data.size());
   data::BatchSampler sampler(data.size(), at_once);
   if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
+  take_snapshot();
   double loss_sum = 0;
   double weight_sum = 0;
   for (int64_t i = 0; i < sampler.batches(); ++i) {
@@ -129,14 +134,60 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
         const double loss = shuffle ? plan.step(batch_of(data, weights), sampler.batch(i))
                                     : plan.step(batch_of(rows, weights));
         end_update();
+        if (!std::isfinite(loss)) diverged(loss);
         loss_sum += loss * weights;
         weight_sum += weights;
       }
     }
     if (!progress(begin + sampler.batch_rows(i))) return loss_sum / weight_sum;
   }
+  {
+    // The last update has no loss after it that would tell.
+    const Lock lock(model_->mutex());
+    const std::span<const T> values(update_.weights, static_cast<size_t>(update_.size));
+    if (!ops::all_finite(values)) diverged(std::numeric_limits<double>::quiet_NaN());
+  }
   ++epochs_;
   return loss_sum / weight_sum;
+}
+
+template <class T>
+int64_t Trainer<T>::learn_many(const Dataset& data, double* losses, Progress progress) {
+  for (int64_t i = 0; i < data.size(); ++i) {
+    losses[i] = step(data.rows(i, 1));
+    if (!progress(i + 1)) return i + 1;
+  }
+  return data.size();
+}
+
+template <class T>
+void Trainer<T>::take_snapshot() {
+  const Lock lock(model_->mutex());
+  const auto arrays = static_cast<int64_t>(1 + states_.size());
+  if (snapshot_.size() == 0) snapshot_ = base::AlignedBuffer<T>(arrays * update_.size);
+  T* to = std::copy_n(update_.weights, update_.size, snapshot_.data());
+  for (const T* state : state_pointers_) to = std::copy_n(state, update_.size, to);
+  snapshot_steps_ = steps_;
+}
+
+template <class T>
+void Trainer<T>::restore_snapshot() {
+  const T* from = snapshot_.data();
+  std::copy_n(from, update_.size, update_.weights);
+  for (T* state : state_pointers_) std::copy_n(from += update_.size, update_.size, state);
+  steps_ = snapshot_steps_;
+  model_->parameters_changed();
+}
+
+template <class T>
+void Trainer<T>::diverged(double loss) {
+  const int64_t step = steps_;
+  restore_snapshot();
+  throw base::DivergenceError(base::message(
+      std::isfinite(loss) || std::isnan(loss) ? "the loss became NaN" : "the loss became infinite",
+      " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr_.load(),
+      "; parameters and optimizer are back where the epoch began. Try a smaller learning rate or "
+      "clip_grad_norm."));
 }
 
 template <class T>
@@ -172,6 +223,7 @@ void Trainer<T>::apply_gradients() {
   const int workers =
       plan::workers_for(plan::update_flops(update_.size, rule_.states()), options_.threads);
   queue_.reset();
+  clip_.reset();
   ops::run_collective(*parallel::acquire_team(workers),
                       [&](ops::Worker& worker) { rule_.update(worker, queue_, update_); });
   end_update();

@@ -19,6 +19,7 @@ struct TrainerOptions {
   std::vector<double> hyper;  // in the order of the rule's parameters, the learning rate first
   int threads = 1;
   uint64_t seed = 0;
+  double clip_norm = 0;  // largest Euclidean norm of the whole gradient; 0: no limit
 };
 
 struct Evaluation {
@@ -46,10 +47,16 @@ class Trainer {
   double step(const Dataset& batch);
 
   // One pass over the data, an update for each batch; returns the mean of the losses before each
-  // update, weighted by samples. A stopped epoch leaves its updates and is not counted.
+  // update, weighted by samples. A stopped epoch leaves its updates and is not counted. Where the
+  // loss or a parameter is not finite any more, everything goes back to where the epoch began and a
+  // DivergenceError names epoch, step and learning rate.
   double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress);
 
   Evaluation evaluate(const Dataset& data, int64_t batch_size);
+
+  // Stochastic descent over rows in order: one update each. losses (N,) gets each sample's loss
+  // before its update. Stops where progress says so and returns the rows done.
+  int64_t learn_many(const Dataset& data, double* losses, Progress progress);
 
   // One update with the gradients of the model's last backward; StateError without.
   void apply_gradients();
@@ -66,6 +73,9 @@ class Trainer {
   plan::Plan<T>& training_plan(int64_t rows, bool gathers);
   plan::Plan<T>& evaluation_plan(int64_t rows);
   void begin_update();
+  void take_snapshot();
+  void restore_snapshot();
+  [[noreturn]] void diverged(double loss);
   void end_update();
 
   std::shared_ptr<Model<T>> model_;
@@ -76,10 +86,14 @@ class Trainer {
   std::vector<T*> state_pointers_;
   std::vector<optim::ParameterSpan> spans_;
   optim::UpdateInput<T> update_;
+  // Parameters, then states, as they were when the epoch began.
+  base::AlignedBuffer<T> snapshot_;
+  int64_t snapshot_steps_ = 0;
   std::unique_ptr<plan::Plan<T>> training_;
   bool training_gathers_ = false;
   std::unique_ptr<plan::Plan<T>> evaluation_;
   ops::TileQueue queue_;
+  ops::ClipState clip_;
   // Atomic: Python reads and sets them while another thread trains.
   std::atomic<double> lr_;
   std::atomic<int64_t> steps_{0};

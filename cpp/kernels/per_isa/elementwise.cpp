@@ -18,6 +18,7 @@ void fill(TypedKernels<T>& kernels) {
   GD_LOSSES(GD_FILL)
 #undef GD_FILL
   kernels.reduce = reduce_kernels<V>();
+  kernels.scale = scale<V>;
 }
 
 }  // namespace

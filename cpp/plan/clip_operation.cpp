@@ -1,0 +1,33 @@
+#include "plan/clip_operation.hpp"
+
+namespace gd::plan {
+
+namespace {
+
+template <class T>
+Cost clip_cost(int64_t size) {
+  Cost cost;
+  cost.flops_fixed = 3 * size;  // squares, their sum, the scaling
+  cost.bytes_fixed = 3 * size * static_cast<int64_t>(sizeof(T));
+  return cost;
+}
+
+}  // namespace
+
+template <class T>
+Clip<T>::Clip(std::span<T> gradients, double max_norm, int max_workers)
+    : Operation<T>(Zone::kClip, Zone::kUpdate, -1, max_workers,
+                   clip_cost<T>(static_cast<int64_t>(gradients.size()))),
+      gradients_(gradients),
+      max_norm_(max_norm),
+      state_(static_cast<int64_t>(gradients.size()), max_workers) {}
+
+template <class T>
+void Clip<T>::run(ops::Worker& worker, const Batch<T>&) {
+  ops::clip_norm(worker, state_, max_norm_, gradients_);
+}
+
+template class Clip<float>;
+template class Clip<double>;
+
+}  // namespace gd::plan

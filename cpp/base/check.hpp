@@ -3,6 +3,7 @@
 // Errors of the library. bindings/ maps each to the Python exception of the same kind.
 
 #include <cstdint>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -46,6 +47,20 @@ template <class Error, class... Parts>
 template <class Error, class... Parts>
 void require(bool holds, const Parts&... parts) {
   if (!holds) fail<Error>(parts...);
+}
+
+// x rounded to T; ValueError where that is infinite, or zero or denormal although x is not zero.
+template <class T>
+T representable(double x, const std::string& name) {
+  const T rounded = static_cast<T>(x);
+  const T size = rounded < 0 ? -rounded : rounded;
+  const bool fits =
+      x == 0 || (size >= std::numeric_limits<T>::min() && size <= std::numeric_limits<T>::max());
+  if (!fits) {
+    fail<ValueError>(name, " must be a number that ", sizeof(T) == 4 ? "float32" : "float64",
+                     " can hold, got ", x);
+  }
+  return rounded;
 }
 
 // a * b, or a ValueError that names what overflowed; both must be non-negative.

@@ -47,6 +47,9 @@ py::array cast(const py::array& array, const char* dtype) {
 py::array any_real_array(py::handle object, const std::string& name) {
   if (!py::isinstance<py::array>(object)) return any_real_array(as_array(object, name), name);
   auto array = py::reinterpret_borrow<py::array>(object);
+  if (!is_plain_array(array) && py::hasattr(array, "mask")) {
+    fail<TypeError>(name, " must not be a masked array: fill or drop what is masked first");
+  }
   if (!is_real(array.dtype().kind())) {
     fail<TypeError>(name, " must hold real numbers, got dtype ", dtype_name(array));
   }

@@ -23,9 +23,23 @@ inline constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 template <class T>
 py::array_t<T> real_array(py::handle object, const std::string& name);
 
+// What may wait for another thread of ours must not keep Python's other threads waiting.
+template <class F>
+auto without_gil(F&& f) {
+  const py::gil_scoped_release release;
+  return f();
+}
+
+// Whether it is an array and not one of a subclass, such as a masked one, that means more than its
+// memory.
+inline bool is_plain_array(py::handle object) {
+  return Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
+}
+
 // Whether an object is just that, so that no conversion and no copy is needed.
 template <class T>
 bool is_ready(py::handle object) {
+  if (!is_plain_array(object)) return false;
   if (!py::array_t<T>::check_(object)) return false;
   constexpr int wanted = kContiguous | kAligned;
   return (py::reinterpret_borrow<py::array>(object).flags() & wanted) == wanted;

@@ -116,6 +116,11 @@ py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool trans
   return c;
 }
 
+// In either byte order.
+bool is_float32(const py::array& array) {
+  return array.dtype().kind() == 'f' && array.itemsize() == 4;
+}
+
 py::array matmul(const py::object& a_in, const py::object& b_in, bool transpose_a, bool transpose_b,
                  const py::object& out, const std::string& precision,
                  std::optional<int> num_threads) {
@@ -123,8 +128,7 @@ py::array matmul(const py::object& a_in, const py::object& b_in, bool transpose_
   const py::array b = any_real_array(b_in, "b");
   if (a.ndim() != 2) fail<ValueError>("a must have two dimensions, got shape ", shape_text(a));
   if (b.ndim() != 2) fail<ValueError>("b must have two dimensions, got shape ", shape_text(b));
-  const bool single =
-      py::isinstance<py::array_t<float>>(a) && py::isinstance<py::array_t<float>>(b);
+  const bool single = is_float32(a) && is_float32(b);
   require<ValueError>(single || precision == "highest",
                       "precision must be 'highest' for float64, "
                       "got '",

@@ -1,7 +1,5 @@
 #include <pybind11/stl.h>
 
-#include <algorithm>
-
 #include "base/check.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
@@ -68,7 +66,7 @@ void bind_network_of(py::module_& m, const char* name) {
   cls.def(
       "backward",
       [](Model& self, py::handle grad_output, bool accumulate) {
-        const int64_t rows = self.rows_kept();
+        const int64_t rows = without_gil([&] { return self.rows_kept(); });
         const auto gradient =
             finite_matrix<T>(grad_output, "grad_output", rows, self.description().output_size());
         Array out = new_matrix<T>(rows, self.description().input_size());
@@ -90,6 +88,7 @@ void bind_network_of(py::module_& m, const char* name) {
       "load_state_dict",
       [](Model& self, const py::dict& state) {
         const std::vector<T> values = checked_state<T>(self.description(), state);
+        const py::gil_scoped_release release;
         self.set_values(values.data());
       },
       py::arg("state"));
@@ -98,7 +97,7 @@ void bind_network_of(py::module_& m, const char* name) {
     auto copy = std::make_shared<train::Model<double>>(
         description.layers(), description.input_size(), description.seed());
     std::vector<T> values(static_cast<size_t>(description.num_parameters()));
-    self.copy_values(values.data());
+    without_gil([&] { self.copy_values(values.data()); });
     const std::vector<double> wide(values.begin(), values.end());
     copy->set_values(wide.data());
     return copy;

@@ -20,6 +20,22 @@ bool same_shape(const py::array& a, const py::array& b) {
   return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
 }
 
+// An array may have been resized, retyped or locked since it was bound.
+template <class T>
+T* bound_pointer(const py::array& array, int64_t size, const std::string& name) {
+  if (!is_ready<T>(array) || array.size() != size || !array.writeable()) {
+    fail<ValueError>(name, " must still be a writable, C-contiguous ", kDtype<T>, " array of ",
+                     size, " elements, as when it was bound; got ", dtype_name(array), " of shape ",
+                     shape_text(array), array.writeable() ? "" : ", read-only");
+  }
+  return static_cast<T*>(const_cast<void*>(array.data()));
+}
+
+template <class T>
+bool overlap(const T* a, int64_t a_size, const T* b, int64_t b_size) {
+  return a < b + b_size && b < a + a_size;
+}
+
 template <class T>
 void step(train::ArrayUpdater<T>& self, const std::vector<py::array>& weights,
           const std::vector<py::object>& gradients) {
@@ -29,16 +45,22 @@ void step(train::ArrayUpdater<T>& self, const std::vector<py::array>& weights,
   std::vector<T*> to;
   std::vector<const T*> from;
   for (size_t i = 0; i < weights.size(); ++i) {
+    to.push_back(bound_pointer<T>(weights[i], self.sizes()[i], base::message("arrays[", i, "]")));
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
     const std::string name = base::message("gradients[", i, "]");
     auto gradient = real_array<T>(gradients[i], name);
-    if (!same_shape(gradient, weights[i]))
+    if (!same_shape(gradient, weights[i])) {
       fail<ValueError>(name, " must have shape ", shape_text(weights[i]), ", got ",
                        shape_text(gradient));
+    }
     check_finite(gradient, name);
+    for (size_t j = 0; j < weights.size(); ++j) {
+      require<ValueError>(!overlap(to[j], weights[j].size(), gradient.data(), gradient.size()),
+                          name, " must not share memory with arrays[", j, "]");
+    }
     from.push_back(gradient.data());
     held.push_back(std::move(gradient));
-    auto array = py::reinterpret_borrow<py::array_t<T>>(weights[i]);
-    to.push_back(array.mutable_data());
   }
   const py::gil_scoped_release release;
   self.step(to, from);

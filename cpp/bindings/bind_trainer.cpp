@@ -56,10 +56,15 @@ class ProgressCall {
 };
 
 template <class T>
-HeldData<T> checked_data(train::Trainer<T>& trainer, py::handle x, py::handle y,
-                         py::handle sample_weight, const DataNames& names = {}) {
+void require_loss(const train::Trainer<T>& trainer) {
   require<StateError>(trainer.has_loss(),
                       "this trainer has no loss: use backward and apply_gradients");
+}
+
+template <class T>
+HeldData<T> checked_data(train::Trainer<T>& trainer, py::handle x, py::handle y,
+                         py::handle sample_weight, const DataNames& names = {}) {
+  require_loss(trainer);
   const auto& network = trainer.model().description();
   return hold_data<T>(x, y, sample_weight, network.input_size(), network.output_size(),
                       trainer.loss_kernel(), names);
@@ -67,17 +72,20 @@ HeldData<T> checked_data(train::Trainer<T>& trainer, py::handle x, py::handle y,
 
 template <class T>
 py::list operations(train::Trainer<T>& trainer, int64_t batch_size) {
-  const plan::Plan<T>& plan = trainer.inspect(check_batch_size(batch_size));
-  const auto& layers = trainer.model().description().layers();
+  check_batch_size(batch_size);
+  std::vector<train::OperationInfo> found;
+  {
+    const py::gil_scoped_release release;
+    found = trainer.operations(batch_size);
+  }
   py::list result;
-  for (const auto& operation : plan.operations()) {
+  for (const train::OperationInfo& operation : found) {
     py::dict entry;
-    entry["zone"] = profiling::name(operation->zone());
-    const int layer = operation->layer();
-    entry["layer"] = layer < 0 ? std::string() : layers[static_cast<size_t>(layer)].name;
-    entry["phase"] = profiling::name(operation->phase());
-    entry["flops"] = operation->cost().flops(batch_size);
-    entry["bytes"] = operation->cost().bytes(batch_size);
+    entry["zone"] = profiling::name(operation.zone);
+    entry["layer"] = operation.layer;
+    entry["phase"] = profiling::name(operation.phase);
+    entry["flops"] = operation.flops;
+    entry["bytes"] = operation.bytes;
     result.append(std::move(entry));
   }
   return result;
@@ -95,17 +103,19 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   auto cls = py::class_<Trainer>(m, name);
   cls.def(py::init([](ModelPointer<T> network, std::optional<std::string> loss,
                       std::vector<double> loss_parameters, std::string rule,
-                      std::vector<double> hyper, std::optional<int> num_threads, uint64_t seed) {
+                      std::vector<double> hyper, std::optional<int> num_threads, uint64_t seed,
+                      std::optional<double> clip_grad_norm) {
             train::TrainerOptions options;
             options.loss = {loss.value_or(""), std::move(loss_parameters)};
             options.rule = std::move(rule);
             options.hyper = std::move(hyper);
             options.threads = resolve_threads(num_threads);
             options.seed = seed;
+            options.clip_norm = clip_grad_norm.value_or(0);
             return std::make_unique<Trainer>(std::move(network), options);
           }),
           py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("rule"),
-          py::arg("hyper"), py::arg("num_threads"), py::arg("seed"));
+          py::arg("hyper"), py::arg("num_threads"), py::arg("seed"), py::arg("clip_grad_norm") = py::none());
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property_readonly("steps", &Trainer::steps);
   cls.def_property_readonly("epochs", &Trainer::epochs);
@@ -118,6 +128,34 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         return self.step(data.view);
       },
       py::arg("x"), py::arg("y"), py::arg("sample_weight"));
+
+  cls.def(
+      "learn_one",
+      [](Trainer& self, py::handle x, py::handle y) {
+        require_loss(self);
+        const auto& network = self.model().description();
+        const Data data =
+            hold_sample<T>(x, y, network.input_size(), network.output_size(), self.loss_kernel());
+        const py::gil_scoped_release release;
+        return self.step(data.view);
+      },
+      py::arg("x"), py::arg("y"));
+
+  cls.def(
+      "learn_many",
+      [](Trainer& self, py::handle x, py::handle y) {
+        const Data data = checked_data(self, x, y, py::none());
+        py::array_t<double> losses(static_cast<py::ssize_t>(data.view.size()));
+        double* to = losses.mutable_data();
+        ProgressCall call(py::none(), data.view.size());
+        {
+          const py::gil_scoped_release release;
+          self.learn_many(data.view, to, call);
+        }
+        call.rethrow();
+        return losses;
+      },
+      py::arg("x"), py::arg("y"));
 
   cls.def(
       "prepare",
@@ -164,13 +202,21 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def(
       "flops_per_step",
       [](Trainer& self, int64_t batch_size) {
-        return self.inspect(check_batch_size(batch_size)).flops(batch_size);
+        check_batch_size(batch_size);
+        const py::gil_scoped_release release;
+        int64_t total = 0;
+        for (const train::OperationInfo& operation : self.operations(batch_size)) {
+          total += operation.flops;
+        }
+        return total;
       },
       py::arg("batch_size"));
   cls.def(
       "num_workers",
       [](Trainer& self, int64_t batch_size) {
-        return self.inspect(check_batch_size(batch_size)).workers(batch_size);
+        check_batch_size(batch_size);
+        const py::gil_scoped_release release;
+        return self.workers(batch_size);
       },
       py::arg("batch_size"));
 }

@@ -1,8 +1,10 @@
 #include "bindings/targets.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.hpp"
+#include "ops/elementwise.hpp"
 
 namespace gd::bindings {
 
@@ -26,11 +28,16 @@ py::array_t<int64_t> labels_of(const py::array& y, int64_t rows, int64_t classes
       is_ready<int64_t>(y)
           ? py::reinterpret_borrow<py::array_t<int64_t>>(y)
           : py::array_t<int64_t>(y.attr("astype")("int64", py::arg("order") = "C"));
+  const bool is_unsigned = kind == 'u';  // then what looks negative is just too large
   const int64_t* begin = labels.data();
   const auto wrong = std::find_if(
       begin, begin + rows, [classes](int64_t label) { return label < 0 || label >= classes; });
-  require<ValueError>(wrong == begin + rows, name, " must hold labels from 0 to ", classes - 1,
-                      ", got ", wrong == begin + rows ? 0 : *wrong, " at index ", wrong - begin);
+  if (wrong != begin + rows) {
+    const std::string got =
+        is_unsigned ? std::to_string(static_cast<uint64_t>(*wrong)) : std::to_string(*wrong);
+    fail<ValueError>(name, " must hold labels from 0 to ", classes - 1, ", got ", got, " at index ",
+                     wrong - begin);
+  }
   return labels;
 }
 
@@ -47,10 +54,18 @@ void check_range(const py::array_t<T>& array, const std::string& name, T low, T 
 template <class T>
 py::array_t<T> dense_target(const py::array& y, int64_t rows, int64_t outputs,
                             const ops::LossKernel<T>& loss, const std::string& name) {
-  if (y.ndim() == 1 && outputs == 1) {
-    return dense_target<T>(y.attr("reshape")(-1, 1), rows, outputs, loss, name);
+  auto target = real_array<T>(y, name);
+  if (target.ndim() == 0) fail<ValueError>(name, " must be an array, got a single number");
+  const bool one_column = outputs == 1 && target.ndim() == 1;
+  if (target.shape(0) != rows ||
+      (!one_column && (target.ndim() != 2 || target.shape(1) != outputs))) {
+    const bool labels = loss.targets == ops::Targets::categories;
+    fail<ValueError>(name, " must have shape ", labels ? "(N,) of labels or " : "",
+                     outputs == 1 && !labels ? shape_text({rows}) + " or " : "",
+                     shape_text({rows, outputs}), labels ? " of probabilities" : "", ", got ",
+                     shape_text(y));
   }
-  auto target = finite_matrix<T>(y, name, rows, outputs);
+  check_finite(target, name);
   if (loss.targets == ops::Targets::unit) {
     check_range<T>(target, name, T(0), T(1), "probabilities within [0, 1]");
   } else if (loss.targets == ops::Targets::categories) {
@@ -69,8 +84,15 @@ py::array_t<T> weights_of(py::handle object, int64_t rows, const std::string& na
   check_finite(weights, name);
   check_range<T>(weights, name, T(0), std::numeric_limits<T>::max(), "weights of at least 0");
   const T* begin = weights.data();
-  require<ValueError>(std::any_of(begin, begin + rows, [](T w) { return w > 0; }), name,
-                      " must not be all zero");
+  const T* end = begin + rows;
+  // Kernels take denormals for zero; a weight must not be one thing here and another there.
+  const T* tiny =
+      std::find_if(begin, end, [](T w) { return w > 0 && w < std::numeric_limits<T>::min(); });
+  require<ValueError>(tiny == end, name, " must hold zeros or weights of at least ",
+                      std::numeric_limits<T>::min(), ", got ", tiny == end ? T(0) : *tiny);
+  const double sum = ops::weighted_sum<T>({begin, static_cast<size_t>(rows)}, nullptr);
+  require<ValueError>(sum > 0, name, " must not be all zero");
+  require<ValueError>(std::isfinite(sum), name, " must have a finite sum, got ", sum);
   return weights;
 }
 
@@ -104,6 +126,44 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int6
   return held;
 }
 
+template <class T>
+HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outputs,
+                        const ops::LossKernel<T>& loss) {
+  HeldData<T> held;
+  auto row = real_array<T>(x, "x");
+  if (row.ndim() != 1 || row.shape(0) != inputs) {
+    fail<ValueError>("x must have shape ", shape_text({inputs}), ", got ", shape_text(row));
+  }
+  check_finite(row, "x");
+  held.view.x = {row.data(), 1, inputs};
+  held.x = std::move(row);
+
+  // A number is a label or the one output; as an array of one row it goes the way of batches.
+  py::array target = any_real_array(y, "y");
+  const bool number = target.ndim() == 0;
+  if (number && loss.targets != ops::Targets::categories && outputs != 1) {
+    fail<ValueError>("y must have shape ", shape_text({outputs}), ", got a single number");
+  }
+  const py::ssize_t columns = number ? 1 : target.size();
+  target = number && loss.targets == ops::Targets::categories
+               ? py::array(target.attr("reshape")(1))
+               : py::array(target.attr("reshape")(1, columns));
+  if (target.ndim() == 1) {
+    auto label = labels_of(target, 1, outputs, "y");
+    held.view.labels = label.data();
+    held.target = std::move(label);
+  } else {
+    auto dense = dense_target<T>(target, 1, outputs, loss, "y");
+    held.view.target = {dense.data(), 1, outputs};
+    held.target = std::move(dense);
+  }
+  return held;
+}
+
+template HeldData<float> hold_sample<float>(py::handle, py::handle, int64_t, int64_t,
+                                            const ops::LossKernel<float>&);
+template HeldData<double> hold_sample<double>(py::handle, py::handle, int64_t, int64_t,
+                                              const ops::LossKernel<double>&);
 template HeldData<float> hold_data<float>(py::handle, py::handle, py::handle, int64_t, int64_t,
                                           const ops::LossKernel<float>&, const DataNames&);
 template HeldData<double> hold_data<double>(py::handle, py::handle, py::handle, int64_t, int64_t,

@@ -32,4 +32,9 @@ template <class T>
 HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int64_t inputs,
                       int64_t outputs, const ops::LossKernel<T>& loss, const DataNames& names = {});
 
+// One sample: x (inputs,); y a label, a number for one output, or (outputs,).
+template <class T>
+HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outputs,
+                        const ops::LossKernel<T>& loss);
+
 }  // namespace gd::bindings

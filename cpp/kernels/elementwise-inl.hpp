@@ -92,7 +92,9 @@ T mean_loss_row(const LossRows<T>& r, int64_t i, T scale) {
 template <class V, class F, class T = typename V::scalar>
 void loss_rows(const LossRows<T>& r) {
   for (int64_t i = 0; i < r.rows; ++i) {
-    const T scale = r.weights == nullptr ? r.scale : r.weights[i] * r.scale;
+    // In double: the reciprocal of a sum of weights may be beyond float.
+    const double weight = r.weights == nullptr ? 1.0 : static_cast<double>(r.weights[i]);
+    const T scale = static_cast<T>(weight / r.weight_sum);
     if constexpr (is_row_wise<F>) {
       r.sample_loss[i] = F::template row<V>(r, i, scale);
     } else {

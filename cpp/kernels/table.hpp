@@ -93,7 +93,7 @@ struct LossRows {
   int64_t ldt;
   const int64_t* labels;  // (rows,) class indices, or null
   const T* weights;       // (rows,), or null for ones
-  T scale;                // multiplies every gradient: 1 / sum of weights
+  double weight_sum;      // of the batch: the gradient of sample i is weighted by w_i / weight_sum
   const T* parameters;
   T* sample_loss;  // (rows,): each sample's own loss, unweighted
   T* gradient;     // (rows, outputs), or null when only the loss is wanted

@@ -1,6 +1,5 @@
 #include "nn/layers.hpp"
 
-#include <cmath>
 #include <set>
 
 #include "base/check.hpp"
@@ -12,6 +11,7 @@ namespace gd::nn {
 using base::require;
 using base::ValueError;
 
+template <class T>
 void check_layers(const std::vector<DenseSpec>& layers, int64_t input_size) {
   require<ValueError>(input_size >= 1, "input_size must be at least 1, got ", input_size);
   require<ValueError>(!layers.empty(), "layers must hold at least one layer, got none");
@@ -28,15 +28,17 @@ void check_layers(const std::vector<DenseSpec>& layers, int64_t input_size) {
                         layer.activation, "' takes ", expected, " parameters, got ",
                         layer.activation_parameters.size());
     for (const double parameter : layer.activation_parameters) {
-      require<ValueError>(std::isfinite(parameter), "a parameter of activation '", layer.activation,
-                          "' must be finite, got ", parameter);
+      base::representable<T>(parameter, "a parameter of activation '" + layer.activation + "'");
     }
     check_initializer(layer.weight_init);
     check_initializer(layer.bias_init);
-    base::checked_product(base::checked_product(inputs, layer.units, "weights of a layer"), 8,
-                          "bytes of a layer's weights");
+    base::checked_product(base::checked_product(inputs, layer.units, "weights of a layer"),
+                          sizeof(T), "bytes of a layer's weights");
     inputs = layer.units;
   }
 }
+
+template void check_layers<float>(const std::vector<DenseSpec>&, int64_t);
+template void check_layers<double>(const std::vector<DenseSpec>&, int64_t);
 
 }  // namespace gd::nn

@@ -17,8 +17,9 @@ struct DenseSpec {
   std::string bias_init = "pytorch";
 };
 
-// ValueError for non-positive units, unknown names, a wrong number of parameters, doubled or empty
-// layer names.
+// ValueError for non-positive units, unknown names, a wrong number of parameters or one that T
+// cannot hold, doubled or empty layer names.
+template <class T>
 void check_layers(const std::vector<DenseSpec>& layers, int64_t input_size);
 
 }  // namespace gd::nn

@@ -11,7 +11,7 @@ namespace gd::nn {
 template <class T>
 Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t seed)
     : layers_(std::move(layers)), input_size_(input_size), seed_(seed) {
-  check_layers(layers_, input_size_);
+  check_layers<T>(layers_, input_size_);
   int64_t offset = 0;
   int64_t inputs = input_size_;
   const auto place = [&](const std::string& name, ParameterKind kind, int64_t rows, int64_t cols) {

@@ -1,7 +1,5 @@
 #include "optim/elementwise_rule.hpp"
 
-#include <cmath>
-
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
 
@@ -17,7 +15,7 @@ ElementwiseRule<T>::ElementwiseRule(const std::string& name, std::vector<double>
   require<ValueError>(hyper_.size() == names.size(), "update rule '", name, "' takes ",
                       names.size(), " hyperparameters, got ", hyper_.size());
   for (size_t i = 0; i < names.size(); ++i) {
-    require<ValueError>(std::isfinite(hyper_[i]), names[i], " must be finite, got ", hyper_[i]);
+    base::representable<T>(hyper_[i], names[i]);
   }
 }
 

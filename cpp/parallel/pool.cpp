@@ -1,5 +1,7 @@
 #include "parallel/pool.hpp"
 
+#include "parallel/fork_safe_mutex.hpp"
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -9,6 +11,11 @@ namespace gd::parallel {
 TeamPool& TeamPool::instance() {
   static TeamPool& pool = *new TeamPool;  // never destroyed: threads may outlive main
   return pool;
+}
+
+unsigned forks() {
+  TeamPool::instance();  // which counts them from now on
+  return TeamPool::forks();
 }
 
 TeamPool::TeamPool() { pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }

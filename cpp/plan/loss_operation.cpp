@@ -42,7 +42,7 @@ void Loss<T>::run(ops::Worker& worker, const Batch<T>& batch) {
   rows.ldt = batch.target_stride;
   rows.labels = batch.labels;
   rows.weights = batch.weights;
-  rows.scale = static_cast<T>(1.0 / batch.weight_sum);
+  rows.weight_sum = batch.weight_sum;
   rows.parameters = parameters_;
   rows.sample_loss = sample_loss_;
   rows.gradient = gradient_;

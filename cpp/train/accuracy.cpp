@@ -22,10 +22,9 @@ void AccuracyCounter<T>::add(base::MatrixView<const T> outputs, const data::Data
       for (int64_t j = 0; j < classes; ++j) {
         right += (output[j] > 0) == (target[j] > T(0.5)) ? 1.0 : 0.0;
       }
-      right /= static_cast<double>(classes);
     }
     right_ += weight * right;
-    total_ += weight;
+    total_ += weight * (one_class_ ? 1.0 : static_cast<double>(classes));
   }
 }
 

@@ -21,7 +21,8 @@ class ArrayUpdater {
   void step(std::span<T* const> weights, std::span<const T* const> gradients);
 
   double lr() const { return lr_; }
-  void set_lr(double lr) { lr_ = lr; }
+  void set_lr(double lr);  // ValueError where T cannot hold it
+  const std::vector<int64_t>& sizes() const { return sizes_; }
 
  private:
   std::mutex mutex_;

@@ -8,7 +8,7 @@ namespace gd::train {
 
 using base::require;
 using base::StateError;
-using Lock = std::lock_guard<std::recursive_mutex>;
+using Lock = std::lock_guard<parallel::ForkSafeMutex>;
 
 namespace {
 
@@ -53,6 +53,7 @@ template <class T>
 void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
   const Lock lock(mutex_);
   const int64_t inputs = network_.input_size();
+  rows_kept_ = -1;  // until all that backward needs is there
   plan::Plan<T>& plan = plan_for(plan::PlanKind::differentiable, rows, threads, differentiable_);
   if (kept_x_.size() < rows * inputs) kept_x_ = base::AlignedBuffer<T>(rows * inputs);
   std::copy_n(x, rows * inputs, kept_x_.data());
@@ -119,6 +120,7 @@ void Model<T>::set_values(const T* from) {
     from += parameter.size();
   }
   parameters_changed();
+  network_.set_gradients_valid(false);
 }
 
 template class Model<float>;

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "nn/network.hpp"
+#include "parallel/fork_safe_mutex.hpp"
 #include "plan/plan.hpp"
 
 namespace gd::train {
@@ -20,8 +20,7 @@ class Model {
   // Sizes, names and seed never change and may be read without the lock.
   const nn::Network<T>& description() const { return network_; }
 
-  // Recursive: what runs between two steps of fit may use the model.
-  std::recursive_mutex& mutex() { return mutex_; }
+  parallel::ForkSafeMutex& mutex() { return mutex_; }
   // The caller holds the mutex.
   nn::Network<T>& network() { return network_; }
 
@@ -52,7 +51,7 @@ class Model {
   plan::Plan<T>& plan_for(plan::PlanKind kind, int64_t rows, int threads,
                           std::unique_ptr<plan::Plan<T>>& plan);
 
-  std::recursive_mutex mutex_;
+  parallel::ForkSafeMutex mutex_;
   nn::Network<T> network_;
   std::unique_ptr<plan::Plan<T>> inference_;
   std::unique_ptr<plan::Plan<T>> differentiable_;

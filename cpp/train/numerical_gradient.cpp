@@ -28,11 +28,17 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Initial values would only be overwritten.
+std::vector<nn::DenseSpec> without_values(std::vector<nn::DenseSpec> layers) {
+  for (nn::DenseSpec& layer : layers) layer.weight_init = layer.bias_init = "zeros";
+  return layers;
+}
+
 // A copy of the network with a loss to call, for one worker.
 class Probe {
  public:
   Probe(Model<double>& model, const plan::LossDescription& loss, const Dataset<double>& data)
-      : network_(model.description().layers(), model.description().input_size(), 0),
+      : network_(without_values(model.description().layers()), model.description().input_size(), 0),
         batch_(batch_of(data)) {
     std::copy_n(model.network().values(), network_.flat_size(), network_.values());
     plan::PlanOptions<double> options;
@@ -105,7 +111,7 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
                                      const Dataset<double>& data, std::optional<double> h,
                                      int threads) {
   const auto start = Clock::now();
-  const std::lock_guard<std::recursive_mutex> lock(model.mutex());
+  const std::lock_guard<parallel::ForkSafeMutex> lock(model.mutex());
   std::vector<int64_t> offsets;
   for (const nn::Parameter& parameter : model.description().parameters()) {
     for (int64_t i = 0; i < parameter.size(); ++i) offsets.push_back(parameter.offset + i);
@@ -145,7 +151,7 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
 
 ExactGradient backpropagation_gradient(Model<double>& model, const plan::LossDescription& loss,
                                        const Dataset<double>& data, int threads) {
-  const std::lock_guard<std::recursive_mutex> lock(model.mutex());
+  const std::lock_guard<parallel::ForkSafeMutex> lock(model.mutex());
   plan::PlanOptions<double> options;
   options.kind = plan::PlanKind::gradient;
   options.capacity = std::min(data.size(), plan::kMostRows);

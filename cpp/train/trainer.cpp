@@ -15,14 +15,18 @@ namespace gd::train {
 using base::require;
 using base::StateError;
 using base::ValueError;
-using Lock = std::lock_guard<std::recursive_mutex>;
+using Lock = std::lock_guard<parallel::ForkSafeMutex>;
 
 namespace {
 
+template <class T>
 void check_loss(const plan::LossDescription& loss) {
   const size_t expected = ops::split_names(ops::find_loss<double>(loss.name).parameters).size();
   require<ValueError>(loss.parameters.size() == expected, "loss '", loss.name, "' takes ", expected,
                       " parameters, got ", loss.parameters.size());
+  for (const double parameter : loss.parameters) {
+    base::representable<T>(parameter, "a parameter of loss '" + loss.name + "'");
+  }
 }
 
 }  // namespace
@@ -36,7 +40,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       clip_(model_->description().flat_size(), options.threads),
       lr_(options.hyper.front()) {
   if (has_loss()) {
-    check_loss(options_.loss);
+    check_loss<T>(options_.loss);
     loss_kernel_ = &ops::find_loss<T>(options_.loss.name);
   }
   const Lock lock(model_->mutex());
@@ -101,8 +105,15 @@ void Trainer<T>::end_update() {
 }
 
 template <class T>
+void Trainer<T>::set_lr(double lr) {
+  base::representable<T>(lr, "lr");
+  lr_ = lr;
+}
+
+template <class T>
 double Trainer<T>::step(const Dataset& batch) {
   const Lock lock(model_->mutex());
+  const ops::KernelScope scope;
   plan::Plan<T>& plan = training_plan(batch.size(), false);
   begin_update();
   model_->network().set_gradients_valid(false);
@@ -115,6 +126,7 @@ template <class T>
 double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
                              Progress progress) {
   const int64_t at_once = std::min(batch_size, data.size());
+  shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);
   if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
   take_snapshot();
@@ -124,6 +136,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
     const int64_t begin = sampler.batch_begin(i);
     {
       const Lock lock(model_->mutex());
+      const ops::KernelScope scope;
       plan::Plan<T>& plan = training_plan(at_once, shuffle);
       const Dataset rows = data.rows(begin, sampler.batch_rows(i));
       const double weights =
@@ -138,16 +151,16 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
         loss_sum += loss * weights;
         weight_sum += weights;
       }
+      if (i + 1 == sampler.batches()) {
+        // The last update has no loss after it that would tell.
+        const std::span<const T> values(update_.weights, static_cast<size_t>(update_.size));
+        if (!ops::all_finite(values)) diverged(std::numeric_limits<double>::quiet_NaN());
+        ++epochs_;
+      }
     }
-    if (!progress(begin + sampler.batch_rows(i))) return loss_sum / weight_sum;
+    if (!progress(begin + sampler.batch_rows(i))) break;
+    model_->mutex().give_way();
   }
-  {
-    // The last update has no loss after it that would tell.
-    const Lock lock(model_->mutex());
-    const std::span<const T> values(update_.weights, static_cast<size_t>(update_.size));
-    if (!ops::all_finite(values)) diverged(std::numeric_limits<double>::quiet_NaN());
-  }
-  ++epochs_;
   return loss_sum / weight_sum;
 }
 
@@ -193,6 +206,7 @@ void Trainer<T>::diverged(double loss) {
 template <class T>
 Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size) {
   const Lock lock(model_->mutex());
+  const ops::KernelScope scope;
   const int64_t at_once = std::min(batch_size, data.size());
   plan::Plan<T>& plan = evaluation_plan(at_once);
   AccuracyCounter<T> correct(options_.loss.name);
@@ -230,9 +244,23 @@ void Trainer<T>::apply_gradients() {
 }
 
 template <class T>
-const plan::Plan<T>& Trainer<T>::inspect(int64_t batch_size) {
+std::vector<OperationInfo> Trainer<T>::operations(int64_t batch_size) {
   const Lock lock(model_->mutex());
-  return training_plan(batch_size, training_gathers_);
+  const auto& layers = model_->description().layers();
+  std::vector<OperationInfo> result;
+  for (const auto& operation : training_plan(batch_size, training_gathers_).operations()) {
+    const int layer = operation->layer();
+    result.push_back({operation->zone(), operation->phase(),
+                      layer < 0 ? std::string() : layers[static_cast<size_t>(layer)].name,
+                      operation->cost().flops(batch_size), operation->cost().bytes(batch_size)});
+  }
+  return result;
+}
+
+template <class T>
+int Trainer<T>::workers(int64_t batch_size) {
+  const Lock lock(model_->mutex());
+  return training_plan(batch_size, training_gathers_).workers(batch_size);
 }
 
 template class Trainer<float>;

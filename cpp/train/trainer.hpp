@@ -22,6 +22,14 @@ struct TrainerOptions {
   double clip_norm = 0;  // largest Euclidean norm of the whole gradient; 0: no limit
 };
 
+struct OperationInfo {
+  profiling::Zone zone;
+  profiling::Zone phase;
+  std::string layer;  // its name, empty where it belongs to none
+  int64_t flops;
+  int64_t bytes;
+};
+
 struct Evaluation {
   double loss = 0;
   std::optional<double> accuracy;  // for losses over classes
@@ -62,12 +70,13 @@ class Trainer {
   void apply_gradients();
 
   double lr() const { return lr_; }
-  void set_lr(double lr) { lr_ = lr; }
+  void set_lr(double lr);  // ValueError where T cannot hold it
   int64_t steps() const { return steps_; }
   int64_t epochs() const { return epochs_; }
 
-  // The plan for a batch of that size, for those who want to see its operations.
-  const plan::Plan<T>& inspect(int64_t batch_size);
+  // What a step on a batch of that size does, in order, and how many workers it gets.
+  std::vector<OperationInfo> operations(int64_t batch_size);
+  int workers(int64_t batch_size);
 
  private:
   plan::Plan<T>& training_plan(int64_t rows, bool gathers);

@@ -11,7 +11,7 @@ struct relu {
 
   template <class V>
   static V forward(V z, const typename V::scalar*) {
-    return V::max(z, V::set1(0));
+    return V::max(V::set1(0), z);  // in this order NaN stays NaN
   }
 
   template <class V>

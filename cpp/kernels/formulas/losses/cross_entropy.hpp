@@ -21,6 +21,10 @@ struct cross_entropy {
     const int64_t classes = r.outputs;
     const T* y = r.prediction + i * r.ldp;
     const T* p = r.labels == nullptr ? r.target + i * r.ldt : nullptr;
+    // Read once: labels are the caller's, and another thread must not make us write out of bounds.
+    const int64_t given = r.labels == nullptr ? 0 : r.labels[i];
+    const bool in_range = given >= 0 && given < classes;
+    const int64_t label = in_range ? given : 0;
     const T keep = 1 - r.parameters[0];
     const T spread = r.parameters[0] / static_cast<T>(classes);
 
@@ -40,10 +44,10 @@ struct cross_entropy {
     T loss = 0;
     T q_total = 1;
     if (p == nullptr) {
-      loss = keep * (log_sum - (y[r.labels[i]] - top));
+      loss = keep * (log_sum - (y[label] - top));
       if (spread != 0) {
         const T shifted = lane_sum<V>(classes, [&](int64_t at, int n) {
-          return V::sub(load_lanes<V>(y, at, n, top), top_v);
+          return below_top<V>(load_lanes<V>(y, at, n, top), top_v);
         });
         loss += r.parameters[0] * log_sum - spread * shifted;
       }
@@ -54,15 +58,38 @@ struct cross_entropy {
       };
       q_total = lane_sum<V>(classes, q_of);
       const T weighted = lane_sum<V>(classes, [&](int64_t at, int n) {
-        return V::mul(q_of(at, n), V::sub(load_lanes<V>(y, at, n, top), top_v));
+        return V::mul(q_of(at, n), below_top<V>(load_lanes<V>(y, at, n, top), top_v));
       });
       loss = q_total * log_sum - weighted;
     }
-    if (r.gradient != nullptr) gradient<V>(r, i, scale, top, sum, q_total, keep, spread);
-    return loss;
+    if (r.gradient != nullptr) gradient<V>(r, i, {top, sum, q_total, keep, spread, scale, label});
+    return in_range ? loss : not_a_number<T>();
   }
 
  private:
+  // What a row's gradient takes over from its loss.
+  template <class T>
+  struct Row {
+    T top, sum, q_total, keep, spread, scale;
+    int64_t label;
+  };
+
+  template <class T>
+  static constexpr T not_a_number() {
+    return static_cast<T>(__builtin_nanf(""));
+  }
+
+  template <class V, class T = typename V::scalar>
+  static constexpr T lowest() {
+    return sizeof(T) == sizeof(float) ? static_cast<T>(-__FLT_MAX__) : static_cast<T>(-__DBL_MAX__);
+  }
+
+  // y - top, kept finite: a weight of zero times minus infinity would not be zero.
+  template <class V>
+  static V below_top(V y, V top) {
+    return V::max(V::set1(lowest<V>()), V::sub(y, top));
+  }
+
   // `value` in the first n lanes, 0 in the rest.
   template <class V, class T = typename V::scalar>
   static V first_lanes(T value, int n) {
@@ -74,17 +101,16 @@ struct cross_entropy {
 
   // scale (q_total softmax(y) - q)
   template <class V, class T = typename V::scalar>
-  static void gradient(const LossRows<T>& r, int64_t i, T scale, T top, T sum, T q_total, T keep,
-                       T spread) {
+  static void gradient(const LossRows<T>& r, int64_t i, const Row<T>& row) {
     const T* y = r.prediction + i * r.ldp;
     T* g = r.gradient + i * r.ldg;
-    const V top_v = V::set1(top);
-    const V factor = V::set1(q_total / sum);
-    const V spread_v = V::set1(spread);
-    const V keep_v = V::set1(keep);
-    const V scale_v = V::set1(scale);
+    const V top_v = V::set1(row.top);
+    const V factor = V::set1(row.q_total / row.sum);
+    const V spread_v = V::set1(row.spread);
+    const V keep_v = V::set1(row.keep);
+    const V scale_v = V::set1(row.scale);
     const auto part = [&](int64_t at, int n) {
-      const V soft = V::mul(factor, kernels::exp(V::sub(load_lanes<V>(y, at, n, top), top_v)));
+      const V soft = V::mul(factor, kernels::exp(V::sub(load_lanes<V>(y, at, n, row.top), top_v)));
       V q = spread_v;
       if (r.labels == nullptr) {
         q = V::fma(keep_v, load_lanes<V>(r.target + i * r.ldt, at, n, 0), q);
@@ -94,7 +120,7 @@ struct cross_entropy {
     for_vectors<V>(
         r.outputs, [&](int64_t j) { V::store(g + j, part(j, V::width)); },
         [&](int64_t j, int n) { V::store(g + j, n, part(j, n)); });
-    if (r.labels != nullptr) g[r.labels[i]] -= scale * keep;
+    if (r.labels != nullptr) g[row.label] -= row.scale * row.keep;
   }
 };
 

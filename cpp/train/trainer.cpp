@@ -238,9 +238,16 @@ void Trainer<T>::apply_gradients() {
       plan::workers_for(plan::update_flops(update_.size, rule_.states()), options_.threads);
   queue_.reset();
   clip_.reset();
-  ops::run_collective(*parallel::acquire_team(workers),
-                      [&](ops::Worker& worker) { rule_.update(worker, queue_, update_); });
+  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+    if (options_.clip_norm > 0) {
+      const std::span<T> all(network.gradients(), static_cast<size_t>(update_.size));
+      ops::clip_norm(worker, clip_, options_.clip_norm, all);
+      worker.barrier();
+    }
+    rule_.update(worker, queue_, update_);
+  });
   end_update();
+  network.set_gradients_valid(false);  // used up
 }
 
 template <class T>

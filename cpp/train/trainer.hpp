@@ -66,7 +66,8 @@ class Trainer {
   // before its update. Stops where progress says so and returns the rows done.
   int64_t learn_many(const Dataset& data, double* losses, Progress progress);
 
-  // One update with the gradients of the model's last backward; StateError without.
+  // One update with the gradients of the model's last backward, which are then used up; StateError
+  // without.
   void apply_gradients();
 
   double lr() const { return lr_; }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -15,6 +15,7 @@ __all__ = [
     "flag",
     "flag_field",
     "integer",
+    "listed",
     "optional_integer",
     "real",
     "real_field",
@@ -103,6 +104,17 @@ def flag(argument: str, value: object) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} must be True or False, got {_told(value)}")
     return bool(value)
+
+
+def listed(argument: str, value: object, what: str) -> list[Any]:
+    """Returns the entries of ``value``, which are ``what``; a mapping has no order to go by.
+
+    Raises:
+        TypeError: It is no sequence.
+    """
+    if isinstance(value, (Mapping, str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"{argument} must be a sequence of {what}, got {type(value).__name__}")
+    return list(value)
 
 
 def _checked_field(default: object, check: Callable[[str, object], object]) -> Any:

@@ -17,7 +17,8 @@ class Formula:
 
     A family is a subclass that says ``family="..."``. Its members are frozen dataclasses that set
     ``name`` to the formula's name in C++ and have its parameters as fields, in the same order.
-    Defining the class is all: it is found by its name from then on.
+    Defining the class is all: it is found by its name from then on. A subclass that sets no
+    ``name`` of its own enters nothing: it is a member's variant, or a base in between.
     """
 
     name: ClassVar[str]
@@ -26,12 +27,23 @@ class Formula:
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def __init_subclass__(cls, *, family: str | None = None) -> None:
-        """Opens a family, or enters a member into the family it belongs to."""
+        """Opens a family, or enters a member into the family it belongs to.
+
+        Raises:
+            ValueError: Another class has the same name in the same family.
+        """
         super().__init_subclass__()
-        if family is None:
-            cls.members[cls.name] = cls
-        else:
+        if family is not None:
             cls.family, cls.members = family, {}
+        elif "name" in vars(cls):
+            there = cls.members.get(cls.name)
+            # The same class once more, from a notebook's cell or for its slots, takes its place.
+            if there is not None and _origin(there) != _origin(cls):
+                raise ValueError(
+                    f"name must be new, got {cls.name!r} for {'.'.join(_origin(cls))}: "
+                    f"that is {'.'.join(_origin(there))}"
+                )
+            cls.members[cls.name] = cls
 
     def __post_init__(self) -> None:
         """Checks every field that was declared with a check, and keeps what the check returns."""
@@ -62,6 +74,9 @@ class Formula:
             member: F = cls.members[value]()
             return member
         if isinstance(value, cls):
+            if not hasattr(value, "name"):
+                kind = type(value).__name__
+                raise TypeError(f"{argument} must be {cls.family} with a name, {kind} has none")
             return value
         if isinstance(value, type) and issubclass(value, cls):
             raise TypeError(
@@ -69,3 +84,7 @@ class Formula:
             )
         kind = type(value).__name__
         raise TypeError(f"{argument} must be the name of {cls.family} or an object, got {kind}")
+
+
+def _origin(cls: type[Any]) -> tuple[str, str]:
+    return cls.__module__, cls.__name__

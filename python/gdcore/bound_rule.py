@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gdcore._check import real
+from gdcore._check import listed, real
 from gdcore._native import RULES
 from gdcore.optimizers import Optimizer
 
@@ -17,9 +17,13 @@ __all__ = ["BoundRule"]
 
 
 class BoundRule:
-    """An optimizer at work on NumPy arrays; made by `Optimizer.bind`."""
+    """An optimizer at work on NumPy arrays; made by `Optimizer.bind`.
+
+    It is bound to these very arrays, so it can be neither pickled nor copied.
+    """
 
     def __init__(self, optimizer: Optimizer, arrays: Sequence[NDArray[Any]]) -> None:
+        optimizer = Optimizer.resolve("optimizer", optimizer)
         self._arrays = _checked(arrays)
         native = RULES[self._arrays[0].dtype.name]
         sizes = [array.size for array in self._arrays]
@@ -42,34 +46,43 @@ class BoundRule:
                 converted, which copies.
 
         Raises:
-            TypeError: A gradient is complex, of objects or of strings.
-            ValueError: There are more or fewer of them, or one is of another shape or not finite.
+            TypeError: gradients is no sequence, or a gradient is complex, of objects or of strings.
+            ValueError: There are more or fewer of them, one is of another shape, not finite or
+                shares memory with a bound array, or a bound array is not what it was.
         """
-        self._native.step(self._arrays, gradients)
+        self._native.step(self._arrays, listed("gradients", gradients, "arrays"))
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuses to be pickled or copied."""
+        raise TypeError("a BoundRule cannot be pickled or copied: it is bound to its arrays")
 
 
 def _checked(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     if isinstance(arrays, np.ndarray):
         raise TypeError("arrays must be a sequence of arrays, got one array: write [array]")
-    listed = list(arrays)
-    if not listed:
+    bound = listed("arrays", arrays, "arrays")
+    if not bound:
         raise ValueError("arrays must hold at least one array, got none")
-    for index, array in enumerate(listed):
+    for index, array in enumerate(bound):
         where = f"arrays[{index}]"
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{where} must be a NumPy array, got {type(array).__name__}")
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(f"{where} must not be a masked array")
         if array.dtype not in (np.float32, np.float64):
             raise TypeError(f"{where} must be float32 or float64, got {array.dtype}")
-        if array.dtype != listed[0].dtype:
-            raise TypeError(f"{where} must be {listed[0].dtype} like arrays[0], got {array.dtype}")
+        if array.dtype != bound[0].dtype:
+            raise TypeError(f"{where} must be {bound[0].dtype} like arrays[0], got {array.dtype}")
         if array.size == 0:
             raise ValueError(f"{where} must not be empty, got shape {array.shape}")
         if not array.flags.writeable:
             raise ValueError(f"{where} must be writable, got a read-only array")
         if not array.flags.c_contiguous:
             raise ValueError(f"{where} must be C-contiguous, got strides {array.strides}")
-    spans = sorted((array.ctypes.data, index) for index, array in enumerate(listed))
+        if not array.flags.aligned:
+            raise ValueError(f"{where} must be aligned, got address {array.ctypes.data:#x}")
+    spans = sorted((array.ctypes.data, index) for index, array in enumerate(bound))
     for (begin, first), (after, second) in pairwise(spans):
-        if begin + listed[first].nbytes > after:
+        if begin + bound[first].nbytes > after:
             raise ValueError(f"arrays[{first}] and arrays[{second}] must not overlap in memory")
-    return listed
+    return [np.asarray(array) for array in bound]  # of a subclass, such as memmap, a plain view

@@ -10,6 +10,7 @@ third derivative of the size of f make h = eps^(1/3) max(1, |w|) about the best.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,16 +54,18 @@ def numerical_gradient(
 
     Raises:
         TypeError: w is complex, of objects or of strings, or f returns anything but a real number.
-        ValueError: w is empty or not finite, h is not above 0, or so small that w + h is w.
+        ValueError: w is empty or not finite, h is not above 0, so small that w + h is w or so large
+            that w + h is infinite, or f or its slope is NaN or infinite.
     """
     at = np.asarray(w)
     if at.dtype.kind not in "biuf":
         raise TypeError(f"w must hold real numbers, got dtype {at.dtype}")
-    at = at.astype(np.float64)
+    with np.errstate(over="ignore"):  # a long double may become infinite
+        at = at.astype(np.float64)
     if at.size == 0:
         raise ValueError(f"w must not be empty, got shape {at.shape}")
     if not np.isfinite(at).all():
-        raise ValueError("w must be finite, got NaN or infinity")
+        raise ValueError("w must be finite in float64, got NaN or infinity")
     step = None if h is None else real("h", h, above=0)
 
     def value(index: tuple[int, ...], number: float) -> float:
@@ -73,7 +76,11 @@ def numerical_gradient(
             raise TypeError(
                 f"f must return a real number, got {result.dtype} of shape {result.shape}"
             )
-        return float(result)
+        with np.errstate(over="ignore"):
+            found = float(result)
+        if not math.isfinite(found):
+            raise ValueError(f"f must return finite numbers, got {found} at w{[*index]} = {number}")
+        return found
 
     gradient = np.empty_like(at)
     for index in np.ndindex(at.shape):
@@ -82,7 +89,12 @@ def numerical_gradient(
         up, down = here + reach, here - reach
         if not down < here < up:
             raise ValueError(f"h must be large enough to move w = {here}, got {reach}")
-        gradient[index] = (value(index, up) - value(index, down)) / (up - down)
+        if not math.isfinite(up - down):
+            raise ValueError(f"w + h and w - h must be finite, got w = {here} and h = {reach}")
+        slope = (value(index, up) - value(index, down)) / (up - down)
+        if not math.isfinite(slope):
+            raise ValueError(f"f must have a finite slope, got {slope} at w{[*index]} = {here}")
+        gradient[index] = slope
     return gradient[()]
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from gdcore import _core
-from gdcore._check import flag, integer, optional_integer
+from gdcore._check import flag, integer, listed, optional_integer
 from gdcore._names import unknown
-from gdcore._native import NETWORKS
+from gdcore._native import NETWORKS, NativeNetwork
 from gdcore.activations import Activation
 from gdcore.layers import Dense
 
@@ -28,19 +28,16 @@ class Network:
     the network's dtype is copied into that form first. Results are new arrays of the network's
     dtype. Rows do not see each other: ``forward(x)[i]`` has the bits of ``forward(x[i:i+1])[0]``.
 
+    A network can be pickled, and copied with ``copy.copy`` or ``copy.deepcopy``: each copy is on
+    its own, with the same description and parameters, and without gradients. Its parameters must be
+    finite.
+
     Args:
         layers: At least one.
         input_size: Number of inputs, at least 1.
         dtype: ``"float32"`` or ``"float64"``, of parameters and arithmetic.
         seed: Decides the first values, at least 0. The same description and seed make the same
             network, on every machine.
-
-    Attributes:
-        layers: The layers, a tuple.
-        layer_names: What stands before the dot in the keys of `state_dict`: a layer's name where it
-            has one, else its index.
-        dtype: The NumPy dtype.
-        seed: As given.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -56,13 +53,34 @@ class Network:
         dtype: DTypeLike = "float32",
         seed: int = 0,
     ) -> None:
-        self.layers = _checked_layers(layers)
-        self.layer_names = _layer_names(self.layers)
-        self.dtype = _checked_dtype(dtype)
-        self.seed = integer("seed", seed, at_least=0)
-        specs = [_spec(*pair) for pair in zip(self.layers, self.layer_names, strict=True)]
-        native = NETWORKS[self.dtype.name]
-        self._native = native(specs, integer("input_size", input_size), self.seed)
+        self._layers = _checked_layers(layers)
+        self._layer_names = _layer_names(self._layers)
+        self._dtype = _checked_dtype(dtype)
+        self._seed = integer("seed", seed, at_least=0)
+        self._native = self._made(integer("input_size", input_size))
+
+    @property
+    def layers(self) -> tuple[Dense, ...]:
+        """The layers."""
+        return self._layers
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """What stands before the dot in the keys of `state_dict`.
+
+        A layer's name where it has one, else its index.
+        """
+        return self._layer_names
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of parameters and arithmetic."""
+        return self._dtype
+
+    @property
+    def seed(self) -> int:
+        """What decided the first values."""
+        return self._seed
 
     @property
     def input_size(self) -> int:
@@ -169,17 +187,32 @@ class Network:
             raise TypeError(f"state must be a mapping, got {type(state).__name__}")
         self._native.load_state_dict(dict(state))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The description, and copies of the parameters in place of what C++ holds."""
+        held = {"_native": (self.input_size, self.state_dict())}
+        return vars(self) | held
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        input_size, parameters = state["_native"]
+        self._native = self._made(input_size)
+        self.load_state_dict(parameters)
+
+    def _made(self, input_size: int) -> NativeNetwork:
+        specs = [_spec(*pair) for pair in zip(self._layers, self._layer_names, strict=True)]
+        return NETWORKS[self._dtype.name](specs, input_size, self._seed)
+
 
 def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
     if isinstance(layers, Dense):
         raise TypeError("layers must be a sequence of layers, got one layer: write [layer]")
-    listed = tuple(layers)
-    if not listed:
+    row: tuple[Dense, ...] = tuple(listed("layers", layers, "layers"))
+    if not row:
         raise ValueError("layers must hold at least one layer, got none")
-    for index, layer in enumerate(listed):
+    for index, layer in enumerate(row):
         if not isinstance(layer, Dense):
             raise TypeError(f"layers[{index}] must be a layer, got {type(layer).__name__}")
-    return listed
+    return row
 
 
 def _layer_names(layers: tuple[Dense, ...]) -> tuple[str, ...]:

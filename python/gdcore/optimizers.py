@@ -35,13 +35,14 @@ class Optimizer(Formula, family="an optimizer"):
         >>> rule.step([np.ones((3, 2)), np.ones(3)])
 
         Args:
-            arrays: The parameters, all float32 or all float64, writable, C-contiguous, and without
-                memory in common.
+            arrays: The parameters, all float32 or all float64, writable, C-contiguous, aligned, and
+                without memory in common.
 
         Raises:
-            TypeError: An entry is no NumPy array of float32 or float64, or they differ in dtype.
-            ValueError: There are no arrays, one is empty, read-only or not C-contiguous, or two
-                overlap.
+            TypeError: arrays is no sequence, an entry is no NumPy array of float32 or float64 or is
+                masked, or they differ in dtype.
+            ValueError: There are no arrays, one is empty, read-only, not C-contiguous or not
+                aligned, or two overlap.
         """
         from gdcore.bound_rule import BoundRule  # only here: descriptions know no C++
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
-from typing import Any, TypedDict
+from typing import Any, NoReturn, SupportsIndex, TypedDict
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from gdcore._check import flag, integer, optional_integer, real, thread_count
 from gdcore._native import TRAINERS, NativeTrainer
@@ -43,6 +45,11 @@ class Trainer:
     see `gdcore.losses` for l_i and the targets y of each loss. Arrays are taken as in `Network`.
     Whatever is not right raises before anything has changed.
 
+    `fit` raises FloatingPointError where the loss becomes NaN or infinite in an epoch: it names
+    epoch, step and learning rate, and parameters and optimizer are back where the epoch began.
+
+    A trainer can be neither pickled nor copied; its network can.
+
     Args:
         network: What to train; its parameters are changed in place.
         loss: A loss by name or as an object, or None where gradients come from a loss of one's own;
@@ -52,14 +59,12 @@ class Trainer:
             knows ``"highest"`` only.
         num_threads: 1 to 1024; None as in `gdcore.set_num_threads`. Results do not depend on it at
             ``"highest"``.
+        clip_grad_norm: The largest Euclidean norm |g| of the gradient of all parameters together,
+            finite and above 0: where |g| > clip_grad_norm, each update takes
+            g <- g clip_grad_norm / (|g| + 1e-6), as PyTorch's ``clip_grad_norm_``. None: no limit.
+            Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
+            networks", ICML 2013, arXiv:1211.5063.
         seed: Decides the order of shuffled samples, at least 0; None takes the network's.
-
-    Attributes:
-        network: As given.
-        loss: The loss as an object, or None.
-        optimizer: The optimizer as an object. `lr` tells the learning rate in use.
-        matmul_precision: As given.
-        seed: The seed in use.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -75,26 +80,70 @@ class Trainer:
         *,
         matmul_precision: str = "highest",
         num_threads: int | None = None,
+        clip_grad_norm: float | None = None,
         seed: int | None = None,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network must be a gdcore.Network, got {type(network).__name__}")
-        self.network = network
-        self.loss = None if loss is None else Loss.resolve("loss", loss)
-        self.optimizer = Optimizer.resolve("optimizer", optimizer)
-        self.matmul_precision = checked_precision(
+        self._network = network
+        self._loss = None if loss is None else Loss.resolve("loss", loss)
+        self._optimizer = Optimizer.resolve("optimizer", optimizer)
+        self._matmul_precision = checked_precision(
             "matmul_precision", matmul_precision, network.dtype
         )
-        self.seed = network.seed if seed is None else integer("seed", seed, at_least=0)
+        self._clip_grad_norm = (
+            None if clip_grad_norm is None else real("clip_grad_norm", clip_grad_norm, above=0)
+        )
+        self._seed = network.seed if seed is None else integer("seed", seed, at_least=0)
+        self._history = History()
         self._native: NativeTrainer = TRAINERS[network.dtype.name](
             network._native,
-            None if self.loss is None else self.loss.name,
-            [] if self.loss is None else self.loss.parameters(),
-            self.optimizer.name,
-            self.optimizer.parameters(),
+            None if self._loss is None else self._loss.name,
+            [] if self._loss is None else self._loss.parameters(),
+            self._optimizer.name,
+            self._optimizer.parameters(),
             thread_count(num_threads),
-            self.seed,
+            self._seed,
+            self._clip_grad_norm,
         )
+
+    @property
+    def network(self) -> Network:
+        """What is trained."""
+        return self._network
+
+    @property
+    def loss(self) -> Loss | None:
+        """The loss as an object, or None."""
+        return self._loss
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer as an object; `lr` tells the learning rate in use."""
+        return self._optimizer
+
+    @property
+    def matmul_precision(self) -> str:
+        """As given."""
+        return self._matmul_precision
+
+    @property
+    def clip_grad_norm(self) -> float | None:
+        """The largest norm of a gradient, or None."""
+        return self._clip_grad_norm
+
+    @property
+    def seed(self) -> int:
+        """What decides the order of shuffled samples."""
+        return self._seed
+
+    @property
+    def history(self) -> History:
+        """What the last `fit` has seen, or the one at work: its finished epochs.
+
+        It is what `fit` returns, and is there as well where `fit` ended with an exception.
+        """
+        return self._history
 
     @property
     def lr(self) -> float:
@@ -118,6 +167,12 @@ class Trainer:
     def __repr__(self) -> str:
         return f"Trainer({self.network}, {self.loss}, {self.optimizer}, steps={self.steps})"
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuses to be pickled or copied."""
+        raise TypeError(
+            "a Trainer cannot be pickled or copied: do so with its network, and make a new trainer"
+        )
+
     def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Makes one update on one batch.
 
@@ -137,6 +192,51 @@ class Trainer:
         """
         return self._native.step(x, y, sample_weight)
 
+    def learn_one(self, x: ArrayLike, y: ArrayLike) -> float:
+        """Online learning: makes one update on one sample as it comes.
+
+        Samples may keep coming for ever, in any mixture with `learn_many`, `step` and `fit`. It is
+        `step` on a batch of one, to the same bits.
+
+        >>> for x, y in stream:
+        ...     loss = trainer.learn_one(x, y)
+
+        Args:
+            x: (input_size,), finite.
+            y: The sample's target, as the loss takes it: a label, (outputs,) numbers, or for one
+                output a number.
+
+        Returns:
+            The loss of the sample before the update.
+
+        Raises:
+            RuntimeError: The trainer has no loss.
+            TypeError: x or y is complex, of objects or of strings, or a label no integer.
+            ValueError: x or y is of another shape, not finite, or a label out of range.
+        """
+        return self._native.learn_one(x, y)
+
+    def learn_many(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+        """Online learning: makes one update on each sample, in order, as `learn_one` does.
+
+        It checks the samples once, and trains to the bits of one `learn_one` after the other.
+        Ctrl-C stops between two samples with a KeyboardInterrupt.
+
+        Args:
+            x: (N, input_size), finite.
+            y: The targets, as the loss takes them.
+
+        Returns:
+            (N,), the loss of each sample before its own update.
+
+        Raises:
+            RuntimeError: The trainer has no loss.
+            TypeError: An array is complex, of objects or of strings.
+            ValueError: An array is of another shape, empty, not finite, or holds labels out of
+                range.
+        """
+        return self._native.learn_many(x, y)
+
     def fit(
         self,
         x: ArrayLike,
@@ -152,7 +252,8 @@ class Trainer:
     ) -> History:
         """Trains for a number of epochs, each once over all samples.
 
-        Ctrl-C stops between two steps with a KeyboardInterrupt, and leaves a trainer to go on with.
+        Ctrl-C stops between two steps with a KeyboardInterrupt, and leaves a trainer to go on with;
+        `history` has the epochs that were finished.
 
         Args:
             x: (N, input_size), finite.
@@ -160,19 +261,22 @@ class Trainer:
             epochs: How many more; at least 1. One if until_epoch is None too.
             until_epoch: In place of epochs, how many in total, with those before this call; at
                 least 1. There may be none left to do.
-            batch_size: None is gradient descent over all samples at once, 1 stochastic gradient
-                descent, n mini-batches. The last batch of an epoch has what is left.
+            batch_size: None, or a number from N on, is gradient descent over all samples at once,
+                1 stochastic gradient descent, n mini-batches. The last batch of an epoch has what
+                is left.
             shuffle: Takes the samples of each epoch in another order, which depends on seed and
-                epoch alone.
+                epoch alone. A batch of all samples has no order, and is taken as it is.
             sample_weight: (N,), finite, at least 0, not all 0.
             validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch.
-            progress: Shows a bar on standard error.
+            progress: Shows a bar on standard error, if there is one.
 
         Returns:
             One float an epoch for ``"loss"``, the mean of the losses before each update, and with
             validation data for ``"val_loss"`` and, if the loss has one, ``"val_accuracy"``.
 
         Raises:
+            FloatingPointError: The loss became NaN or infinite; the message names epoch, step and
+                learning rate. Parameters and optimizer are back where that epoch began.
             RuntimeError: The trainer has no loss.
             TypeError: An array is complex, of objects or of strings, or an argument is of the wrong
                 type.
@@ -185,8 +289,8 @@ class Trainer:
         data = self._prepare(x, y, sample_weight, _NAMES)
         validation = self._validation(validation_data)
         first = self.epochs + 1
-        history = History()
-        shown = progress and first <= last
+        self._history = history = History()
+        shown = progress and first <= last and sys.stderr is not None
         with _bar(first, last, data.samples) if shown else nullcontext() as bar:
             for number in range(first, last + 1):
                 advance = bar.epoch(number) if bar else None
@@ -216,8 +320,9 @@ class Trainer:
                 rounding of the loss.
 
         Returns:
-            ``"loss"``, and for ``"cross_entropy"`` the ``"accuracy"``: the share of the samples, by
-            weight, whose largest output is their class.
+            ``"loss"``, and the ``"accuracy"``, by weight: for ``"cross_entropy"`` the share of the
+            samples whose largest output is their class, for ``"bce_with_logits"`` the share of the
+            outputs that are above 0 where the target is above 1/2, and not above 0 where it is not.
 
         Raises:
             RuntimeError: The trainer has no loss.

@@ -35,7 +35,7 @@ def cpp_build() -> Path:
 
 @pytest.fixture(scope="session")
 def neon_build() -> Path:
-    """The rooms built for 64-bit Arm; static, so that the emulator needs no libraries."""
+    """The rooms built for 64-bit Arm."""
     for tool in ("cmake", "aarch64-linux-gnu-g++", "qemu-aarch64"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not on the path, so NEON cannot be tried in emulation")

@@ -26,7 +26,6 @@ NEON = [
     "-DCMAKE_SYSTEM_NAME=Linux",
     "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
     "-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++",
-    "-DCMAKE_EXE_LINKER_FLAGS=-static",
 ]
 
 
@@ -100,6 +99,13 @@ def run(command: Sequence[str | Path], what: str) -> str:
     )
     assert result.returncode == 0, f"{what} failed:\n{result.stdout[-8000:]}"
     return result.stdout
+
+
+def emulator() -> list[str]:
+    """The command that runs a program for Arm, with the loader and libraries of its compiler."""
+    ask = ["aarch64-linux-gnu-g++", "-print-file-name=ld-linux-aarch64.so.1"]
+    loader = Path(run(ask, "asking for Arm's loader").strip()).resolve()
+    return ["qemu-aarch64", "-L", str(loader.parents[1])]
 
 
 def build_cpp(folder: Path, options: Sequence[str] = (), targets: Sequence[str] = ()) -> Path:

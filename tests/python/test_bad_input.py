@@ -296,6 +296,26 @@ for value, error in ((0, ValueError), (-3, ValueError), (2.5, TypeError)):
          "num_threads")  # fmt: skip
     case(f"matmul threads {value}", lambda w, v=value: gd.matmul(X, X.T, num_threads=v), error,
          "num_threads")  # fmt: skip
+for value, error in ((0.0, ValueError), (-1.0, ValueError), (NAN, ValueError), (INF, ValueError),
+                     ("1", TypeError), (True, TypeError)):  # fmt: skip
+    case(f"clip_grad_norm {value!r}",
+         lambda w, v=value: gd.Trainer(w.net, "mse", "sgd", clip_grad_norm=v), error,
+         "clip_grad_norm")  # fmt: skip
+for name, x, y, error, argument in (
+    ("a batch", X[:1], Y[0], ValueError, "x"),
+    ("x too short", X[0, 1:], Y[0], ValueError, "x"),
+    ("x NaN", put(X[0], NAN), Y[0], ValueError, "x"),
+    ("x complex", X[0].astype(complex), Y[0], TypeError, "x"),
+    ("y too short", X[0], Y[0, 1:], ValueError, "y"),
+    ("y NaN", X[0], put(Y[0], NAN), ValueError, "y"),
+    ("y None", X[0], None, TypeError, "y"),
+):
+    case(f"learn_one: {name}", lambda w, x=x, y=y: w.mse.learn_one(x, y), error, argument)
+for label, error in ((4, ValueError), (-1, ValueError), (1.5, TypeError), ([1], ValueError)):
+    case(f"learn_one label {label}", lambda w, v=label: w.classes.learn_one(X[0], v), error, "y")
+case("learn_many x", lambda w: w.mse.learn_many(put(X, NAN), Y), ValueError, "x")
+case("learn_many y", lambda w: w.mse.learn_many(X, Y[1:]), ValueError, "y")
+case("learn_many labels", lambda w: w.classes.learn_many(X, put(LABELS, 4)), ValueError, "y")
 case("a million threads", lambda w: gd.set_num_threads(10**6), ValueError, "num_threads")
 case("epochs and until_epoch",
      lambda w: w.mse.fit(X, Y, epochs=1, until_epoch=2, progress=False), ValueError,
@@ -364,6 +384,18 @@ for value in (0.0, -1e-3, NAN):
     case(f"check tolerance {value}",
          lambda w, v=value: gd.check_gradients(w.net, "mse", X, Y, tolerance=v), ValueError,
          "tolerance")  # fmt: skip
+for value in (1.797693e308, -1.797693e308):
+    case(f"numerical w {value}", lambda w, v=value: gd.numerical_gradient(lambda a: 0.0, v),
+         ValueError, "w")  # fmt: skip
+case("numerical long double",
+     lambda w: gd.numerical_gradient(lambda a: 0.0, np.longdouble("1e400")), ValueError,
+     "w must be finite")  # fmt: skip
+for result in (NAN, INF, np.float32(NAN), np.longdouble("1e400")):
+    case(f"f returns {result!r}",
+         lambda w, r=result: gd.numerical_gradient(lambda a: r, X), ValueError,
+         "f must")  # fmt: skip
+case("f too steep", lambda w: gd.numerical_gradient(lambda a: 1e308 if a > 0 else -1e308, 0.0),
+     ValueError, "f must")  # fmt: skip
 for result in ("text", None, np.ones(2), 1j):
     case(f"f returns {result!r}",
          lambda w, r=result: gd.numerical_gradient(lambda a: r, X), TypeError,
@@ -407,6 +439,9 @@ case("check of no network", lambda w: gd.check_gradients(3, "mse", X, Y), TypeEr
 
 case("no layers", lambda w: gd.Network([], input_size=1), ValueError, "layers")
 case("a layer alone", lambda w: gd.Network(gd.Dense(1), input_size=1), TypeError, "layers")
+for value in (None, 3, {}, "relu"):
+    case(f"layers {value!r}", lambda w, v=value: gd.Network(v, input_size=1), TypeError,
+         "layers must be a sequence")  # fmt: skip
 case("no layer among layers", lambda w: gd.Network([gd.Dense(1), 3], input_size=1), TypeError,
      "layers[1]")  # fmt: skip
 case("one name twice",
@@ -465,6 +500,10 @@ for name, arrays, error, words in (
     ("an empty one", [np.ones(0)], ValueError, ("arrays[0]",)),
     ("read-only", [LOCKED], ValueError, ("arrays[0]",)),
     ("strided", [np.ones(6)[::2]], ValueError, ("arrays[0]",)),
+    ("unaligned", [np.zeros(25, np.uint8)[1:].view(float)], ValueError, ("arrays[0]", "aligned")),
+    ("masked", [np.ma.ones(3)], TypeError, ("arrays[0]", "masked")),
+    ("nothing", None, TypeError, ("arrays must",)),
+    ("a dict", {"a": np.ones(3)}, TypeError, ("arrays must",)),
     ("overlapping", [BASE[:6], BASE[5:]], ValueError, ("arrays[0]", "arrays[1]")),
     ("the same twice", [BASE, BASE], ValueError, ("arrays[0]", "arrays[1]")),
 ):
@@ -480,7 +519,8 @@ for name, gradients, error, words in (
     ("object", [np.ones((2, 3), object), np.ones(3)], TypeError, ("gradients[0]",)),
     ("NaN in the last", [np.ones((2, 3)), put(np.ones(3), NAN)], ValueError, ("gradients[1]",)),
     ("infinity", [put(np.ones((2, 3)), INF), np.ones(3)], ValueError, ("gradients[0]",)),
-    ("None", None, TypeError, ("gradients",)),
+    ("None", None, TypeError, ("gradients must",)),
+    ("a dict", {0: np.ones((2, 3)), 1: np.ones(3)}, TypeError, ("gradients must",)),
 ):
     case(f"rule.step: {name}", lambda w, g=gradients: w.rule.step(g), error, *words)
 

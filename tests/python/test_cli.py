@@ -99,6 +99,7 @@ def test_python_m_is_the_same_command() -> None:
         (["train", "digits", "--batch-size", "0"], ["batch"]),
         (["train", "digits", "--lr", "-1"], ["lr"]),
         (["train", "digits", "--lr", "nan"], ["lr"]),
+        (["train", "digits", "--lr", "1e30"], ["loss", "epoch 1", "learning rate"]),
         (["train", "digits", "--seed", "-1"], ["seed"]),
         (["train", "digits", "--threads", "0"], ["threads"]),
         (["train", "digits", "--epohcs", "3"], ["--epohcs"]),
@@ -133,6 +134,33 @@ def assert_told(code: object, out: str, err: str, words: list[str]) -> None:
     told = re.sub(r"[│╭╮╰╯─|\s]+", " ", err).lower()
     for word in words:
         assert word.lower() in told
+
+
+def test_a_batch_of_more_than_there_is_takes_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--epochs", "1", "--batch-size", str(10**12)]
+    monkeypatch.setattr(sys, "argv", ["gdcore", "train", "digits", *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 0, err
+    assert "GFLOP/s" in out
+
+
+def test_a_loss_that_is_not_finite_at_the_end_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One update, after a loss that was finite, to parameters that are finite but far too large."""
+    options = ["--epochs", "1", "--batch-size", str(10**4), "--lr", "1e30", "--optimizer", "sgd"]
+    monkeypatch.setattr(sys, "argv", ["gdcore", "train", "digits", *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 1, out + err
+    assert out == ""
+    assert "loss" in err
+    assert "Traceback" not in err
 
 
 def test_help_lists_the_commands() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 from pathlib import Path
 
 import pytest
-from support import HANG_GUARD, NEON, ROOT, build_cpp, run
+from support import HANG_GUARD, NEON, ROOT, build_cpp, emulator, run
+
+import gdcore as gd
 
 ROOMS = sorted({p.parent.name for p in (ROOT / "tests" / "cpp").glob("*/*.cpp")})
 NEON_ROOMS = ("kernels", "ops")
@@ -45,16 +46,16 @@ def test_room(cpp_build: Path, room: str) -> None:
 def test_neon_agrees_with_scalar(neon_build: Path, room: str) -> None:
     """The room's tests as an Arm program: what holds every ISA against scalar holds NEON too."""
     build_cpp(neon_build, NEON, [f"test_{room}"])
-    run_test(["qemu-aarch64", neon_build / "tests" / "cpp" / f"test_{room}"])
+    run_test([*emulator(), neon_build / "tests" / "cpp" / f"test_{room}"])
 
 
-def digest_program(build: Path, compiler: str, *options: str) -> Path:
+def digest_program(build: Path, compiler: str) -> Path:
     """data/train_digest.cpp, linked with the rooms as they lie in a build folder."""
     program = build / "train_digest"
     rooms = sorted(str(path) for path in build.glob("cpp/*/libgd_*.a"))
     source = ROOT / "tests" / "python" / "data" / "train_digest.cpp"
     run(
-        [compiler, "-std=c++20", "-O2", "-ffp-contract=off", "-fopenmp", *options, source,
+        [compiler, "-std=c++20", "-O2", "-ffp-contract=off", "-fopenmp", source,
          f"-I{ROOT / 'cpp'}", f"-I{build / 'generated'}", "-o", program,
          "-Wl,--start-group", *rooms, "-Wl,--end-group"],
         "building train_digest",
@@ -65,10 +66,9 @@ def digest_program(build: Path, compiler: str, *options: str) -> Path:
 def test_arm_trains_to_the_bits_of_this_machine(cpp_build: Path, neon_build: Path) -> None:
     """Ten activations, three losses and both rules, every instruction set of both machines."""
     here = digest_program(cpp_build, "c++")
-    arm = digest_program(neon_build, "aarch64-linux-gnu-g++", "-static")
-    isas = ["scalar", "avx2", "avx512"] if platform.machine() == "x86_64" else ["scalar", "neon"]
-    runs = [([here, "2"], isa) for isa in isas]
-    runs += [(["qemu-aarch64", arm, "2"], isa) for isa in ("scalar", "neon")]
+    arm = digest_program(neon_build, "aarch64-linux-gnu-g++")
+    runs = [([here, "2"], isa) for isa in gd.show_config()["isa_available"]]
+    runs += [([*emulator(), arm, "2"], isa) for isa in ("scalar", "neon")]
     digests = {}
     for command, isa in runs:
         out = subprocess.run(

@@ -430,6 +430,8 @@ import gdcore as gd
 import numpy as np
 from support import digest
 
+# A shell's background job is started with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 epochs, rows, progress = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "bar"
 rng = np.random.default_rng(0)
 x = rng.standard_normal((rows, 64), dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ def _user_errors() -> Iterator[None]:
     """Makes what the library says of a bad value a message without traceback, exit code 2."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, FloatingPointError) as error:
         raise typer.BadParameter(str(error)) from None
     except MemoryError:
         raise typer.BadParameter("there is not enough memory for a network of this size") from None
@@ -75,13 +76,20 @@ def train(
         start = time.perf_counter()
         trainer.fit(dataset.x, dataset.y, epochs=epochs, batch_size=batch_size)
         seconds = time.perf_counter() - start
-    _report(trainer, dataset, batch_size, seconds)
+        _report(trainer, dataset, batch_size, seconds)
 
 
 def _report(trainer: Trainer, dataset: datasets.Dataset, batch_size: int, seconds: float) -> None:
     seen = trainer.evaluate(dataset.x, dataset.y)
     held_out = trainer.evaluate(dataset.x_held_out, dataset.y_held_out)
+    if not all(map(math.isfinite, (seen["loss"], held_out["loss"]))):
+        # No later step was there to tell.
+        typer.echo(
+            "gdcore: the loss after the last update is not finite: take a smaller --lr", err=True
+        )
+        raise typer.Exit(1)
     samples = len(dataset.x)
+    batch_size = min(batch_size, samples)
     full, rest = divmod(samples, batch_size)
     flops = full * trainer.flops_per_step(batch_size)
     flops += trainer.flops_per_step(rest) if rest else 0

@@ -15,8 +15,8 @@ class BatchSampler {
 
   int64_t batches() const;
   int64_t batch_begin(int64_t batch) const { return batch * batch_size_; }
-  int64_t batch_rows(int64_t batch) const;              // the last one may be short
-  std::span<const int64_t> batch(int64_t batch) const;  // after shuffle
+  int64_t batch_rows(int64_t batch) const;  // the last one may be short
+  std::span<const int64_t> batch(int64_t batch) const;
 
  private:
   int64_t samples_;

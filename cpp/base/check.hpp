@@ -56,6 +56,7 @@ T representable(double x, const std::string& name) {
   const T size = rounded < 0 ? -rounded : rounded;
   const bool fits =
       x == 0 || (size >= std::numeric_limits<T>::min() && size <= std::numeric_limits<T>::max());
+  if (!(x - x == 0)) fail<ValueError>(name, " must be finite, got ", x);
   if (!fits) {
     fail<ValueError>(name, " must be a number that ", sizeof(T) == 4 ? "float32" : "float64",
                      " can hold, got ", x);

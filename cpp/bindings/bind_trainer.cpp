@@ -115,7 +115,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
             return std::make_unique<Trainer>(std::move(network), options);
           }),
           py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("rule"),
-          py::arg("hyper"), py::arg("num_threads"), py::arg("seed"), py::arg("clip_grad_norm") = py::none());
+          py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
+          py::arg("clip_grad_norm") = py::none());
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property_readonly("steps", &Trainer::steps);
   cls.def_property_readonly("epochs", &Trainer::epochs);

@@ -9,13 +9,14 @@
 namespace gd::kernels {
 namespace {
 
-// Writes lanes [j, j + n) of row k. A whole vector may run over into row k + 1, which is written
-// later; only behind the last row there may be nothing to run over into.
+// Writes row k from lane j on. A whole vector may run over into rows that are written later; only
+// behind the last one there is nothing to run over into.
 template <class V, class T = typename V::scalar>
 inline void store_lanes(const PackBlock<T>& block, int64_t k, int64_t j, V lanes) {
   const int64_t left = block.to_depth - j;
+  const int64_t left_in_all = (block.depth - k) * block.to_depth - j;
   T* const to = block.to + k * block.to_depth + j;
-  if (left >= V::width || k + 1 < block.depth) {
+  if (left_in_all >= V::width) {
     V::store(to, lanes);
   } else {
     V::store(to, static_cast<int>(left), lanes);

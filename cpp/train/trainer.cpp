@@ -153,8 +153,11 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
       }
       if (i + 1 == sampler.batches()) {
         // The last update has no loss after it that would tell.
-        const std::span<const T> values(update_.weights, static_cast<size_t>(update_.size));
-        if (!ops::all_finite(values)) diverged(std::numeric_limits<double>::quiet_NaN());
+        for (const optim::ParameterSpan& span : spans_) {  // not the gaps between them
+          const std::span<const T> values(update_.weights + span.offset,
+                                          static_cast<size_t>(span.size()));
+          if (!ops::all_finite(values)) diverged(std::numeric_limits<double>::quiet_NaN());
+        }
         ++epochs_;
       }
     }

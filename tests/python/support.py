@@ -108,8 +108,8 @@ def emulator() -> list[str]:
     return ["qemu-aarch64", "-L", str(loader.parents[1])]
 
 
-def build_cpp(folder: Path, options: Sequence[str] = (), targets: Sequence[str] = ()) -> Path:
-    """Configures and builds the C++ tests in `folder`; what is up to date is not built again."""
+def build_cpp(folder: Path, options: Sequence[str], targets: Sequence[str]) -> Path:
+    """Configures `folder` and builds targets in it; what is up to date is not built again."""
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
     if (folder / "CMakeCache.txt").exists():
         generator = []  # a folder keeps the generator it was made with
@@ -118,6 +118,5 @@ def build_cpp(folder: Path, options: Sequence[str] = (), targets: Sequence[str] 
          "-DGDCORE_BUILD_TESTS=ON", "-DGDCORE_BUILD_PYTHON=OFF", *options],
         "configuring the C++ tests",
     )  # fmt: skip
-    chosen = ["--target", *targets] if targets else []
-    run(["cmake", "--build", folder, "-j2", *chosen], "building the C++ tests")
+    run(["cmake", "--build", folder, "-j2", "--target", *targets], f"building {targets}")
     return folder

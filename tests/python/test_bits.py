@@ -51,7 +51,7 @@ def test_the_threads_asked_for_are_really_there(threads: int) -> None:
 
 def test_the_digests_tell_runs_apart() -> None:
     digests = trained("scalar", 1)["digests"]
-    values = [value for run in digests.values() for value in run.values()]
+    values = [v for key, run in digests.items() if "special" not in key for v in run.values()]
     assert len(set(values)) == len(values)
 
 

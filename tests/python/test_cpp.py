@@ -39,6 +39,7 @@ def test_every_ctest_test_is_run_here(cpp_build: Path) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_room(cpp_build: Path, room: str) -> None:
+    build_cpp(cpp_build, [], [f"test_{room}"])
     run_test([cpp_build / "tests" / "cpp" / f"test_{room}"])
 
 

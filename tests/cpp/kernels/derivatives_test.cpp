@@ -66,8 +66,8 @@ double batch_loss(const LossCase& which, const std::vector<double>& y, double* g
   for (int64_t i = 0; i < which.rows; ++i) total += weights[i];
   std::vector<double> losses(static_cast<size_t>(which.rows));
   which.loss.run({which.rows, which.outputs, y.data(), which.outputs, which.target, which.outputs,
-                  which.labels, which.weights, 1 / total, parameters.data(), losses.data(),
-                  gradient, which.outputs});
+                  which.labels, which.weights, total, parameters.data(), losses.data(), gradient,
+                  which.outputs});
   double sum = 0;
   for (int64_t i = 0; i < which.rows; ++i) sum += weights[i] * losses[static_cast<size_t>(i)];
   return sum / total;
@@ -145,7 +145,7 @@ TEST(the_derivative_at_a_kink_is_the_documented_one) {
         const T y = 2;
         T loss = 1;
         T g = 3;
-        mae.run({1, 1, &y, 1, &y, 1, nullptr, nullptr, T(1), nullptr, &loss, &g, 1});
+        mae.run({1, 1, &y, 1, &y, 1, nullptr, nullptr, 1.0, nullptr, &loss, &g, 1});
         CHECK_AT(loss == 0 && g == 0, isa);
       });
 }

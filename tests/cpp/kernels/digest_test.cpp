@@ -85,7 +85,7 @@ Digest loss_digest(const gd::kernels::LossKernel<T>& loss) {
     std::vector<T> losses(kRows);
     std::vector<T> gradient(y.size());
     loss.run({kRows, kCols, y.data(), kCols, by_label ? nullptr : target.data(), kCols,
-              by_label ? labels.data() : nullptr, weights.data(), T(0.25), parameters.data(),
+              by_label ? labels.data() : nullptr, weights.data(), 3.75, parameters.data(),
               losses.data(), gradient.data(), kCols});
     add(digest, losses);
     add(digest, gradient);

@@ -68,7 +68,7 @@ class LossTest {
     rows.ldt = target_.stride();
     rows.labels = which.labels ? labels_.data() : nullptr;
     rows.weights = which.weights ? weights : nullptr;
-    rows.scale = static_cast<T>(1.0 / (which.weights ? 2.5 : kRows));
+    rows.weight_sum = which.weights ? 2.5 : kRows;
     rows.parameters = parameters;
     rows.sample_loss = sample_loss_.data();
     rows.gradient = which.gradient ? gradient.data() : nullptr;

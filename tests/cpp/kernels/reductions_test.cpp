@@ -1,4 +1,4 @@
-// Sums over 16 virtual lanes, column sums and the test for finite numbers.
+// Sums over 16 virtual lanes, column sums, the test for finite numbers, and scaling.
 
 #include <cmath>
 
@@ -106,6 +106,21 @@ TEST(column_sums_are_chains_over_rows) {
       []<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
         for (const int64_t rows : {0, 1, 2, 7, 20}) {
           for (int64_t cols = 1; cols <= 70; ++cols) column_sums(isa, kernels, rows, cols);
+        }
+      });
+}
+
+TEST(scaling_multiplies_every_element) {
+  gd::testing::for_every_table(
+      []<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
+        Matrix<T> x(128);
+        for (int64_t size = 0; size <= 70; ++size) {
+          std::vector<T> want = gd::testing::mixed<T>(size, static_cast<uint64_t>(size));
+          x.shape(1, size).fill(want);
+          for (T& value : want) value *= T(0.3);
+          kernels.scale(size, T(0.3), x.data());
+          CHECK_SAME(x.values(), want, isa, " ", size);
+          CHECK_AT(x.surroundings_untouched(), isa, " ", size);
         }
       });
 }

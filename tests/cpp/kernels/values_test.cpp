@@ -124,7 +124,7 @@ TEST(losses_have_their_textbook_values) {
         const std::vector<T> y = gd::testing::normals<T>(2 * outputs, 1, 2.0);
         const std::vector<T> t = gd::testing::uniforms<T>(2 * outputs, 2);
         T got[2] = {};
-        loss.run({2, outputs, y.data(), outputs, t.data(), outputs, nullptr, nullptr, T(1),
+        loss.run({2, outputs, y.data(), outputs, t.data(), outputs, nullptr, nullptr, 2.0,
                   parameters.data(), got, nullptr, 0});
         for (int64_t i = 0; i < 2; ++i) {
           double want = 0;
@@ -160,7 +160,7 @@ TEST(cross_entropy_has_its_textbook_value) {
         T by_label = 0;
         T by_target = 0;
         LossRows<T> rows{1,       classes, y.data(),   classes,   nullptr, 0, &label,
-                         nullptr, T(1),    &parameter, &by_label, nullptr, 0};
+                         nullptr, 1.0,     &parameter, &by_label, nullptr, 0};
         loss.run(rows);
         rows.labels = nullptr;
         rows.target = target.data();

@@ -19,7 +19,7 @@ std::string error_after(const std::function<void(Layers&)>& change, int64_t inpu
   Layers layers = stack({6, 5, 3}, "relu", "identity");
   change(layers);
   try {
-    gd::nn::check_layers(layers, inputs);
+    gd::nn::check_layers<double>(layers, inputs);
   } catch (const ValueError& error) {
     return error.what();
   }
@@ -80,6 +80,6 @@ TEST(sizes_whose_product_overflows_are_refused) {
   for (int i = 0; i < 16; ++i) {
     many.push_back(gd::testing::dense(std::to_string(i), int64_t{1} << (30 - i % 2), "relu"));
   }
-  gd::nn::check_layers(many, int64_t{1} << 29);
+  gd::nn::check_layers<double>(many, int64_t{1} << 29);
   CHECK_THROWS(ValueError, gd::nn::Network<float>(many, int64_t{1} << 29, 0));
 }

@@ -80,7 +80,7 @@ std::vector<T> loss_rows(bool by_label, bool with_weights, bool with_gradient, R
   rows.ldt = kStride;
   rows.labels = by_label ? labels.data() : nullptr;
   rows.weights = with_weights ? weights.data() : nullptr;
-  rows.scale = T(0.01);
+  rows.weight_sum = 100;
   rows.parameters = kParameters<T>;
   rows.sample_loss = losses.data();
   rows.gradient = with_gradient ? gradient.data() : nullptr;

@@ -52,51 +52,6 @@ TEST(plain_sgd_subtracts_rate_times_gradient) {
   }
 }
 
-// Kingma and Ba's algorithm 1, written as they write it.
-TEST(adam_is_the_published_algorithm) {
-  constexpr double lr = 0.1;
-  ElementwiseRule<double> rule("adam", {lr, 0.9, 0.99, 1e-8, 0, 0});
-  Bench<double> bench(rule, 3);
-  std::vector<double> w = bench.values();
-  std::vector<double> m(w.size());
-  std::vector<double> v(w.size());
-  for (int t = 1; t <= 5; ++t) {
-    bench.draw_gradients(static_cast<uint64_t>(t));
-    for (size_t i = 0; i < w.size(); ++i) {
-      const double g = bench.gradients()[i];
-      m[i] = 0.9 * m[i] + 0.1 * g;
-      v[i] = 0.99 * v[i] + 0.01 * g * g;
-      const double m_hat = m[i] / (1 - std::pow(0.9, t));
-      const double v_hat = v[i] / (1 - std::pow(0.99, t));
-      w[i] -= lr * m_hat / (std::sqrt(v_hat) + 1e-8);
-    }
-    bench.step(1, lr);
-  }
-  for (size_t i = 0; i < w.size(); ++i) CHECK_CLOSE(bench.weights()[i], w[i], 1e-13);
-}
-
-TEST(momentum_in_all_its_forms_is_the_documented_recursion) {
-  for (const bool nesterov : {false, true}) {
-    const double mu = 0.9;
-    const double dampening = nesterov ? 0.0 : 0.3;
-    const double decay = 0.05;
-    ElementwiseRule<double> rule("sgd", {0.1, mu, dampening, decay, nesterov ? 1.0 : 0.0});
-    Bench<double> bench(rule, 4);
-    std::vector<double> w = bench.values();
-    std::vector<double> b(w.size());
-    for (int t = 1; t <= 4; ++t) {
-      bench.draw_gradients(static_cast<uint64_t>(t));
-      for (size_t i = 0; i < w.size(); ++i) {
-        const double g = bench.gradients()[i] + decay * w[i];
-        b[i] = t == 1 ? g : mu * b[i] + (1 - dampening) * g;
-        w[i] -= 0.1 * (nesterov ? g + mu * b[i] : b[i]);
-      }
-      bench.step(1, 0.1);
-    }
-    for (size_t i = 0; i < w.size(); ++i) CHECK_CLOSE(bench.weights()[i], w[i], 1e-13);
-  }
-}
-
 TEST(elementwise_rules_leave_the_gaps_zero_and_give_every_team_the_same_bits) {
   gd::testing::for_both_types([]<class T>() {
     const auto make = [] { return ElementwiseRule<T>("adam", kAdam); };

@@ -87,6 +87,13 @@ TEST(training_gathers_first_and_updates_last) {
                       {"bias_gradient 0 backward |", "update -1 update |"}}));
 }
 
+TEST(clipping_stands_between_gradients_and_update) {
+  const Training<float> training(stack({3}, "relu", "identity"), 6, "mse", 8, 1, false, 0.5);
+  check_lines(lines_of(training.plan()),
+              {"dense_forward 0 forward |", "loss -1 loss |", "weight_gradient 0 backward",
+               "bias_gradient 0 backward |", "clip -1 update |", "update -1 update |"});
+}
+
 TEST(an_activation_over_rows_is_an_operation_of_its_own) {
   auto layers = stack({5, 3}, "softmax", "identity");
   check_lines(

@@ -23,12 +23,13 @@ std::vector<gd::nn::DenseSpec> large_network() {
   return layers;
 }
 constexpr int64_t kInputs = 20;
-constexpr int64_t kRows = 257;
+constexpr int64_t kRows = gd::plan::kSumPart + 1;
 
 template <class T>
-std::vector<T> trained(int workers, int steps, std::vector<double>* losses = nullptr) {
+std::vector<T> trained(int workers, int steps, std::vector<double>* losses = nullptr,
+                       double clip_norm = 0) {
   const Samples<T> samples(kRows, kInputs, 10, 1);
-  Training<T> training(large_network(), kInputs, "cross_entropy", kRows, workers);
+  Training<T> training(large_network(), kInputs, "cross_entropy", kRows, workers, false, clip_norm);
   CHECK_EQ(training.plan().workers(kRows), workers);
   for (int step = 0; step < steps; ++step) {
     const double loss = training.step(samples.batch(kRows, step % 2 == 0, step % 3 == 1));
@@ -51,6 +52,14 @@ TEST(training_gives_the_same_bits_on_any_number_of_workers) {
   });
 }
 
+TEST(clipped_training_gives_the_same_bits_on_any_number_of_workers) {
+  const std::vector<float> want = trained<float>(1, 2, nullptr, 1e-3);
+  CHECK(want != trained<float>(1, 2));
+  for (const int workers : kWorkerCounts) {
+    CHECK_SAME(trained<float>(workers, 2, nullptr, 1e-3), want, "workers ", workers);
+  }
+}
+
 TEST(a_short_batch_is_that_of_a_plan_of_its_size) {
   for_both_types([]<class T>() {
     constexpr int64_t inputs = 9;
@@ -70,6 +79,46 @@ TEST(a_short_batch_is_that_of_a_plan_of_its_size) {
       }
     }
   });
+}
+
+// Pieces add up in the order in which parts of a whole batch do.
+TEST(a_batch_beyond_the_capacity_goes_through_in_pieces) {
+  for_both_types([]<class T>() {
+    constexpr int64_t rows = 2 * gd::plan::kSumPart + 77;
+    const Samples<T> samples(rows, 9, 4, 2);
+    std::vector<int64_t> indices;
+    for (int64_t i = 0; i < rows; ++i) indices.push_back(i * 5 % rows);
+    const auto layers = stack({12, 4}, "gelu", "identity");
+    for (const bool gathers : {false, true}) {
+      const auto trained_by = [&](int64_t capacity) {
+        Training<T> training(layers, 9, "cross_entropy", capacity, 1, gathers);
+        std::vector<double> losses;
+        for (int step = 0; step < 2; ++step) {
+          const Batch<T> batch = samples.batch(rows, step == 0, true);
+          losses.push_back(gathers ? training.step(batch, indices) : training.step(batch));
+        }
+        const std::vector<T> values = training.values();
+        losses.insert(losses.end(), values.begin(), values.end());
+        return losses;
+      };
+      const std::vector<double> want = trained_by(rows);
+      CHECK_SAME(trained_by(gd::plan::kSumPart), want, "gathers ", gathers);
+      CHECK_SAME(trained_by(2 * gd::plan::kSumPart), want, "gathers ", gathers);
+    }
+  });
+}
+
+TEST(losses_add_up_over_batches_as_over_one) {
+  const Samples<float> samples(40, 9, 4, 2);
+  gd::nn::Network<float> network(stack({12, 4}, "silu", "identity"), 9, 0);
+  Plan<float> plan(network, options_of<float>(PlanKind::evaluation, 40, "mse"));
+  const Batch<float> all = samples.batch(40, false, true);
+  double sum = 0;
+  for (const int64_t begin : {0, 16, 32}) {
+    sum = plan.add_losses(all.part(begin, std::min<int64_t>(16, 40 - begin)), sum);
+  }
+  CHECK_EQ(sum, plan.add_losses(all, 0));
+  CHECK_EQ(sum / all.weight_sum, plan.step(all));
 }
 
 TEST(what_a_plan_ran_before_leaves_no_trace) {

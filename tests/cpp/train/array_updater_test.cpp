@@ -24,7 +24,7 @@ TEST(a_rule_on_arrays_is_the_trainers_rule) {
     std::vector<T> gx(rows * kInputs);
     for (int step = 0; step < 3; ++step) {
       trainer.model().forward_training(samples.x.data(), rows, 1, y.data());
-      trainer.model().backward(y.data(), false, gx.data());
+      trainer.model().backward(y.data(), rows, false, gx.data());
       const std::vector<T> gradients = gradients_of(trainer.model());
       std::vector<T*> arrays;
       std::vector<const T*> array_gradients;
@@ -48,7 +48,7 @@ TEST(a_rule_on_arrays_is_the_trainers_rule) {
 
 // Large enough for a team.
 TEST(a_large_array_is_updated_as_its_parts_are) {
-  constexpr int64_t size = 3'000'000;
+  constexpr int64_t size = 2'600'000;
   const std::vector<double> hyper = {0.1, 0.9, 0, 0, 1};
   std::vector<float> large = normals<float>(size, 1);
   const std::vector<float> g = normals<float>(size, 2);

@@ -27,7 +27,7 @@ Pass<T> pass(Model<T>& model, int threads, int times, bool accumulate) {
   Pass<T> result;
   model.forward_training(samples.x.data(), kRows, threads, result.output.data());
   for (int i = 0; i < times; ++i) {
-    model.backward(samples.target.data(), accumulate, result.input_gradient.data());
+    model.backward(samples.target.data(), kRows, accumulate, result.input_gradient.data());
   }
   result.gradients = gradients_of(model);
   return result;
@@ -111,15 +111,25 @@ TEST(backward_accumulates_when_asked) {
   });
 }
 
-TEST(backward_gives_the_same_bits_on_any_number_of_threads) {
+// Wide enough for several workers.
+TEST(passes_give_the_same_bits_on_any_number_of_threads) {
   for_both_types([]<class T>() {
-    const Pass<T> want = pass(*make_model<T>(), 1, 1, false);
-    for (const int threads : {2, 3, 5}) {
-      const auto model = make_model<T>();
-      const Pass<T> got = pass(*model, threads, 1, false);
-      CHECK_SAME(got.gradients, want.gradients, "threads ", threads);
-      CHECK_SAME(got.input_gradient, want.input_gradient, "threads ", threads);
-      CHECK_SAME(pass(*model, 1, 1, false).gradients, want.gradients, "one again");
+    constexpr int64_t rows = 257;
+    const Samples<T> samples(rows, 20, 10, 2);
+    Model<T> model(stack({300, 256, 10}, "gelu", "softmax"), 20, 1);
+    std::vector<T> want;
+    for (const int threads : kWorkerCounts) {
+      std::vector<T> y(rows * 10);
+      std::vector<T> got(rows * 20);
+      model.forward_training(samples.x.data(), rows, threads, y.data());
+      model.backward(samples.target.data(), rows, false, got.data());
+      const std::vector<T> gradients = gradients_of(model);
+      got.insert(got.end(), y.begin(), y.end());
+      model.predict(samples.x.data(), rows, 200, threads, y.data());
+      got.insert(got.end(), y.begin(), y.end());
+      got.insert(got.end(), gradients.begin(), gradients.end());
+      if (threads == 1) want = got;
+      CHECK_SAME(got, want, "threads ", threads);
     }
   });
 }
@@ -134,7 +144,7 @@ TEST(the_input_is_kept_for_backward) {
   model->forward_training(x.data(), kRows, 1, y.data());
   std::fill(x.begin(), x.end(), 0.0);
   model->predict(x.data(), kRows, kRows, 1, y.data());  // disturbs nothing
-  model->backward(samples.target.data(), false, input_gradient.data());
+  model->backward(samples.target.data(), kRows, false, input_gradient.data());
   CHECK_SAME(gradients_of(*model), want.gradients);
 }
 
@@ -142,15 +152,16 @@ TEST(backward_and_gradients_need_what_comes_before_them) {
   const auto model = make_model<float>();
   std::vector<float> g(kRows * kOutputs);
   std::vector<float> gx(kRows * kInputs);
-  CHECK_EQ(model->rows_kept(), -1);
-  CHECK_THROWS(StateError, model->backward(g.data(), false, gx.data()));
+  CHECK_THROWS(StateError, model->rows_kept());
+  CHECK_THROWS(StateError, model->backward(g.data(), kRows, false, gx.data()));
   CHECK_THROWS(StateError, gradients_of(*model));
   pass(*model, 1, 1, false);
   CHECK_EQ(model->rows_kept(), kRows);
+  CHECK_THROWS(StateError, model->backward(g.data(), kRows - 1, false, gx.data()));
   const std::vector<float> values = values_of(*model);
   model->set_values(values.data());
-  CHECK_EQ(model->rows_kept(), -1);
-  CHECK_THROWS(StateError, model->backward(g.data(), false, gx.data()));
+  CHECK_THROWS(StateError, model->rows_kept());
+  CHECK_THROWS(StateError, model->backward(g.data(), kRows, false, gx.data()));
 }
 
 TEST(a_smaller_batch_may_follow_a_larger_one) {
@@ -162,7 +173,7 @@ TEST(a_smaller_batch_may_follow_a_larger_one) {
   std::vector<double> gx(3 * kInputs);
   for (const auto& model : {used, fresh}) {
     model->forward_training(samples.x.data(), 3, 1, y.data());
-    model->backward(samples.target.data(), false, gx.data());
+    model->backward(samples.target.data(), 3, false, gx.data());
     CHECK_EQ(model->rows_kept(), 3);
   }
   CHECK_SAME(gradients_of(*used), gradients_of(*fresh));

@@ -29,29 +29,43 @@ std::vector<T> mse_gradient(const std::vector<T>& y, const Samples<T>& samples) 
 
 }  // namespace
 
-TEST(a_step_is_forward_backward_and_apply_gradients) {
-  for_both_types([]<class T>() {
-    const Samples<T> samples(kRows, kInputs, kOutputs, 1);
-    Trainer<T> together(make_model<T>(), adam_with("mse"));
-    Trainer<T> apart(make_model<T>(), adam_with(""));
-    std::vector<T> y(kRows * kOutputs);
-    std::vector<T> gx(kRows * kInputs);
-    for (int step = 0; step < 4; ++step) {
-      const double loss = together.step(dataset(samples, false));
-      apart.model().forward_training(samples.x.data(), kRows, 1, y.data());
-      double want_loss = 0;
-      for (size_t i = 0; i < y.size(); ++i) {
-        const double d = static_cast<double>(y[i]) - static_cast<double>(samples.target[i]);
-        want_loss += d * d / static_cast<double>(y.size());
-      }
-      CHECK_CLOSE(loss, want_loss, 1e-6);
-      apart.model().backward(mse_gradient(y, samples).data(), false, gx.data());
-      apart.apply_gradients();
-      CHECK_SAME(values_of(together.model()), values_of(apart.model()), "step ", step);
+namespace {
+
+template <class T>
+void check_step_is_its_parts(double clip_norm) {
+  const Samples<T> samples(kRows, kInputs, kOutputs, 1);
+  auto with = adam_with("mse");
+  auto without = adam_with("");
+  with.clip_norm = without.clip_norm = clip_norm;
+  Trainer<T> together(make_model<T>(), with);
+  Trainer<T> apart(make_model<T>(), without);
+  std::vector<T> y(kRows * kOutputs);
+  std::vector<T> gx(kRows * kInputs);
+  for (int step = 0; step < 4; ++step) {
+    const double loss = together.step(dataset(samples, false));
+    apart.model().forward_training(samples.x.data(), kRows, 1, y.data());
+    double want_loss = 0;
+    for (size_t i = 0; i < y.size(); ++i) {
+      const double d = static_cast<double>(y[i]) - static_cast<double>(samples.target[i]);
+      want_loss += d * d / static_cast<double>(y.size());
     }
-    CHECK_EQ(together.steps(), 4);
-    CHECK_EQ(apart.steps(), 4);
-  });
+    CHECK_CLOSE(loss, want_loss, 1e-6);
+    apart.model().backward(mse_gradient(y, samples).data(), kRows, false, gx.data());
+    apart.apply_gradients();
+    CHECK_SAME(values_of(together.model()), values_of(apart.model()), "step ", step);
+  }
+  CHECK_EQ(together.steps(), 4);
+  CHECK_EQ(apart.steps(), 4);
+}
+
+}  // namespace
+
+TEST(a_step_is_forward_backward_and_apply_gradients) {
+  for_both_types([]<class T>() { check_step_is_its_parts<T>(0); });
+}
+
+TEST(a_clipped_step_is_forward_backward_and_apply_gradients) {
+  for_both_types([]<class T>() { check_step_is_its_parts<T>(0.01); });
 }
 
 TEST(a_step_lowers_the_loss) {
@@ -119,9 +133,9 @@ TEST(a_step_uses_up_what_backward_left) {
   std::vector<double> y(kRows * kOutputs);
   std::vector<double> gx(kRows * kInputs);
   trainer.model().forward_training(samples.x.data(), kRows, 1, y.data());
-  trainer.model().backward(samples.target.data(), false, gx.data());
+  trainer.model().backward(samples.target.data(), kRows, false, gx.data());
   trainer.step(dataset(samples, false));
-  CHECK_EQ(trainer.model().rows_kept(), -1);
+  CHECK_THROWS(StateError, trainer.model().rows_kept());
   CHECK_THROWS(StateError, trainer.apply_gradients());
   CHECK_THROWS(StateError, gradients_of(trainer.model()));
 }
@@ -135,7 +149,7 @@ TEST(gradients_that_are_not_finite_are_refused_and_change_nothing) {
   trainer.model().forward_training(samples.x.data(), kRows, 1, y.data());
   std::vector<float> g = samples.target;
   g[5] = std::numeric_limits<float>::quiet_NaN();
-  trainer.model().backward(g.data(), false, gx.data());
+  trainer.model().backward(g.data(), kRows, false, gx.data());
   CHECK_THROWS(ValueError, trainer.apply_gradients());
   CHECK_SAME(values_of(trainer.model()), before);
   CHECK_EQ(trainer.steps(), 0);
@@ -148,7 +162,7 @@ TEST(a_trainer_without_a_loss_says_so) {
   CHECK_THROWS(StateError, trainer.step(dataset(samples, false)));
   CHECK_THROWS(StateError, fit_epoch(trainer, dataset(samples, false), 4, false));
   CHECK_THROWS(StateError, trainer.evaluate(dataset(samples, false), 4));
-  CHECK_THROWS(StateError, trainer.inspect(4));
+  CHECK_THROWS(StateError, trainer.operations(4));
 }
 
 TEST(descriptions_that_do_not_fit_are_refused) {
@@ -157,7 +171,7 @@ TEST(descriptions_that_do_not_fit_are_refused) {
     change(options);
     CHECK_THROWS(ValueError, Trainer<float>(make_model<float>(), options));
   };
-  refused([](auto& options) { options.rule.append("w"); });
+  refused([](auto& options) { options.rule.append("ant"); });
   refused([](auto& options) { options.hyper.pop_back(); });
   refused([](auto& options) { options.hyper.clear(); });
   refused([](auto& options) { options.hyper[1] = std::numeric_limits<double>::infinity(); });
@@ -166,10 +180,13 @@ TEST(descriptions_that_do_not_fit_are_refused) {
   refused([](auto& options) { options.loss.parameters.push_back(1.0); });
 }
 
-TEST(inspection_shows_the_plan_of_a_step) {
+TEST(operations_show_what_a_step_does) {
   Trainer<float> trainer(make_model<float>(), adam_with("mse"));
-  const auto& plan = trainer.inspect(32);
-  CHECK(plan.capacity() >= 32);
-  CHECK(plan.operations().back()->zone() == gd::profiling::Zone::kUpdate);
-  CHECK(plan.flops(32) > plan.flops(16));
+  const auto operations = trainer.operations(32);
+  CHECK(operations.front().zone == gd::profiling::Zone::kDenseForward);
+  CHECK_EQ(operations.front().layer, "0");
+  CHECK_EQ(operations.front().flops, 32 * (2 * kInputs * 8 + 8));
+  CHECK(operations.back().zone == gd::profiling::Zone::kUpdate);
+  CHECK_EQ(operations.back().layer, "");
+  CHECK_EQ(trainer.workers(32), 1);
 }

@@ -61,6 +61,27 @@ def train(rule: str, loss: str, dtype: str, samples: int, epochs: int) -> dict[s
     return {key: digest(value) for key, value in results.items()}
 
 
+def special(dtype: str) -> dict[str, str]:
+    """Signed zeros, denormals, the largest numbers, and where exp, tanh and erf give up."""
+    limits = np.finfo(dtype)
+    far = [limits.tiny, limits.tiny / 4, limits.max / 4, 1e-3, 20, 87, 88.8, 104, 700, 710, 746]
+    x = np.array([0.0, *far, -0.0, *(-value for value in far)], dtype)
+    told: dict[str, str] = {}
+    for name in nets.ELEMENTWISE:
+        net = gd.Network(nets.dense([1], [name]), input_size=1, dtype=dtype)
+        net.load_state_dict({"0.weight": np.ones((1, 1), dtype), "0.bias": -np.zeros(1, dtype)})
+        output = net.forward(x[:, None], training=True)
+        told[name] = digest({"output": output, "input": net.backward(np.ones_like(output))})
+    small = (x[:, None] * 2.0 ** -np.arange(3)).astype(dtype)
+    told["matmul"] = digest({"c": gd.matmul(np.clip(small, -1e9, 1e9), np.ones((3, 17), dtype))})
+    rule, weight = gd.Adam(lr=1.0, eps=limits.tiny), np.ones(x.size, dtype)
+    bound = rule.bind([weight])
+    for _ in range(3):
+        bound.step([np.clip(x, -1e9, 1e9)])
+    told["adam"] = digest({"weight": weight})
+    return told
+
+
 before = threads_here()
 gd.set_num_threads(THREADS)  # for what is asked of the network, not of the trainer
 told = {
@@ -70,6 +91,7 @@ told = {
     "momentum": train("momentum", "bce_with_logits", "float32", BATCH, 1),
     "double": train("adam", "mse", "float64", BATCH, 1),
 }
+told["special float32"], told["special float64"] = special("float32"), special("float64")
 a, b = nets.inputs(301, 517, 8).astype(np.float32), nets.inputs(517, 203, 9).astype(np.float32)
 told["matmul"] = {"product": digest({"c": gd.matmul(a, b)})}
 config = gd.show_config()

@@ -11,7 +11,8 @@ struct relu {
 
   template <class V>
   static V forward(V z, const typename V::scalar*) {
-    return V::max(V::set1(0), z);  // in this order NaN stays NaN
+    const V zero = V::set1(0);
+    return V::select(V::le(z, zero), zero, z);  // NaN stays NaN, which a maximum would hide
   }
 
   template <class V>

@@ -9,6 +9,9 @@
 namespace gd::kernels {
 namespace {
 
+// Rows a page apart are read too few bytes at a time for the hardware's prefetcher.
+constexpr int64_t kAhead = 16;
+
 // Writes row k from lane j on. A whole vector may run over into rows that are written later; only
 // behind the last one there is nothing to run over into.
 template <class V, class T = typename V::scalar>
@@ -29,6 +32,7 @@ void pack_rows(const PackBlock<T>& block) {
   for (int64_t k = 0; k < block.depth; ++k) {
     const T* const from = block.from + k * block.from_depth;
     for (int64_t j = 0; j < block.to_depth; j += V::width) {
+      if (k + kAhead < block.depth) __builtin_prefetch(from + kAhead * block.from_depth + j);
       const int64_t left = block.width - j;
       const V lanes = left >= V::width ? V::load(from + j)
                       : left > 0       ? V::load(from + j, static_cast<int>(left), 0)
@@ -51,6 +55,8 @@ void pack_columns(const PackBlock<T>& block) {
 #pragma GCC unroll 16
       for (int i = 0; i < W; ++i) {
         const T* const from = block.from + (j + i) * block.from_width + k;
+        // No hardware prefetcher follows this many rows at once.
+        if (j + i < block.width) __builtin_prefetch(from + 2 * W);
         square[i] = j + i >= block.width ? V::set1(0)
                     : deep == W          ? V::load(from)
                                          : V::load(from, deep, 0);

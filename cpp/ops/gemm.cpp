@@ -17,6 +17,8 @@ using parallel::Range;
 constexpr int kTilesPerWorker = 4;
 // Below this many multiply-adds a tile costs more to hand out than it balances.
 constexpr int64_t kLeastTileWork = 1 << 16;
+// From this many elements on, B is packed once by all workers, between two barriers.
+constexpr int64_t kLeastSharedB = 1 << 18;
 
 template <class T>
 const kernels::TypedKernels<T>& typed() {
@@ -29,13 +31,13 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 template <class T>
 class TileJob {
  public:
-  TileJob(const GemmProblem<T>& problem, Range rows, Range columns, T* scratch)
+  TileJob(const GemmProblem<T>& problem, Range rows, Range columns, T* packed_a, T* packed_b)
       : p_(problem),
         kernels_(typed<T>()),
         rows_(rows),
         columns_(columns),
-        packed_a_(scratch),
-        packed_b_(scratch + packed_a_size(kernels_.blocks)) {
+        packed_a_(packed_a),
+        packed_b_(packed_b) {
     const GemmBlocks& blocks = kernels_.blocks;
     // A copy pays when it is read often enough: B once for every mr rows, A for every nr columns.
     copy_b_ = p_.b_col != 1 || rows.size() > 2 * blocks.mr;
@@ -53,6 +55,40 @@ class TileJob {
   }
 
   void run() {
+    for_each_pass([this](Range columns, int64_t k0, int64_t depth) {
+      if (copy_b_) pack_b(columns, columns, k0, depth);
+      for (int64_t i0 = rows_.begin; i0 < rows_.end; i0 += kernels_.blocks.mc) {
+        multiply({i0, std::min(i0 + kernels_.blocks.mc, rows_.end)}, columns, k0, depth);
+      }
+    });
+  }
+
+  // The same by all workers together, each with a job of its own whose packed_b is common to all.
+  void run_shared(Worker& worker, TileQueue& queue, int row_blocks) {
+    copy_b_ = true;
+    bool first = true;
+    for_each_pass([&](Range columns, int64_t k0, int64_t depth) {
+      if (!first) {
+        worker.barrier();  // nobody reads the last pass's B any more
+        if (worker.index() == 0) queue.reset();
+      }
+      first = false;
+      const Range own =
+          parallel::split(columns.size(), worker.count(), worker.index(), kernels_.blocks.nr);
+      pack_b(columns, {columns.begin + own.begin, columns.begin + own.end}, k0, depth);
+      worker.barrier();
+      queue.for_each(worker, row_blocks, [&](int64_t block) {
+        const Range rows =
+            parallel::split(p_.m, row_blocks, static_cast<int>(block), kernels_.blocks.mr);
+        if (!rows.empty()) multiply(rows, columns, k0, depth);
+      });
+    });
+  }
+
+ private:
+  // Calls pass(columns, k0, depth) for each block of B, in increasing k.
+  template <class Pass>
+  void for_each_pass(Pass&& pass) {
     const GemmBlocks& blocks = kernels_.blocks;
     const int64_t step = p_.part > 0 ? std::min(p_.part, blocks.kc) : blocks.kc;
     int64_t k0 = 0;
@@ -62,24 +98,18 @@ class TileJob {
       chain_ = k0 == 0 ? (p_.accumulate ? Chain::add_part : Chain::start)
                        : (p_.part > 0 ? Chain::add_part : Chain::go_on);
       for (int64_t j0 = columns_.begin; j0 < columns_.end; j0 += blocks.nc) {
-        const Range columns{j0, std::min(j0 + blocks.nc, columns_.end)};
-        if (copy_b_) pack_b(columns, k0, depth);
-        for (int64_t i0 = rows_.begin; i0 < rows_.end; i0 += blocks.mc) {
-          const Range rows{i0, std::min(i0 + blocks.mc, rows_.end)};
-          if (copy_a_) pack_a(rows, k0, depth);
-          multiply(rows, columns, k0, depth);
-        }
+        pass(Range{j0, std::min(j0 + blocks.nc, columns_.end)}, k0, depth);
       }
       k0 += depth;
     } while (k0 < p_.k);
   }
 
- private:
-  void pack_b(Range columns, int64_t k0, int64_t depth) {
+  // Columns `own` of a block, to where they lie in it; own.begin is whole panels into the block.
+  void pack_b(Range block, Range own, int64_t k0, int64_t depth) {
     const int64_t nr = kernels_.blocks.nr;
-    T* to = packed_b_;
-    for (int64_t j = columns.begin; j < columns.end; j += nr, to += nr * depth) {
-      kernels_.pack({depth, std::min(nr, columns.end - j), p_.b + k0 * p_.b_row + j * p_.b_col,
+    T* to = packed_b_ + (own.begin - block.begin) * depth;
+    for (int64_t j = own.begin; j < own.end; j += nr, to += nr * depth) {
+      kernels_.pack({depth, std::min(nr, own.end - j), p_.b + k0 * p_.b_row + j * p_.b_col,
                      p_.b_row, p_.b_col, to, nr});
     }
   }
@@ -95,6 +125,7 @@ class TileJob {
 
   // The register tiles of one cache block. B's panel stays in L1 or L2 while A's panels pass by.
   void multiply(Range rows, Range columns, int64_t k0, int64_t depth) {
+    if (copy_a_) pack_a(rows, k0, depth);
     const int64_t mr = kernels_.blocks.mr;
     const int64_t nr = kernels_.blocks.nr;
     kernels::GemmTile<T> tile;
@@ -151,6 +182,12 @@ GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers) {
   const GemmBlocks& blocks = typed<T>().blocks;
   GemmTiles tiles;
   if (workers == 1 || m == 0 || n == 0) return tiles;
+  if (m >= 2 * blocks.mc && n * k >= kLeastSharedB) {
+    const auto least = static_cast<int>(ceil_div(m, blocks.mc));
+    tiles.rows = std::max(kTilesPerWorker * workers, (least + workers - 1) / workers * workers);
+    tiles.share_b = true;
+    return tiles;
+  }
   // Columns first: rows cut apart would each copy the same B.
   const int64_t most_columns = std::max<int64_t>(1, n / (2 * blocks.nr));
   const int64_t most_rows = std::max<int64_t>(1, m / (4 * blocks.mr));
@@ -193,13 +230,20 @@ template <class T>
 void gemm(Worker& worker, TileQueue& queue, const GemmTiles& tiles, const GemmProblem<T>& problem,
           T* scratch) {
   const GemmBlocks& blocks = typed<T>().blocks;
+  const int64_t a_size = TileJob<T>::packed_a_size(blocks);
+  T* const packed_a = scratch + worker.index() * gemm_scratch_size<T>();
+  if (tiles.share_b) {
+    TileJob<T> job(problem, {0, problem.m}, {0, problem.n}, packed_a, scratch + a_size);
+    job.run_shared(worker, queue, tiles.rows);
+    return;
+  }
   queue.for_each(worker, tiles.count(), [&](int64_t tile) {
     const Range rows =
         parallel::split(problem.m, tiles.rows, static_cast<int>(tile / tiles.columns), blocks.mr);
     const Range columns = parallel::split(problem.n, tiles.columns,
                                           static_cast<int>(tile % tiles.columns), blocks.nr);
     if (rows.empty() || columns.empty()) return;
-    TileJob<T>(problem, rows, columns, scratch).run();
+    TileJob<T>(problem, rows, columns, packed_a, packed_a + a_size).run();
   });
 }
 

@@ -42,21 +42,23 @@ struct GemmProblem {
   Epilogue<T> epilogue;
 };
 
-// How C is cut: `rows` x `columns` tiles of nearly equal size.
+// How C is cut: `rows` x `columns` tiles of nearly equal size. Each tile packs what it reads of A
+// and B, or, with one column of tiles, the workers pack B together and meet before they read it.
 struct GemmTiles {
   int rows = 1;
   int columns = 1;
+  bool share_b = false;  // needs columns == 1, and row tiles of at most mc rows
   int64_t count() const { return int64_t{rows} * columns; }
 };
 
 template <class T>
 GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers);
 
-// A worker's packing buffers: this many elements, aligned to a cache line.
+// Packing buffers: this many elements for each worker, aligned to a cache line.
 template <class T>
 int64_t gemm_scratch_size();
 
-// All workers together; `scratch` is this worker's own.
+// All workers together; `scratch` holds the buffers of all.
 template <class T>
 void gemm(Worker& worker, TileQueue& queue, const GemmTiles& tiles, const GemmProblem<T>& problem,
           T* scratch);

@@ -50,7 +50,7 @@ template <class T>
 void multiply(const DenseContext<T>& context, Worker& worker, ops::TileQueue& queue,
               const ops::GemmProblem<T>& problem) {
   const auto tiles = ops::gemm_tiles<T>(problem.m, problem.n, problem.k, worker.count());
-  ops::gemm(worker, queue, tiles, problem, context.scratch + worker.index() * context.scratch_size);
+  ops::gemm(worker, queue, tiles, problem, context.scratch);
 }
 
 template <class T>

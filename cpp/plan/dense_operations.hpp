@@ -36,8 +36,7 @@ struct DenseContext {
   LayerBuffers<T> buffers;
   int layer;
   int max_workers;
-  T* scratch;  // scratch_size elements a worker
-  int64_t scratch_size;
+  T* scratch;  // of all workers, for packing
 };
 
 // z = x W^T + b, and a = f(z) on tiles still in cache unless f needs whole rows.

@@ -83,8 +83,7 @@ class Plan<T>::Compiler {
     int64_t widest = 0;
     for (const nn::LayerView& view : views) widest = std::max(widest, stride_of(view.units));
 
-    const int64_t scratch_size = ops::gemm_scratch_size<T>();
-    T* const scratch = take(options_.max_workers, scratch_size);
+    T* const scratch = take(options_.max_workers, ops::gemm_scratch_size<T>());
     // Backward needs every output; inference needs the last one only, so two buffers take turns. So
     // do the gradients at the outputs.
     T* turns[2] = {};
@@ -99,8 +98,7 @@ class Plan<T>::Compiler {
     for (size_t i = 0; i < views.size(); ++i) {
       const nn::LayerView& view = views[i];
       const ActivationUse<T> activation = activation_of(i);
-      DenseContext<T> context{view,    {},          static_cast<int>(i), options_.max_workers,
-                              scratch, scratch_size};
+      DenseContext<T> context{view, {}, static_cast<int>(i), options_.max_workers, scratch};
       LayerBuffers<T>& buffers = context.buffers;
       buffers.input = input;
       buffers.stride = stride_of(view.units);

@@ -19,7 +19,8 @@ void check(const ProductShape& shape) {
   for (const int workers : kWorkerCounts) {
     CHECK_SAME(product.run(workers), want, shape.name(), " workers ", workers);
   }
-  for (const GemmTiles tiles : {GemmTiles{1, 4}, GemmTiles{3, 2}, GemmTiles{7, 1}}) {
+  for (const GemmTiles tiles :
+       {GemmTiles{1, 4}, GemmTiles{3, 2}, GemmTiles{7, 1}, GemmTiles{12, 1, true}}) {
     CHECK_SAME(product.run(3, &tiles), want, shape.name(), " tiles ", tiles.rows, "x",
                tiles.columns);
   }
@@ -146,8 +147,13 @@ TEST(gemm_tiles_cover_the_product_once) {
             const GemmTiles tiles = gd::ops::gemm_tiles<T>(m, n, k, workers);
             CHECK_AT(tiles.rows >= 1 && tiles.columns >= 1, m, " ", n, " ", k, " ", workers);
             if (workers == 1) CHECK_AT(tiles.count() == 1, m, " ", n, " ", k);
+            if (tiles.share_b) CHECK_AT(tiles.columns == 1, m, " ", n, " ", k, " ", workers);
             int64_t covered = 0;
             for (int i = 0; i < tiles.rows; ++i) {
+              if (tiles.share_b) {  // A's packing buffer holds one cache block
+                CHECK_AT(gd::parallel::split(m, tiles.rows, i, blocks.mr).size() <= blocks.mc, m,
+                         " ", n, " ", k, " ", workers);
+              }
               for (int j = 0; j < tiles.columns; ++j) {
                 covered += gd::parallel::split(m, tiles.rows, i, blocks.mr).size() *
                            gd::parallel::split(n, tiles.columns, j, blocks.nr).size();

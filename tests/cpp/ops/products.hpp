@@ -54,7 +54,7 @@ class Product {
     const ops::GemmTiles chosen =
         tiles == nullptr ? ops::gemm_tiles<T>(p.m, p.n, p.k, workers) : *tiles;
     on_team(workers, [&](ops::Worker& worker, ops::TileQueue& queue) {
-      ops::gemm(worker, queue, chosen, p, scratch.data() + worker.index() * scratch_size);
+      ops::gemm(worker, queue, chosen, p, scratch.data());
     });
     c.insert(c.end(), output.begin(), output.end());
     return c;

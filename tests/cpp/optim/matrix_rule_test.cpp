@@ -26,7 +26,7 @@ template <class T>
 class Muon final : public gd::optim::Rule<T> {
  public:
   Muon(const std::vector<ParameterSpan>& spans, int max_workers)
-      : scratch_size_(gd::ops::gemm_scratch_size<T>()), scratch_(max_workers * scratch_size_) {
+      : scratch_(max_workers * gd::ops::gemm_scratch_size<T>()) {
     int64_t most = 0;
     for (const ParameterSpan& span : spans) {
       most = std::max({most, span.rows * span.rows, span.size()});
@@ -118,12 +118,11 @@ class Muon final : public gd::optim::Rule<T> {
 
   void multiply(Worker& worker, TileQueue& queue, const GemmProblem<T>& problem) {
     const GemmTiles tiles{2, 2};
-    gd::ops::gemm(worker, queue, tiles, problem, scratch_.data() + worker.index() * scratch_size_);
+    gd::ops::gemm(worker, queue, tiles, problem, scratch_.data());
     gd::testing::next_pass(worker, queue);
   }
 
   T lr_ = 0;
-  int64_t scratch_size_;
   AlignedBuffer<T> scratch_, x_, next_, square_;
 };
 

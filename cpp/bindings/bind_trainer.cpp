@@ -6,6 +6,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/classes.hpp"
+#include "bindings/states.hpp"
 #include "bindings/targets.hpp"
 #include "train/trainer.hpp"
 
@@ -16,18 +17,31 @@ using base::StateError;
 
 namespace {
 
-// Between two steps: at most 20 times a second, takes the GIL, lets Python see signals and tells
-// the progress. A Python error stops the epoch and is raised after it.
+// Between two steps: at most 20 times a second takes the GIL, lets Python see signals and tells the
+// progress; tells `on_batch`, if there is one, of each batch and its loss, and stops the epoch
+// where that returns False. A Python error stops the epoch and is raised after it.
 class ProgressCall {
  public:
-  ProgressCall(py::object callable, int64_t samples)
-      : callable_(std::move(callable)), samples_(samples) {}
+  ProgressCall(py::object callable, py::object on_batch, int64_t samples)
+      : callable_(std::move(callable)),
+        on_batch_(std::move(on_batch)),
+        each_(!on_batch_.is_none()),
+        samples_(samples) {}
 
-  bool operator()(int64_t done) {
+  bool operator()(int64_t done, std::optional<double> loss) {
     const auto now = Clock::now();
-    if (done < samples_ && now - last_ < kInterval) return true;
-    last_ = now;
+    const bool due = done >= samples_ || now - last_ >= kInterval;
+    const bool told = each_ && loss.has_value();
+    if (!due && !told) return true;
     const py::gil_scoped_acquire gil;
+    try {
+      if (told && !on_batch_(*loss).template cast<bool>()) return false;
+    } catch (...) {
+      error_ = std::current_exception();
+      return false;
+    }
+    if (!due) return true;
+    last_ = now;
     if (PyErr_CheckSignals() != 0) {
       error_ = std::make_exception_ptr(py::error_already_set());
       return false;
@@ -50,10 +64,91 @@ class ProgressCall {
   static constexpr auto kInterval = std::chrono::milliseconds(50);
 
   py::object callable_;
+  py::object on_batch_;
+  bool each_;
   int64_t samples_;
   Clock::time_point last_ = Clock::now();
   std::exception_ptr error_;
 };
+
+// A Python function of time as a schedule. Called with or without the GIL held.
+class PythonSchedule final : public optim::Schedule {
+ public:
+  explicit PythonSchedule(py::object function) : function_(std::move(function)) {}
+  ~PythonSchedule() override {
+    const py::gil_scoped_acquire gil;
+    function_ = py::object();
+  }
+  PythonSchedule(const PythonSchedule&) = delete;
+  PythonSchedule& operator=(const PythonSchedule&) = delete;
+
+  double rate(double, int64_t t) const override {
+    const py::gil_scoped_acquire gil;
+    return function_(t).cast<double>();
+  }
+
+ private:
+  py::object function_;
+};
+
+template <class T>
+void set_schedule(train::Trainer<T>& trainer, const py::object& function,
+                  const std::vector<std::pair<std::string, std::vector<double>>>& parts,
+                  bool every_step) {
+  std::unique_ptr<optim::Schedule> schedule;
+  if (!function.is_none()) {
+    schedule = std::make_unique<PythonSchedule>(function);
+  } else {
+    std::vector<optim::ScheduleDescription> description;
+    for (const auto& [name, parameters] : parts) description.push_back({name, parameters});
+    schedule = optim::make_schedule(description);
+  }
+  trainer.set_schedule(std::move(schedule),
+                       every_step ? optim::ScheduleUnit::step : optim::ScheduleUnit::epoch);
+}
+
+// One dict of arrays, with the keys and shapes of state_dict, for each state of the rule.
+template <class T>
+py::list optimizer_state(train::Trainer<T>& trainer) {
+  py::list result;
+  for (int k = 0; k < trainer.states(); ++k) {
+    result.append(
+        named_arrays<T>(trainer.model().description(), [&](T* to) { trainer.copy_state(k, to); }));
+  }
+  return result;
+}
+
+template <class T>
+void restore(train::Trainer<T>& trainer, const std::vector<py::dict>& states, int64_t steps,
+             int64_t epochs, double lr, double scale) {
+  require<base::ValueError>(static_cast<int>(states.size()) == trainer.states(),
+                            "the optimizer has ", trainer.states(), " states, got ", states.size());
+  std::vector<std::vector<T>> values;
+  for (const py::dict& state : states) {
+    values.push_back(checked_state<T>(trainer.model().description(), state));
+  }
+  const py::gil_scoped_release release;
+  trainer.restore({steps, epochs, lr, scale}, values);
+}
+
+template <class T>
+py::dict memory(train::Trainer<T>& trainer, int64_t batch_size, bool shuffle) {
+  check_batch_size(batch_size);
+  train::MemoryPlan found;
+  {
+    const py::gil_scoped_release release;
+    found = trainer.memory(batch_size, shuffle);
+  }
+  py::dict result;
+  result["parameters"] = found.parameters;
+  result["gradients"] = found.gradients;
+  result["optimizer_state"] = found.states;
+  result["snapshot"] = found.snapshot;
+  result["activations"] = found.plan.activations;
+  result["packing"] = found.plan.packing;
+  result["batch"] = found.plan.batch;
+  return result;
+}
 
 template <class T>
 void require_loss(const train::Trainer<T>& trainer) {
@@ -120,6 +215,16 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property_readonly("steps", &Trainer::steps);
   cls.def_property_readonly("epochs", &Trainer::epochs);
+  cls.def("set_schedule", set_schedule<T>, py::arg("function"), py::arg("parts"),
+          py::arg("every_step"));
+  cls.def("position", [](const Trainer& self) {
+    const train::Position position = self.position();
+    return std::tuple(position.steps, position.epochs, position.lr, position.scale);
+  });
+  cls.def("optimizer_state", optimizer_state<T>);
+  cls.def("restore", restore<T>, py::arg("states"), py::arg("steps"), py::arg("epochs"),
+          py::arg("lr"), py::arg("scale"));
+  cls.def("memory", memory<T>, py::arg("batch_size"), py::arg("shuffle"));
 
   cls.def(
       "step",
@@ -148,7 +253,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         const Data data = checked_data(self, x, y, py::none());
         py::array_t<double> losses(static_cast<py::ssize_t>(data.view.size()));
         double* to = losses.mutable_data();
-        ProgressCall call(py::none(), data.view.size());
+        ProgressCall call(py::none(), py::none(), data.view.size());
         {
           const py::gil_scoped_release release;
           self.learn_many(data.view, to, call);
@@ -169,9 +274,9 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def(
       "fit_epoch",
       [](Trainer& self, const Data& data, std::optional<int64_t> batch_size, bool shuffle,
-         py::object progress) {
+         py::object progress, py::object on_batch) {
         const int64_t at_once = check_batch_size(batch_size.value_or(data.view.size()));
-        ProgressCall call(std::move(progress), data.view.size());
+        ProgressCall call(std::move(progress), std::move(on_batch), data.view.size());
         double loss = 0;
         {
           const py::gil_scoped_release release;
@@ -180,7 +285,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         call.rethrow();
         return loss;
       },
-      py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("progress"));
+      py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("progress"),
+      py::arg("on_batch"));
 
   cls.def(
       "evaluate",

@@ -8,11 +8,10 @@
 namespace gd::data {
 
 BatchSampler::BatchSampler(int64_t samples, int64_t batch_size)
-    : samples_(samples), batch_size_(batch_size), order_(static_cast<size_t>(samples)) {
-  std::iota(order_.begin(), order_.end(), int64_t{0});
-}
+    : samples_(samples), batch_size_(batch_size) {}
 
 void BatchSampler::shuffle(uint64_t seed, uint64_t epoch) {
+  order_.resize(static_cast<size_t>(samples_));
   std::iota(order_.begin(), order_.end(), int64_t{0});
   base::RandomStream random(base::StreamPurpose::shuffle, seed, epoch);
   // Fisher and Yates: each element changes places with one not yet settled.

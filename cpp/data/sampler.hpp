@@ -16,12 +16,12 @@ class BatchSampler {
   int64_t batches() const;
   int64_t batch_begin(int64_t batch) const { return batch * batch_size_; }
   int64_t batch_rows(int64_t batch) const;  // the last one may be short
-  std::span<const int64_t> batch(int64_t batch) const;
+  std::span<const int64_t> batch(int64_t batch) const;  // once shuffled
 
  private:
   int64_t samples_;
   int64_t batch_size_;
-  std::vector<int64_t> order_;
+  std::vector<int64_t> order_;  // empty until shuffled: no order needs no memory
 };
 
 }  // namespace gd::data

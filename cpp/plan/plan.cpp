@@ -44,6 +44,12 @@ class Plan<T>::Compiler {
     }
   }
 
+  // The arena's parts, without the arena.
+  PlanMemory measure() {
+    layout();
+    return memory_;
+  }
+
  private:
   bool differentiates() const {
     return options_.kind != PlanKind::inference && options_.kind != PlanKind::evaluation;
@@ -62,6 +68,8 @@ class Plan<T>::Compiler {
                                     " samples do not fit into memory");
     return at;
   }
+
+  int64_t bytes_used() const { return used_ * static_cast<int64_t>(sizeof(T)); }
 
   ActivationUse<T> activation_of(size_t layer) const {
     const nn::DenseSpec& spec = network_.layers()[layer];
@@ -84,6 +92,7 @@ class Plan<T>::Compiler {
     for (const nn::LayerView& view : views) widest = std::max(widest, stride_of(view.units));
 
     T* const scratch = take(options_.max_workers, ops::gemm_scratch_size<T>());
+    memory_.packing = bytes_used();
     // Backward needs every output; inference needs the last one only, so two buffers take turns. So
     // do the gradients at the outputs.
     T* turns[2] = {};
@@ -123,11 +132,13 @@ class Plan<T>::Compiler {
     plan_.output_ = contexts_.back().buffers.output;
     plan_.output_gradient_ = contexts_.back().buffers.delta;
     if (has_loss()) plan_.sample_loss_ = take(1, capacity);
+    memory_.activations = bytes_used() - memory_.packing;
     if (options_.gathers) {
       gathered_.x = take(capacity, network_.input_size());
       gathered_.target = take(capacity, network_.output_size());
       gathered_.weights = take(1, capacity);
     }
+    memory_.batch = bytes_used() - memory_.packing - memory_.activations;
   }
 
   void gather() {
@@ -195,6 +206,7 @@ class Plan<T>::Compiler {
   const PlanOptions<T>& options_;
   T* base_ = nullptr;
   int64_t used_ = 0;
+  PlanMemory memory_;
   std::vector<DenseContext<T>> contexts_;
   GatherBuffers<T> gathered_;
 };
@@ -202,6 +214,12 @@ class Plan<T>::Compiler {
 template <class T>
 Plan<T>::Plan(nn::Network<T>& network, const PlanOptions<T>& options) : options_(options) {
   Compiler(*this, network).compile();
+}
+
+template <class T>
+PlanMemory Plan<T>::memory(nn::Network<T>& network, const PlanOptions<T>& options) {
+  Plan plan(options);
+  return Compiler(plan, network).measure();
 }
 
 template <class T>

@@ -41,6 +41,13 @@ struct PlanOptions {
   optim::UpdateInput<T> update;    // with the network's values and gradients
 };
 
+// What a plan's arena is for, in bytes.
+struct PlanMemory {
+  int64_t packing = 0;      // of all workers, for matmuls
+  int64_t activations = 0;  // outputs of the layers, gradients at them, losses of the samples
+  int64_t batch = 0;        // the rows of a shuffled batch
+};
+
 // Whether the loss works on the logits of a softmax output layer: then plans with that loss leave
 // the softmax out, and only inference applies it.
 bool loss_takes_logits_of_softmax(const std::string& loss, const std::string& activation);
@@ -82,9 +89,13 @@ class Plan {
   int64_t flops(int64_t rows) const;
   int64_t arena_bytes() const { return arena_.bytes(); }
 
+  // What a plan with these options would take, without taking it. Needs no rule.
+  static PlanMemory memory(nn::Network<T>& network, const PlanOptions<T>& options);
+
  private:
   class Compiler;
 
+  explicit Plan(const PlanOptions<T>& options) : options_(options) {}  // not compiled
   void run(size_t first, size_t last, const Batch<T>& batch);
   // Runs operations from `first` on for a piece of a batch, whose gradients add to those of the
   // pieces before; the update comes with the last. Adds the piece's losses to `start`.

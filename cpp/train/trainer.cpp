@@ -60,19 +60,25 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
 }
 
 template <class T>
+plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) const {
+  plan::PlanOptions<T> options;
+  options.kind = plan::PlanKind::training;
+  options.capacity = rows;
+  options.max_workers = options_.threads;
+  options.gathers = gathers;
+  options.clip_norm = options_.clip_norm;
+  options.loss = options_.loss;
+  options.update = update_;
+  return options;
+}
+
+template <class T>
 plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
   require<StateError>(has_loss(), "this trainer has no loss: use backward and apply_gradients");
   rows = std::min(rows, plan::kMostRows);
   if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_)) {
-    plan::PlanOptions<T> options;
-    options.kind = plan::PlanKind::training;
-    options.capacity = rows;
-    options.max_workers = options_.threads;
-    options.gathers = gathers || training_gathers_;
-    options.clip_norm = options_.clip_norm;
-    options.loss = options_.loss;
+    plan::PlanOptions<T> options = training_options(rows, gathers || training_gathers_);
     options.rule = &rule_;
-    options.update = update_;
     training_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
     training_gathers_ = options.gathers;
   }
@@ -94,8 +100,8 @@ plan::Plan<T>& Trainer<T>::evaluation_plan(int64_t rows) {
 }
 
 template <class T>
-void Trainer<T>::begin_update() {
-  rule_.begin_step(lr_, steps_ + 1);
+void Trainer<T>::begin_update(double lr) {
+  rule_.begin_step(lr, steps_ + 1);
 }
 
 template <class T>
@@ -105,17 +111,41 @@ void Trainer<T>::end_update() {
 }
 
 template <class T>
+double Trainer<T>::lr() const {
+  if (schedule_ == nullptr) return lr_;
+  const int64_t t = schedule_unit_ == optim::ScheduleUnit::step ? steps_ : epochs_;
+  const double lr = scale_ * schedule_->rate(lr_, t);
+  require<ValueError>(lr >= 0 && lr <= static_cast<double>(std::numeric_limits<T>::max()),
+                      "schedule must give a learning rate that is finite and at least 0, got ", lr,
+                      " at time ", t);
+  return lr;
+}
+
+template <class T>
 void Trainer<T>::set_lr(double lr) {
   base::representable<T>(lr, "lr");
-  lr_ = lr;
+  if (schedule_ == nullptr) {
+    lr_ = lr;
+    return;
+  }
+  const double unscaled = this->lr() / scale_;
+  require<ValueError>(unscaled > 0, "lr cannot be set where the schedule is at 0");
+  scale_ = lr / unscaled;
+}
+
+template <class T>
+void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::ScheduleUnit unit) {
+  schedule_ = std::move(schedule);
+  schedule_unit_ = unit;
 }
 
 template <class T>
 double Trainer<T>::step(const Dataset& batch) {
+  const double lr = this->lr();  // before the lock: a schedule may be a caller's function
   const Lock lock(model_->mutex());
   const ops::KernelScope scope;
   plan::Plan<T>& plan = training_plan(batch.size(), false);
-  begin_update();
+  begin_update(lr);
   model_->network().set_gradients_valid(false);
   const double loss = plan.step(batch_of(batch));
   end_update();
@@ -134,6 +164,8 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
   double weight_sum = 0;
   for (int64_t i = 0; i < sampler.batches(); ++i) {
     const int64_t begin = sampler.batch_begin(i);
+    const double lr = this->lr();
+    std::optional<double> batch_loss;
     {
       const Lock lock(model_->mutex());
       const ops::KernelScope scope;
@@ -142,12 +174,13 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
       const double weights =
           shuffle ? sum_of_weights(data, sampler.batch(i)) : sum_of_weights(rows);
       if (weights > 0) {  // a batch of samples without weight says nothing
-        begin_update();
+        begin_update(lr);
         model_->network().set_gradients_valid(false);
         const double loss = shuffle ? plan.step(batch_of(data, weights), sampler.batch(i))
                                     : plan.step(batch_of(rows, weights));
         end_update();
-        if (!std::isfinite(loss)) diverged(loss);
+        if (!std::isfinite(loss)) diverged(loss, lr);
+        batch_loss = loss;
         loss_sum += loss * weights;
         weight_sum += weights;
       }
@@ -156,12 +189,12 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
         for (const optim::ParameterSpan& span : spans_) {  // not the gaps between them
           const std::span<const T> values(update_.weights + span.offset,
                                           static_cast<size_t>(span.size()));
-          if (!ops::all_finite(values)) diverged(std::numeric_limits<double>::quiet_NaN());
+          if (!ops::all_finite(values)) diverged(0, lr);
         }
         ++epochs_;
       }
     }
-    if (!progress(begin + sampler.batch_rows(i))) break;
+    if (!progress(begin + sampler.batch_rows(i), batch_loss)) break;
     model_->mutex().give_way();
   }
   return loss_sum / weight_sum;
@@ -171,7 +204,7 @@ template <class T>
 int64_t Trainer<T>::learn_many(const Dataset& data, double* losses, Progress progress) {
   for (int64_t i = 0; i < data.size(); ++i) {
     losses[i] = step(data.rows(i, 1));
-    if (!progress(i + 1)) return i + 1;
+    if (!progress(i + 1, losses[i])) return i + 1;
   }
   return data.size();
 }
@@ -196,12 +229,14 @@ void Trainer<T>::restore_snapshot() {
 }
 
 template <class T>
-void Trainer<T>::diverged(double loss) {
+void Trainer<T>::diverged(double loss, double lr) {
   const int64_t step = steps_;
   restore_snapshot();
   throw base::DivergenceError(base::message(
-      std::isfinite(loss) || std::isnan(loss) ? "the loss became NaN" : "the loss became infinite",
-      " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr_.load(),
+      std::isfinite(loss) ? "a parameter left the finite numbers"
+      : std::isnan(loss)  ? "the loss became NaN"
+                          : "the loss became infinite",
+      " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
       "; parameters and optimizer are back where the epoch began. Try a smaller learning rate or "
       "clip_grad_norm."));
 }
@@ -229,6 +264,7 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size) {
 
 template <class T>
 void Trainer<T>::apply_gradients() {
+  const double lr = this->lr();
   const Lock lock(model_->mutex());
   nn::Network<T>& network = model_->network();
   require<StateError>(network.gradients_valid(),
@@ -236,7 +272,7 @@ void Trainer<T>::apply_gradients() {
   const std::span<const T> gradients(network.gradients(), static_cast<size_t>(update_.size));
   require<ValueError>(ops::all_finite(gradients),
                       "gradients must be finite, got NaN or infinity from backward");
-  begin_update();
+  begin_update(lr);
   const int workers =
       plan::workers_for(plan::update_flops(update_.size, rule_.states()), options_.threads);
   queue_.reset();
@@ -251,6 +287,54 @@ void Trainer<T>::apply_gradients() {
   });
   end_update();
   network.set_gradients_valid(false);  // used up
+}
+
+template <class T>
+void Trainer<T>::copy_state(int k, T* to) {
+  const Lock lock(model_->mutex());
+  for (const optim::ParameterSpan& span : spans_) {
+    to = std::copy_n(state_pointers_[k] + span.offset, span.size(), to);
+  }
+}
+
+template <class T>
+void Trainer<T>::restore(const Position& position, const std::vector<std::vector<T>>& states) {
+  base::representable<T>(position.lr, "lr");
+  const Lock lock(model_->mutex());
+  for (size_t k = 0; k < states.size(); ++k) {
+    const T* from = states[k].data();
+    for (const optim::ParameterSpan& span : spans_) {
+      std::copy_n(from, span.size(), state_pointers_[k] + span.offset);
+      from += span.size();
+    }
+  }
+  steps_ = position.steps;
+  epochs_ = position.epochs;
+  lr_ = position.lr;
+  scale_ = position.scale;
+}
+
+template <class T>
+MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
+  const Lock lock(model_->mutex());
+  const auto flat = model_->description().flat_size() * static_cast<int64_t>(sizeof(T));
+  MemoryPlan result;
+  result.parameters = flat;
+  result.gradients = flat;
+  result.states = flat * rule_.states();
+  if (has_loss()) {
+    result.snapshot = result.parameters + result.states;
+    result.plan = plan::Plan<T>::memory(
+        model_->network(), training_options(std::min(batch_size, plan::kMostRows), shuffle));
+  } else {  // forward and backward keep whole batches, and their input
+    plan::PlanOptions<T> options;
+    options.kind = plan::PlanKind::differentiable;
+    options.capacity = batch_size;
+    options.max_workers = options_.threads;
+    result.plan = plan::Plan<T>::memory(model_->network(), options);
+    result.plan.batch = batch_size * model_->description().input_size() * int64_t{sizeof(T)};
+  }
+  return result;
 }
 
 template <class T>

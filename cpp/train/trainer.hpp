@@ -9,6 +9,7 @@
 #include "base/function_ref.hpp"
 #include "data/dataset.hpp"
 #include "optim/elementwise_rule.hpp"
+#include "optim/schedule.hpp"
 #include "train/model.hpp"
 
 namespace gd::train {
@@ -30,6 +31,23 @@ struct OperationInfo {
   int64_t bytes;
 };
 
+// Bytes that training holds beside the data.
+struct MemoryPlan {
+  int64_t parameters = 0;
+  int64_t gradients = 0;
+  int64_t states = 0;    // of the optimizer
+  int64_t snapshot = 0;  // parameters and states as they were when the epoch began
+  plan::PlanMemory plan;
+};
+
+// Where training stands, beside parameters and states.
+struct Position {
+  int64_t steps = 0;
+  int64_t epochs = 0;
+  double lr = 0;     // what the schedule starts from, or without one the rate
+  double scale = 1;  // of the schedule; see set_lr
+};
+
 struct Evaluation {
   double loss = 0;
   std::optional<double> accuracy;  // for losses over classes
@@ -41,8 +59,9 @@ template <class T>
 class Trainer {
  public:
   using Dataset = data::Dataset<T>;
-  // Called between steps with the number of samples done; false stops the epoch.
-  using Progress = base::FunctionRef<bool(int64_t)>;
+  // Called between steps with the number of samples done and the loss of the batch, if it had one;
+  // false stops the epoch.
+  using Progress = base::FunctionRef<bool(int64_t, std::optional<double>)>;
 
   // ValueError for an unknown rule or loss, or a wrong number of parameters of either.
   Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& options);
@@ -70,10 +89,25 @@ class Trainer {
   // without.
   void apply_gradients();
 
-  double lr() const { return lr_; }
-  void set_lr(double lr);  // ValueError where T cannot hold it
+  // The rate of the next step: the schedule's, if there is one. ValueError where that is no rate.
+  double lr() const;
+  // ValueError where T cannot hold it. With a schedule it scales the rest of it; ValueError where
+  // the schedule is at zero.
+  void set_lr(double lr);
+  // Null: the rate stays what it is.
+  void set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::ScheduleUnit unit);
   int64_t steps() const { return steps_; }
   int64_t epochs() const { return epochs_; }
+
+  Position position() const { return {steps_, epochs_, lr_, scale_}; }
+  int states() const { return rule_.states(); }
+  // State k in the order and sizes of description().parameters(), without gaps.
+  void copy_state(int k, T* to);
+  // Sets everything that fit and step go on from; each of `states` is laid out as in copy_state.
+  void restore(const Position& position, const std::vector<std::vector<T>>& states);
+
+  // For batches of that size, shuffled or in order, as `fit` takes them.
+  MemoryPlan memory(int64_t batch_size, bool shuffle);
 
   // What a step on a batch of that size does, in order, and how many workers it gets.
   std::vector<OperationInfo> operations(int64_t batch_size);
@@ -82,10 +116,11 @@ class Trainer {
  private:
   plan::Plan<T>& training_plan(int64_t rows, bool gathers);
   plan::Plan<T>& evaluation_plan(int64_t rows);
-  void begin_update();
+  plan::PlanOptions<T> training_options(int64_t rows, bool gathers) const;
+  void begin_update(double lr);
   void take_snapshot();
   void restore_snapshot();
-  [[noreturn]] void diverged(double loss);
+  [[noreturn]] void diverged(double loss, double lr);
   void end_update();
 
   std::shared_ptr<Model<T>> model_;
@@ -104,8 +139,11 @@ class Trainer {
   std::unique_ptr<plan::Plan<T>> evaluation_;
   ops::TileQueue queue_;
   ops::ClipState clip_;
+  std::unique_ptr<optim::Schedule> schedule_;
+  optim::ScheduleUnit schedule_unit_ = optim::ScheduleUnit::epoch;
   // Atomic: Python reads and sets them while another thread trains.
   std::atomic<double> lr_;
+  std::atomic<double> scale_{1};
   std::atomic<int64_t> steps_{0};
   std::atomic<int64_t> epochs_{0};
 };

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from gdcore import initializers, losses, optimizers
+from gdcore import callbacks, files, initializers, losses, metrics, optimizers, schedules
 from gdcore.activations import (
     ELU,
     GELU,
@@ -63,13 +63,17 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Trainer",
+    "callbacks",
     "check_gradients",
+    "files",
     "get_num_threads",
     "initializers",
     "losses",
     "matmul",
+    "metrics",
     "numerical_gradient",
     "optimizers",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]

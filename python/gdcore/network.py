@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,39 @@ class Network:
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a mapping, got {type(state).__name__}")
         self._native.load_state_dict(dict(state))
+
+    def save(self, path: str | PathLike[str], *, extra: Mapping[str, Any] | None = None) -> None:
+        """Writes the network to a safetensors file: its parameters and its description.
+
+        The file is written beside and renamed, so that at any moment the old or the new one is
+        there, whole. Equal networks are equal files.
+
+        Args:
+            path: Where; a file that is there is replaced.
+            extra: What to keep with it, such as the scaling of the inputs: anything that JSON can
+                hold. `gdcore.files.read_description` gives it back.
+
+        Raises:
+            OSError: The file cannot be written; one that was there still is.
+            TypeError: path is no path, or extra no mapping.
+            ValueError: A parameter is not finite, or JSON cannot hold extra.
+        """
+        from gdcore import persistence  # only here: import gdcore stays light
+
+        persistence.save_network(self, path, extra)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Network:
+        """Reads the network of a file that `save` or `Trainer.save` wrote.
+
+        Raises:
+            OSError: The file cannot be read; FileNotFoundError where there is none.
+            TypeError: path is no path.
+            ValueError: The file is no gdcore model, is damaged, or of a newer format.
+        """
+        from gdcore import persistence
+
+        return persistence.load_network(path)
 
     def __getstate__(self) -> dict[str, Any]:
         """The description, and copies of the parameters in place of what C++ holds."""

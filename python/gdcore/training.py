@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any, NoReturn, SupportsIndex, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gdcore._check import flag, integer, optional_integer, real, thread_count
+from gdcore._fitting import Fitting, Validation
 from gdcore._native import TRAINERS, NativeTrainer
+from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.history import History
 from gdcore.linalg import checked_precision
 from gdcore.losses import Loss
+from gdcore.metrics import Metric, resolve_metrics
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
+from gdcore.schedules import Function, Schedule, resolve_schedule
 
 __all__ = ["Operation", "Trainer"]
 
@@ -48,7 +52,7 @@ class Trainer:
     `fit` raises FloatingPointError where the loss becomes NaN or infinite in an epoch: it names
     epoch, step and learning rate, and parameters and optimizer are back where the epoch began.
 
-    A trainer can be neither pickled nor copied; its network can.
+    A trainer can be neither pickled nor copied; it can be saved, see `save`.
 
     Args:
         network: What to train; its parameters are changed in place.
@@ -64,6 +68,9 @@ class Trainer:
             g <- g clip_grad_norm / (|g| + 1e-6), as PyTorch's ``clip_grad_norm_``. None: no limit.
             Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
             networks", ICML 2013, arXiv:1211.5063.
+        schedule: How the learning rate changes, see `gdcore.schedules`: an object such as
+            ``gdcore.schedules.Cosine(t_max=10)``, or a function of the number of epochs done that
+            returns the learning rate. None: it stays the optimizer's.
         seed: Decides the order of shuffled samples, at least 0; None takes the network's.
 
     Raises:
@@ -81,6 +88,7 @@ class Trainer:
         matmul_precision: str = "highest",
         num_threads: int | None = None,
         clip_grad_norm: float | None = None,
+        schedule: Schedule | Callable[[int], float] | None = None,
         seed: int | None = None,
     ) -> None:
         if not isinstance(network, Network):
@@ -95,17 +103,27 @@ class Trainer:
             None if clip_grad_norm is None else real("clip_grad_norm", clip_grad_norm, above=0)
         )
         self._seed = network.seed if seed is None else integer("seed", seed, at_least=0)
+        self._schedule = resolve_schedule("schedule", schedule)
+        self._num_threads = thread_count(num_threads)
         self._history = History()
+        self._stopped = False
         self._native: NativeTrainer = TRAINERS[network.dtype.name](
             network._native,
             None if self._loss is None else self._loss.name,
             [] if self._loss is None else self._loss.parameters(),
             self._optimizer.name,
             self._optimizer.parameters(),
-            thread_count(num_threads),
+            self._num_threads,
             self._seed,
             self._clip_grad_norm,
         )
+        if self._schedule is not None:
+            own = isinstance(self._schedule, Function)
+            self._native.set_schedule(
+                self._schedule.rate if isinstance(self._schedule, Function) else None,
+                [] if own else self._schedule.parts(),
+                self._schedule.per == "step",
+            )
 
     @property
     def network(self) -> Network:
@@ -133,6 +151,11 @@ class Trainer:
         return self._clip_grad_norm
 
     @property
+    def schedule(self) -> Schedule | None:
+        """How the learning rate changes, or None."""
+        return self._schedule
+
+    @property
     def seed(self) -> int:
         """What decides the order of shuffled samples."""
         return self._seed
@@ -147,7 +170,11 @@ class Trainer:
 
     @property
     def lr(self) -> float:
-        """Learning rate of the next step; can be set, to a finite number of at least 0."""
+        """Learning rate of the next step; can be set, to a finite number of at least 0.
+
+        With a schedule, setting it scales the schedule from here on, so that the next step has this
+        rate. A ValueError where the schedule is at 0: that cannot be scaled.
+        """
         return self._native.lr
 
     @lr.setter
@@ -170,7 +197,8 @@ class Trainer:
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuses to be pickled or copied."""
         raise TypeError(
-            "a Trainer cannot be pickled or copied: do so with its network, and make a new trainer"
+            "a Trainer cannot be pickled or copied: save it to a file, or copy its network "
+            "and make a new trainer"
         )
 
     def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -248,6 +276,8 @@ class Trainer:
         shuffle: bool = True,
         sample_weight: ArrayLike | None = None,
         validation_data: tuple[ArrayLike, ...] | None = None,
+        metrics: Sequence[str | Metric | Callable[..., float]] = (),
+        callbacks: Sequence[Callback] = (),
         progress: bool = True,
     ) -> History:
         """Trains for a number of epochs, each once over all samples.
@@ -268,11 +298,16 @@ class Trainer:
                 epoch alone. A batch of all samples has no order, and is taken as it is.
             sample_weight: (N,), finite, at least 0, not all 0.
             validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch.
-            progress: Shows a bar on standard error, if there is one.
+            metrics: What else to compute on the validation data, see `gdcore.metrics`: names such
+                as ``"auc"``, objects such as ``gdcore.metrics.TopK(3)``, or functions
+                f(y, output) -> float, named by their ``__name__``.
+            callbacks: What to do after batches and epochs, see `gdcore.callbacks`.
+            progress: Shows a bar on standard error, or in the notebook.
 
         Returns:
             One float an epoch for ``"loss"``, the mean of the losses before each update, and with
-            validation data for ``"val_loss"`` and, if the loss has one, ``"val_accuracy"``.
+            validation data for ``"val_loss"``, ``"val_accuracy"`` if the loss has one, and
+            ``"val_..."`` for each metric.
 
         Raises:
             FloatingPointError: The loss became NaN or infinite; the message names epoch, step and
@@ -284,24 +319,32 @@ class Trainer:
                 out of range, or an argument is out of its domain.
         """
         last = self._last_epoch(epochs, until_epoch)
-        batch_size = optional_integer("batch_size", batch_size)
-        shuffle, progress = flag("shuffle", shuffle), flag("progress", progress)
-        data = self._prepare(x, y, sample_weight, _NAMES)
-        validation = self._validation(validation_data)
-        first = self.epochs + 1
+        validation = self._validation(validation_data, metrics)
+        fitting = Fitting(
+            self._prepare(x, y, sample_weight, _NAMES),
+            optional_integer("batch_size", batch_size),
+            flag("shuffle", shuffle),
+            validation,
+            resolve_callbacks(callbacks),
+            flag("progress", progress),
+        )
+        first, last = self.epochs + 1, self._last_epoch(epochs, until_epoch)
         self._history = history = History()
-        shown = progress and first <= last and sys.stderr is not None
-        with _bar(first, last, data.samples) if shown else nullcontext() as bar:
-            for number in range(first, last + 1):
-                advance = bar.epoch(number) if bar else None
-                values = {"loss": self._native.fit_epoch(data, batch_size, shuffle, advance)}
-                if validation is not None:
-                    found = self._native.evaluate(validation, None)
-                    values |= {f"val_{key}": value for key, value in found.items()}
-                history.append(values)
-                if bar:
-                    bar.show(values)
+        self._stopped = False
+        fitting.run(self, self._native, first, last, history)
         return history
+
+    def stop(self) -> None:
+        """Ends `fit`, where a callback calls it: at the end of a batch or of an epoch.
+
+        An epoch that was not finished is not counted, but its updates stay.
+        """
+        self._stopped = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called since the last `fit` began."""
+        return self._stopped
 
     def evaluate(
         self,
@@ -309,8 +352,10 @@ class Trainer:
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
+        *,
+        metrics: Sequence[str | Metric | Callable[..., float]] = (),
     ) -> dict[str, float]:
-        """Computes the loss, and for classes the accuracy, without an update.
+        """Computes the loss, for classes the accuracy, and metrics, without an update.
 
         Args:
             x: (N, input_size), finite.
@@ -318,11 +363,13 @@ class Trainer:
             sample_weight: (N,), finite, at least 0, not all 0.
             batch_size: Rows at a time, at least 1; None chooses. It changes no more than the
                 rounding of the loss.
+            metrics: What else to compute, as in `fit`.
 
         Returns:
-            ``"loss"``, and the ``"accuracy"``, by weight: for ``"cross_entropy"`` the share of the
-            samples whose largest output is their class, for ``"bce_with_logits"`` the share of the
-            outputs that are above 0 where the target is above 1/2, and not above 0 where it is not.
+            ``"loss"``, each metric by its name, and the ``"accuracy"``, by weight: for
+            ``"cross_entropy"`` the share of the samples whose largest output is their class, for
+            ``"bce_with_logits"`` the share of the outputs that are above 0 where the target is
+            above 1/2, and not above 0 where it is not.
 
         Raises:
             RuntimeError: The trainer has no loss.
@@ -331,7 +378,9 @@ class Trainer:
                 out of range, or batch_size is below 1.
         """
         batch_size = optional_integer("batch_size", batch_size)
-        return self._native.evaluate(self._prepare(x, y, sample_weight, _NAMES), batch_size)
+        resolved = resolve_metrics(metrics)
+        data = self._prepare(x, y, sample_weight, _NAMES)
+        return self._scores(Validation(data, x, y, sample_weight, resolved), batch_size)
 
     def apply_gradients(self) -> None:
         """Makes one update with the gradients of the network's last `Network.backward`.
@@ -369,6 +418,98 @@ class Trainer:
         """
         return self._native.flops_per_step(integer("batch_size", batch_size))
 
+    def memory_plan(
+        self, batch_size: int | None, samples: int | None = None, shuffle: bool = True
+    ) -> dict[str, int]:
+        """Tells how many bytes `fit` holds beside the data.
+
+        Nothing more is taken while it trains but the copy of data that are not C-contiguous and of
+        the network's dtype, and, where there are validation data, the activations of up to 1,024
+        rows. `step` does without a snapshot and a batch's copy.
+
+        Args:
+            batch_size: As in `fit`; None, all samples at once, needs ``samples``.
+            samples: How many there will be; counts the order of shuffled samples.
+            shuffle: As in `fit`.
+
+        Returns:
+            ``"parameters"``; ``"gradients"``; ``"optimizer_state"``; ``"snapshot"``, the copy of
+            parameters and state that an epoch which diverges goes back to; ``"activations"``,
+            outputs of the layers and gradients at them, for at most 2,048 rows at a time;
+            ``"packing"``, for the matmuls of all threads; ``"batch"``, the rows of a shuffled
+            batch side by side; ``"order"`` of shuffled samples; ``"total"``.
+
+        Raises:
+            TypeError: batch_size or samples is no integer, or shuffle no bool.
+            ValueError: One is below 1, or both are None.
+        """
+        samples = optional_integer("samples", samples)
+        batch_size = optional_integer("batch_size", batch_size)
+        if batch_size is None and samples is None:
+            raise ValueError("samples must be given where batch_size is None")
+        batch = min(each for each in (batch_size, samples) if each is not None)
+        # Rows of a batch that has them all are taken where they lie.
+        moves = flag("shuffle", shuffle) and batch_size is not None and batch != samples
+        plan: dict[str, int] = self._native.memory(batch, moves)
+        plan["order"] = 8 * samples if moves and samples is not None else 0
+        plan["total"] = sum(plan.values())
+        return plan
+
+    def save(self, path: str | PathLike[str], *, extra: Mapping[str, Any] | None = None) -> None:
+        """Writes everything needed to go on to a safetensors file.
+
+        That is the network, loss, optimizer with its state, schedule, seed and position: a trainer
+        that is loaded from it goes on with the same bits as this one. The number of threads is not
+        saved; of a schedule that is a function of one's own, only that there was one. Within an
+        epoch, after `fit` was interrupted, the next begins anew.
+
+        The file is written beside and renamed, so that at any moment the old or the new one is
+        there, whole. Equal trainers are equal files. `Network.load` reads the network alone.
+
+        >>> trainer.save("run.safetensors")
+        >>> trainer = gdcore.Trainer.load("run.safetensors")
+        >>> trainer.fit(x, y, until_epoch=10)
+
+        Args:
+            path: Where; a file that is there is replaced.
+            extra: As in `Network.save`.
+
+        Raises:
+            OSError: The file cannot be written; one that was there still is.
+            TypeError: path is no path, or extra no mapping.
+            ValueError: A parameter is not finite, or JSON cannot hold extra.
+        """
+        from gdcore import persistence  # only here: import gdcore stays light
+
+        persistence.save_trainer(self, path, extra)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | PathLike[str],
+        *,
+        network: Network | None = None,
+        schedule: Callable[[int], float] | Schedule | None = None,
+        num_threads: int | None = None,
+    ) -> Trainer:
+        """Reads a trainer that `save` wrote.
+
+        Args:
+            path: The file.
+            network: A network of the same description to put the parameters into; None makes one.
+            schedule: In place of the one that was saved; needed where that is a function.
+            num_threads: As in `Trainer`.
+
+        Raises:
+            OSError: The file cannot be read; FileNotFoundError where there is none.
+            TypeError: An argument is of the wrong type.
+            ValueError: The file is no trainer's, is damaged, of a newer format, or belongs to
+                another network than the one given.
+        """
+        from gdcore import persistence
+
+        return persistence.load_trainer(path, network, schedule, num_threads)
+
     def _last_epoch(self, epochs: int | None, until_epoch: int | None) -> int:
         if until_epoch is None:
             return self.epochs + (1 if epochs is None else integer("epochs", epochs))
@@ -376,20 +517,30 @@ class Trainer:
             raise ValueError("epochs and until_epoch must not be given together")
         return integer("until_epoch", until_epoch)
 
-    def _validation(self, data: Any) -> Any:
+    def _validation(self, data: Any, metrics: Any) -> Validation | None:
+        resolved = resolve_metrics(metrics)
         if data is None:
+            if resolved:
+                raise ValueError(
+                    "metrics are computed on validation_data, got None; pass "
+                    "validation_data=(x, y) to see them on the training data"
+                )
             return None
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise TypeError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
         x, y, *weights = data
-        return self._prepare(x, y, weights[0] if weights else None, _VALIDATION_NAMES)
+        weight = weights[0] if weights else None
+        return Validation(self._prepare(x, y, weight, _VALIDATION_NAMES), x, y, weight, resolved)
+
+    def _scores(self, validation: Validation, batch_size: int | None = None) -> dict[str, float]:
+        """Loss, accuracy and metrics on data that was prepared."""
+        values: dict[str, float] = self._native.evaluate(validation.data, batch_size)
+        if validation.metrics:
+            output = self._network._native.predict(validation.x, batch_size, self._num_threads)
+            for key, metric in validation.metrics:
+                values[key] = metric(validation.y, output, validation.weight)
+        return values
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Any:
         """The arrays, checked and converted once, for the trainer of this dtype."""
         return self._native.prepare(x, y, sample_weight, names)
-
-
-def _bar(first: int, last: int, samples: int) -> Any:
-    from gdcore._progress import ProgressBar  # only here: tqdm is not for import gdcore
-
-    return ProgressBar(first, last, samples)

@@ -72,13 +72,13 @@ TEST(rows_learned_one_by_one_are_steps) {
     Trainer<T> many(make_model<T>(), adam_with("cross_entropy"));
     Trainer<T> one(make_model<T>(), adam_with("cross_entropy"));
     std::vector<double> losses(kRows);
-    const auto go_on = [](int64_t) { return true; };
+    const auto go_on = [](int64_t, std::optional<double>) { return true; };
     CHECK_EQ(many.learn_many(dataset(samples, true), losses.data(), go_on), kRows);
     for (int64_t i = 0; i < kRows; ++i) {
       CHECK_EQ(losses[static_cast<size_t>(i)], one.step(dataset(samples, true).rows(i, 1)));
     }
     CHECK_SAME(values_of(many.model()), values_of(one.model()));
-    const auto stop = [](int64_t done) { return done < 5; };
+    const auto stop = [](int64_t done, std::optional<double>) { return done < 5; };
     CHECK_EQ(many.learn_many(dataset(samples, true), losses.data(), stop), 5);
     CHECK_EQ(many.steps(), kRows + 5);
   });

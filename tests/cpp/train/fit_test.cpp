@@ -108,7 +108,7 @@ TEST(progress_counts_samples_and_may_stop_an_epoch) {
   const Samples<double> samples(kRows, kInputs, kOutputs, 4);
   Trainer<double> trainer(make_model<double>(), adam_with("mse"));
   std::vector<int64_t> told;
-  const auto tell = [&](int64_t done) {
+  const auto tell = [&](int64_t done, std::optional<double>) {
     told.push_back(done);
     return true;
   };
@@ -116,7 +116,7 @@ TEST(progress_counts_samples_and_may_stop_an_epoch) {
   CHECK((told == std::vector<int64_t>{8, 16, 24, 29}));
 
   Trainer<double> stopped(make_model<double>(), adam_with("mse"));
-  const auto stop = [](int64_t done) { return done < 16; };
+  const auto stop = [](int64_t done, std::optional<double>) { return done < 16; };
   const double loss = stopped.fit_epoch(dataset(samples, false), 8, false, stop);
   CHECK_EQ(stopped.steps(), 2);
   CHECK_EQ(stopped.epochs(), 0);

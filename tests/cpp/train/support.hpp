@@ -58,7 +58,7 @@ std::vector<T> gradients_of(train::Model<T>& model) {
 template <class T>
 double fit_epoch(train::Trainer<T>& trainer, const data::Dataset<T>& data, int64_t batch_size,
                  bool shuffle) {
-  const auto go_on = [](int64_t) { return true; };
+  const auto go_on = [](int64_t, std::optional<double>) { return true; };
   return trainer.fit_epoch(data, batch_size, shuffle, go_on);
 }
 

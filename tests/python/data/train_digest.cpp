@@ -69,7 +69,8 @@ void train(const char* loss, std::vector<double> loss_parameters, const char* ru
     data.target = {y.data(), samples, outputs};
   }
   for (int epoch = 0; epoch < 2; ++epoch) {
-    const double mean = trainer.fit_epoch(data, 30, true, [](int64_t) { return true; });
+    const double mean =
+        trainer.fit_epoch(data, 30, true, [](int64_t, std::optional<double>) { return true; });
     add_bytes(&mean, sizeof mean);
   }
   std::vector<T> values(static_cast<size_t>(model->description().num_parameters()));
@@ -84,6 +85,5 @@ int main(int argc, char** argv) {
   train<float>("cross_entropy", {0.1}, "adam", {1e-2, 0.9, 0.999, 1e-8, 1e-3, 1}, threads);
   train<float>("huber", {0.7}, "sgd", {1e-2, 0.9, 0, 1e-3, 1}, threads);
   train<double>("mse", {}, "adam", {1e-2, 0.9, 0.999, 1e-8, 0, 0}, threads);
-  std::printf("%s %016llx\n", gd::kernels::kernels().isa,
-              static_cast<unsigned long long>(digest));
+  std::printf("%s %016llx\n", gd::kernels::kernels().isa, static_cast<unsigned long long>(digest));
 }

@@ -1,0 +1,116 @@
+"""Descriptions as JSON and back: networks, and whatever is a formula with parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+
+from gdcore._formula import Formula
+from gdcore.activations import Activation
+from gdcore.layers import Dense
+from gdcore.network import Network
+
+__all__ = ["described_formula", "described_network", "formula_from", "network_from"]
+
+F = TypeVar("F", bound=Formula)
+
+
+def described_formula(formula: Formula) -> dict[str, Any]:
+    """Its name and fields; a formula within it is described in turn."""
+    result: dict[str, Any] = {"name": formula.name}
+    for field in fields(formula):
+        value = getattr(formula, field.name)
+        if isinstance(value, Formula):
+            value = described_formula(value)
+        result[field.name] = list(value) if isinstance(value, tuple) else value
+    return result
+
+
+def formula_from(family: type[F], what: str, described: Any) -> F:
+    """The member that `described_formula` was given; ValueError where there is none."""
+    if not isinstance(described, dict) or not isinstance(described.get("name"), str):
+        raise ValueError(f"{what} is not described")
+    parameters = dict(described)
+    member = family.members.get(parameters.pop("name"))
+    if member is None:
+        raise ValueError(f"{what} {described['name']!r} is unknown")
+    for key, value in parameters.items():
+        if isinstance(value, list):
+            parameters[key] = tuple(value)
+        elif isinstance(value, dict):
+            parameters[key] = formula_from(family, what, value)
+    made: F = _made(member, what, parameters)
+    return made
+
+
+def described_network(network: Network) -> dict[str, Any]:
+    """All that makes the network again, but for its parameters."""
+    layers = []
+    for layer in network.layers:
+        described = {field.name: getattr(layer, field.name) for field in fields(layer)}
+        described["activation"] = described_formula(
+            Activation.resolve("activation", layer.activation)
+        )
+        layers.append({"kind": "dense", **described})
+    return {
+        "layers": layers,
+        "input_size": network.input_size,
+        "dtype": network.dtype.name,
+        "seed": network.seed,
+    }
+
+
+def network_from(described: Any, arrays: Mapping[str, NDArray[Any]]) -> Network:
+    """The network that `described_network` was given, with its parameters among ``arrays``.
+
+    Raises:
+        ValueError: Description and arrays do not make a network.
+    """
+    if not isinstance(described, dict) or not isinstance(described.get("layers"), list):
+        raise ValueError("the network is not described")
+    layers = [_layer(index, each) for index, each in enumerate(described["layers"])]
+    # Before anything of the described size is allocated: a forged file may name any.
+    expected = _shapes(layers, described.get("input_size"), arrays)
+    arguments = {key: described.get(key) for key in ("input_size", "dtype", "seed")}
+    network: Network = _made(Network, "the network", {"layers": layers, **arguments})
+    for key in expected:
+        if arrays[key].dtype != network.dtype:
+            raise ValueError(f"array {key!r} is {arrays[key].dtype}, the network {network.dtype}")
+    network.load_state_dict({key: arrays[key] for key in expected})
+    return network
+
+
+def _layer(index: int, described: Any) -> Dense:
+    if not isinstance(described, dict) or described.get("kind") != "dense":
+        raise ValueError(f"layer {index} is of an unknown kind")
+    arguments = {key: value for key, value in described.items() if key != "kind"}
+    activation = formula_from(Activation, "activation", arguments.get("activation"))
+    made: Dense = _made(Dense, f"layer {index}", arguments | {"activation": activation})
+    return made
+
+
+def _shapes(
+    layers: list[Dense], inputs: Any, arrays: Mapping[str, NDArray[Any]]
+) -> dict[str, tuple[Any, ...]]:
+    shapes: dict[str, tuple[Any, ...]] = {}
+    for index, layer in enumerate(layers):
+        name = str(index) if layer.name is None else layer.name
+        shapes[f"{name}.weight"] = (layer.units, inputs)
+        if layer.bias:
+            shapes[f"{name}.bias"] = (layer.units,)
+        inputs = layer.units
+    for key, shape in shapes.items():
+        found = arrays[key].shape if key in arrays else None
+        if found != shape:
+            raise ValueError(f"array {key!r} should have shape {shape}, and has {found}")
+    return shapes
+
+
+def _made(factory: Callable[..., Any], what: str, arguments: dict[str, Any]) -> Any:
+    try:
+        return factory(**arguments)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{what} cannot be: {error}") from None

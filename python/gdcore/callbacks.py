@@ -1,0 +1,216 @@
+"""Callbacks: what to do while `Trainer.fit` trains.
+
+>>> trainer.fit(x, y, epochs=100, validation_data=(xv, yv),
+...             callbacks=[gdcore.callbacks.EarlyStopping(patience=5),
+...                        gdcore.callbacks.Checkpoint("run.safetensors")])
+
+A callback of one's own is a subclass of `Callback`. It may read and save the trainer, set its
+learning rate, use its network, and call `Trainer.stop`. What it raises ends `fit` and leaves a
+trainer to go on with.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gdcore._check import flag, integer, listed, real
+from gdcore._names import unknown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gdcore.training import Trainer
+
+__all__ = ["Callback", "Checkpoint", "EarlyStopping"]
+
+
+class Callback:
+    """Base of all callbacks; each method does nothing until it is overridden."""
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Called before the first epoch of a `Trainer.fit`."""
+
+    def on_batch_end(self, trainer: Trainer, loss: float) -> None:
+        """Called after each update with the loss of the batch before it.
+
+        Overriding it makes every step wait for Python.
+        """
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, float]) -> None:
+        """Called after each epoch, counted from 1, with what the history has of it."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Called after the last epoch, unless an exception ended the `Trainer.fit`."""
+
+    def watches_batches(self) -> bool:
+        """Whether `on_batch_end` is overridden."""
+        return getattr(self.on_batch_end, "__func__", None) is not Callback.on_batch_end
+
+
+class _Watch:
+    """Follows one figure of the history: which epoch had the best."""
+
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be a key of the history, got {type(monitor).__name__}")
+        if mode not in ("auto", "min", "max"):
+            raise unknown("mode", mode, ("auto", "min", "max"))
+        self.monitor = monitor
+        if mode == "auto":
+            growing = ("accuracy", "auc", "r2", "top")
+            mode = "max" if monitor.removeprefix("val_").startswith(growing) else "min"
+        self._sign = 1.0 if mode == "min" else -1.0
+        self._min_delta = real("min_delta", min_delta, at_least=0)
+        self.reset()
+
+    def reset(self) -> None:
+        self.best = math.nan
+        self.best_epoch = 0
+
+    def is_better(self, epoch: int, values: Mapping[str, float]) -> bool:
+        if self.monitor not in values:
+            raise ValueError(
+                f"monitor must be one of {', '.join(map(repr, sorted(values)))}, "
+                f"got {self.monitor!r}"
+            )
+        value = float(values[self.monitor])
+        if math.isnan(value):
+            return False
+        gain = self._sign * (self.best - value)
+        if self.best_epoch and not gain > self._min_delta:
+            return False
+        self.best, self.best_epoch = value, epoch
+        return True
+
+
+class EarlyStopping(Callback):
+    """Stops where a figure has not become better for some epochs, and restores the best.
+
+    Source: Prechelt, "Early stopping - but when?", in: Neural Networks: Tricks of the Trade, 1998.
+
+    Args:
+        monitor: The figure, a key of the history such as ``"val_loss"``.
+        patience: After how many epochs without a better one to stop, at least 1.
+        min_delta: By how much it must be better to count, at least 0.
+        mode: ``"min"``: lower is better; ``"max"``: higher; ``"auto"``: higher for accuracies, auc
+            and r2, lower for everything else.
+        restore_best: At the end the network has the parameters of the best epoch, whether training
+            was stopped or not. The optimizer's state stays that of the last.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument is out of its domain; in `Trainer.fit`, the history has no such key.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: str = "auto",
+        restore_best: bool = True,
+    ) -> None:
+        self._watch = _Watch(monitor, mode, min_delta)
+        self._patience = integer("patience", patience)
+        self._restore_best = flag("restore_best", restore_best)
+        self._parameters: dict[str, NDArray[Any]] | None = None
+
+    @property
+    def best(self) -> float:
+        """The best figure of the last fit; NaN before it."""
+        return self._watch.best
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch that had it, counted from 1; 0 before any."""
+        return self._watch.best_epoch
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Forgets an earlier fit."""
+        self._watch.reset()
+        self._parameters = None
+        self._since = trainer.epochs
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, float]) -> None:
+        """Keeps the parameters if they are the best, or stops if that was long ago."""
+        if self._watch.is_better(epoch, values):
+            self._since = epoch
+            if self._restore_best:
+                self._parameters = trainer.network.state_dict()
+        elif epoch - self._since >= self._patience:
+            trainer.stop()
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Restores the best parameters, unless they are those of the last epoch."""
+        if self._parameters is not None and self.best_epoch != trainer.epochs:
+            trainer.network.load_state_dict(self._parameters)
+        self._parameters = None
+
+
+class Checkpoint(Callback):
+    """Saves the trainer after epochs, as `Trainer.save` does.
+
+    Args:
+        path: Where; ``{epoch}`` in it is replaced, as by ``str.format``, so that
+            ``"run-{epoch:03d}.safetensors"`` keeps each file. Without, the last one stays.
+        every: Saves after each so many epochs, at least 1.
+        monitor: Saves only where this figure, a key of the history, is the best so far in this
+            fit; None saves always.
+        mode: As in `EarlyStopping`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument is out of its domain; in `Trainer.fit`, the history has no such key.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: int = 1,
+        monitor: str | None = None,
+        mode: str = "auto",
+    ) -> None:
+        self._path = os.fspath(path)
+        try:
+            self._path.format(epoch=1)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"path may hold {{epoch}} and no other field, got {self._path!r} ({error})"
+            ) from None
+        self._every = integer("every", every)
+        self._watch = None if monitor is None else _Watch(monitor, mode)
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Forgets what was best in an earlier fit."""
+        if self._watch:
+            self._watch.reset()
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, float]) -> None:
+        """Saves."""
+        if epoch % self._every == 0 and (
+            self._watch is None or self._watch.is_better(epoch, values)
+        ):
+            trainer.save(self._path.format(epoch=epoch))
+
+
+def resolve_callbacks(callbacks: object) -> list[Callback]:
+    """Returns the callbacks as a list.
+
+    Raises:
+        TypeError: It is no sequence of `Callback` objects.
+    """
+    if isinstance(callbacks, Callback):
+        raise TypeError("callbacks must be a sequence of callbacks, got one: write [callback]")
+    row = listed("callbacks", callbacks, "callbacks")
+    for index, callback in enumerate(row):
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"callbacks[{index}] must be a gdcore.callbacks.Callback, "
+                f"got {callback!r} ({type(callback).__name__})"
+            )
+    return row

@@ -1,0 +1,180 @@
+"""Model files: safetensors with a description, written whole or not at all.
+
+A file holds the arrays by name, and one entry of metadata, ``"gdcore"``: canonical JSON that tells
+the format's version and what the arrays belong to. Nothing in it tells the time or the machine, so
+equal models are equal files. Any reader of safetensors opens them:
+
+>>> safetensors.numpy.load_file("model.safetensors")["0.weight"]
+
+`Network.save` and `Trainer.save` write them, `read_description` tells what one holds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["read_description"]
+
+_FORMAT = 1
+_KEY = "gdcore"
+
+PathLike = str | os.PathLike[str]
+
+
+def read_description(path: PathLike) -> dict[str, Any]:
+    """Tells what a model file holds, without reading its arrays.
+
+    Returns:
+        ``"kind"``: ``"network"`` or ``"trainer"``; ``"network"``: layers, sizes, dtype and seed;
+        ``"extra"``: what `Network.save` or `Trainer.save` was given. Of a trainer also ``"loss"``,
+        ``"optimizer"``, ``"schedule"``, ``"position"`` and the trainer's other arguments.
+
+    Raises:
+        OSError: The file cannot be read; FileNotFoundError where there is none.
+        TypeError: path is no path.
+        ValueError: The file is no gdcore model, is damaged, or of a newer format.
+    """
+    with _opened(path) as file:
+        return _description(file, os.fspath(path))
+
+
+def read(path: PathLike) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Returns the arrays and the description; raises as `read_description` does."""
+    with _opened(path) as file:
+        description = _description(file, os.fspath(path))
+        return {key: file.get_tensor(key) for key in file.keys()}, description  # noqa: SIM118
+
+
+def write(
+    path: PathLike, arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]
+) -> None:
+    """Writes a file in the place of any that is there; whoever reads finds the old or the new one.
+
+    Raises:
+        OSError: It cannot be written; the file that was there still is.
+        TypeError: path is no path.
+        ValueError: The description holds what JSON has not.
+    """
+    from safetensors.numpy import save  # only here: import gdcore stays light
+
+    text = _canonical({"format": _FORMAT, **description})
+    with written_beside(path) as file:
+        file.write(save({key: np.asarray(arrays[key]) for key in sorted(arrays)}, {_KEY: text}))
+
+
+@contextmanager
+def written_beside(path: PathLike) -> Iterator[Any]:
+    """Opens a binary file beside ``path`` that takes its place when all is written and on disk.
+
+    A process that is killed leaves the hidden file behind, which the next to write takes over. Two
+    processes that write to one path at once do not mix: the second raises a BlockingIOError.
+    """
+    path = os.path.realpath(os.fspath(path))  # of a link, what it leads to
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f".{name}.tmp")
+    descriptor = _locked(beside)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.truncate()
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+    finally:
+        os.close(descriptor)
+    _sync_folder(folder)
+
+
+def _locked(path: str) -> int:
+    """A descriptor of the file at ``path``, which nobody else holds."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who held it until now may have renamed it: then it is not at this path any more.
+            if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _sync_folder(folder: str) -> None:
+    """Makes a rename outlast a loss of power, where the file system can."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # some network file systems refuse; the rename stands all the same
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _opened(path: PathLike) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    path = os.fspath(path)
+    with open(path, "rb"):  # what is wrong with the path is Python's to tell
+        pass
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no gdcore model, or damaged: {error}") from None
+
+
+def _description(file: Any, path: str) -> dict[str, Any]:
+    text = (file.metadata() or {}).get(_KEY)
+    if text is None:
+        raise ValueError(f"{path} is a safetensors file without a description: no gdcore model")
+    try:
+        description = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path} is damaged: its description is no JSON") from None
+    version = description.get("format") if isinstance(description, dict) else None
+    if type(version) is not int or version < 1:
+        raise ValueError(f"{path} is damaged: its description has no format version")
+    if version > _FORMAT:
+        raise ValueError(
+            f"{path} has format {version}, this gdcore knows formats up to {_FORMAT}: "
+            "load it with a newer gdcore"
+        )
+    if not isinstance(description.get("extra"), dict):
+        raise ValueError(f"{path} is damaged: its description lacks 'extra'")
+    return {key: description[key] for key in description if key != "format"}
+
+
+def checked_extra(extra: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The argument extra as a dict of what JSON can hold.
+
+    Raises:
+        TypeError: It is no mapping.
+        ValueError: JSON cannot hold it, or would give back something else.
+    """
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping):
+        raise TypeError(f"extra must be a mapping, got {type(extra).__name__}")
+    try:
+        copy: dict[str, Any] = json.loads(_canonical(dict(extra)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"extra must hold what JSON can hold: {error}") from None
+    return copy
+
+
+def _canonical(value: Any) -> str:
+    """JSON in the one form that equal values have."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

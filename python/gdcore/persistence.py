@@ -1,0 +1,186 @@
+"""How networks and trainers become files and come back; see `gdcore.files` for the format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gdcore import files
+from gdcore._check import integer, real, thread_count
+from gdcore._describe import described_formula, described_network, formula_from, network_from
+from gdcore.files import PathLike
+from gdcore.losses import Loss
+from gdcore.network import Network
+from gdcore.optimizers import Optimizer
+from gdcore.schedules import Function, Schedule, resolve_schedule
+from gdcore.training import Trainer
+
+__all__ = ["load_network", "load_trainer", "save_network", "save_trainer"]
+
+_FUNCTION = "function"  # stands for a schedule that cannot be saved
+
+
+def save_network(network: Network, path: PathLike, extra: Mapping[str, Any] | None) -> None:
+    """See `Network.save`."""
+    description = {
+        "kind": "network",
+        "network": described_network(network),
+        "extra": files.checked_extra(extra),
+    }
+    files.write(path, _finite(network.state_dict()), description)
+
+
+def load_network(path: PathLike) -> Network:
+    """See `Network.load`."""
+    arrays, description = files.read(path)
+    try:
+        network = network_from(description.get("network"), arrays)
+        if description.get("kind") == "network" and len(arrays) != len(network.state_dict()):
+            raise ValueError("there are arrays that belong to nothing")
+    except ValueError as error:
+        raise _damaged(path, error) from None
+    return network
+
+
+def save_trainer(trainer: Trainer, path: PathLike, extra: Mapping[str, Any] | None) -> None:
+    """See `Trainer.save`."""
+    schedule = trainer.schedule
+    if isinstance(schedule, Function):
+        described: dict[str, Any] | None = {"name": _FUNCTION}
+    else:
+        described = None if schedule is None else described_formula(schedule)
+    steps, epochs, lr, scale = trainer._native.position()
+    description = {
+        "kind": "trainer",
+        "network": described_network(trainer.network),
+        "loss": None if trainer.loss is None else described_formula(trainer.loss),
+        "optimizer": described_formula(trainer.optimizer),
+        "schedule": described,
+        "matmul_precision": trainer.matmul_precision,
+        "clip_grad_norm": trainer.clip_grad_norm,
+        "seed": trainer.seed,
+        "position": {"steps": steps, "epochs": epochs, "lr": lr, "schedule_scale": scale},
+        "extra": files.checked_extra(extra),
+    }
+    arrays = trainer.network.state_dict()
+    for index, state in enumerate(trainer._native.optimizer_state()):
+        arrays |= {_state_key(index, key): array for key, array in state.items()}
+    files.write(path, _finite(arrays), description)
+
+
+def load_trainer(
+    path: PathLike,
+    network: Network | None,
+    schedule: Callable[[int], float] | Schedule | None,
+    num_threads: int | None,
+) -> Trainer:
+    """See `Trainer.load`."""
+    if network is not None and not isinstance(network, Network):
+        raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
+    thread_count(num_threads)
+    schedule = resolve_schedule("schedule", schedule)
+    arrays, description = files.read(path)
+    if description.get("kind") == "network":
+        raise ValueError(f"{path} holds a network and no trainer: read it with gdcore.Network.load")
+    try:
+        loaded = network_from(description.get("network"), arrays)
+        parts = _parts(description)
+    except ValueError as error:
+        raise _damaged(path, error) from None
+    if network is not None and described_network(network) != described_network(loaded):
+        raise ValueError(
+            f"network must be the one that {path} belongs to, {_told(loaded)}, got {_told(network)}"
+        )
+    if schedule is None and parts["schedule"] == _FUNCTION:
+        raise ValueError(
+            f"schedule must be given: {path} was saved with a function of one's own, "
+            "which no file can hold"
+        )
+    chosen = parts["schedule"] if schedule is None else schedule
+
+    def made(for_network: Network) -> Trainer:
+        trainer = Trainer(
+            for_network,
+            parts["loss"],
+            parts["optimizer"],
+            matmul_precision=description.get("matmul_precision", ""),
+            clip_grad_norm=description.get("clip_grad_norm"),
+            seed=description.get("seed"),
+            schedule=chosen,
+            num_threads=num_threads,
+        )
+        _restore(trainer, description, arrays)
+        return trainer
+
+    try:
+        trainer = made(loaded)
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, error) from None
+    if network is None:
+        return trainer
+    # Only now, when all is known to be right, does the caller's network change.
+    network.load_state_dict(loaded.state_dict())
+    return made(network)
+
+
+def _parts(description: dict[str, Any]) -> dict[str, Any]:
+    """Loss, optimizer and schedule; ValueError where one cannot be."""
+    if description.get("kind") != "trainer":
+        raise ValueError("its kind is neither network nor trainer")
+    loss, schedule = description.get("loss"), description.get("schedule")
+    parts: dict[str, Any] = {
+        "loss": None if loss is None else formula_from(Loss, "loss", loss),
+        "optimizer": formula_from(Optimizer, "optimizer", description.get("optimizer")),
+        "schedule": schedule,
+    }
+    if schedule == {"name": _FUNCTION}:
+        parts["schedule"] = _FUNCTION
+    elif schedule is not None:
+        parts["schedule"] = formula_from(Schedule, "schedule", schedule)
+    return parts
+
+
+def _restore(
+    trainer: Trainer, description: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Position and optimizer state; ValueError or TypeError where they do not fit."""
+    position = description.get("position")
+    if not isinstance(position, dict):
+        raise ValueError("the position is not described")
+    keys = trainer.network.state_dict().keys()
+    states = []
+    for index in range(len(trainer._native.optimizer_state())):
+        missing = [key for key in keys if _state_key(index, key) not in arrays]
+        if missing:
+            raise ValueError(f"array {_state_key(index, missing[0])!r} is missing")
+        states.append({key: arrays[_state_key(index, key)] for key in keys})
+    if len(arrays) != len(keys) * (1 + len(states)):
+        raise ValueError("there are arrays that belong to nothing")
+    trainer._native.restore(
+        states,
+        integer("steps", position.get("steps"), at_least=0),
+        integer("epochs", position.get("epochs"), at_least=0),
+        real("lr", position.get("lr"), at_least=0),
+        real("schedule_scale", position.get("schedule_scale"), at_least=0),
+    )
+
+
+def _state_key(index: int, key: str) -> str:
+    return f"optimizer.{index}.{key}"
+
+
+def _finite(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    for key, array in arrays.items():
+        if not (abs(array).max() < float("inf")):  # NaN is not below either
+            raise ValueError(f"{key} must be finite to be saved, got NaN or infinity")
+    return arrays
+
+
+def _told(network: Network) -> str:
+    return f"{network!r} with seed {network.seed}"
+
+
+def _damaged(path: PathLike, error: Exception) -> ValueError:
+    return ValueError(f"{path} is damaged or was forged: {error}")

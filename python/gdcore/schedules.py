@@ -1,0 +1,223 @@
+"""Schedules: how the learning rate changes in the course of training.
+
+lr_0 is the learning rate of the optimizer, t the time: the number of epochs that are done, or, with
+``per="step"``, of steps. So the first epoch, or step, has t = 0 and runs at lr_0 times what the
+schedule begins with. Formulas are those of PyTorch's schedulers of the same names.
+
+Any function of t that returns a learning rate is a schedule as well; it is called between steps:
+
+>>> gdcore.Trainer(net, "mse", "adam", schedule=lambda epoch: 1e-3 / (1 + epoch))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from gdcore._check import integer, real, real_field
+from gdcore._formula import Formula
+from gdcore._names import unknown
+
+__all__ = ["Constant", "Cosine", "Exponential", "Function", "Schedule", "Step", "Warmup"]
+
+_UNITS = ("epoch", "step")
+
+
+def _unit(argument: str, value: object) -> str:
+    if value not in _UNITS:
+        raise unknown(argument, value, _UNITS)
+    return str(value)
+
+
+def _unit_field() -> Any:
+    return field(default="epoch", metadata={"check": _unit})
+
+
+def _whole_field() -> Any:
+    return field(metadata={"check": integer})
+
+
+class Schedule(Formula, family="a schedule"):
+    """Base of all schedules."""
+
+    per: str
+
+    def parameters(self) -> list[float]:
+        """The numbers among the fields, in order, as C++ takes them."""
+        numbers = (getattr(self, each.name) for each in fields(self))
+        return [float(number) for number in numbers if isinstance(number, (int, float))]
+
+    def parts(self) -> list[tuple[str, list[float]]]:
+        """Names and parameters of this schedule and those that follow it, as C++ takes them."""
+        return [(self.name, self.parameters())]
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """lr_t = lr_0.
+
+    Args:
+        per: ``"epoch"`` or ``"step"``.
+
+    Raises:
+        ValueError: per is neither.
+    """
+
+    name: ClassVar[str] = "constant"
+    per: str = _unit_field()
+
+
+@dataclass(frozen=True)
+class Step(Schedule):
+    """lr_t = lr_0 gamma^floor(t / step_size), as PyTorch's ``StepLR``.
+
+    Args:
+        step_size: After how many epochs, or steps, the rate is multiplied; at least 1.
+        gamma: Factor, at least 0.
+        per: ``"epoch"`` or ``"step"``.
+
+    Raises:
+        TypeError: step_size is no integer or gamma no number.
+        ValueError: An argument is out of its domain.
+    """
+
+    name: ClassVar[str] = "step"
+    step_size: int = _whole_field()
+    gamma: float = real_field(0.1, at_least=0)
+    per: str = _unit_field()
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """lr_t = lr_0 gamma^t, as PyTorch's ``ExponentialLR``.
+
+    Args:
+        gamma: Factor of each epoch, or step, at least 0.
+        per: ``"epoch"`` or ``"step"``.
+
+    Raises:
+        TypeError: gamma is no number.
+        ValueError: An argument is out of its domain.
+    """
+
+    name: ClassVar[str] = "exponential"
+    gamma: float = field(metadata={"check": lambda name, value: real(name, value, at_least=0)})
+    per: str = _unit_field()
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """lr_t = eta_min + (lr_0 - eta_min) (1 + cos(pi t / t_max)) / 2, then eta_min.
+
+    PyTorch's ``CosineAnnealingLR``, but for what comes after t_max: there it would rise again.
+
+    Source: Loshchilov and Hutter, "SGDR: Stochastic gradient descent with warm restarts", ICLR
+    2017, arXiv:1608.03983.
+
+    Args:
+        t_max: After how many epochs, or steps, eta_min is reached; at least 1.
+        eta_min: The last rate, at least 0.
+        per: ``"epoch"`` or ``"step"``.
+
+    Raises:
+        TypeError: t_max is no integer or eta_min no number.
+        ValueError: An argument is out of its domain.
+    """
+
+    name: ClassVar[str] = "cosine"
+    t_max: int = _whole_field()
+    eta_min: float = real_field(0.0, at_least=0)
+    per: str = _unit_field()
+
+
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """lr_t = lr_0 (start_factor + (1 - start_factor) t / duration), then another schedule.
+
+    The other one begins with its t = 0 where the warm-up ends, as PyTorch's ``LinearLR`` and the
+    next in a ``SequentialLR``.
+
+    Source: Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017,
+    arXiv:1706.02677.
+
+    Args:
+        duration: How many epochs, or steps, the warm-up takes; at least 1.
+        start_factor: Share of lr_0 to start from, at least 0.
+        after: What follows; None stays at lr_0.
+        per: ``"epoch"`` or ``"step"``; `after` must be in the same unit.
+
+    Raises:
+        TypeError: duration is no integer, start_factor no number or after no schedule.
+        ValueError: An argument is out of its domain.
+    """
+
+    name: ClassVar[str] = "warmup"
+    duration: int = _whole_field()
+    start_factor: float = real_field(1 / 3, at_least=0)
+    after: Schedule | None = None
+    per: str = _unit_field()
+
+    def __post_init__(self) -> None:
+        """Checks each field, and that both parts count in the same unit."""
+        super().__post_init__()
+        if self.after is None:
+            return
+        if not isinstance(self.after, Schedule) or not hasattr(self.after, "name"):
+            raise TypeError(f"after must be a schedule or None, got {type(self.after).__name__}")
+        if self.after.per != self.per:
+            raise ValueError(
+                f"after must be per {self.per!r} like the warm-up, got {self.after.per!r}"
+            )
+
+    def parts(self) -> list[tuple[str, list[float]]]:
+        """The warm-up, then what follows it."""
+        return super().parts() + ([] if self.after is None else self.after.parts())
+
+
+@dataclass(frozen=True)
+class Function(Schedule):
+    """lr_t = function(t): a Python function of one's own.
+
+    It is called between steps and may not train. It is not saved with a trainer: `Trainer.load`
+    takes it anew.
+
+    Args:
+        function: Takes t, returns the learning rate, finite and at least 0.
+        per: ``"epoch"`` or ``"step"``.
+
+    Raises:
+        TypeError: function cannot be called.
+        ValueError: per is neither ``"epoch"`` nor ``"step"``.
+    """
+
+    function: Callable[[int], float]
+    per: str = _unit_field()
+
+    def __post_init__(self) -> None:
+        """Checks that there is something to call."""
+        super().__post_init__()
+        if not callable(self.function):
+            raise TypeError(f"function must be callable, got {type(self.function).__name__}")
+
+    def rate(self, t: int) -> float:
+        """What the function says for time t, checked."""
+        return real(f"schedule({t})", self.function(t), at_least=0)
+
+
+def resolve_schedule(argument: str, value: object) -> Schedule | None:
+    """Returns None, a schedule as it is, or a function as a `Function` of the epoch.
+
+    Raises:
+        TypeError: ``value`` is anything else.
+    """
+    if value is None or (isinstance(value, Schedule) and not isinstance(value, type)):
+        return value
+    if isinstance(value, type) and issubclass(value, Schedule):
+        raise TypeError(f"{argument} must be an object, got the class: write {value.__name__}(...)")
+    if callable(value):
+        return Function(value)
+    raise TypeError(
+        f"{argument} must be a schedule such as gdcore.schedules.Cosine(t_max=10), a function of "
+        f"the epoch, or None, got {type(value).__name__}"
+    )

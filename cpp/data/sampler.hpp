@@ -12,10 +12,11 @@ class BatchSampler {
   BatchSampler(int64_t samples, int64_t batch_size);
 
   void shuffle(uint64_t seed, uint64_t epoch);
+  bool shuffled() const { return !order_.empty(); }
 
   int64_t batches() const;
   int64_t batch_begin(int64_t batch) const { return batch * batch_size_; }
-  int64_t batch_rows(int64_t batch) const;  // the last one may be short
+  int64_t batch_rows(int64_t batch) const;              // the last one may be short
   std::span<const int64_t> batch(int64_t batch) const;  // once shuffled
 
  private:

@@ -82,12 +82,21 @@ def one_torch_thread() -> Any:
 
 
 def assert_same_training(
-    widths: list[int], names: list[str], loss: str, rule: str, options: dict[str, Any]
+    widths: list[int],
+    names: list[str],
+    loss: str,
+    rule: str,
+    options: dict[str, Any],
+    schedules: tuple[Any, Any] = (None, None),
 ) -> None:
+    schedule, twin_schedule = schedules
     net = nets.network(widths, names, "float64", seed=5)
     twin = TorchNetwork(net, names)
-    trainer = gd.Trainer(net, loss=nets.loss(loss), optimizer=getattr(gd, rule)(**options))
+    trainer = gd.Trainer(
+        net, loss=nets.loss(loss), optimizer=getattr(gd, rule)(**options), schedule=schedule
+    )
     optimizer = getattr(torch.optim, rule)(twin.parameters.values(), **options)
+    scheduler = twin_schedule(optimizer) if twin_schedule else None
     criterion = torch_loss(loss)
     x = nets.inputs(BATCH * STEPS, widths[0])
     y = nets.targets(loss, len(x), widths[-1])
@@ -96,7 +105,10 @@ def assert_same_training(
         optimizer.zero_grad()
         value = criterion(twin(torch.from_numpy(x[batch])), torch.from_numpy(y[batch]))
         value.backward()
+        assert math.isclose(trainer.lr, optimizer.param_groups[0]["lr"], rel_tol=1e-10)
         optimizer.step()
+        if scheduler:
+            scheduler.step()
         ours = trainer.step(x[batch], y[batch])
         assert math.isclose(ours, value.item(), rel_tol=1e-10)
     for key, parameter in twin.parameters.items():
@@ -107,6 +119,59 @@ def assert_same_training(
 @pytest.mark.parametrize("name", NETWORKS)
 def test_parameters_after_100_steps(name: str, rule: str, options: dict[str, Any]) -> None:
     assert_same_training(*NETWORKS[name], rule, options)
+
+
+def _linear(optimizer: Any, duration: int, start: float) -> Any:
+    return torch.optim.lr_scheduler.LinearLR(optimizer, start, total_iters=duration)
+
+
+def _warm_cosine(optimizer: Any) -> Any:
+    parts = torch.optim.lr_scheduler
+    after = parts.CosineAnnealingLR(optimizer, 80, eta_min=1e-4)
+    return parts.SequentialLR(optimizer, [_linear(optimizer, 20, 0.1), after], [20])
+
+
+# Ours, and what makes PyTorch's for an optimizer; all in steps.
+SCHEDULES: dict[str, tuple[Any, Any]] = {
+    "constant": (
+        gd.schedules.Constant(per="step"),
+        lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0),
+    ),
+    "step": (
+        gd.schedules.Step(15, gamma=0.5, per="step"),
+        lambda o: torch.optim.lr_scheduler.StepLR(o, 15, gamma=0.5),
+    ),
+    "exponential": (
+        gd.schedules.Exponential(0.97, per="step"),
+        lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.97),
+    ),
+    "cosine": (
+        gd.schedules.Cosine(100, eta_min=1e-4, per="step"),
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 100, eta_min=1e-4),
+    ),
+    "warm-up": (
+        gd.schedules.Warmup(30, start_factor=0.2, per="step"),
+        lambda o: _linear(o, 30, 0.2),
+    ),
+    "warm-up and cosine": (
+        gd.schedules.Warmup(
+            20, 0.1, after=gd.schedules.Cosine(80, eta_min=1e-4, per="step"), per="step"
+        ),
+        _warm_cosine,
+    ),
+    "function": (
+        gd.schedules.Function(lambda t: 0.01 / (1 + t), per="step"),
+        lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda t: 1 / (1 + t)),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*epoch parameter in `scheduler.step:UserWarning")
+@pytest.mark.parametrize("rule", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_schedules_over_100_steps(name: str, schedule: str, rule: str) -> None:
+    assert_same_training(*NETWORKS[name], rule, {"lr": 0.01}, SCHEDULES[schedule])
 
 
 @pytest.mark.parametrize("activation", nets.ACTIVATIONS)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "cpp/train/support.hpp"
 #include "data/sampler.hpp"
@@ -41,7 +42,10 @@ double epoch_by_hand(Trainer<T>& trainer, const Samples<T>& samples, int64_t bat
   double losses = 0;
   double weights = 0;
   for (int64_t i = 0; i < sampler.batches(); ++i) {
-    const Samples<T> rows = chosen_rows(samples, sampler.batch(i));
+    std::vector<int64_t> indices(static_cast<size_t>(sampler.batch_rows(i)));
+    std::iota(indices.begin(), indices.end(), sampler.batch_begin(i));
+    if (sampler.shuffled()) std::ranges::copy(sampler.batch(i), indices.begin());
+    const Samples<T> rows = chosen_rows(samples, indices);
     double weight = static_cast<double>(rows.rows);
     if (weighted) {
       weight = 0;

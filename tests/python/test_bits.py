@@ -31,7 +31,7 @@ def require(isa: str) -> None:
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("isa", ISAS)
 def test_same_bits(isa: str, threads: int) -> None:
-    """Parameters, gradients, losses and outputs of four training runs, and a matmul."""
+    """All that comes out of training with every rule, in batches, at once, online; and a matmul."""
     require(isa)
     told = trained(isa, threads)
     assert told["isa"] == isa

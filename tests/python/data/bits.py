@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 import nets
 import numpy as np
@@ -61,6 +63,45 @@ def train(rule: str, loss: str, dtype: str, samples: int, epochs: int) -> dict[s
     return {key: digest(value) for key, value in results.items()}
 
 
+# A rule at work in whole batches, then on the samples of a stream: sizes that feed two workers and
+# more, a batch that is taken in pieces, clipping, and a schedule in steps.
+DESCENT = [130, 270, 67, 5]
+ALL_RULES = {
+    "sgd": gd.SGD(lr=0.05, weight_decay=1e-3),
+    "adam": gd.Adam(lr=1e-2, weight_decay=1e-3),
+    "adamw": gd.AdamW(lr=1e-2, amsgrad=True),
+    "adagrad": gd.Adagrad(lr=0.05, lr_decay=0.01, initial_accumulator_value=0.1),
+    "rmsprop": gd.RMSprop(lr=1e-3, weight_decay=1e-3),
+    "rmsprop centered": gd.RMSprop(lr=1e-3, momentum=0.9, centered=True),
+    "adadelta": gd.Adadelta(lr=0.5, weight_decay=1e-3),
+}
+
+
+def descend(rule: str, dtype: str) -> dict[str, str]:
+    net = nets.network(DESCENT, ["relu", "tanh", "identity"], dtype, seed=4)
+    schedules = gd.schedules
+    trainer = gd.Trainer(
+        net,
+        loss="cross_entropy",
+        optimizer=ALL_RULES[rule],
+        num_threads=THREADS,
+        clip_grad_norm=0.5,
+        schedule=schedules.Warmup(2, after=schedules.Cosine(40, per="step"), per="step"),
+    )
+    x = nets.inputs(2300, DESCENT[0], 5).astype(dtype)
+    y = nets.targets("cross_entropy", len(x), DESCENT[-1], 5)
+    told = {}
+    history = trainer.fit(x, y, epochs=2, batch_size=None, progress=False)
+    told["full batch"] = digest({"loss": np.array(history["loss"]), **net.state_dict()})
+    losses = trainer.learn_many(x[:20], y[:20])
+    one = [trainer.learn_one(a, b) for a, b in zip(x[20:30], y[20:30])]
+    told["online"] = digest({"many": losses, "one": np.array(one), **net.state_dict()})
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.save(Path(folder) / "model")
+        told["file"] = digest({"bytes": np.fromfile(Path(folder) / "model", np.uint8)})
+    return told
+
+
 def special(dtype: str) -> dict[str, str]:
     """Signed zeros, denormals, the largest numbers, and where exp, tanh and erf give up."""
     limits = np.finfo(dtype)
@@ -91,6 +132,8 @@ told = {
     "momentum": train("momentum", "bce_with_logits", "float32", BATCH, 1),
     "double": train("adam", "mse", "float64", BATCH, 1),
 }
+told |= {f"descent, {rule}": descend(rule, "float32") for rule in ALL_RULES}
+told["descent, double"] = descend("rmsprop centered", "float64")
 told["special float32"], told["special float64"] = special("float32"), special("float64")
 a, b = nets.inputs(301, 517, 8).astype(np.float32), nets.inputs(517, 203, 9).astype(np.float32)
 told["matmul"] = {"product": digest({"c": gd.matmul(a, b)})}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
-from tqdm import tqdm
+from tqdm.auto import tqdm  # in a notebook with ipywidgets its own bar, elsewhere text
 
 __all__ = ["ProgressBar"]
 

@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m benchmarks.run [matmul] [steps] [neighbour] [--help]`.
+"""Runs the benchmarks: `python -m benchmarks.run [matmul] [steps] [neighbour] [online] [--help]`.
 
 Everything is measured side by side in one run: the libraries take turns, each in a process of its
 own, and what is reported are medians and ratios, of gdcore to its peers and to the limits of the
@@ -18,12 +18,13 @@ from typing import Any
 
 from benchmarks.cases import CASES
 from benchmarks.matmul import matmul_table
+from benchmarks.online import online_tables
 from benchmarks.steps import neighbour_table, step_table
 from benchmarks.tables import markdown
 
 __all__ = ["main"]
 
-_PARTS = ("matmul", "steps", "neighbour")
+_PARTS = ("matmul", "steps", "neighbour", "online")
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,6 +68,10 @@ def main() -> None:
     if "neighbour" in parts:
         found["neighbour"] = neighbour_table(cases, arguments.rounds, arguments.threads)
         print(markdown("beside one busy process", found["neighbour"]), flush=True)
+    if "online" in parts:
+        found["online"] = online_tables(arguments.rounds)
+        for title, rows in found["online"].items():
+            print(markdown(title, rows), flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))
 

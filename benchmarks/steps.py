@@ -23,14 +23,15 @@ def _libraries() -> list[str]:
 def _medians(case: Case, keys: Sequence[tuple[str, int, bool]], rounds: int) -> list[float]:
     """Median seconds a step for each (library, threads, beside a busy process), in turns."""
     workers = {
-        (library, threads): Worker(library, case.name, threads) for library, threads, _ in keys
+        (library, threads): Worker("worker", library, case.name, threads)
+        for library, threads, _ in keys
     }
     times: list[list[float]] = [[] for _ in keys]
     try:
         for _ in range(rounds):
             for (library, threads, busy), found in zip(keys, times):
                 with busy_neighbour() if busy else nullcontext():
-                    found.append(workers[library, threads].measure())
+                    found.append(workers[library, threads].measure()["seconds"])
     finally:
         for worker in workers.values():
             worker.close()

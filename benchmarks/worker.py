@@ -1,13 +1,10 @@
-"""One library in a process of its own: reads requests from standard input, answers in JSON lines.
+"""One library in a process of its own: `python -m benchmarks.worker LIBRARY CASE THREADS`.
 
-`python -m benchmarks.worker LIBRARY CASE THREADS`: every line read runs one measurement and prints
-the seconds a step took. Between requests the process sleeps, so that it does not disturb the
-others.
+A measurement is the seconds a training step took.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.cases import CASES, Case
+from benchmarks.serve import serve
 
 __all__ = ["main"]
 
@@ -77,12 +75,14 @@ def main() -> None:
     step = _LIBRARIES[library](case, threads)
     for number in range(max(3, case.steps // 10)):  # everything is allocated and warm
         step(number)
-    print(json.dumps({"ready": library}), flush=True)
-    for _ in sys.stdin:
+
+    def measure() -> dict[str, float]:
         start = time.perf_counter()
         for number in range(case.steps):
             step(number)
-        print(json.dumps({"seconds": (time.perf_counter() - start) / case.steps}), flush=True)
+        return {"seconds": (time.perf_counter() - start) / case.steps}
+
+    serve(measure)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 #include "bindings/arrays.hpp"
 
+#include <algorithm>
+
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
 #include "parallel/cpus.hpp"
@@ -42,6 +44,27 @@ py::array cast(const py::array& array, const char* dtype) {
   return result;
 }
 
+// The same for arrays of a common type as they lie, without the two microseconds of NumPy's
+// context.
+template <class T, class From>
+bool convert(const py::array& array, py::array_t<T>* converted) {
+  if (!is_ready<From>(array)) return false;
+  *converted =
+      py::array_t<T>(py::array::ShapeContainer(array.shape(), array.shape() + array.ndim()));
+  const auto* from = static_cast<const From*>(array.data());
+  std::transform(from, from + array.size(), converted->mutable_data(),
+                 [](From value) { return static_cast<T>(value); });
+  return true;
+}
+
+template <class T>
+py::array_t<T> converted_array(const py::array& array) {
+  py::array_t<T> result;
+  const bool common = convert<T, double>(array, &result) || convert<T, float>(array, &result) ||
+                      convert<T, int64_t>(array, &result);
+  return common ? result : py::array_t<T>(cast(array, kDtype<T>));
+}
+
 }  // namespace
 
 py::array any_real_array(py::handle object, const std::string& name) {
@@ -59,7 +82,7 @@ py::array any_real_array(py::handle object, const std::string& name) {
 template <class T>
 py::array_t<T> real_array(py::handle object, const std::string& name) {
   if (is_ready<T>(object)) return py::reinterpret_borrow<py::array_t<T>>(object);
-  return py::array_t<T>(cast(any_real_array(object, name), kDtype<T>));
+  return converted_array<T>(any_real_array(object, name));
 }
 
 template <class T>

@@ -1,5 +1,7 @@
 #include "bindings/targets.hpp"
 
+#include <pybind11/stl.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -126,6 +128,35 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int6
   return held;
 }
 
+namespace {
+
+// A plain Python number as an array of no dimension, which NumPy itself takes longer to make; any
+// other object as it is.
+py::object python_number(py::handle y) {
+  const auto scalar = [](auto value) {
+    py::array_t<decltype(value)> array(py::array::ShapeContainer{});
+    *array.mutable_data() = value;
+    return py::object(std::move(array));
+  };
+  if (PyFloat_CheckExact(y.ptr())) return scalar(PyFloat_AS_DOUBLE(y.ptr()));
+  if (PyLong_CheckExact(y.ptr())) {
+    int overflow = 0;
+    const long long value = PyLong_AsLongLongAndOverflow(y.ptr(), &overflow);
+    if (overflow == 0) return scalar(static_cast<int64_t>(value));
+  }
+  return py::reinterpret_borrow<py::object>(y);
+}
+
+// The same memory in another shape of as many elements.
+py::array reshaped(const py::array& array, py::array::ShapeContainer shape) {
+  if (!is_plain_array(array) || (array.flags() & kContiguous) == 0) {
+    return array.attr("reshape")(py::tuple(py::cast(std::vector<py::ssize_t>(*shape))));
+  }
+  return py::array(array.dtype(), std::move(shape), array.data(), array);
+}
+
+}  // namespace
+
 template <class T>
 HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outputs,
                         const ops::LossKernel<T>& loss) {
@@ -139,15 +170,15 @@ HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outp
   held.x = std::move(row);
 
   // A number is a label or the one output; as an array of one row it goes the way of batches.
-  py::array target = any_real_array(y, "y");
+  py::array target = any_real_array(python_number(y), "y");
   const bool number = target.ndim() == 0;
   if (number && loss.targets != ops::Targets::categories && outputs != 1) {
     fail<ValueError>("y must have shape ", shape_text({outputs}), ", got a single number");
   }
   const py::ssize_t columns = number ? 1 : target.size();
   target = number && loss.targets == ops::Targets::categories
-               ? py::array(target.attr("reshape")(1))
-               : py::array(target.attr("reshape")(1, columns));
+               ? reshaped(target, {1})
+               : reshaped(target, {py::ssize_t{1}, columns});
   if (target.ndim() == 1) {
     auto label = labels_of(target, 1, outputs, "y");
     held.view.labels = label.data();

@@ -16,7 +16,7 @@ from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.history import History
 from gdcore.linalg import checked_precision
 from gdcore.losses import Loss
-from gdcore.metrics import Metric, resolve_metrics
+from gdcore.metrics import Accuracy, Metric, resolve_metrics
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import Function, Schedule, resolve_schedule
@@ -329,6 +329,8 @@ class Trainer:
             flag("progress", progress),
         )
         first, last = self.epochs + 1, self._last_epoch(epochs, until_epoch)
+        if validation is not None and validation.metrics:
+            self._scores(validation)  # what a metric cannot judge is an error before any update
         self._history = history = History()
         self._stopped = False
         fitting.run(self, self._native, first, last, history)
@@ -538,6 +540,8 @@ class Trainer:
         if validation.metrics:
             output = self._network._native.predict(validation.x, batch_size, self._num_threads)
             for key, metric in validation.metrics:
+                if isinstance(metric, Accuracy) and key in values:
+                    continue  # the loss knows better what its outputs mean
                 values[key] = metric(validation.y, output, validation.weight)
         return values
 

@@ -1,12 +1,32 @@
 #include "nn/network.hpp"
 
-#include <span>
+#include <algorithm>
+#include <vector>
 
 #include "base/check.hpp"
 #include "base/philox.hpp"
 #include "nn/initializers.hpp"
 
 namespace gd::nn {
+
+namespace {
+
+// to (cols, rows) = the transpose of from (rows, cols), in squares that stay in cache.
+template <class T>
+void transpose(const T* from, int64_t rows, int64_t cols, T* to) {
+  constexpr int64_t kSquare = 32;
+  for (int64_t i0 = 0; i0 < rows; i0 += kSquare) {
+    for (int64_t j0 = 0; j0 < cols; j0 += kSquare) {
+      for (int64_t i = i0; i < std::min(i0 + kSquare, rows); ++i) {
+        for (int64_t j = j0; j < std::min(j0 + kSquare, cols); ++j) {
+          to[j * rows + i] = from[i * cols + j];
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
 
 template <class T>
 Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t seed)
@@ -32,6 +52,8 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
   }
 
   values_ = base::AlignedBuffer<T>(offset);
+  std::vector<T> drawn(static_cast<size_t>(num_parameters()));
+  T* next = drawn.data();
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = parameters_[i];
     const DenseSpec& layer = layers_[static_cast<size_t>(parameter.layer)];
@@ -40,8 +62,10 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
     base::RandomStream random(base::StreamPurpose::initial_values, seed_, i);
     const bool is_weight = parameter.kind == ParameterKind::weight;
     initialize<T>(is_weight ? layer.weight_init : layer.bias_init, view.inputs, view.units, random,
-                  {values() + parameter.offset, static_cast<size_t>(parameter.size())});
+                  {next, static_cast<size_t>(parameter.size())});
+    next += parameter.size();
   }
+  from_shapes(drawn.data(), values());
 }
 
 template <class T>
@@ -49,6 +73,30 @@ int64_t Network<T>::num_parameters() const {
   int64_t total = 0;
   for (const Parameter& parameter : parameters_) total += parameter.size();
   return total;
+}
+
+template <class T>
+void Network<T>::to_shapes(const T* flat, T* to) const {
+  for (const Parameter& p : parameters_) {
+    if (p.kind == ParameterKind::weight) {
+      transpose(flat + p.offset, p.cols, p.rows, to);
+    } else {
+      std::copy_n(flat + p.offset, p.size(), to);
+    }
+    to += p.size();
+  }
+}
+
+template <class T>
+void Network<T>::from_shapes(const T* from, T* flat) const {
+  for (const Parameter& p : parameters_) {
+    if (p.kind == ParameterKind::weight) {
+      transpose(from, p.rows, p.cols, flat + p.offset);
+    } else {
+      std::copy_n(from, p.size(), flat + p.offset);
+    }
+    from += p.size();
+  }
 }
 
 template <class T>

@@ -12,7 +12,9 @@ namespace gd::nn {
 
 enum class ParameterKind : uint8_t { weight, bias };
 
-// One parameter's place in the flat buffer, each on a cache-line boundary, gaps zero.
+// One parameter's shape and its place in the flat buffer, each on a cache-line boundary, gaps zero.
+// A weight is (units, inputs) to the outside, as PyTorch's, and lies transposed in the buffer, as
+// the forward pass and the weight gradient read it: row i holds what input i gives to each unit.
 struct Parameter {
   std::string name;  // "0.weight"
   ParameterKind kind;
@@ -45,6 +47,15 @@ class Network {
   int64_t output_size() const { return layers_.back().units; }
   uint64_t seed() const { return seed_; }
   int64_t num_parameters() const;  // without the gaps
+
+  // Where element i of a parameter, counted row by row in its shape, is in the flat buffer.
+  int64_t index(const Parameter& parameter, int64_t i) const {
+    if (parameter.kind == ParameterKind::bias) return parameter.offset + i;
+    return parameter.offset + i % parameter.cols * parameter.rows + i / parameter.cols;
+  }
+  // Between a flat buffer and parameters one after the other, each in its shape, without gaps.
+  void to_shapes(const T* flat, T* to) const;
+  void from_shapes(const T* from, T* flat) const;
 
   T* values() { return values_.data(); }
   const T* values() const { return values_.data(); }

@@ -79,9 +79,8 @@ void DenseForward<T>::run(Worker& worker, const Batch<T>& batch) {
   p.k = shape.inputs;
   p.a = input_of(context_, batch);
   p.a_row = input_stride(context_, batch);
-  p.b = buffers.weight;  // (units, inputs): B is its transpose
-  p.b_row = 1;
-  p.b_col = shape.inputs;
+  p.b = buffers.weight;  // (inputs, units)
+  p.b_row = shape.units;
   p.c = buffers.z;
   p.c_row = buffers.stride;
   p.bias = buffers.bias;
@@ -141,16 +140,16 @@ template <class T>
 void WeightGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   const nn::LayerView& shape = context_.shape;
   ops::GemmProblem<T> p;
-  p.m = shape.units;
-  p.n = shape.inputs;
+  p.m = shape.inputs;
+  p.n = shape.units;
   p.k = batch.rows;
-  p.a = context_.buffers.delta;  // (rows, units): A is its transpose
+  p.a = input_of(context_, batch);  // (rows, inputs): A is its transpose
   p.a_row = 1;
-  p.a_col = context_.buffers.stride;
-  p.b = input_of(context_, batch);
-  p.b_row = input_stride(context_, batch);
+  p.a_col = input_stride(context_, batch);
+  p.b = context_.buffers.delta;
+  p.b_row = context_.buffers.stride;
   p.c = context_.buffers.weight_gradient;
-  p.c_row = shape.inputs;
+  p.c_row = shape.units;
   p.part = kSumPart;
   p.accumulate = batch.accumulate;
   multiply(context_, worker, this->queue(), p);
@@ -189,8 +188,9 @@ void InputGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.k = shape.units;
   p.a = context_.buffers.delta;
   p.a_row = context_.buffers.stride;
-  p.b = context_.buffers.weight;
-  p.b_row = shape.inputs;
+  p.b = context_.buffers.weight;  // (inputs, units): B is its transpose
+  p.b_row = 1;
+  p.b_col = shape.units;
   p.c = to == nullptr ? batch.input_gradient : to;
   p.c_row = to == nullptr ? shape.inputs : context_.buffers.input_stride;
   p.part = kSumPart;

@@ -75,7 +75,7 @@ class ActivationBackward final : public Operation<T> {
   ActivationUse<T> activation_;
 };
 
-// dW = delta^T x
+// dW^T = x^T delta
 template <class T>
 class WeightGradient final : public Operation<T> {
  public:

@@ -96,9 +96,7 @@ void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
 template <class T>
 void Model<T>::copy_values(T* to) {
   const Lock lock(mutex_);
-  for (const nn::Parameter& parameter : network_.parameters()) {
-    to = std::copy_n(network_.values() + parameter.offset, parameter.size(), to);
-  }
+  network_.to_shapes(network_.values(), to);
 }
 
 template <class T>
@@ -107,18 +105,13 @@ void Model<T>::copy_gradients(T* to) {
   require<StateError>(network_.gradients_valid(),
                       "gradients are there after backward; none came before, or they have been "
                       "used up by a training step");
-  for (const nn::Parameter& parameter : network_.parameters()) {
-    to = std::copy_n(network_.gradients() + parameter.offset, parameter.size(), to);
-  }
+  network_.to_shapes(network_.gradients(), to);
 }
 
 template <class T>
 void Model<T>::set_values(const T* from) {
   const Lock lock(mutex_);
-  for (const nn::Parameter& parameter : network_.parameters()) {
-    std::copy_n(from, parameter.size(), network_.values() + parameter.offset);
-    from += parameter.size();
-  }
+  network_.from_shapes(from, network_.values());
   parameters_changed();
   network_.set_gradients_valid(false);
 }

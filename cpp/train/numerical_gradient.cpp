@@ -114,7 +114,9 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
   const std::lock_guard<parallel::ForkSafeMutex> lock(model.mutex());
   std::vector<int64_t> offsets;
   for (const nn::Parameter& parameter : model.description().parameters()) {
-    for (int64_t i = 0; i < parameter.size(); ++i) offsets.push_back(parameter.offset + i);
+    for (int64_t i = 0; i < parameter.size(); ++i) {
+      offsets.push_back(model.description().index(parameter, i));
+    }
   }
 
   NumericalGradient result;

@@ -49,7 +49,9 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   for (auto& state : states_) state_pointers_.push_back(state.data());
   for (const nn::Parameter& parameter : network.parameters()) {
     const bool weight = parameter.kind == nn::ParameterKind::weight;
-    spans_.push_back({parameter.offset, parameter.rows, parameter.cols,
+    // As it lies in the buffers: a weight is transposed.
+    spans_.push_back({parameter.offset, weight ? parameter.cols : parameter.rows,
+                      weight ? parameter.rows : parameter.cols,
                       weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0});
   }
   update_.spans = spans_;
@@ -292,9 +294,7 @@ void Trainer<T>::apply_gradients() {
 template <class T>
 void Trainer<T>::copy_state(int k, T* to) {
   const Lock lock(model_->mutex());
-  for (const optim::ParameterSpan& span : spans_) {
-    to = std::copy_n(state_pointers_[k] + span.offset, span.size(), to);
-  }
+  model_->description().to_shapes(state_pointers_[static_cast<size_t>(k)], to);
 }
 
 template <class T>
@@ -302,11 +302,7 @@ void Trainer<T>::restore(const Position& position, const std::vector<std::vector
   base::representable<T>(position.lr, "lr");
   const Lock lock(model_->mutex());
   for (size_t k = 0; k < states.size(); ++k) {
-    const T* from = states[k].data();
-    for (const optim::ParameterSpan& span : spans_) {
-      std::copy_n(from, span.size(), state_pointers_[k] + span.offset);
-      from += span.size();
-    }
+    model_->description().from_shapes(states[k].data(), state_pointers_[k]);
   }
   steps_ = position.steps;
   epochs_ = position.epochs;

@@ -71,6 +71,8 @@ def network_from(described: Any, arrays: Mapping[str, NDArray[Any]]) -> Network:
     """
     if not isinstance(described, dict) or not isinstance(described.get("layers"), list):
         raise ValueError("the network is not described")
+    if described.get("dtype") not in ("float32", "float64"):  # NumPy would take many a text
+        raise ValueError(f"dtype {described.get('dtype')!r} is unknown")
     layers = [_layer(index, each) for index, each in enumerate(described["layers"])]
     # Before anything of the described size is allocated: a forged file may name any.
     expected = _shapes(layers, described.get("input_size"), arrays)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdcore._check import flag, integer, listed, real
 from gdcore._names import unknown
+from gdcore.files import checked_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,8 +146,8 @@ class EarlyStopping(Callback):
             trainer.stop()
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Restores the best parameters, unless they are those of the last epoch."""
-        if self._parameters is not None and self.best_epoch != trainer.epochs:
+        """Restores the best parameters."""
+        if self._parameters is not None:  # of the last epoch too: one after may have begun
             trainer.network.load_state_dict(self._parameters)
         self._parameters = None
 
@@ -158,8 +159,8 @@ class Checkpoint(Callback):
         path: Where; ``{epoch}`` in it is replaced, as by ``str.format``, so that
             ``"run-{epoch:03d}.safetensors"`` keeps each file. Without, the last one stays.
         every: Saves after each so many epochs, at least 1.
-        monitor: Saves only where this figure, a key of the history, is the best so far in this
-            fit; None saves always.
+        monitor: Saves only where this figure, a key of the history, is the best so far, of the
+            epochs that ``every`` leaves in this fit; None saves always.
         mode: As in `EarlyStopping`.
 
     Raises:
@@ -175,15 +176,16 @@ class Checkpoint(Callback):
         monitor: str | None = None,
         mode: str = "auto",
     ) -> None:
-        self._path = os.fspath(path)
+        self._path = checked_path(path)
         try:
             self._path.format(epoch=1)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"path may hold {{epoch}} and no other field, got {self._path!r} ({error})"
             ) from None
         self._every = integer("every", every)
-        self._watch = None if monitor is None else _Watch(monitor, mode)
+        watch = _Watch("loss" if monitor is None else monitor, mode)  # checks mode in any case
+        self._watch = None if monitor is None else watch
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Forgets what was best in an earlier fit."""
@@ -208,6 +210,11 @@ def resolve_callbacks(callbacks: object) -> list[Callback]:
         raise TypeError("callbacks must be a sequence of callbacks, got one: write [callback]")
     row = listed("callbacks", callbacks, "callbacks")
     for index, callback in enumerate(row):
+        if isinstance(callback, type) and issubclass(callback, Callback):
+            raise TypeError(
+                f"callbacks[{index}] must be an object, got the class: "
+                f"write {callback.__name__}(...)"
+            )
         if not isinstance(callback, Callback):
             raise TypeError(
                 f"callbacks[{index}] must be a gdcore.callbacks.Callback, "

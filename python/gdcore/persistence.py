@@ -19,7 +19,9 @@ from gdcore.training import Trainer
 
 __all__ = ["load_network", "load_trainer", "save_network", "save_trainer"]
 
+_NO_KIND = "its kind is neither network nor trainer"
 _FUNCTION = "function"  # stands for a schedule that cannot be saved
+_MOST = 2**53  # steps and epochs that a file may tell: far from where adding overflows
 
 
 def save_network(network: Network, path: PathLike, extra: Mapping[str, Any] | None) -> None:
@@ -36,10 +38,12 @@ def load_network(path: PathLike) -> Network:
     """See `Network.load`."""
     arrays, description = files.read(path)
     try:
+        if description.get("kind") not in ("network", "trainer"):
+            raise ValueError(_NO_KIND)
         network = network_from(description.get("network"), arrays)
-        if description.get("kind") == "network" and len(arrays) != len(network.state_dict()):
+        if description["kind"] == "network" and len(arrays) != len(network.state_dict()):
             raise ValueError("there are arrays that belong to nothing")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
     return network
 
@@ -87,8 +91,9 @@ def load_trainer(
     try:
         loaded = network_from(description.get("network"), arrays)
         parts = _parts(description)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
+    Trainer(loaded, None, "sgd", num_threads=num_threads)  # if that is wrong, the file is not
     if network is not None and described_network(network) != described_network(loaded):
         raise ValueError(
             f"network must be the one that {path} belongs to, {_told(loaded)}, got {_told(network)}"
@@ -128,7 +133,7 @@ def load_trainer(
 def _parts(description: dict[str, Any]) -> dict[str, Any]:
     """Loss, optimizer and schedule; ValueError where one cannot be."""
     if description.get("kind") != "trainer":
-        raise ValueError("its kind is neither network nor trainer")
+        raise ValueError(_NO_KIND)
     loss, schedule = description.get("loss"), description.get("schedule")
     parts: dict[str, Any] = {
         "loss": None if loss is None else formula_from(Loss, "loss", loss),
@@ -155,13 +160,18 @@ def _restore(
         missing = [key for key in keys if _state_key(index, key) not in arrays]
         if missing:
             raise ValueError(f"array {_state_key(index, missing[0])!r} is missing")
-        states.append({key: arrays[_state_key(index, key)] for key in keys})
+        state = {key: arrays[_state_key(index, key)] for key in keys}
+        for key, array in state.items():
+            if array.dtype != trainer.network.dtype:
+                name, dtype = _state_key(index, key), trainer.network.dtype
+                raise ValueError(f"array {name!r} is {array.dtype}, the network {dtype}")
+        states.append(state)
     if len(arrays) != len(keys) * (1 + len(states)):
         raise ValueError("there are arrays that belong to nothing")
     trainer._native.restore(
         states,
-        integer("steps", position.get("steps"), at_least=0),
-        integer("epochs", position.get("epochs"), at_least=0),
+        integer("steps", position.get("steps"), at_least=0, at_most=_MOST),
+        integer("epochs", position.get("epochs"), at_least=0, at_most=_MOST),
         real("lr", position.get("lr"), at_least=0),
         real("schedule_scale", position.get("schedule_scale"), at_least=0),
     )

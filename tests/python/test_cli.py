@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import HANG_GUARD, ROOT
+from support import HANG_GUARD, ROOT, run_python
 
+import gdcore as gd
 from gdcore import cli
 
-for package in ("typer", "rich", "sklearn"):
+for package in ("typer", "rich", "sklearn", "polars"):
     pytest.importorskip(package, reason=f"{package}, of the extra cli, is not installed")
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").glob("[!_]*.py"))
 
 
 def gdcore(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -167,8 +169,57 @@ def test_a_loss_that_is_not_finite_at_the_end_ends_with_1(
 def test_help_lists_the_commands() -> None:
     result = gdcore("--help")
     assert result.returncode == 0
-    for command in ("train", "info"):
+    for command in ("train", "predict", "info"):
         assert command in result.stdout
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "gdcore", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_ctrl_c_ends_with_130_and_saves_the_model(tmp_path: Path) -> None:
+    model = tmp_path / "m.safetensors"
+    seen = ""
+    with started("train", "digits", "--epochs", "1000000", "--save", str(model)) as process:
+        assert process.stderr is not None
+        # After the first epochs, which the bar counts.
+        while not re.search(r"epoch ([3-9]|\d\d+)/1000000", seen):
+            letter = process.stderr.read(1)
+            assert letter, seen
+            seen += letter
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=HANG_GUARD)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert re.search(r"stopped after \d+ of 1000000 epochs; saved to", err), err
+    assert gd.Trainer.load(model).epochs > 0
+
+
+def test_whoever_reads_no_further_ends_it_quietly(tmp_path: Path) -> None:
+    model = tmp_path / "m.safetensors"
+    assert gdcore("train", "digits", "--epochs", "1", "--save", str(model)).returncode == 0
+    with started("predict", str(model), "digits") as process:  # prints more than a pipe holds
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("prediction,")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_a_package_that_is_missing_is_named() -> None:
+    code = """
+import sys
+from gdcore import cli
+sys.modules["polars"] = None
+sys.argv = ["gdcore", *sys.argv[1:]]
+cli.main()
+"""
+    result = run_python(code, "train", "digits", check=False)
+    assert_told(result.returncode, result.stdout, result.stderr, ["polars", "gdcore[cli]"])
+    result = run_python(code, "info", check=False)
+    assert result.returncode == 0, "it needs no polars"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -6,13 +6,18 @@ import sys
 
 __all__ = ["main"]
 
+_PACKAGES = {"polars", "rich", "sklearn", "typer"}
+INTERRUPTED = 130  # what shells expect of a command that Ctrl-C ended
+
 
 def main() -> None:
     """Runs the command; exits with 2 and one line where it is called in a way that cannot work."""
     try:
         from gdcore.cli.app import app
+
+        app()
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in {"rich", "sklearn", "typer"}:
+        if error.name is None or error.name.partition(".")[0] not in _PACKAGES:
             raise
         print(
             f"gdcore: the command line needs {error.name}, which is not installed. "
@@ -20,4 +25,5 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(2) from None
-    app()
+    except KeyboardInterrupt:  # while it loads; later the commands tell what was done
+        raise SystemExit(INTERRUPTED) from None

@@ -1,0 +1,78 @@
+"""The command ``gdcore info MODEL``: what a model file holds."""
+
+from __future__ import annotations
+
+from gdcore import Network, Trainer
+from gdcore.cli.preparation import CategoricalColumn, ClassTarget, NumericColumn, Preparation
+from gdcore.cli.report import tell_rows
+from gdcore.files import read_description
+
+__all__ = ["describe"]
+
+SHOWN = 100  # columns of a table of inputs; an image has thousands
+
+
+def describe(model: str) -> None:
+    """Prints the network, how it was trained, its columns and its target.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no model, or damaged.
+    """
+    description = read_description(model)
+    if description.get("kind") == "trainer":
+        net, rows = _trainer(model, function=description.get("schedule") == {"name": "function"})
+    else:
+        net, rows = Network.load(model), {}
+    preparation = Preparation.of_model(description, net.input_size, net.output_size)
+    print(net)
+    tell_rows({"parameters": f"{net.num_parameters:,}", "seed": str(net.seed), **rows})
+    if preparation is not None:
+        tell_rows(_columns(preparation))
+        tell_rows(_target(preparation))
+
+
+def _trainer(model: str, *, function: bool) -> tuple[Network, dict[str, str]]:
+    # A function of one's own is not in the file; any other gets the rest of the trainer read.
+    trainer = Trainer.load(model, schedule=_nothing if function else None, num_threads=1)
+    rows = {
+        "loss": str(trainer.loss),
+        "optimizer": str(trainer.optimizer),
+        "schedule": "a function of one's own" if function else str(trainer.schedule or "constant"),
+        "learning rate": "by that function" if function else f"{trainer.lr:g}",
+        "epochs done": str(trainer.epochs),
+        "steps done": f"{trainer.steps:,}",
+    }
+    return trainer.network, rows
+
+
+def _nothing(epoch: int) -> float:
+    return 0.0
+
+
+def _columns(preparation: Preparation) -> dict[str, str]:
+    rows = {}
+    for column in preparation.columns[:SHOWN]:
+        if isinstance(column, CategoricalColumn):
+            told = f"{len(column.categories)} categories: {column.told()}"
+        else:
+            told = f"number, mean {column.mean:g}, deviation {column.deviation:g}"
+        rows[f"input {column.name!r}"] = told
+    if (more := len(preparation.columns) - SHOWN) > 0:
+        rows["..."] = f"{more} more"
+    if any(isinstance(column, NumericColumn) for column in preparation.columns):
+        rows["missing numbers"] = "become the mean" if preparation.fill else "are an error"
+    if preparation.na:
+        rows["missing cells"] = f"empty, or {', '.join(preparation.na)}"
+    return rows
+
+
+def _target(preparation: Preparation) -> dict[str, str]:
+    target = preparation.target
+    if isinstance(target, ClassTarget):
+        return {f"target {target.name!r}": f"classes: {', '.join(map(str, target.classes))}"}
+    rows = {}
+    for k, (mean, deviation) in enumerate(zip(target.mean, target.deviation, strict=True)):
+        name = target.name if len(target.mean) == 1 else f"{target.name}[{k}]"
+        rows[f"target {name!r}"] = f"number, mean {mean:g}, deviation {deviation:g}"
+    return rows

@@ -1,0 +1,44 @@
+"""What ends a command: a message without traceback, and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+
+from gdcore.cli import INTERRUPTED
+
+__all__ = ["fail", "user_errors"]
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Ends the command with a message on standard error."""
+    typer.echo(f"gdcore: {message}", err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Makes what the library says of bad values, files and machines a message, exit code 2."""
+    try:
+        yield
+    except (ValueError, TypeError, FloatingPointError) as error:
+        fail(str(error))
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # whoever read our output has enough; typer ends quietly
+        fail(_told(error))
+    except MemoryError:
+        fail("there is not enough memory for data or a network of this size")
+    except KeyboardInterrupt:
+        fail("stopped", INTERRUPTED)
+
+
+def _told(error: OSError) -> str:
+    if error.errno is None or error.filename is None:
+        return str(error)
+    return f"{os.fsdecode(error.filename)}: {os.strerror(error.errno)}"

@@ -1,0 +1,104 @@
+"""The command ``gdcore predict``: from a model file and new data to a table of predictions."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import typer
+from numpy.typing import NDArray
+
+from gdcore import Network
+from gdcore._names import unknown
+from gdcore.cli.outputs import check_output
+from gdcore.cli.preparation import NumberTarget, NumericColumn, Preparation, Target
+from gdcore.cli.tables import Table, read
+from gdcore.files import read_description, written_beside
+
+__all__ = ["predict"]
+
+ENDINGS = (".csv", ".parquet", ".npz")
+
+
+def predict(model: str, data: str, out: Path | None) -> None:
+    """Predicts each row of the data; writes the predictions, or prints them as CSV.
+
+    Raises:
+        OSError: A file cannot be read or written.
+        ValueError: The model is damaged, the data do not fit it, or there is no such format.
+    """
+    if out is not None:
+        if out.suffix.lower() not in ENDINGS:
+            raise unknown("--out", str(out), [f"a file that ends in {each}" for each in ENDINGS])
+        check_output("--out", out, model, data)
+    net = Network.load(model)
+    preparation = Preparation.of_model(read_description(model), net.input_size, net.output_size)
+    table = read(data)
+    if preparation is None:
+        preparation = _as_it_is(net, table, model)
+    outputs = net.predict(preparation.inputs(table, net.dtype))
+    arrays = _arrays(preparation.target, outputs)
+    if out is None:
+        typer.echo(_frame(arrays).write_csv(), nl=False)
+        return
+    with written_beside(out) as file:
+        _write(arrays, out.suffix.lower(), file)
+
+
+def _as_it_is(net: Network, table: Table, model: str) -> Preparation:
+    """For a model that knows nothing of columns: x goes in and the outputs come out as they are."""
+    if table.width != net.input_size:
+        got = "columns with names" if table.width is None else f"{table.width} columns"
+        raise ValueError(
+            f"{model} was not saved by gdcore train and knows no columns: the data must be an NPZ "
+            f"file with an array x of {net.input_size} columns, got {got}"
+        )
+    columns = tuple(NumericColumn(name, 0.0, 1.0) for name in table.inputs)
+    target = NumberTarget("", (0.0,) * net.output_size, (1.0,) * net.output_size)
+    return Preparation(columns, target, width=table.width)
+
+
+def _arrays(target: Target, outputs: NDArray[Any]) -> dict[str, Any]:
+    """The predictions, as an NPZ file holds them.
+
+    Returns:
+        ``"prediction"``, (N,) classes or numbers, or (N, K) numbers; of classes also
+        ``"probability"`` (N, K) and ``"classes"`` (K,).
+    """
+    if isinstance(target, NumberTarget):
+        values = target.restored(outputs)
+        return {"prediction": values[:, 0] if values.shape[1] == 1 else values}
+    logits = outputs.astype(np.float64)
+    if logits.shape[1] == 1:  # of the second class against the first
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probability = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    classes = np.array(target.classes)
+    prediction = classes[logits.argmax(axis=1)]
+    return {"prediction": prediction, "probability": probability, "classes": classes}
+
+
+def _frame(arrays: dict[str, Any]) -> pl.DataFrame:
+    prediction = arrays["prediction"]
+    if prediction.ndim == 2:
+        return pl.DataFrame({f"prediction[{k}]": row for k, row in enumerate(prediction.T)})
+    columns = {"prediction": prediction}
+    for each, probability in zip(
+        arrays.get("classes", np.array([])).tolist(), arrays.get("probability", np.array([])).T,
+        strict=True,
+    ):  # fmt: skip
+        name = str(each).lower() if isinstance(each, bool) else str(each)
+        columns[f"probability of {name}"] = probability
+    return pl.DataFrame(columns)
+
+
+def _write(arrays: dict[str, Any], ending: str, file: io.BufferedWriter) -> None:
+    if ending == ".npz":
+        np.savez(file, **arrays)
+    elif ending == ".parquet":
+        _frame(arrays).write_parquet(file)
+    else:
+        _frame(arrays).write_csv(file)

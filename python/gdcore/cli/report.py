@@ -1,0 +1,102 @@
+"""What ``gdcore train`` tells: what was chosen on standard error, on standard output the rest."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from gdcore import Trainer, metrics
+from gdcore.cli.preparation import ClassTarget, NumberTarget, NumericColumn, Preparation
+from gdcore.cli.targets import Chosen
+
+__all__ = ["figures", "tell_choice", "tell_result", "tell_rows"]
+
+METRICS = (metrics.RMSE(), metrics.MAE(), metrics.R2())
+NOTED = 10  # notes that are shown
+
+
+def tell_choice(
+    preparation: Preparation, chosen: Chosen, kept: int, held_out: int, notes: Sequence[str]
+) -> None:
+    """Tells what was made of the data, before the training."""
+    target = preparation.target
+    if isinstance(target, ClassTarget):
+        task = f"classification of {target.name!r} into {len(target.classes)} classes"
+    else:
+        task = f"regression of {target.name!r}"
+    numeric = sum(isinstance(each, NumericColumn) for each in preparation.columns)
+    categorical = len(preparation.columns) - numeric
+    lines = [
+        f"task: {task}: {chosen.reason}",
+        f"rows: {kept} for training, {held_out} held out",
+        f"inputs: {preparation.input_size}, from {numeric} columns of numbers and {categorical} of "
+        "categories",
+        *(f"note: {each}" for each in notes[:NOTED]),
+    ]
+    if len(notes) > NOTED:
+        lines.append(f"note: and {len(notes) - NOTED} more like this")
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+def figures(
+    trainer: Trainer, x: NDArray[Any], y: NDArray[Any], chosen: Chosen, rows: NDArray[Any]
+) -> dict[str, float]:
+    """Computes loss and metrics on some rows; those of numbers in the target's own units."""
+    found = trainer.evaluate(x, y)
+    if isinstance(chosen.target, NumberTarget) and chosen.values is not None:
+        outputs = chosen.target.restored(trainer.network.predict(x))
+        found |= {each.key: each(chosen.values[rows], outputs) for each in METRICS}
+    return found
+
+
+def tell_result(
+    trainer: Trainer,
+    figures: Mapping[str, Mapping[str, float]],
+    samples: int,
+    batch_size: int,
+    seconds: float,
+) -> None:
+    """Tells the network, its figures on each part of the data, and what the training took."""
+    batch_size = min(batch_size, samples)
+    full, rest = divmod(samples, batch_size)
+    flops = full * trainer.flops_per_step(batch_size)
+    flops += trainer.flops_per_step(rest) if rest else 0
+    rows = {
+        f"{key}, {part}": f"{values[key]:.2%}" if key == "accuracy" else _number(key, values[key])
+        for key in figures["training"]
+        for part, values in figures.items()
+    }
+    rows |= {
+        "time": f"{seconds:.3f} s",
+        "samples/s": f"{trainer.epochs * samples / seconds:,.0f}",
+        "GFLOP/s": f"{trainer.epochs * flops / seconds / 1e9:.2f}",
+        "peak memory": f"{_peak_bytes() / 1e6:,.0f} MB",
+    }
+    print(trainer.network)
+    tell_rows(rows)
+
+
+def tell_rows(rows: Mapping[str, str]) -> None:
+    """Prints names and values as a table."""
+    table = Table(show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console(markup=False, emoji=False).print(table)
+
+
+def _number(key: str, value: float) -> str:
+    # A target in dollars and one in shares of a millimetre both show their digits.
+    return f"{value:.4f}" if key in ("loss", "r2") else f"{value:,.5g}"
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

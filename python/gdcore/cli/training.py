@@ -1,0 +1,207 @@
+"""The command ``gdcore train``: from the data to a trained network."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from gdcore import Dense, Network, Trainer, schedules
+from gdcore._check import integer
+from gdcore._names import choice
+from gdcore.cli import INTERRUPTED, plot, report
+from gdcore.cli.errors import fail
+from gdcore.cli.learning import Choices, learn
+from gdcore.cli.outputs import check_output
+from gdcore.cli.preparation import ClassTarget, Preparation
+from gdcore.cli.split import split
+from gdcore.cli.tables import NAMES, Table, read
+from gdcore.cli.targets import Chosen
+from gdcore.losses import Loss
+from gdcore.optimizers import Optimizer
+
+__all__ = ["CLASS_LOSSES", "SCHEDULES", "Options", "train"]
+
+CLASS_LOSSES = ("cross_entropy", "bce_with_logits")
+SCHEDULES = ("constant", "step", "exponential", "cosine")
+LAST_SHARE = 0.01  # of the first learning rate that "exponential" ends with
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command was told, as it was told; `app` has the meanings."""
+
+    data: str
+    target: str | None
+    task: str
+    categories: tuple[str, ...]
+    drop: tuple[str, ...]
+    missing: str
+    na: tuple[str, ...]
+    hidden: tuple[int, ...]
+    activation: str
+    loss: str
+    optimizer: str
+    lr: float | None
+    schedule: str
+    warmup: int
+    epochs: int
+    batch_size: int
+    seed: int
+    threads: int | None
+    validation: float
+    save: Path | None
+    plot: Path | None
+
+
+def train(options: Options) -> None:
+    """Trains, tells how it went, and writes what was asked for.
+
+    Raises:
+        FloatingPointError: The loss became NaN or infinite.
+        OSError: A file cannot be read or written.
+        ValueError: An option or the data are not right.
+    """
+    # All that can be wrong without the data comes first: reading may take long.
+    hidden = [Dense(units, options.activation) for units in options.hidden]
+    rule = Optimizer.resolve("--optimizer", options.optimizer)
+    if options.lr is not None:
+        rule = replace(rule, lr=options.lr)
+    choice("--loss", options.loss, ["auto", *Loss.members])
+    integer("--epochs", options.epochs)
+    integer("--batch-size", options.batch_size)
+    schedule = _schedule(options.schedule, options.warmup, options.epochs)
+    _check_outputs(options)
+
+    table = _read(options)
+    kept, held_out = split(len(table), options.validation, options.seed)
+    choices = Choices(
+        options.target or "y",
+        options.task,
+        options.categories,
+        options.drop,
+        options.missing,
+        options.na,
+    )
+    preparation, chosen, notes = learn(table, choices, kept)
+    loss, outputs, y = _loss(options.loss, chosen)
+    x = preparation.inputs(table)
+    report.tell_choice(preparation, chosen, len(kept), len(held_out), notes)
+    del table  # the text of large files takes more room than all that follows
+
+    net = Network([*hidden, Dense(outputs)], input_size=x.shape[1], seed=options.seed)
+    trainer = Trainer(net, loss, rule, schedule=schedule, num_threads=options.threads)
+    training, validation = (x[kept], y[kept]), (x[held_out], y[held_out])
+    del x
+    seconds = _fit(trainer, options, preparation, training, validation)
+
+    parts = {"training": (*training, kept)}
+    if len(held_out):
+        parts["held out"] = (*validation, held_out)
+    figures = {
+        part: report.figures(trainer, part_x, part_y, chosen, rows)
+        for part, (part_x, part_y, rows) in parts.items()
+    }
+    if not all(math.isfinite(each["loss"]) for each in figures.values()):
+        # No later step was there to tell.
+        fail("the loss after the last update is not finite: take a smaller --lr", code=1)
+    if options.save is not None:
+        trainer.save(options.save, extra={"preparation": preparation.to_json()})
+    if options.plot is not None:
+        plot.save_curves(options.plot, trainer.history)
+    report.tell_result(trainer, figures, len(kept), options.batch_size, seconds)
+    for path in (options.save, options.plot):
+        if path is not None:
+            typer.echo(f"written: {path}", err=True)
+
+
+def _check_outputs(options: Options) -> None:
+    if options.save is not None:
+        check_output("--save", options.save, options.data)
+    if options.plot is not None:
+        plot.check(options.plot)
+        others = () if options.save is None else (options.save,)
+        check_output("--plot", options.plot, options.data, *others)
+
+
+def _read(options: Options) -> Table:
+    arrays = options.data in NAMES or options.data.lower().endswith(".npz")
+    table = read(options.data, options.target or ("y" if arrays else None))
+    if options.target is None and not arrays:
+        names = ", ".join(table.inputs)
+        raise ValueError(f"--target must name the column to predict, one of: {names}")
+    return table
+
+
+def _schedule(name: str, warmup: int, epochs: int) -> schedules.Schedule | None:
+    """The schedule of a name over the epochs that the warm-up leaves."""
+    choice("--schedule", name, SCHEDULES)
+    integer("--warmup", warmup, at_least=0)
+    if warmup >= epochs:
+        raise ValueError(f"--warmup must be less than --epochs, {epochs}, got {warmup}")
+    left = epochs - warmup
+    after: schedules.Schedule | None = None
+    if name == "step":
+        after = schedules.Step(math.ceil(left / 3))
+    elif name == "exponential":
+        after = schedules.Exponential(LAST_SHARE ** (1 / max(left - 1, 1)))
+    elif name == "cosine":
+        after = schedules.Cosine(left)
+    return schedules.Warmup(warmup, after=after) if warmup else after
+
+
+def _loss(name: str, chosen: Chosen) -> tuple[Loss, int, NDArray[Any]]:
+    """The loss, the number of outputs it needs, and its targets."""
+    target = chosen.target
+    if not isinstance(target, ClassTarget):
+        fitting = [each for each in Loss.members if each not in CLASS_LOSSES]
+        if name != "auto" and name not in fitting:
+            raise ValueError(
+                f"--loss must be auto or one of {', '.join(fitting)} for numbers, got {name!r}"
+            )
+        return Loss.resolve("--loss", "mse" if name == "auto" else name), len(target.mean), chosen.y
+    if name not in ("auto", *CLASS_LOSSES):
+        raise ValueError(
+            f"--loss must be auto, {' or '.join(CLASS_LOSSES)} for classes, got {name!r}"
+        )
+    if name != "bce_with_logits":
+        return Loss.resolve("--loss", "cross_entropy"), len(target.classes), chosen.y
+    if len(target.classes) > 2:
+        raise ValueError(
+            f"--loss bce_with_logits is for two classes, {target.name!r} has {len(target.classes)}"
+        )
+    return Loss.resolve("--loss", name), 1, chosen.y.astype(np.float32)
+
+
+def _fit(
+    trainer: Trainer,
+    options: Options,
+    preparation: Preparation,
+    training: tuple[NDArray[Any], NDArray[Any]],
+    validation: tuple[NDArray[Any], NDArray[Any]],
+) -> float:
+    """Trains; returns the seconds it took. After Ctrl-C saves what there is, and ends."""
+    start = time.perf_counter()
+    try:
+        trainer.fit(
+            *training,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            validation_data=validation if len(validation[0]) else None,
+        )
+    except KeyboardInterrupt:
+        done = f"stopped after {trainer.epochs} of {options.epochs} epochs"
+        if options.save is None or trainer.epochs == 0:
+            fail(f"{done}; nothing is saved", INTERRUPTED)
+        trainer.save(options.save, extra={"preparation": preparation.to_json()})
+        fail(
+            f"{done}; saved to {options.save}, with the updates of the epoch that was begun",
+            INTERRUPTED,
+        )
+    return time.perf_counter() - start

@@ -107,15 +107,21 @@ void set_schedule(train::Trainer<T>& trainer, const py::object& function,
                        every_step ? optim::ScheduleUnit::step : optim::ScheduleUnit::epoch);
 }
 
-// One dict of arrays, with the keys and shapes of state_dict, for each state of the rule.
+// (steps, epochs, lr, scale), the parameters, and a list of the rule's states: dicts of arrays with
+// the keys and shapes of state_dict, all as of one moment.
 template <class T>
-py::list optimizer_state(train::Trainer<T>& trainer) {
-  py::list result;
-  for (int k = 0; k < trainer.states(); ++k) {
-    result.append(
-        named_arrays<T>(trainer.model().description(), [&](T* to) { trainer.copy_state(k, to); }));
-  }
-  return result;
+py::tuple copy(train::Trainer<T>& trainer) {
+  const nn::Network<T>& network = trainer.model().description();
+  const auto size = static_cast<size_t>(network.num_parameters());
+  std::vector<std::vector<T>> values(1 + static_cast<size_t>(trainer.states()),
+                                     std::vector<T>(size));
+  std::vector<T*> states;
+  for (size_t k = 1; k < values.size(); ++k) states.push_back(values[k].data());
+  const train::Position at = without_gil([&] { return trainer.copy(values[0].data(), states); });
+  py::list named;
+  for (const T* state : states) named.append(split_by_name<T>(network.parameters(), state));
+  return py::make_tuple(py::make_tuple(at.steps, at.epochs, at.lr, at.scale),
+                        split_by_name<T>(network.parameters(), values[0].data()), named);
 }
 
 template <class T>
@@ -217,11 +223,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def_property_readonly("epochs", &Trainer::epochs);
   cls.def("set_schedule", set_schedule<T>, py::arg("function"), py::arg("parts"),
           py::arg("every_step"));
-  cls.def("position", [](const Trainer& self) {
-    const train::Position position = self.position();
-    return std::tuple(position.steps, position.epochs, position.lr, position.scale);
-  });
-  cls.def("optimizer_state", optimizer_state<T>);
+  cls.def("copy", copy<T>);
+  cls.def_property_readonly("states", &Trainer::states);
   cls.def("restore", restore<T>, py::arg("states"), py::arg("steps"), py::arg("epochs"),
           py::arg("lr"), py::arg("scale"));
   cls.def("memory", memory<T>, py::arg("batch_size"), py::arg("shuffle"));

@@ -292,9 +292,12 @@ void Trainer<T>::apply_gradients() {
 }
 
 template <class T>
-void Trainer<T>::copy_state(int k, T* to) {
+Position Trainer<T>::copy(T* parameters, const std::vector<T*>& states) {
   const Lock lock(model_->mutex());
-  model_->description().to_shapes(state_pointers_[static_cast<size_t>(k)], to);
+  const nn::Network<T>& network = model_->description();
+  network.to_shapes(network.values(), parameters);
+  for (size_t k = 0; k < states.size(); ++k) network.to_shapes(state_pointers_[k], states[k]);
+  return {steps_, epochs_, lr_, scale_};
 }
 
 template <class T>

@@ -99,11 +99,11 @@ class Trainer {
   int64_t steps() const { return steps_; }
   int64_t epochs() const { return epochs_; }
 
-  Position position() const { return {steps_, epochs_, lr_, scale_}; }
   int states() const { return rule_.states(); }
-  // State k in the order and sizes of description().parameters(), without gaps.
-  void copy_state(int k, T* to);
-  // Sets everything that fit and step go on from; each of `states` is laid out as in copy_state.
+  // All that restore() takes, as of one moment: parameters and each state in the shapes and order
+  // of description().parameters(), without gaps.
+  Position copy(T* parameters, const std::vector<T*>& states);
+  // Sets everything that fit and step go on from; each of `states` is laid out as in copy.
   void restore(const Position& position, const std::vector<std::vector<T>>& states);
 
   // For batches of that size, shuffled or in order, as `fit` takes them.

@@ -61,3 +61,7 @@ class Dense:
             raise TypeError(f"name must be a string, got {type(self.name).__name__}")
         if not self.name or "." in self.name:
             raise ValueError(f"name must be non-empty and without dots, got {self.name!r}")
+        try:
+            self.name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"name must be text that UTF-8 can hold, got {self.name!r}") from None

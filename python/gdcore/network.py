@@ -263,7 +263,7 @@ def _layer_names(layers: tuple[Dense, ...]) -> tuple[str, ...]:
 def _checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     try:
         checked = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # NumPy reads some strings as lists of fields
         raise unknown("dtype", dtype, NETWORKS) from None
     if dtype is None or checked.name not in NETWORKS:
         raise unknown("dtype", dtype, NETWORKS)

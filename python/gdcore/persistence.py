@@ -55,7 +55,8 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: Mapping[str, Any] | No
         described: dict[str, Any] | None = {"name": _FUNCTION}
     else:
         described = None if schedule is None else described_formula(schedule)
-    steps, epochs, lr, scale = trainer._native.position()
+    position, arrays, states = trainer._native.copy()
+    steps, epochs, lr, scale = position
     description = {
         "kind": "trainer",
         "network": described_network(trainer.network),
@@ -68,8 +69,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: Mapping[str, Any] | No
         "position": {"steps": steps, "epochs": epochs, "lr": lr, "schedule_scale": scale},
         "extra": files.checked_extra(extra),
     }
-    arrays = trainer.network.state_dict()
-    for index, state in enumerate(trainer._native.optimizer_state()):
+    for index, state in enumerate(states):
         arrays |= {_state_key(index, key): array for key, array in state.items()}
     files.write(path, _finite(arrays), description)
 
@@ -156,7 +156,7 @@ def _restore(
         raise ValueError("the position is not described")
     keys = trainer.network.state_dict().keys()
     states = []
-    for index in range(len(trainer._native.optimizer_state())):
+    for index in range(trainer._native.states):
         missing = [key for key in keys if _state_key(index, key) not in arrays]
         if missing:
             raise ValueError(f"array {_state_key(index, missing[0])!r} is missing")

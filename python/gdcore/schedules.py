@@ -211,7 +211,14 @@ def resolve_schedule(argument: str, value: object) -> Schedule | None:
     Raises:
         TypeError: ``value`` is anything else.
     """
-    if value is None or (isinstance(value, Schedule) and not isinstance(value, type)):
+    if value is None or isinstance(value, Function):
+        return value
+    if isinstance(value, Schedule):
+        if not hasattr(value, "name"):
+            raise TypeError(
+                f"{argument} must be a schedule with a name, {type(value).__name__} has none: "
+                "pass a function instead"
+            )
         return value
     if isinstance(value, type) and issubclass(value, Schedule):
         raise TypeError(f"{argument} must be an object, got the class: write {value.__name__}(...)")

@@ -107,6 +107,7 @@ class Trainer:
         self._num_threads = thread_count(num_threads)
         self._history = History()
         self._stopped = False
+        self._fitting = False
         self._native: NativeTrainer = TRAINERS[network.dtype.name](
             network._native,
             None if self._loss is None else self._loss.name,
@@ -300,7 +301,8 @@ class Trainer:
             validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch.
             metrics: What else to compute on the validation data, see `gdcore.metrics`: names such
                 as ``"auc"``, objects such as ``gdcore.metrics.TopK(3)``, or functions
-                f(y, output) -> float, named by their ``__name__``.
+                f(y, output) -> float, named by their ``__name__``. Each is tried once before the
+                first epoch, so that what it cannot judge is an error before any update.
             callbacks: What to do after batches and epochs, see `gdcore.callbacks`.
             progress: Shows a bar on standard error, or in the notebook.
 
@@ -312,13 +314,15 @@ class Trainer:
         Raises:
             FloatingPointError: The loss became NaN or infinite; the message names epoch, step and
                 learning rate. Parameters and optimizer are back where that epoch began.
-            RuntimeError: The trainer has no loss.
+            RuntimeError: The trainer has no loss, or is in another `fit`.
             TypeError: An array is complex, of objects or of strings, or an argument is of the wrong
                 type.
             ValueError: An array is of another shape, empty, not finite, or holds labels or weights
                 out of range, or an argument is out of its domain.
         """
         last = self._last_epoch(epochs, until_epoch)
+        if self._fitting:
+            raise RuntimeError("fit is at work on this trainer: it cannot run within itself")
         validation = self._validation(validation_data, metrics)
         fitting = Fitting(
             self._prepare(x, y, sample_weight, _NAMES),
@@ -328,12 +332,16 @@ class Trainer:
             resolve_callbacks(callbacks),
             flag("progress", progress),
         )
-        first, last = self.epochs + 1, self._last_epoch(epochs, until_epoch)
+        first = self.epochs + 1
         if validation is not None and validation.metrics:
             self._scores(validation)  # what a metric cannot judge is an error before any update
         self._history = history = History()
         self._stopped = False
-        fitting.run(self, self._native, first, last, history)
+        self._fitting = True
+        try:
+            fitting.run(self, self._native, first, last, history)
+        finally:
+            self._fitting = False
         return history
 
     def stop(self) -> None:

@@ -574,3 +574,15 @@ def test_any_iterable_of_callbacks_does() -> None:
         recorder = Recorder()
         new().fit(X, Y, callbacks=gather([recorder]), progress=False)
         assert recorder.hooks()[0] == "on_fit_begin"
+
+
+def test_fit_within_fit_is_refused() -> None:
+    class Nested(gd.callbacks.Callback):
+        def on_epoch_end(self, trainer: gd.Trainer, epoch: int, values: Any) -> None:
+            trainer.fit(X, Y, progress=False)
+
+    trainer = new()
+    with pytest.raises(RuntimeError, match="fit is at work on this trainer"):
+        trainer.fit(X, Y, callbacks=[Nested()], progress=False)
+    trainer.fit(X, Y, progress=False)
+    assert trainer.epochs == 2

@@ -344,3 +344,13 @@ def test_initial_values_depend_on_the_seed_alone() -> None:
     assert not np.array_equal(
         states[0]["0.weight"].ravel()[:90], states[0]["2.weight"].ravel()[:90]
     )
+
+
+def test_a_dtype_that_numpy_cannot_read_is_named() -> None:
+    with pytest.raises(ValueError, match="dtype"):
+        gd.Network([gd.Dense(1)], input_size=1, dtype=",")
+
+
+def test_a_name_that_no_file_can_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="name must be text that UTF-8 can hold"):
+        gd.Dense(1, name="\ud800")

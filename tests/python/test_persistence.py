@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -312,3 +313,31 @@ def test_extra_that_no_reader_would_take(path: Path) -> None:
         small().save(path, extra={"a": "x" * 100_000_000})
     assert path.read_bytes() == whole
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_written_while_another_thread_trains_is_of_one_moment(tmp_path: Path) -> None:
+    """Each is what a run that nothing disturbed was at that step."""
+    trainer, alone = (gd.Trainer(small(), "huber", "adam", num_threads=1) for _ in range(2))
+    stop = threading.Event()
+
+    def train() -> None:
+        while not stop.is_set():
+            trainer.fit(X, Y, batch_size=1, shuffle=False, progress=False)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    try:
+        for number in range(10):
+            trainer.save(tmp_path / f"{number}")
+    finally:
+        stop.set()
+        thread.join()
+    for number in range(10):
+        loaded = gd.Trainer.load(tmp_path / f"{number}")
+        for step in range(alone.steps, loaded.steps):
+            at = slice(step % len(X), step % len(X) + 1)
+            alone.step(X[at], Y[at])
+        assert_same_state(loaded.network.state_dict(), alone.network.state_dict())
+        for state, other in zip(loaded._native.copy()[2], alone._native.copy()[2]):
+            assert_same_state(state, other)
+    assert trainer.steps >= loaded.steps > 0

@@ -17,6 +17,10 @@ Y = X.sum(axis=1)
 LR = 0.04
 
 
+class Nameless(Schedule):
+    per = "epoch"
+
+
 def trainer(schedule: Any, lr: float = LR, loss: str | None = "mse") -> gd.Trainer:
     net = gd.Network([gd.Dense(3, "tanh"), gd.Dense(1)], input_size=2, dtype="float64")
     return gd.Trainer(net, loss, gd.SGD(lr=lr), schedule=schedule)
@@ -201,6 +205,7 @@ def test_divergence_names_the_rate_of_the_schedule() -> None:
         (lambda: Function(0.1), TypeError, "function must be callable"),  # type: ignore[arg-type]
         (lambda: trainer("cosine"), TypeError, "schedule must be a schedule such as"),
         (lambda: trainer(0.1), TypeError, "schedule must be a schedule such as"),
+        (lambda: trainer(Nameless()), TypeError, "schedule must be a schedule with a name"),
         (lambda: trainer(Cosine), TypeError, r"write Cosine\(\.\.\.\)"),
     ],
 )

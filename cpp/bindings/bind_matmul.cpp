@@ -106,7 +106,7 @@ py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool trans
 
   const py::gil_scoped_release release;
   const int workers = plan::workers_for(2 * p.m * p.n * p.k, threads);
-  const int64_t scratch_size = ops::gemm_scratch_size<T>();
+  const int64_t scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k);
   // Kept from call to call: fresh pages would cost a product of 1024 x 1024 two percent.
   thread_local base::AlignedBuffer<T> scratch;
   if (scratch.size() < scratch_size * workers) {
@@ -115,8 +115,9 @@ py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool trans
   T* const packed = scratch.data();  // a worker would see the thread_local of its own thread
   ops::TileQueue queue(workers);
   const ops::GemmTiles tiles = ops::gemm_tiles<T>(p.m, p.n, p.k, workers);
-  ops::run_collective(*parallel::acquire_team(workers),
-                      [&](ops::Worker& worker) { ops::gemm(worker, queue, tiles, p, packed); });
+  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+    ops::gemm(worker, queue, tiles, p, {packed, scratch_size});
+  });
   return c;
 }
 

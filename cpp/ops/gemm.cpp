@@ -27,6 +27,21 @@ const kernels::TypedKernels<T>& typed() {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Panels of A, as many as a cache block or the whole product has.
+template <class T>
+int64_t packed_a_size(int64_t m, int64_t k) {
+  const GemmBlocks& blocks = typed<T>().blocks;
+  const int64_t rows = ceil_div(std::min(m, blocks.mc), blocks.mr) * blocks.mr;
+  return base::padded<T>(rows * std::min(k, blocks.kc));
+}
+
+template <class T>
+int64_t packed_b_size(int64_t n, int64_t k) {
+  const GemmBlocks& blocks = typed<T>().blocks;
+  const int64_t columns = ceil_div(std::min(n, blocks.nc), blocks.nr) * blocks.nr;
+  return base::padded<T>(columns * std::min(k, blocks.kc));
+}
+
 // One macro tile of C, rows x columns, with everything its loops need.
 template <class T>
 class TileJob {
@@ -45,13 +60,6 @@ class TileJob {
     const int64_t row_bytes = p_.a_row * static_cast<int64_t>(sizeof(T));
     const bool in_place = p_.a_col == 1 && row_bytes % 1024 != 0;
     copy_a_ = !in_place && columns.size() > 4 * blocks.nr;
-  }
-
-  static int64_t packed_a_size(const GemmBlocks& blocks) {
-    return base::padded<T>(ceil_div(blocks.mc, blocks.mr) * blocks.mr * blocks.kc);
-  }
-  static int64_t packed_b_size(const GemmBlocks& blocks) {
-    return base::padded<T>(ceil_div(blocks.nc, blocks.nr) * blocks.nr * blocks.kc);
   }
 
   void run() {
@@ -221,19 +229,18 @@ GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers) {
 }
 
 template <class T>
-int64_t gemm_scratch_size() {
-  const GemmBlocks& blocks = typed<T>().blocks;
-  return TileJob<T>::packed_a_size(blocks) + TileJob<T>::packed_b_size(blocks);
+int64_t gemm_scratch_size(int64_t m, int64_t n, int64_t k) {
+  return packed_a_size<T>(m, k) + packed_b_size<T>(n, k);
 }
 
 template <class T>
 void gemm(Worker& worker, TileQueue& queue, const GemmTiles& tiles, const GemmProblem<T>& problem,
-          T* scratch) {
+          const GemmScratch<T>& scratch) {
   const GemmBlocks& blocks = typed<T>().blocks;
-  const int64_t a_size = TileJob<T>::packed_a_size(blocks);
-  T* const packed_a = scratch + worker.index() * gemm_scratch_size<T>();
+  const int64_t a_size = packed_a_size<T>(problem.m, problem.k);
+  T* const packed_a = scratch.data + worker.index() * scratch.each;
   if (tiles.share_b) {
-    TileJob<T> job(problem, {0, problem.m}, {0, problem.n}, packed_a, scratch + a_size);
+    TileJob<T> job(problem, {0, problem.m}, {0, problem.n}, packed_a, scratch.data + a_size);
     job.run_shared(worker, queue, tiles.rows);
     return;
   }
@@ -249,10 +256,11 @@ void gemm(Worker& worker, TileQueue& queue, const GemmTiles& tiles, const GemmPr
 
 template GemmTiles gemm_tiles<float>(int64_t, int64_t, int64_t, int);
 template GemmTiles gemm_tiles<double>(int64_t, int64_t, int64_t, int);
-template int64_t gemm_scratch_size<float>();
-template int64_t gemm_scratch_size<double>();
-template void gemm<float>(Worker&, TileQueue&, const GemmTiles&, const GemmProblem<float>&, float*);
+template int64_t gemm_scratch_size<float>(int64_t, int64_t, int64_t);
+template int64_t gemm_scratch_size<double>(int64_t, int64_t, int64_t);
+template void gemm<float>(Worker&, TileQueue&, const GemmTiles&, const GemmProblem<float>&,
+                          const GemmScratch<float>&);
 template void gemm<double>(Worker&, TileQueue&, const GemmTiles&, const GemmProblem<double>&,
-                           double*);
+                           const GemmScratch<double>&);
 
 }  // namespace gd::ops

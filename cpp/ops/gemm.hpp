@@ -54,13 +54,20 @@ struct GemmTiles {
 template <class T>
 GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers);
 
-// Packing buffers: this many elements for each worker, aligned to a cache line.
+// What each worker needs to pack products of at most that size: elements, whole cache lines.
 template <class T>
-int64_t gemm_scratch_size();
+int64_t gemm_scratch_size(int64_t m, int64_t n, int64_t k);
 
-// All workers together; `scratch` holds the buffers of all.
+// The packing buffers of all workers, one after the other.
+template <class T>
+struct GemmScratch {
+  T* data = nullptr;  // aligned to a cache line
+  int64_t each = 0;   // elements, at least gemm_scratch_size of the problem
+};
+
+// All workers together.
 template <class T>
 void gemm(Worker& worker, TileQueue& queue, const GemmTiles& tiles, const GemmProblem<T>& problem,
-          T* scratch);
+          const GemmScratch<T>& scratch);
 
 }  // namespace gd::ops

@@ -36,7 +36,7 @@ struct DenseContext {
   LayerBuffers<T> buffers;
   int layer;
   int max_workers;
-  T* scratch;  // of all workers, for packing
+  ops::GemmScratch<T> scratch;
 };
 
 // z = x W^T + b, and a = f(z) on tiles still in cache unless f needs whole rows.

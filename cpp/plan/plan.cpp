@@ -91,7 +91,14 @@ class Plan<T>::Compiler {
     int64_t widest = 0;
     for (const nn::LayerView& view : views) widest = std::max(widest, stride_of(view.units));
 
-    T* const scratch = take(options_.max_workers, ops::gemm_scratch_size<T>());
+    ops::GemmScratch<T> scratch;
+    for (const nn::LayerView& view : views) {
+      const int64_t forward = ops::gemm_scratch_size<T>(capacity, view.units, view.inputs);
+      const int64_t weights = ops::gemm_scratch_size<T>(view.inputs, view.units, capacity);
+      const int64_t inputs = ops::gemm_scratch_size<T>(capacity, view.inputs, view.units);
+      scratch.each = std::max({scratch.each, forward, weights, inputs});
+    }
+    scratch.data = take(options_.max_workers, scratch.each);
     memory_.packing = bytes_used();
     // Backward needs every output; inference needs the last one only, so two buffers take turns. So
     // do the gradients at the outputs.

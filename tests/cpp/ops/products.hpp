@@ -49,12 +49,12 @@ class Product {
     std::vector<T> c = c_before_;
     std::vector<T> output(c.size(), T(7));
     const ops::GemmProblem<T> p = problem(c.data(), shape_.in_place ? c.data() : output.data());
-    const int64_t scratch_size = ops::gemm_scratch_size<T>();
+    const int64_t scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k);
     base::AlignedBuffer<T> scratch(workers * scratch_size);
     const ops::GemmTiles chosen =
         tiles == nullptr ? ops::gemm_tiles<T>(p.m, p.n, p.k, workers) : *tiles;
     on_team(workers, [&](ops::Worker& worker, ops::TileQueue& queue) {
-      ops::gemm(worker, queue, chosen, p, scratch.data());
+      ops::gemm(worker, queue, chosen, p, {scratch.data(), scratch_size});
     });
     c.insert(c.end(), output.begin(), output.end());
     return c;

@@ -25,12 +25,15 @@ namespace {
 template <class T>
 class Muon final : public gd::optim::Rule<T> {
  public:
-  Muon(const std::vector<ParameterSpan>& spans, int max_workers)
-      : scratch_(max_workers * gd::ops::gemm_scratch_size<T>()) {
+  Muon(const std::vector<ParameterSpan>& spans, int max_workers) {
     int64_t most = 0;
     for (const ParameterSpan& span : spans) {
+      const int64_t longest = std::max(span.rows, span.cols);
+      scratch_size_ =
+          std::max(scratch_size_, gd::ops::gemm_scratch_size<T>(longest, longest, longest));
       most = std::max({most, span.rows * span.rows, span.size()});
     }
+    scratch_ = AlignedBuffer<T>(max_workers * scratch_size_);
     for (auto* buffer : {&x_, &next_, &square_}) *buffer = AlignedBuffer<T>(most);
   }
 
@@ -118,11 +121,12 @@ class Muon final : public gd::optim::Rule<T> {
 
   void multiply(Worker& worker, TileQueue& queue, const GemmProblem<T>& problem) {
     const GemmTiles tiles{2, 2};
-    gd::ops::gemm(worker, queue, tiles, problem, scratch_.data());
+    gd::ops::gemm(worker, queue, tiles, problem, {scratch_.data(), scratch_size_});
     gd::testing::next_pass(worker, queue);
   }
 
   T lr_ = 0;
+  int64_t scratch_size_ = 0;
   AlignedBuffer<T> scratch_, x_, next_, square_;
 };
 

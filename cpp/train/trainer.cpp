@@ -188,11 +188,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
       }
       if (i + 1 == sampler.batches()) {
         // The last update has no loss after it that would tell.
-        for (const optim::ParameterSpan& span : spans_) {  // not the gaps between them
-          const std::span<const T> values(update_.weights + span.offset,
-                                          static_cast<size_t>(span.size()));
-          if (!ops::all_finite(values)) diverged(0, lr);
-        }
+        if (!parameters_finite()) diverged(0, lr);
         ++epochs_;
       }
     }
@@ -214,11 +210,23 @@ int64_t Trainer<T>::learn_many(const Dataset& data, double* losses, Progress pro
 template <class T>
 void Trainer<T>::take_snapshot() {
   const Lock lock(model_->mutex());
+  require<StateError>(
+      parameters_finite(),
+      "the parameters are not finite, so that no epoch can go on from them: give the "
+      "network others with load_state_dict");
   const auto arrays = static_cast<int64_t>(1 + states_.size());
   if (snapshot_.size() == 0) snapshot_ = base::AlignedBuffer<T>(arrays * update_.size);
   T* to = std::copy_n(update_.weights, update_.size, snapshot_.data());
   for (const T* state : state_pointers_) to = std::copy_n(state, update_.size, to);
   snapshot_steps_ = steps_;
+}
+
+template <class T>
+bool Trainer<T>::parameters_finite() const {
+  return std::ranges::all_of(spans_, [&](const optim::ParameterSpan& span) {  // not the gaps
+    return ops::all_finite(
+        std::span<const T>(update_.weights + span.offset, static_cast<size_t>(span.size())));
+  });
 }
 
 template <class T>

@@ -120,6 +120,7 @@ class Trainer {
   void begin_update(double lr);
   void take_snapshot();
   void restore_snapshot();
+  bool parameters_finite() const;
   [[noreturn]] void diverged(double loss, double lr);
   void end_update();
 

@@ -205,6 +205,9 @@ class Trainer:
     def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Makes one update on one batch.
 
+        Where training diverges, this and online learning go on, with losses that are infinite or
+        NaN; `fit` stops.
+
         Args:
             x: (N, input_size), finite.
             y: The targets, as the loss takes them.
@@ -314,7 +317,8 @@ class Trainer:
         Raises:
             FloatingPointError: The loss became NaN or infinite; the message names epoch, step and
                 learning rate. Parameters and optimizer are back where that epoch began.
-            RuntimeError: The trainer has no loss, or is in another `fit`.
+            RuntimeError: The trainer has no loss, is in another `fit`, or the parameters are not
+                finite.
             TypeError: An array is complex, of objects or of strings, or an argument is of the wrong
                 type.
             ValueError: An array is of another shape, empty, not finite, or holds labels or weights

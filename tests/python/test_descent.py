@@ -111,3 +111,17 @@ def test_a_diverging_epoch_is_undone(
     for each in (twin, trainer):
         each.fit(x, y, epochs=1, progress=False)
     assert_same_state(trainer.network.state_dict(), twin.network.state_dict())
+
+
+def test_fit_does_not_begin_from_parameters_that_are_not_finite() -> None:
+    net = gd.Network([gd.Dense(1)], input_size=2)
+    trainer = gd.Trainer(net, "mse", gd.SGD(lr=1e30))
+    x, y = np.ones((4, 2)), np.full(4, 1e5)
+    while np.isfinite(trainer.step(x, y)):
+        pass
+    with pytest.raises(RuntimeError, match="the parameters are not finite"):
+        trainer.fit(x, y, progress=False)
+    assert trainer.epochs == 0
+    net.load_state_dict({"0.weight": np.zeros((1, 2)), "0.bias": np.zeros(1)})
+    trainer.lr = 1e-3
+    assert trainer.fit(x, y, progress=False)["loss"] == [1e10]

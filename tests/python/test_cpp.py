@@ -65,7 +65,7 @@ def digest_program(build: Path, compiler: str) -> Path:
 
 
 def test_arm_trains_to_the_bits_of_this_machine(cpp_build: Path, neon_build: Path) -> None:
-    """Ten activations, three losses and both rules, every instruction set of both machines."""
+    """Ten activations, three losses and all rules, in batches, at once and online."""
     here = digest_program(cpp_build, "c++")
     arm = digest_program(neon_build, "aarch64-linux-gnu-g++")
     runs = [([here, "2"], isa) for isa in gd.show_config()["isa_available"]]

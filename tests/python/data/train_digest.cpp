@@ -68,11 +68,17 @@ void train(const char* loss, std::vector<double> loss_parameters, const char* ru
   } else {
     data.target = {y.data(), samples, outputs};
   }
-  for (int epoch = 0; epoch < 2; ++epoch) {
-    const double mean =
-        trainer.fit_epoch(data, 30, true, [](int64_t, std::optional<double>) { return true; });
+  const auto go_on = [](int64_t, std::optional<double>) { return true; };
+  // Shuffled mini-batches, all samples at once, and a stream; at rates of a schedule.
+  trainer.set_schedule(gd::optim::make_schedule({{"warmup", {3, 0.5}}, {"cosine", {20, 1e-4}}}),
+                       gd::optim::ScheduleUnit::step);
+  for (const int64_t batch_size : {int64_t{30}, int64_t{30}, samples}) {
+    const double mean = trainer.fit_epoch(data, batch_size, true, go_on);
     add_bytes(&mean, sizeof mean);
   }
+  double losses[10];
+  trainer.learn_many(data.rows(0, 10), losses, go_on);
+  add_bytes(losses, sizeof losses);
   std::vector<T> values(static_cast<size_t>(model->description().num_parameters()));
   model->copy_values(values.data());
   add_bytes(values.data(), values.size() * sizeof(T));
@@ -84,6 +90,10 @@ int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
   train<float>("cross_entropy", {0.1}, "adam", {1e-2, 0.9, 0.999, 1e-8, 1e-3, 1}, threads);
   train<float>("huber", {0.7}, "sgd", {1e-2, 0.9, 0, 1e-3, 1}, threads);
+  train<float>("mse", {}, "adamw", {1e-2, 0.9, 0.999, 1e-8, 1e-2, 0}, threads);
+  train<float>("mse", {}, "adagrad", {1e-2, 1e-3, 1e-3, 0.1, 1e-10}, threads);
+  train<float>("mse", {}, "rmsprop", {1e-3, 0.99, 1e-8, 1e-3, 0.9, 1}, threads);
+  train<float>("mse", {}, "adadelta", {1, 0.9, 1e-6, 1e-3}, threads);
   train<double>("mse", {}, "adam", {1e-2, 0.9, 0.999, 1e-8, 0, 0}, threads);
   std::printf("%s %016llx\n", gd::kernels::kernels().isa, static_cast<unsigned long long>(digest));
 }

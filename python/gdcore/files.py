@@ -96,6 +96,8 @@ def written_beside(path: PathLike) -> Iterator[Any]:
     path = os.path.realpath(checked_path(path))  # of a link, what it leads to
     mode = _mode(path)
     folder, name = os.path.split(path)
+    if not os.path.isdir(folder):  # else it is the hidden file that is told to be missing
+        raise FileNotFoundError(errno.ENOENT, "there is no folder to write to", folder)
     beside = os.path.join(folder, f".{name}.tmp")
     descriptor = _locked(beside)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gdcore._native import NativeTrainer
@@ -27,6 +27,10 @@ class Validation:
     y: Any
     weight: Any
     metrics: list[tuple[str, Callable[..., float]]]
+
+    def without(self, key: str) -> Validation:
+        """The same data, with one metric less."""
+        return replace(self, metrics=[each for each in self.metrics if each[0] != key])
 
 
 @dataclass

@@ -337,8 +337,8 @@ class Trainer:
             flag("progress", progress),
         )
         first = self.epochs + 1
-        if validation is not None and validation.metrics:
-            self._scores(validation)  # what a metric cannot judge is an error before any update
+        if validation is not None:
+            self._judged(validation)  # what a metric cannot judge is an error before any update
         self._history = history = History()
         self._stopped = False
         self._fitting = True
@@ -549,13 +549,19 @@ class Trainer:
     def _scores(self, validation: Validation, batch_size: int | None = None) -> dict[str, float]:
         """Loss, accuracy and metrics on data that was prepared."""
         values: dict[str, float] = self._native.evaluate(validation.data, batch_size)
-        if validation.metrics:
-            output = self._network._native.predict(validation.x, batch_size, self._num_threads)
-            for key, metric in validation.metrics:
-                if isinstance(metric, Accuracy) and key in values:
-                    continue  # the loss knows better what its outputs mean
-                values[key] = metric(validation.y, output, validation.weight)
-        return values
+        for key, metric in validation.metrics:
+            if isinstance(metric, Accuracy) and key in values:
+                # The loss knows better what its outputs mean.
+                validation = validation.without(key)
+        return values | self._judged(validation, batch_size)
+
+    def _judged(self, validation: Validation, batch_size: int | None = None) -> dict[str, float]:
+        """The metrics alone."""
+        if not validation.metrics:
+            return {}
+        output = self._network._native.predict(validation.x, batch_size, self._num_threads)
+        judge = (validation.y, output, validation.weight)
+        return {key: metric(*judge) for key, metric in validation.metrics}
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Any:
         """The arrays, checked and converted once, for the trainer of this dtype."""

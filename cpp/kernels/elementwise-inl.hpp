@@ -147,6 +147,20 @@ void column_sum(int64_t rows, int64_t cols, const T* x, int64_t ldx, bool add, T
 }
 
 template <class V, class T = typename V::scalar>
+void add_parts(int64_t size, const T* parts, int64_t stride, int64_t count, T* x) {
+  const auto total = [&](int64_t i, int n) {
+    V sum = load_lanes<V>(x, i, n, 0);
+    for (int64_t k = 0; k < count; ++k) {
+      sum = V::add(sum, load_lanes<V>(parts + k * stride, i, n, 0));
+    }
+    return sum;
+  };
+  for_vectors<V>(
+      size, [&](int64_t i) { V::store(x + i, total(i, V::width)); },
+      [&](int64_t i, int n) { V::store(x + i, n, total(i, n)); });
+}
+
+template <class V, class T = typename V::scalar>
 void scale(int64_t size, T factor, T* x) {
   const V by = V::set1(factor);
   for_vectors<V>(
@@ -156,7 +170,7 @@ void scale(int64_t size, T factor, T* x) {
 
 template <class V, class T = typename V::scalar>
 constexpr ReduceKernels<T> reduce_kernels() {
-  return {sum<V>, sum_squares<V>, all_finite<V>, column_sum<V>};
+  return {sum<V>, sum_squares<V>, all_finite<V>, column_sum<V>, add_parts<V>};
 }
 
 }  // namespace

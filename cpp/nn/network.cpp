@@ -11,18 +11,27 @@ namespace gd::nn {
 
 namespace {
 
-// to (cols, rows) = the transpose of from (rows, cols), in squares that stay in cache.
+// to (cols, rows) = the transpose of from (rows, cols), in squares that stay in cache. Rows of both
+// lie from_row and to_row apart.
 template <class T>
-void transpose(const T* from, int64_t rows, int64_t cols, T* to) {
+void transpose(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to, int64_t to_row) {
   constexpr int64_t kSquare = 32;
   for (int64_t i0 = 0; i0 < rows; i0 += kSquare) {
     for (int64_t j0 = 0; j0 < cols; j0 += kSquare) {
       for (int64_t i = i0; i < std::min(i0 + kSquare, rows); ++i) {
         for (int64_t j = j0; j < std::min(j0 + kSquare, cols); ++j) {
-          to[j * rows + i] = from[i * cols + j];
+          to[j * to_row + i] = from[i * from_row + j];
         }
       }
     }
+  }
+}
+
+// Calls f(first unit, units) for each panel of a weight.
+template <class F>
+void for_panels(const Parameter& weight, F&& f) {
+  for (int64_t unit = 0; unit < weight.rows; unit += base::kPanel) {
+    f(unit, base::panel_width(weight.rows, unit));
   }
 }
 
@@ -79,7 +88,10 @@ template <class T>
 void Network<T>::to_shapes(const T* flat, T* to) const {
   for (const Parameter& p : parameters_) {
     if (p.kind == ParameterKind::weight) {
-      transpose(flat + p.offset, p.cols, p.rows, to);
+      for_panels(p, [&](int64_t unit, int64_t width) {
+        const T* const panel = flat + p.offset + unit * p.cols;
+        transpose(panel, width, p.cols, width, to + unit * p.cols, p.cols);
+      });
     } else {
       std::copy_n(flat + p.offset, p.size(), to);
     }
@@ -91,7 +103,10 @@ template <class T>
 void Network<T>::from_shapes(const T* from, T* flat) const {
   for (const Parameter& p : parameters_) {
     if (p.kind == ParameterKind::weight) {
-      transpose(from, p.rows, p.cols, flat + p.offset);
+      for_panels(p, [&](int64_t unit, int64_t width) {
+        T* const panel = flat + p.offset + unit * p.cols;
+        transpose(from + unit * p.cols, p.cols, width, p.cols, panel, width);
+      });
     } else {
       std::copy_n(from, p.size(), flat + p.offset);
     }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.hpp"
+#include "base/panels.hpp"
 #include "nn/layers.hpp"
 
 namespace gd::nn {
@@ -13,8 +14,9 @@ namespace gd::nn {
 enum class ParameterKind : uint8_t { weight, bias };
 
 // One parameter's shape and its place in the flat buffer, each on a cache-line boundary, gaps zero.
-// A weight is (units, inputs) to the outside, as PyTorch's, and lies transposed in the buffer, as
-// the forward pass and the weight gradient read it: row i holds what input i gives to each unit.
+// A weight is (units, inputs) to the outside, as PyTorch's, and lies in the buffer as its transpose
+// in panels (base/panels.hpp), as the forward pass reads it and the weight gradient is written: row
+// i holds what input i gives to each unit, and units next to each other are one range.
 struct Parameter {
   std::string name;  // "0.weight"
   ParameterKind kind;
@@ -51,7 +53,8 @@ class Network {
   // Where element i of a parameter, counted row by row in its shape, is in the flat buffer.
   int64_t index(const Parameter& parameter, int64_t i) const {
     if (parameter.kind == ParameterKind::bias) return parameter.offset + i;
-    return parameter.offset + i % parameter.cols * parameter.rows + i / parameter.cols;
+    return parameter.offset + base::panel_index(parameter.cols, parameter.rows, i % parameter.cols,
+                                                i / parameter.cols);
   }
   // Between a flat buffer and parameters one after the other, each in its shape, without gaps.
   void to_shapes(const T* flat, T* to) const;

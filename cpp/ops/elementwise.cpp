@@ -72,7 +72,7 @@ void loss(Worker& worker, TileQueue& queue, const kernels::LossKernel<T>& loss,
 
 template <class T>
 void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t part,
-                bool accumulate, T* out) {
+                bool accumulate, T* out, base::FunctionRef<void(int64_t, int64_t)> finished) {
   constexpr int64_t columns_a_piece = 64;
   const auto& reduce = kernels::kernels().of<T>().reduce;
   for_ranges(worker, queue, x.cols, columns_a_piece, [&](Range columns) {
@@ -83,6 +83,7 @@ void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t
                         accumulate || i > 0, out + columns.begin);
       i += rows;
     } while (i < x.rows);
+    finished(columns.begin, columns.size());
   });
 }
 
@@ -135,6 +136,12 @@ double clip_norm(Worker& worker, ClipState& state, double max_norm, std::span<T>
 }
 
 template <class T>
+void add_parts(std::span<T> x, const T* parts, int64_t stride, int64_t count) {
+  const auto size = static_cast<int64_t>(x.size());
+  kernels::kernels().of<T>().reduce.add_parts(size, parts, stride, count, x.data());
+}
+
+template <class T>
 double weighted_sum(std::span<const T> x, const T* weights, double start) {
   double sum = start;
   for (size_t i = 0; i < x.size(); ++i) {
@@ -156,7 +163,9 @@ bool all_finite(std::span<const T> x) {
                                        const T*, MatrixView<const T>, MatrixView<T>);            \
   template void loss<T>(Worker&, TileQueue&, const kernels::LossKernel<T>&,                      \
                         const kernels::LossRows<T>&);                                            \
-  template void column_sum<T>(Worker&, TileQueue&, MatrixView<const T>, int64_t, bool, T*);      \
+  template void column_sum<T>(Worker&, TileQueue&, MatrixView<const T>, int64_t, bool, T*,       \
+                              base::FunctionRef<void(int64_t, int64_t)>);                        \
+  template void add_parts<T>(std::span<T>, const T*, int64_t, int64_t);                          \
   template void update<T>(Worker&, TileQueue&, const kernels::RuleKernel<T>&, int,               \
                           const kernels::RuleSpan<T>&);                                          \
   template double clip_norm<T>(Worker&, ClipState&, double, std::span<T>);                       \

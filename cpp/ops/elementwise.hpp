@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/function_ref.hpp"
 #include "base/matrix_view.hpp"
 #include "ops/collective.hpp"
 
@@ -32,14 +33,19 @@ void loss(Worker& worker, TileQueue& queue, const kernels::LossKernel<T>& loss,
           const kernels::LossRows<T>& rows);
 
 // out[j] = (accumulate ? out[j] : 0) + sum over rows of x[i, j], in parts of `part` rows in order.
+// finished(begin, size) is called for each piece of out by the worker that made it.
 template <class T>
 void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t part,
-                bool accumulate, T* out);
+                bool accumulate, T* out, base::FunctionRef<void(int64_t, int64_t)> finished);
 
 // One pass of an elementwise update rule over the whole span.
 template <class T>
 void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule, int variant,
             const kernels::RuleSpan<T>& span);
+
+// x[i] = x[i] + parts[i] + parts[stride + i] + ..., `count` of them, in this order, by one worker.
+template <class T>
+void add_parts(std::span<T> x, const T* parts, int64_t stride, int64_t count);
 
 // What clip_norm needs between its two passes.
 class ClipState {

@@ -5,7 +5,9 @@
 // that length. So the result does not depend on tiles, workers or blocks.
 
 #include <cstdint>
+#include <span>
 
+#include "base/function_ref.hpp"
 #include "ops/collective.hpp"
 
 namespace gd::ops {
@@ -22,6 +24,10 @@ struct Epilogue {
   int64_t stride = 0;        // of output or saved
 };
 
+// How a matrix lies in memory: strided, in panels (base/panels.hpp), or as the transpose of one in
+// panels.
+enum class Layout : uint8_t { strided, panels, panels_transposed };
+
 // Strided operands: element (i, k) of A at a[i * a_row + k * a_col], (k, j) of B likewise.
 template <class T>
 struct GemmProblem {
@@ -34,16 +40,24 @@ struct GemmProblem {
   const T* b = nullptr;
   int64_t b_row = 0;
   int64_t b_col = 1;
-  T* c = nullptr;  // (m, n), row-major
+  Layout b_layout = Layout::strided;  // strides are unused where it is not
+  T* c = nullptr;                     // (m, n), row-major or in panels
   int64_t c_row = 0;
+  Layout c_layout = Layout::strided;
   const T* bias = nullptr;  // (n,), added after the last product
   int64_t part = 0;         // 0: one chain over all of k
   bool accumulate = false;  // C = C + parts; needs part > 0
+  // Gets each finished piece of a C in panels, where it begins and its elements, while it is in
+  // cache; of a product that takes one pass over k nothing is then written to c. Not together with
+  // accumulate.
+  const base::FunctionRef<void(int64_t, std::span<const T>)>* consume = nullptr;
   Epilogue<T> epilogue;
 };
 
-// How C is cut: `rows` x `columns` tiles of nearly equal size. Each tile packs what it reads of A
-// and B, or, with one column of tiles, the workers pack B together and meet before they read it.
+// How C is cut: `rows` x `columns` tiles of nearly equal size, counted column by column, so that a
+// worker's own tiles are columns next to each other: the same ones of a layer's output, of its
+// weights and of their gradient. Each tile packs what it reads of A and B, or, with one column of
+// tiles, the workers pack B together and meet before they read it.
 struct GemmTiles {
   int rows = 1;
   int columns = 1;
@@ -51,10 +65,11 @@ struct GemmTiles {
   int64_t count() const { return int64_t{rows} * columns; }
 };
 
+// `packs_b`: false where B lies in panels, which are read in place.
 template <class T>
-GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers);
+GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b = true);
 
-// What each worker needs to pack products of at most that size: elements, whole cache lines.
+// What each worker needs for products of at most that size: elements, whole cache lines.
 template <class T>
 int64_t gemm_scratch_size(int64_t m, int64_t n, int64_t k);
 

@@ -17,6 +17,8 @@ ElementwiseRule<T>::ElementwiseRule(const std::string& name, std::vector<double>
   for (size_t i = 0; i < names.size(); ++i) {
     base::representable<T>(hyper_[i], names[i]);
   }
+  variant_ = kernel_.variant(hyper_.data());
+  states_ = kernel_.states(hyper_.data());
 }
 
 template <class T>
@@ -35,7 +37,19 @@ void ElementwiseRule<T>::update(ops::Worker& worker, ops::TileQueue& queue,
   span.gradients = input.gradients;
   for (int i = 0; i < states(); ++i) span.states[i] = input.states[i];
   span.scalars = scalars_;
-  ops::update(worker, queue, kernel_, kernel_.variant(hyper_.data()), span);
+  ops::update(worker, queue, kernel_, variant_, span);
+}
+
+template <class T>
+void ElementwiseRule<T>::update_piece(const UpdateInput<T>& input, int64_t begin,
+                                      std::span<const T> gradients) {
+  ops::RuleSpan<T> span{};
+  span.size = static_cast<int64_t>(gradients.size());
+  span.weights = input.weights + begin;
+  span.gradients = gradients.data();
+  for (int i = 0; i < states(); ++i) span.states[i] = input.states[i] + begin;
+  span.scalars = scalars_;
+  kernel_.update[variant_](span);
 }
 
 template class ElementwiseRule<float>;

@@ -16,13 +16,17 @@ class ElementwiseRule final : public Rule<T> {
   ElementwiseRule(const std::string& name, std::vector<double> hyper);
 
   RuleNeeds needs() const override { return RuleNeeds::elementwise; }
-  int states() const override { return kernel_.states(hyper_.data()); }
+  int states() const override { return states_; }
   void begin_step(double lr, int64_t step) override;
   void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) override;
+  void update_piece(const UpdateInput<T>& input, int64_t begin,
+                    std::span<const T> gradients) override;
 
  private:
   const ops::RuleKernel<T>& kernel_;
   std::vector<double> hyper_;
+  int variant_ = 0;
+  int states_ = 0;
   T scalars_[ops::kMaxScalars] = {};
 };
 

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <span>
 
+#include "base/check.hpp"
 #include "base/function_ref.hpp"
 #include "ops/collective.hpp"
 #include "ops/formulas.hpp"
+#include "ops/gemm.hpp"
 
 namespace gd::optim {
 
@@ -24,6 +26,7 @@ struct ParameterSpan {
   int64_t cols = 0;
   SpanKind kind = SpanKind::other;
   int group = 0;
+  ops::Layout layout = ops::Layout::strided;  // row-major or in panels
   int64_t size() const { return rows * cols; }
 };
 
@@ -55,6 +58,13 @@ class Rule {
 
   // By all workers of a team together. A rule that needs norms or matrices may use barriers.
   virtual void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) = 0;
+
+  // Elementwise rules only, StateError for others: the weights and states from `begin` on, by one
+  // worker, with these gradients. Workers may do so at once where their pieces do not meet.
+  virtual void update_piece(const UpdateInput<T>&, int64_t /*begin*/,
+                            std::span<const T> /*gradients*/) {
+    throw base::StateError("this update rule is not elementwise");
+  }
 };
 
 }  // namespace gd::optim

@@ -29,11 +29,18 @@ class Barrier {
 class Worker {
  public:
   Worker() = default;
+  // One of several that each do something of their own, alone: slot tells them apart.
+  static Worker alone(int slot) {
+    Worker worker;
+    worker.slot_ = slot;
+    return worker;
+  }
   Worker(int index, int count, Patience& patience, Barrier& barrier)
-      : index_(index), count_(count), patience_(&patience), barrier_(&barrier) {}
+      : index_(index), count_(count), slot_(index), patience_(&patience), barrier_(&barrier) {}
 
   int index() const { return index_; }  // 0 is the thread that called Team::run
   int count() const { return count_; }
+  int slot() const { return slot_; }  // whose buffers it may use
 
   // Returns when every worker has called it; what was written before is then visible to all.
   void barrier() {
@@ -43,6 +50,7 @@ class Worker {
  private:
   int index_ = 0;
   int count_ = 1;
+  int slot_ = 0;
   Patience* patience_ = nullptr;
   Barrier* barrier_ = nullptr;
 };

@@ -1,6 +1,7 @@
 #include "plan/cost_model.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace gd::plan {
 
@@ -9,8 +10,31 @@ namespace {
 // Below this share a second worker costs more in barriers and in lines that travel between cores
 // than it takes over. Measured on two cores with 10-64-64-10 and 10-128-128-10 at batch 128.
 constexpr int64_t kLeastFlopsAWorker = 5'000'000;
+// By samples workers meet only once.
+constexpr int64_t kLeastFlopsAWorkerBySamples = 400'000;
+// Networks above this would spend more on adding whole gradients than on meeting at each layer.
+constexpr int64_t kMostParametersBySamples = 96'000;
+
+constexpr int64_t kLeastPart = 16;
 
 }  // namespace
+
+int64_t sample_part(int64_t rows, int64_t parameters) {
+  if (parameters > kMostParametersBySamples) return kSumPart;
+  // Two parts up to 128 rows, four up to 1024.
+  const auto all = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
+  return std::clamp(rows <= 128 ? all / 2 : all / 4, kLeastPart, kSumPart);
+}
+
+Schedule choose_schedule(const StepShape& step, int most) {
+  const int64_t parts = (step.rows + step.part - 1) / step.part;
+  if (parts > 1 && step.parameters <= kMostParametersBySamples) {
+    const int64_t limit = std::min<int64_t>(parts, most);
+    const int64_t workers = std::clamp<int64_t>(step.flops / kLeastFlopsAWorkerBySamples, 1, limit);
+    return {static_cast<int>(workers), Sharing::by_samples};
+  }
+  return {workers_for(step.flops, most), Sharing::by_tiles};
+}
 
 int workers_for(int64_t flops, int most) {
   return static_cast<int>(std::clamp<int64_t>(flops / kLeastFlopsAWorker, 1, most));

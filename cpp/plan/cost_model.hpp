@@ -1,13 +1,29 @@
 #pragma once
 
+// How a step is shared among workers, decided from shapes; and the few lengths that the decision
+// must never change, because results depend on them.
+
 #include <cstdint>
 
 namespace gd::plan {
+
+// ---- what results depend on ----
 
 // The longest chain of a split sum, in samples for a weight or bias gradient, in neurons for an
 // input gradient. Parts are added in order. Given by the shape alone, so that every schedule sums
 // alike; at most the kc of every instruction set's blocks.
 inline constexpr int64_t kSumPart = 256;
+
+// The same for the samples of a batch of that many rows, in a network of that many parameters:
+// parts of a batch are what workers can share where each takes samples, so small networks get
+// several.
+int64_t sample_part(int64_t rows, int64_t parameters);
+
+// Most rows that go through a network at once in training. A larger batch is taken in such pieces,
+// whose gradients add up; a multiple of kSumPart, so that the sums are the same chains.
+inline constexpr int64_t kMostRows = 8 * kSumPart;
+
+// ---- what they do not depend on ----
 
 // Elements from a row to the next in buffers of our own, for rows of `cols` elements of `size`
 // bytes. Rows a large power of two apart would evict each other from L1 when a matmul reads several
@@ -21,11 +37,28 @@ constexpr int64_t buffer_stride(int64_t cols, int64_t size) {
 // each of its states.
 constexpr int64_t update_flops(int64_t size, int states) { return 2 * size * (1 + states); }
 
-// Most rows that go through a network at once in training. A larger batch is taken in such pieces,
-// whose gradients add up; a multiple of kSumPart, so that the sums are the same chains.
-inline constexpr int64_t kMostRows = 8 * kSumPart;
+// by_samples: each worker takes parts of the batch through all layers, and they meet once, to add
+// their gradients and update. by_tiles: all workers share each operation, each always the same
+// columns of a layer, so that it owns neurons with their weights and optimizer states.
+enum class Sharing : uint8_t { by_samples, by_tiles };
 
-// How many of at most `most` workers a step of `flops` is worth.
+struct Schedule {
+  int workers = 1;
+  Sharing sharing = Sharing::by_tiles;
+};
+
+// What a schedule is chosen from.
+struct StepShape {
+  int64_t rows = 0;
+  int64_t flops = 0;       // of the whole step
+  int64_t parameters = 0;  // with the gaps between them
+  int64_t part = kSumPart;
+};
+
+// For a whole training step on at most `most` workers.
+Schedule choose_schedule(const StepShape& step, int most);
+
+// How many of at most `most` workers to share `flops` by tiles are worth it.
 int workers_for(int64_t flops, int most);
 
 }  // namespace gd::plan

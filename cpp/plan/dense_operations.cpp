@@ -38,7 +38,9 @@ Cost forward_cost(const nn::LayerView& shape) {
 
 template <class T>
 const T* input_of(const DenseContext<T>& context, const Batch<T>& batch) {
-  return context.buffers.input == nullptr ? batch.x : context.buffers.input;
+  const LayerBuffers<T>& buffers = context.buffers;
+  return buffers.input == nullptr ? batch.x
+                                  : buffers.input + batch.first_row * buffers.input_stride;
 }
 
 template <class T>
@@ -49,7 +51,8 @@ int64_t input_stride(const DenseContext<T>& context, const Batch<T>& batch) {
 template <class T>
 void multiply(const DenseContext<T>& context, Worker& worker, ops::TileQueue& queue,
               const ops::GemmProblem<T>& problem) {
-  const auto tiles = ops::gemm_tiles<T>(problem.m, problem.n, problem.k, worker.count());
+  const bool packs_b = problem.b_layout != ops::Layout::panels;
+  const auto tiles = ops::gemm_tiles<T>(problem.m, problem.n, problem.k, worker.count(), packs_b);
   ops::gemm(worker, queue, tiles, problem, context.scratch);
 }
 
@@ -80,15 +83,16 @@ void DenseForward<T>::run(Worker& worker, const Batch<T>& batch) {
   p.a = input_of(context_, batch);
   p.a_row = input_stride(context_, batch);
   p.b = buffers.weight;  // (inputs, units)
-  p.b_row = shape.units;
-  p.c = buffers.z;
+  p.b_layout = ops::Layout::panels;
+  const int64_t begin = batch.first_row * buffers.stride;
+  p.c = buffers.z + begin;
   p.c_row = buffers.stride;
   p.bias = buffers.bias;
   if (activation_.kernel != nullptr && !activation_.kernel->row_wise) {
     p.epilogue.kind = ops::Epilogue<T>::Kind::forward;
     p.epilogue.activation = activation_.kernel;
     p.epilogue.parameters = activation_.parameters;
-    p.epilogue.output = buffers.output;
+    p.epilogue.output = buffers.output + begin;
     p.epilogue.stride = buffers.stride;
   }
   multiply(context_, worker, this->queue(), p);
@@ -106,9 +110,10 @@ template <class T>
 void ActivationForward<T>::run(Worker& worker, const Batch<T>& batch) {
   const int64_t units = context_.shape.units;
   const int64_t stride = context_.buffers.stride;
+  const int64_t begin = batch.first_row * stride;
   ops::activation_forward<T>(worker, this->queue(), *activation_.kernel, activation_.parameters,
-                             {context_.buffers.z, batch.rows, units, stride},
-                             {context_.buffers.output, batch.rows, units, stride});
+                             {context_.buffers.z + begin, batch.rows, units, stride},
+                             {context_.buffers.output + begin, batch.rows, units, stride});
 }
 
 // ---- backward ----
@@ -125,9 +130,10 @@ template <class T>
 void ActivationBackward<T>::run(Worker& worker, const Batch<T>& batch) {
   const int64_t units = context_.shape.units;
   const int64_t stride = context_.buffers.stride;
+  const int64_t begin = batch.first_row * stride;
   ops::activation_backward<T>(worker, this->queue(), *activation_.kernel, activation_.parameters,
-                              {saved_of(context_, activation_), batch.rows, units, stride},
-                              {context_.buffers.delta, batch.rows, units, stride});
+                              {saved_of(context_, activation_) + begin, batch.rows, units, stride},
+                              {context_.buffers.delta + begin, batch.rows, units, stride});
 }
 
 template <class T>
@@ -146,12 +152,17 @@ void WeightGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.a = input_of(context_, batch);  // (rows, inputs): A is its transpose
   p.a_row = 1;
   p.a_col = input_stride(context_, batch);
-  p.b = context_.buffers.delta;
+  p.b = context_.buffers.delta + batch.first_row * context_.buffers.stride;
   p.b_row = context_.buffers.stride;
-  p.c = context_.buffers.weight_gradient;
-  p.c_row = shape.units;
-  p.part = kSumPart;
+  p.c = batch.gradients + shape.weight;
+  p.c_layout = ops::Layout::panels;
+  p.part = batch.part;
   p.accumulate = batch.accumulate;
+  const auto update = [&](int64_t begin, std::span<const T> gradients) {
+    batch.rule->update_piece(*batch.update, shape.weight + begin, gradients);
+  };
+  const base::FunctionRef<void(int64_t, std::span<const T>)> consume = update;
+  if (batch.rule != nullptr) p.consume = &consume;
   multiply(context_, worker, this->queue(), p);
 }
 
@@ -163,10 +174,17 @@ BiasGradient<T>::BiasGradient(const DenseContext<T>& context)
 
 template <class T>
 void BiasGradient<T>::run(Worker& worker, const Batch<T>& batch) {
+  const int64_t stride = context_.buffers.stride;
+  const nn::LayerView& shape = context_.shape;
+  T* const to = batch.gradients + shape.bias;
   ops::column_sum<T>(
       worker, this->queue(),
-      {context_.buffers.delta, batch.rows, context_.shape.units, context_.buffers.stride}, kSumPart,
-      batch.accumulate, context_.buffers.bias_gradient);
+      {context_.buffers.delta + batch.first_row * stride, batch.rows, shape.units, stride},
+      batch.part, batch.accumulate, to, [&](int64_t begin, int64_t size) {
+        if (batch.rule == nullptr) return;
+        const std::span<const T> gradients(to + begin, static_cast<size_t>(size));
+        batch.rule->update_piece(*batch.update, shape.bias + begin, gradients);
+      });
 }
 
 template <class T>
@@ -186,20 +204,20 @@ void InputGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.m = batch.rows;
   p.n = shape.inputs;
   p.k = shape.units;
-  p.a = context_.buffers.delta;
+  const int64_t to_stride = context_.buffers.input_stride;
+  p.a = context_.buffers.delta + batch.first_row * context_.buffers.stride;
   p.a_row = context_.buffers.stride;
   p.b = context_.buffers.weight;  // (inputs, units): B is its transpose
-  p.b_row = 1;
-  p.b_col = shape.units;
-  p.c = to == nullptr ? batch.input_gradient : to;
-  p.c_row = to == nullptr ? shape.inputs : context_.buffers.input_stride;
+  p.b_layout = ops::Layout::panels_transposed;
+  p.c = to == nullptr ? batch.input_gradient : to + batch.first_row * to_stride;
+  p.c_row = to == nullptr ? shape.inputs : to_stride;
   p.part = kSumPart;
   if (before_.kernel != nullptr && !before_.kernel->row_wise) {
     p.epilogue.kind = ops::Epilogue<T>::Kind::backward;
     p.epilogue.activation = before_.kernel;
     p.epilogue.parameters = before_.parameters;
-    p.epilogue.saved = saved_;
-    p.epilogue.stride = context_.buffers.input_stride;
+    p.epilogue.saved = saved_ + batch.first_row * to_stride;
+    p.epilogue.stride = to_stride;
   }
   multiply(context_, worker, this->queue(), p);
 }

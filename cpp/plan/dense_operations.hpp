@@ -26,8 +26,6 @@ struct LayerBuffers {
   int64_t stride = 0;        // of z, output and delta
   const T* weight = nullptr;
   const T* bias = nullptr;
-  T* weight_gradient = nullptr;
-  T* bias_gradient = nullptr;
 };
 
 template <class T>
@@ -75,7 +73,7 @@ class ActivationBackward final : public Operation<T> {
   ActivationUse<T> activation_;
 };
 
-// dW^T = x^T delta
+// dW^T = x^T delta, and the update of W where the batch asks for it.
 template <class T>
 class WeightGradient final : public Operation<T> {
  public:
@@ -86,7 +84,7 @@ class WeightGradient final : public Operation<T> {
   DenseContext<T> context_;
 };
 
-// db = column sums of delta
+// db = column sums of delta, and the update of b where the batch asks for it.
 template <class T>
 class BiasGradient final : public Operation<T> {
  public:

@@ -48,8 +48,8 @@ template <class T>
 void Gather<T>::run(ops::Worker& worker, const Batch<T>& batch) {
   const int64_t pieces = (batch.rows + kRowsAPiece - 1) / kRowsAPiece;
   this->queue().for_each(worker, pieces, [&](int64_t piece) {
-    const int64_t end = std::min(batch.rows, (piece + 1) * kRowsAPiece);
-    for (int64_t i = piece * kRowsAPiece; i < end; ++i) {
+    const int64_t end = batch.first_row + std::min(batch.rows, (piece + 1) * kRowsAPiece);
+    for (int64_t i = batch.first_row + piece * kRowsAPiece; i < end; ++i) {
       const int64_t row = indices_[static_cast<size_t>(i)];
       std::copy_n(from_.x + row * from_.x_stride, inputs_, to_.x + i * inputs_);
       if (from_.target != nullptr) {

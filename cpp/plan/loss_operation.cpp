@@ -36,7 +36,8 @@ void Loss<T>::run(ops::Worker& worker, const Batch<T>& batch) {
   kernels::LossRows<T> rows{};
   rows.rows = batch.rows;
   rows.outputs = outputs_;
-  rows.prediction = prediction_;
+  const int64_t begin = batch.first_row * stride_;
+  rows.prediction = prediction_ + begin;
   rows.ldp = stride_;
   rows.target = batch.target;
   rows.ldt = batch.target_stride;
@@ -44,8 +45,8 @@ void Loss<T>::run(ops::Worker& worker, const Batch<T>& batch) {
   rows.weights = batch.weights;
   rows.weight_sum = batch.weight_sum;
   rows.parameters = parameters_;
-  rows.sample_loss = sample_loss_;
-  rows.gradient = gradient_;
+  rows.sample_loss = sample_loss_ + batch.first_row;
+  rows.gradient = gradient_ == nullptr ? nullptr : gradient_ + begin;
   rows.ldg = stride_;
   ops::loss(worker, this->queue(), kernel_, rows);
 }

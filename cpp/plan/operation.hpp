@@ -3,6 +3,8 @@
 #include <cstdint>
 
 #include "ops/elementwise.hpp"
+#include "optim/rule.hpp"
+#include "plan/cost_model.hpp"
 #include "profiling/zones.hpp"
 
 namespace gd::plan {
@@ -20,11 +22,17 @@ struct Batch {
   const int64_t* labels = nullptr;  // (rows,)
   const T* weights = nullptr;       // (rows,), or null for ones
   double weight_sum = 0;            // of the rows
+  int64_t first_row = 0;            // where its rows lie in the plan's buffers
+  int64_t part = kSumPart;          // longest chain of a sum over samples
+  T* gradients = nullptr;           // a flat buffer, laid out as the parameters
   bool accumulate = false;          // gradients are added to what is there
-  T* input_gradient = nullptr;      // (rows, inputs)
+  // With a rule, gradients are used up as they are made, and none is kept.
+  optim::Rule<T>* rule = nullptr;
+  const optim::UpdateInput<T>* update = nullptr;
+  T* input_gradient = nullptr;  // (rows, inputs)
 
   // Rows [begin, begin + count); weight_sum stays that of the whole, so that parts add up to it.
-  Batch part(int64_t begin, int64_t count) const {
+  Batch rows_from(int64_t begin, int64_t count) const {
     Batch result = *this;
     result.rows = count;
     result.x += begin * x_stride;

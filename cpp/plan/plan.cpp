@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "parallel/partition.hpp"
 #include "plan/clip_operation.hpp"
 #include "plan/cost_model.hpp"
 #include "plan/dense_operations.hpp"
@@ -23,6 +24,10 @@ class Plan<T>::Compiler {
       : plan_(plan), network_(network), options_(plan.options_) {}
 
   void compile() {
+    plan_.flat_size_ = network_.flat_size();
+    if (differentiates()) plan_.gradients_ = network_.gradients();
+    plan_.fuses_update_ = options_.kind == PlanKind::training && options_.clip_norm == 0 &&
+                          options_.rule->needs() == ops::RuleNeeds::elementwise;
     layout();
     plan_.arena_ = base::AlignedBuffer<T>(used_);
     base_ = plan_.arena_.data();
@@ -42,10 +47,15 @@ class Plan<T>::Compiler {
       }
       add<Update<T>>(*options_.rule, options_.update, options_.max_workers);
     }
+    for (const auto& operation : plan_.operations_) {
+      plan_.flops_a_row_ += operation->cost().flops_a_row;
+      plan_.flops_fixed_ += operation->cost().flops_fixed;
+    }
   }
 
   // The arena's parts, without the arena.
   PlanMemory measure() {
+    plan_.flat_size_ = network_.flat_size();
     layout();
     return memory_;
   }
@@ -53,6 +63,17 @@ class Plan<T>::Compiler {
  private:
   bool differentiates() const {
     return options_.kind != PlanKind::inference && options_.kind != PlanKind::evaluation;
+  }
+  // Of batches shared by samples: the first worker adds to the whole gradient at once.
+  int64_t most_partial_gradients() const {
+    int64_t most = 0;
+    for (int64_t rows = 1; rows < 2 * options_.capacity; rows *= 2) {
+      const int64_t size = std::min(rows, options_.capacity);
+      if (plan_.schedule(size).sharing != Sharing::by_samples) continue;
+      const int64_t part = plan_.part_of(size);
+      most = std::max(most, (size + part - 1) / part - 1);
+    }
+    return most;
   }
   bool has_loss() const {
     return options_.kind != PlanKind::inference && options_.kind != PlanKind::differentiable;
@@ -100,10 +121,11 @@ class Plan<T>::Compiler {
     }
     scratch.data = take(options_.max_workers, scratch.each);
     memory_.packing = bytes_used();
-    // Backward needs every output; inference needs the last one only, so two buffers take turns. So
-    // do the gradients at the outputs.
+    // Backward needs every output; inference needs the last one only, so two buffers take turns. Of
+    // the gradients at the outputs three do: while one is read for an input gradient and the next
+    // is written, the one before may still be read for a weight gradient.
     T* turns[2] = {};
-    T* deltas[2] = {};
+    T* deltas[3] = {};
     if (differentiates()) {
       for (T*& delta : deltas) delta = take(capacity, widest);
     } else {
@@ -123,14 +145,10 @@ class Plan<T>::Compiler {
       const bool keeps_z =
           differentiates() && activation.kernel != nullptr && !activation.kernel->from_output;
       buffers.z = keeps_z ? take(capacity, buffers.stride) : buffers.output;
-      buffers.delta = deltas[i % 2];
-      buffers.input_delta = i == 0 ? nullptr : deltas[(i + 1) % 2];
+      buffers.delta = deltas[i % 3];
+      buffers.input_delta = i == 0 ? nullptr : deltas[(i - 1) % 3];
       buffers.weight = network_.values() + view.weight;
       buffers.bias = view.bias < 0 ? nullptr : network_.values() + view.bias;
-      if (differentiates()) {
-        buffers.weight_gradient = network_.gradients() + view.weight;
-        if (view.bias >= 0) buffers.bias_gradient = network_.gradients() + view.bias;
-      }
       contexts_.push_back(context);
       input = buffers.output;
     }
@@ -140,12 +158,16 @@ class Plan<T>::Compiler {
     plan_.output_gradient_ = contexts_.back().buffers.delta;
     if (has_loss()) plan_.sample_loss_ = take(1, capacity);
     memory_.activations = bytes_used() - memory_.packing;
+    if (options_.kind == PlanKind::training && options_.max_workers > 1) {
+      plan_.partial_ = take(most_partial_gradients(), plan_.flat_size_);
+    }
+    memory_.gradients = bytes_used() - memory_.packing - memory_.activations;
     if (options_.gathers) {
       gathered_.x = take(capacity, network_.input_size());
       gathered_.target = take(capacity, network_.output_size());
       gathered_.weights = take(1, capacity);
     }
-    memory_.batch = bytes_used() - memory_.packing - memory_.activations;
+    memory_.batch = bytes_used() - memory_.packing - memory_.activations - memory_.gradients;
   }
 
   void gather() {
@@ -183,15 +205,17 @@ class Plan<T>::Compiler {
       if (activation.kernel != nullptr && (last || activation.kernel->row_wise)) {
         add<ActivationBackward<T>>(context, activation);
       }
-      // These read delta and write apart from each other: only the next layer has to wait.
-      add<WeightGradient<T>>(context).set_barrier_after(false);
-      if (context.shape.bias >= 0) add<BiasGradient<T>>(context).set_barrier_after(false);
+      // First the gradient at the input: it needs the weights as they were, which the weight
+      // gradient's pass may update.
       if (i > 0) {
         const ActivationUse<T> before = activation_of(i - 1);
         add<InputGradient<T>>(context, before, saved_of(i - 1, before));
       } else if (options_.kind == PlanKind::differentiable) {
         add<InputGradient<T>>(context, ActivationUse<T>{}, nullptr);
       }
+      // The layer before reads none of what these write.
+      add<WeightGradient<T>>(context).set_barrier_after(false);
+      if (context.shape.bias >= 0) add<BiasGradient<T>>(context).set_barrier_after(false);
     }
     plan_.operations_.back()->set_barrier_after(true);
   }
@@ -219,7 +243,7 @@ class Plan<T>::Compiler {
 };
 
 template <class T>
-Plan<T>::Plan(nn::Network<T>& network, const PlanOptions<T>& options) : options_(options) {
+Plan<T>::Plan(nn::Network<T>& network, const PlanOptions<T>& options) : Plan(options) {
   Compiler(*this, network).compile();
 }
 
@@ -231,14 +255,16 @@ PlanMemory Plan<T>::memory(nn::Network<T>& network, const PlanOptions<T>& option
 
 template <class T>
 int64_t Plan<T>::flops(int64_t rows) const {
-  int64_t total = 0;
-  for (const auto& operation : operations_) total += operation->cost().flops(rows);
-  return total;
+  return flops_a_row_ * rows + flops_fixed_;
 }
 
 template <class T>
-int Plan<T>::workers(int64_t rows) const {
-  return workers_for(flops(rows), options_.max_workers);
+Schedule Plan<T>::schedule(int64_t rows) const {
+  const int64_t flops = this->flops(rows);
+  if (options_.kind != PlanKind::training) {
+    return {workers_for(flops, options_.max_workers), Sharing::by_tiles};
+  }
+  return choose_schedule({rows, flops, flat_size_, part_of(rows)}, options_.max_workers);
 }
 
 template <class T>
@@ -250,7 +276,7 @@ void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch) {
       if (operation.barrier_after() && i + 1 < last) worker.barrier();
     }
   };
-  const int workers = this->workers(batch.rows);
+  const int workers = workers_for(flops(batch.rows), options_.max_workers);
   if (workers == 1) {
     const ops::KernelScope scope;
     ops::Worker alone;
@@ -262,12 +288,56 @@ void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch) {
 }
 
 template <class T>
+void Plan<T>::run_by_samples(size_t first, const Batch<T>& piece, int workers, bool is_last) {
+  const int64_t parts = (piece.rows + piece.part - 1) / piece.part;
+  for (size_t i = update_begin_; i < operations_.size(); ++i) operations_[i]->reset();
+  add_queue_.reset();
+  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+    ops::Worker alone = ops::Worker::alone(worker.index());
+    const auto share = [&](int index) { return parallel::split(parts, worker.count(), index); };
+    const int64_t others = share(0).end;  // parts from here on have a gradient of their own
+    const parallel::Range own = share(worker.index());
+    for (int64_t p = own.begin; p < own.end; ++p) {
+      const int64_t begin = p * piece.part;
+      Batch<T> part = piece.rows_from(begin, std::min(piece.part, piece.rows - begin));
+      part.first_row = begin;
+      part.accumulate = p < others && (p > 0 || piece.accumulate);
+      if (p >= others) part.gradients = partial_ + (p - others) * flat_size_;
+      for (size_t i = first; i < update_begin_; ++i) operations_[i]->run(alone, part);
+    }
+    worker.barrier();
+    const bool clips = options_.clip_norm > 0;
+    add_up(worker, piece, parts - others, is_last && !clips);
+    if (!is_last || !clips) return;
+    for (size_t i = update_begin_; i < operations_.size(); ++i) {
+      worker.barrier();
+      operations_[i]->run(worker, piece);
+    }
+  });
+}
+
+template <class T>
+void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, int64_t parts, bool updates) {
+  constexpr int64_t kElements = 1024;
+  const int64_t pieces = (flat_size_ + kElements - 1) / kElements;
+  add_queue_.for_each(worker, pieces, [&](int64_t index) {
+    const int64_t begin = index * kElements;
+    const std::span<T> gradients(piece.gradients + begin,
+                                 static_cast<size_t>(std::min(kElements, flat_size_ - begin)));
+    ops::add_parts(gradients, partial_ + begin, flat_size_, parts);
+    if (updates) options_.rule->update_piece(options_.update, begin, gradients);
+  });
+}
+
+template <class T>
 void Plan<T>::forward(const Batch<T>& batch) {
   run(forward_begin_, forward_end_, batch);
 }
 
 template <class T>
-void Plan<T>::backward(const Batch<T>& batch) {
+void Plan<T>::backward(Batch<T> batch) {
+  batch.part = part_of(batch.rows);
+  batch.gradients = gradients_;
   run(forward_end_, operations_.size(), batch);
 }
 
@@ -283,7 +353,7 @@ double Plan<T>::step(const Batch<T>& batch, std::span<const int64_t> indices) {
   for (int64_t begin = 0; begin < rows; begin += capacity()) {
     const int64_t count = std::min(capacity(), rows - begin);
     const auto chosen = indices.subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
-    sum = run_piece(0, gather_->prepare(batch, chosen), begin == 0, begin + count == rows, sum);
+    sum = run_piece(0, gather_->prepare(batch, chosen), {begin, rows}, sum);
   }
   return sum / batch.weight_sum;
 }
@@ -293,16 +363,28 @@ double Plan<T>::add_losses(const Batch<T>& batch, double start) {
   double sum = start;
   for (int64_t begin = 0; begin < batch.rows; begin += capacity()) {
     const int64_t count = std::min(capacity(), batch.rows - begin);
-    const bool last = begin + count == batch.rows;
-    sum = run_piece(forward_begin_, batch.part(begin, count), begin == 0, last, sum);
+    sum = run_piece(forward_begin_, batch.rows_from(begin, count), {begin, batch.rows}, sum);
   }
   return sum;
 }
 
 template <class T>
-double Plan<T>::run_piece(size_t first, Batch<T> piece, bool is_first, bool is_last, double start) {
+double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double start) {
+  const bool is_first = place.begin == 0;
+  const bool is_last = place.begin + piece.rows == place.rows;
+  piece.part = part_of(place.rows);
+  piece.gradients = gradients_;
   piece.accumulate = piece.accumulate || !is_first;
-  run(first, is_last ? operations_.size() : update_begin_, piece);
+  const Schedule schedule = this->schedule(piece.rows);
+  if (schedule.sharing == Sharing::by_samples && schedule.workers > 1) {
+    run_by_samples(first, piece, schedule.workers, is_last);
+  } else if (fuses_update_ && is_first && is_last) {
+    piece.rule = options_.rule;
+    piece.update = &options_.update;
+    run(first, update_begin_, piece);
+  } else {
+    run(first, is_last ? operations_.size() : update_begin_, piece);
+  }
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));
   return ops::weighted_sum<T>(losses, piece.weights, start);
 }

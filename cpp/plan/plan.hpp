@@ -45,6 +45,7 @@ struct PlanOptions {
 struct PlanMemory {
   int64_t packing = 0;      // of all workers, for matmuls
   int64_t activations = 0;  // outputs of the layers, gradients at them, losses of the samples
+  int64_t gradients = 0;    // of parts of the batch, where workers share it by samples
   int64_t batch = 0;        // the rows of a shuffled batch
 };
 
@@ -61,13 +62,15 @@ class Plan {
 
   int64_t capacity() const { return options_.capacity; }
   int max_workers() const { return options_.max_workers; }
-  int workers(int64_t rows) const;  // how many a batch of that size is worth
+  // How a batch of that size is shared.
+  Schedule schedule(int64_t rows) const;
+  int workers(int64_t rows) const { return schedule(rows).workers; }
 
   // batch.rows <= capacity for forward and backward. After forward, output(rows) holds it.
   void forward(const Batch<T>& batch);
   // output_gradient(rows) filled by the caller; fills the network's gradients and
   // batch.input_gradient.
-  void backward(const Batch<T>& batch);
+  void backward(Batch<T> batch);
   // All of a plan with a loss; returns the loss, sum(w l) / sum(w), that the batch had before any
   // update. A batch of more rows than the capacity, which must then be a multiple of kSumPart, goes
   // through in pieces, with the same bits.
@@ -95,11 +98,21 @@ class Plan {
  private:
   class Compiler;
 
-  explicit Plan(const PlanOptions<T>& options) : options_(options) {}  // not compiled
+  explicit Plan(const PlanOptions<T>& options)  // not compiled
+      : options_(options), add_queue_(options.max_workers) {}
   void run(size_t first, size_t last, const Batch<T>& batch);
+  // A piece of a batch in parts, from operation `first` on, with the update if it is the last.
+  void run_by_samples(size_t first, const Batch<T>& piece, int workers, bool is_last);
+  // Adds the parts of the gradient to the first, and updates with the sum unless it is clipped.
+  void add_up(ops::Worker& worker, const Batch<T>& piece, int64_t parts, bool updates);
+  int64_t part_of(int64_t rows) const { return sample_part(rows, flat_size_); }
   // Runs operations from `first` on for a piece of a batch, whose gradients add to those of the
   // pieces before; the update comes with the last. Adds the piece's losses to `start`.
-  double run_piece(size_t first, Batch<T> piece, bool is_first, bool is_last, double start);
+  struct Place {
+    int64_t begin;  // of a piece in its batch
+    int64_t rows;   // of the batch
+  };
+  double run_piece(size_t first, Batch<T> piece, Place place, double start);
 
   PlanOptions<T> options_;
   base::AlignedBuffer<T> arena_;
@@ -113,6 +126,13 @@ class Plan {
   const T* output_ = nullptr;
   T* output_gradient_ = nullptr;
   T* sample_loss_ = nullptr;
+  T* gradients_ = nullptr;  // the network's
+  T* partial_ = nullptr;    // gradients of parts, one after the other
+  int64_t flat_size_ = 0;   // of the parameters
+  int64_t flops_a_row_ = 0;
+  int64_t flops_fixed_ = 0;
+  bool fuses_update_ = false;
+  ops::TileQueue add_queue_;
 };
 
 }  // namespace gd::plan

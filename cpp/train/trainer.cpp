@@ -52,7 +52,8 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     // As it lies in the buffers: a weight is transposed.
     spans_.push_back({parameter.offset, weight ? parameter.cols : parameter.rows,
                       weight ? parameter.rows : parameter.cols,
-                      weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0});
+                      weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0,
+                      weight ? ops::Layout::panels : ops::Layout::strided});
   }
   update_.spans = spans_;
   update_.size = network.flat_size();
@@ -333,6 +334,7 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
     result.snapshot = result.parameters + result.states;
     result.plan = plan::Plan<T>::memory(
         model_->network(), training_options(std::min(batch_size, plan::kMostRows), shuffle));
+    result.gradients += result.plan.gradients;  // of the parts that workers take
   } else {  // forward and backward keep whole batches, and their input
     plan::PlanOptions<T> options;
     options.kind = plan::PlanKind::differentiable;
@@ -361,7 +363,8 @@ std::vector<OperationInfo> Trainer<T>::operations(int64_t batch_size) {
 template <class T>
 int Trainer<T>::workers(int64_t batch_size) {
   const Lock lock(model_->mutex());
-  return training_plan(batch_size, training_gathers_).workers(batch_size);
+  return training_plan(batch_size, training_gathers_)
+      .workers(std::min(batch_size, plan::kMostRows));
 }
 
 template class Trainer<float>;

@@ -139,13 +139,38 @@ TEST(column_sums_are_chains_over_parts_of_rows) {
           }
           for (const int workers : kWorkerCounts) {
             std::vector<T> got = before;
+            std::vector<T> finished(got.size());
             on_team(workers, [&](Worker& worker, TileQueue& queue) {
               gd::ops::column_sum<T>(worker, queue, {x.data(), rows, cols, cols + 3}, part,
-                                     accumulate, got.data());
+                                     accumulate, got.data(), [&](int64_t begin, int64_t size) {
+                                       std::copy_n(got.data() + begin, size,
+                                                   finished.data() + begin);
+                                     });
             });
             CHECK_SAME(got, want, rows, " rows in parts of ", part, " workers ", workers);
+            CHECK_SAME(finished, want, rows, " rows in parts of ", part, " workers ", workers);
           }
         }
+      }
+    }
+  });
+}
+
+TEST(parts_are_added_in_order) {
+  for_both_types([]<class T>() {
+    for (const int64_t size : {1, 15, 16, 17, 100}) {
+      const int64_t stride = size + 3;
+      const std::vector<T> parts = normals<T>(3 * stride, 11);
+      for (const int64_t count : {0, 1, 3}) {
+        std::vector<T> got = normals<T>(size, 12);
+        std::vector<T> want = got;
+        for (int64_t i = 0; i < size; ++i) {
+          for (int64_t k = 0; k < count; ++k) {
+            want[static_cast<size_t>(i)] += parts[static_cast<size_t>(k * stride + i)];
+          }
+        }
+        gd::ops::add_parts<T>(got, parts.data(), stride, count);
+        CHECK_SAME(got, want, size, " elements, ", count, " parts");
       }
     }
   });

@@ -53,7 +53,7 @@ TEST(gemm_of_any_shape_and_transpose_is_its_chains) {
 // Larger than the cache blocks of every instruction set in one direction each.
 TEST(gemm_beyond_the_cache_blocks_is_its_chains) {
   for (const bool transpose : {false, true}) {
-    for (ProductShape shape : {ProductShape{180, 150, 6}, ProductShape{9, 2100, 5},
+    for (ProductShape shape : {ProductShape{290, 150, 6}, ProductShape{9, 2100, 5},
                                ProductShape{9, 40, 1100}, ProductShape{340, 20, 7}}) {
       shape.transpose_a = shape.transpose_b = transpose;
       check_both(shape);
@@ -126,6 +126,46 @@ TEST(gemm_of_random_problems_is_its_chains) {
   }
 }
 
+// As the weights of a network lie: read going forward and, transposed, back.
+TEST(gemm_of_panels_is_its_chains) {
+  for (ProductShape shape :
+       {ProductShape{1, 1, 1}, ProductShape{5, 32, 33}, ProductShape{40, 64, 9},
+        ProductShape{97, 70, 95}, ProductShape{9, 1100, 300}, ProductShape{340, 20, 600}}) {
+    for (const bool transposed : {false, true}) {
+      for (const bool gap : {false, true}) {
+        shape.transpose_b = transposed;
+        shape.gap = gap ? 3 : 0;
+        shape.b_panels = true;
+        shape.bias = !transposed;
+        shape.part = transposed ? 256 : 0;
+        shape.activation = transposed ? "relu" : "tanh";
+        shape.backward = transposed;
+        check_both(shape);
+      }
+    }
+  }
+}
+
+// As their gradients do, kept or handed over piece by piece.
+TEST(gemm_into_panels_is_its_chains) {
+  for (ProductShape shape :
+       {ProductShape{1, 1, 1}, ProductShape{33, 10, 5}, ProductShape{340, 70, 64},
+        ProductShape{60, 1100, 20}, ProductShape{30, 40, 600}}) {
+    for (const int64_t part : {16, 256}) {
+      for (const bool consumed : {false, true}) {
+        shape.transpose_a = true;
+        shape.part = part;
+        shape.c_panels = true;
+        shape.consumed = consumed;
+        shape.accumulate = false;
+        check_both(shape);
+        shape.accumulate = !consumed;
+        check_both(shape);
+      }
+    }
+  }
+}
+
 // Rows do not see each other: the first row of a product is the product of that row. Operands are
 // drawn row by row, so both have the same first row of A and the same B.
 TEST(gemm_of_one_row_is_that_row) {
@@ -156,7 +196,7 @@ TEST(gemm_tiles_cover_the_product_once) {
               }
               for (int j = 0; j < tiles.columns; ++j) {
                 covered += gd::parallel::split(m, tiles.rows, i, blocks.mr).size() *
-                           gd::parallel::split(n, tiles.columns, j, blocks.nr).size();
+                           gd::parallel::split(n, tiles.columns, j, gd::base::kPanel).size();
               }
             }
             CHECK_AT(covered == m * n, m, " ", n, " ", k, " ", workers);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/aligned_buffer.hpp"
+#include "base/panels.hpp"
 #include "cpp/ops/support.hpp"
 #include "ops/formulas.hpp"
 #include "ops/gemm.hpp"
@@ -25,11 +26,16 @@ struct ProductShape {
   const char* activation = "";  // of the epilogue
   bool backward = false;
   bool in_place = false;  // a forward epilogue writes over C
+  bool b_panels = false;  // B, or with transpose_b what it is the transpose of, lies in panels
+  bool c_panels = false;
+  bool consumed = false;  // pieces of C are handed over as they are finished
 
   std::string name() const {
     return text(m, "x", n, "x", k, transpose_a ? " A^T" : "", transpose_b ? " B^T" : "", " gap ",
                 gap, " part ", part, accumulate ? " accumulate" : "", bias ? " bias " : " ",
-                activation, backward ? " backward" : "", in_place ? " in place" : "");
+                activation, backward ? " backward" : "", in_place ? " in place" : "",
+                b_panels ? " B in panels" : "", c_panels ? " C in panels" : "",
+                consumed ? " consumed" : "");
   }
 };
 
@@ -48,14 +54,30 @@ class Product {
   std::vector<T> run(int workers, const ops::GemmTiles* tiles = nullptr) const {
     std::vector<T> c = c_before_;
     std::vector<T> output(c.size(), T(7));
-    const ops::GemmProblem<T> p = problem(c.data(), shape_.in_place ? c.data() : output.data());
+    const std::vector<T> panels = in_panels(b_, shape_.transpose_b ? shape_.n : shape_.k,
+                                            shape_.transpose_b ? shape_.k : shape_.n);
+    if (shape_.c_panels) c = in_panels(c, shape_.m, shape_.n);
+    ops::GemmProblem<T> p = problem(c.data(), shape_.in_place ? c.data() : output.data());
+    if (shape_.c_panels) p.c_layout = ops::Layout::panels;
+    if (shape_.b_panels) {
+      p.b = panels.data();
+      p.b_layout = shape_.transpose_b ? ops::Layout::panels_transposed : ops::Layout::panels;
+    }
+    std::vector<T> pieces(c.size());
+    const auto keep = [&](int64_t begin, std::span<const T> piece) {
+      std::copy(piece.begin(), piece.end(), pieces.begin() + begin);
+    };
+    const base::FunctionRef<void(int64_t, std::span<const T>)> consume = keep;
+    if (shape_.consumed) p.consume = &consume;
     const int64_t scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k);
     base::AlignedBuffer<T> scratch(workers * scratch_size);
     const ops::GemmTiles chosen =
-        tiles == nullptr ? ops::gemm_tiles<T>(p.m, p.n, p.k, workers) : *tiles;
+        tiles == nullptr ? ops::gemm_tiles<T>(p.m, p.n, p.k, workers, !shape_.b_panels) : *tiles;
     on_team(workers, [&](ops::Worker& worker, ops::TileQueue& queue) {
       ops::gemm(worker, queue, chosen, p, {scratch.data(), scratch_size});
     });
+    if (shape_.consumed) c = pieces;
+    if (shape_.c_panels) c = from_panels(c);
     c.insert(c.end(), output.begin(), output.end());
     return c;
   }
@@ -84,6 +106,28 @@ class Product {
 
  private:
   static constexpr T kParameters[] = {T(0.5), T(0.5)};
+
+  // A (rows, cols) matrix without gaps.
+  std::vector<T> in_panels(const std::vector<T>& matrix, int64_t rows, int64_t cols) const {
+    std::vector<T> panels(matrix.size());
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < cols; ++j) {
+        const auto at = static_cast<size_t>(base::panel_index(rows, cols, i, j));
+        panels[at] = matrix[static_cast<size_t>(i * (cols + shape_.gap) + j)];
+      }
+    }
+    return panels;
+  }
+
+  std::vector<T> from_panels(const std::vector<T>& panels) const {
+    std::vector<T> c = c_before_;
+    for (int64_t i = 0; i < shape_.m; ++i) {
+      for (int64_t j = 0; j < shape_.n; ++j) {
+        c[at(i, j)] = panels[static_cast<size_t>(base::panel_index(shape_.m, shape_.n, i, j))];
+      }
+    }
+    return c;
+  }
 
   int64_t c_stride() const { return shape_.n + shape_.gap; }
   size_t at(int64_t i, int64_t j) const { return static_cast<size_t>(i * c_stride() + j); }

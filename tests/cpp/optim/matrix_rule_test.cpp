@@ -76,39 +76,26 @@ class Muon final : public gd::optim::Rule<T> {
     for (int iteration = 0; iteration < kIterations; ++iteration) {
       const int64_t rows = span.rows;
       const int64_t cols = span.cols;
-      // X X^T, then X X^T X.
-      multiply(worker, queue,
-               {rows,
-                rows,
-                cols,
-                x_.data(),
-                cols,
-                1,
-                x_.data(),
-                1,
-                cols,
-                square_.data(),
-                rows,
-                nullptr,
-                0,
-                false,
-                {}});
-      multiply(worker, queue,
-               {rows,
-                cols,
-                rows,
-                square_.data(),
-                rows,
-                1,
-                x_.data(),
-                cols,
-                1,
-                next_.data(),
-                cols,
-                nullptr,
-                0,
-                false,
-                {}});
+      GemmProblem<T> square;  // X X^T
+      square.m = square.n = rows;
+      square.k = cols;
+      square.a = square.b = x_.data();
+      square.a_row = cols;
+      square.b_row = 1;
+      square.b_col = cols;
+      square.c = square_.data();
+      square.c_row = rows;
+      multiply(worker, queue, square);
+      GemmProblem<T> cube;  // X X^T X
+      cube.m = cube.k = rows;
+      cube.n = cols;
+      cube.a = square_.data();
+      cube.a_row = rows;
+      cube.b = x_.data();
+      cube.b_row = cols;
+      cube.c = next_.data();
+      cube.c_row = cols;
+      multiply(worker, queue, cube);
       if (worker.index() == 0) {
         for (int64_t i = 0; i < span.size(); ++i) {
           x_.data()[i] = T(1.5) * x_.data()[i] - T(0.5) * next_.data()[i];

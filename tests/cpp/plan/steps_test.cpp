@@ -15,13 +15,23 @@ using gd::testing::Training;
 
 namespace {
 
-// Wide enough for five workers, more rows and neurons than one part of a split sum, a width whose
-// rows would lie a power of two apart, and a hidden activation that keeps z.
-std::vector<gd::nn::DenseSpec> large_network() {
-  auto layers = stack({300, 256, 10}, "gelu", "softmax");
+using Layers = std::vector<gd::nn::DenseSpec>;
+
+// Wide enough for five workers by tiles, more rows and neurons than one part of a split sum, a
+// width whose rows would lie a power of two apart, and a hidden activation that keeps z.
+Layers large_network() {
+  auto layers = stack({360, 256, 10}, "gelu", "softmax");
   layers[1].activation = "relu";
   return layers;
 }
+
+// Shared by samples. A panel and a part of one in every layer.
+Layers small_network() {
+  auto layers = stack({70, 40, 10}, "gelu", "softmax");
+  layers[1].activation = "relu";
+  return layers;
+}
+
 constexpr int64_t kInputs = 20;
 constexpr int64_t kRows = gd::plan::kSumPart + 1;
 
@@ -31,6 +41,7 @@ std::vector<T> trained(int workers, int steps, std::vector<double>* losses = nul
   const Samples<T> samples(kRows, kInputs, 10, 1);
   Training<T> training(large_network(), kInputs, "cross_entropy", kRows, workers, false, clip_norm);
   CHECK_EQ(training.plan().workers(kRows), workers);
+  CHECK(training.plan().schedule(kRows).sharing == gd::plan::Sharing::by_tiles);
   for (int step = 0; step < steps; ++step) {
     const double loss = training.step(samples.batch(kRows, step % 2 == 0, step % 3 == 1));
     if (losses != nullptr) losses->push_back(loss);
@@ -57,6 +68,50 @@ TEST(clipped_training_gives_the_same_bits_on_any_number_of_workers) {
   CHECK(want != trained<float>(1, 2));
   for (const int workers : kWorkerCounts) {
     CHECK_SAME(trained<float>(workers, 2, nullptr, 1e-3), want, "workers ", workers);
+  }
+}
+
+// With few and many parts, a short last one, and rows that go through in pieces of the capacity.
+TEST(sharing_by_samples_gives_the_same_bits_on_any_number_of_workers) {
+  for_both_types([]<class T>() {
+    for (const int64_t rows : {130, 300, 1100}) {
+      const Samples<T> samples(rows, kInputs, 10, 1);
+      std::vector<int64_t> indices;
+      for (int64_t i = 0; i < rows; ++i) indices.push_back(i * 7 % rows);
+      for (const double clip_norm : {0.0, 1e-3}) {
+        const auto trained_by = [&](int workers, int64_t capacity) {
+          Training<T> training(small_network(), kInputs, "cross_entropy", capacity, workers, true,
+                               clip_norm);
+          const auto schedule = training.plan().schedule(capacity);
+          CHECK_EQ(schedule.workers, workers);
+          CHECK(workers == 1 || schedule.sharing == gd::plan::Sharing::by_samples);
+          std::vector<double> losses;
+          for (int step = 0; step < 3; ++step) {
+            const Batch<T> batch = samples.batch(rows, step == 0, step == 1);
+            losses.push_back(step == 2 ? training.step(batch, indices) : training.step(batch));
+          }
+          const std::vector<T> values = training.values();
+          losses.insert(losses.end(), values.begin(), values.end());
+          return losses;
+        };
+        const std::vector<double> want = trained_by(1, rows);
+        for (const int workers : {2, 3}) {
+          CHECK_SAME(trained_by(workers, rows), want, rows, " rows, workers ", workers);
+        }
+        if (rows == 1100) CHECK_SAME(trained_by(2, 512), want, "in pieces");
+      }
+    }
+  });
+}
+
+TEST(parts_of_a_batch_are_given_by_its_size) {
+  using gd::plan::kSumPart;
+  using gd::plan::sample_part;
+  for (int64_t rows = 1; rows <= 5000; ++rows) {
+    CHECK_EQ(sample_part(rows, 1'000'000), kSumPart);
+    const int64_t part = sample_part(rows, 1000);
+    CHECK(part >= 16 && part <= kSumPart && kSumPart % part == 0);
+    if (rows <= gd::plan::kMostRows) CHECK((rows + part - 1) / part <= 8);
   }
 }
 
@@ -115,7 +170,7 @@ TEST(losses_add_up_over_batches_as_over_one) {
   const Batch<float> all = samples.batch(40, false, true);
   double sum = 0;
   for (const int64_t begin : {0, 16, 32}) {
-    sum = plan.add_losses(all.part(begin, std::min<int64_t>(16, 40 - begin)), sum);
+    sum = plan.add_losses(all.rows_from(begin, std::min<int64_t>(16, 40 - begin)), sum);
   }
   CHECK_EQ(sum, plan.add_losses(all, 0));
   CHECK_EQ(sum / all.weight_sum, plan.step(all));

@@ -65,6 +65,7 @@ void Crew::host(int workers) {
     const int index = omp_get_thread_num() + 1;
     if (index == 1) {
       size_ = omp_get_num_threads() + 1;
+      barrier_ = Barrier(size_);
       ready_.add(1);
       ready_.wake();
     } else {

@@ -37,7 +37,7 @@ class Crew {
   const Body* body_ = nullptr;           // of the last order; nullptr: go home
 
   alignas(kCacheLine) WaitWord finished_;  // counts bodies left, over all hired workers
-  Barrier barrier_;
+  Barrier barrier_{1};                     // of size_ once that is known
 
   alignas(kCacheLine) std::atomic<bool> failed_{false};
   std::exception_ptr error_;  // of the worker that set failed_

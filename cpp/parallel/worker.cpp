@@ -2,29 +2,44 @@
 
 namespace gd::parallel {
 
-void Barrier::wait(uint32_t workers, Patience& patience) {
-  // Nobody can open the next epoch before we have arrived, so this reads the present one.
-  uint32_t epoch = epoch_.load();
-  if ((epoch & kBroken) == 0) {
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == workers) {
-      arrived_.store(0, std::memory_order_relaxed);
-      epoch_.add(2);
-      epoch_.wake();
-      return;
-    }
-    epoch = epoch_.wait(patience, [epoch](uint32_t now) { return now != epoch; });
+Barrier::Barrier(int workers)
+    : workers_(workers), places_(std::make_unique<Place[]>(static_cast<size_t>(workers))) {
+  while ((int64_t{1} << rounds_) < workers) ++rounds_;
+}
+
+void Barrier::wait(int index, Patience& patience) {
+  Place& own = places_[static_cast<size_t>(index)];
+  const uint32_t meeting = own.met + 2;
+  for (int round = 0; round < rounds_; ++round) {
+    const auto on = static_cast<size_t>((index + (int64_t{1} << round)) % workers_);
+    WaitWord& told = places_[on].heard[round].word;
+    told.add(2);
+    told.wake();
+    // Who is told may be one meeting ahead of us, never more.
+    const uint32_t heard = own.heard[round].word.wait(patience, [meeting](uint32_t now) {
+      return (now & kBroken) != 0 || static_cast<int32_t>(now - meeting) >= 0;
+    });
+    if ((heard & kBroken) != 0) throw Broken{};
   }
-  if ((epoch & kBroken) != 0) throw Broken{};
+  own.met = meeting;
 }
 
 void Barrier::break_up() {
-  epoch_.set_bits(kBroken);
-  epoch_.wake();
+  for (int i = 0; i < workers_; ++i) {
+    for (int round = 0; round < rounds_; ++round) {
+      WaitWord& word = places_[static_cast<size_t>(i)].heard[round].word;
+      word.set_bits(kBroken);
+      word.wake();
+    }
+  }
 }
 
 void Barrier::mend() {
-  arrived_.store(0, std::memory_order_relaxed);
-  epoch_.set(epoch_.load() & ~kBroken);
+  for (int i = 0; i < workers_; ++i) {
+    Place& place = places_[static_cast<size_t>(i)];
+    place.met = 0;
+    for (Line& line : place.heard) line.word.set(0);
+  }
 }
 
 }  // namespace gd::parallel

@@ -1,28 +1,43 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "parallel/wait.hpp"
 
 namespace gd::parallel {
 
-// Where all workers of a team meet, again and again. The last to arrive opens the next epoch.
+// Where all workers of a team meet, again and again. In round r everyone tells the worker 2^r
+// places on, and waits for the one 2^r places before: after log2(workers) rounds each has heard of
+// all. Two workers so need one line each way, where a common counter would travel four times.
 class Barrier {
  public:
   // Thrown out of wait() when another worker failed and will never arrive. Not a std::exception,
   // so that no handler for those takes it for an error of its own.
   struct Broken {};
 
-  void wait(uint32_t workers, Patience& patience);
+  explicit Barrier(int workers);
+
+  void wait(int index, Patience& patience);
 
   void break_up();  // lets everyone out who waits, or will
   void mend();      // by one thread, while nobody is inside
 
  private:
-  static constexpr uint32_t kBroken = 1;  // the lowest bit of the epoch; epochs go in twos
+  static constexpr uint32_t kBroken = 1;  // the lowest bit of a word; meetings go in twos
+  static constexpr int kMostRounds = 16;
 
-  alignas(kCacheLine) std::atomic<uint32_t> arrived_{0};
-  alignas(kCacheLine) WaitWord epoch_;
+  struct Line {
+    alignas(kCacheLine) WaitWord word;
+  };
+  struct Place {
+    Line heard[kMostRounds];  // of how many meetings, in each round
+    alignas(kCacheLine) uint32_t met = 0;
+  };
+
+  int workers_;
+  int rounds_ = 0;
+  std::unique_ptr<Place[]> places_;
 };
 
 // What a body that runs on a team knows of itself. A default Worker is alone.
@@ -44,7 +59,7 @@ class Worker {
 
   // Returns when every worker has called it; what was written before is then visible to all.
   void barrier() {
-    if (count_ > 1) barrier_->wait(static_cast<uint32_t>(count_), *patience_);
+    if (count_ > 1) barrier_->wait(index_, *patience_);
   }
 
  private:

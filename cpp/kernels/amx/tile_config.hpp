@@ -6,23 +6,24 @@
 #include <cstdint>
 
 namespace gd::kernels {
+
+struct alignas(64) TileConfig {
+  uint8_t palette;
+  uint8_t start_row;
+  uint8_t reserved[14];
+  uint16_t row_bytes[16];
+  uint8_t rows[16];
+};
+static_assert(sizeof(TileConfig) == 64);
+
 namespace {
 
 constexpr int kTiles = 8;
 constexpr int kTileRows = 16;
 constexpr int kTileRowBytes = 64;
 
-struct alignas(64) TileConfig {
-  uint8_t palette = 0;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-static_assert(sizeof(TileConfig) == 64);
-
 constexpr TileConfig whole_tiles() {
-  TileConfig config;
+  TileConfig config{};
   config.palette = 1;
   for (int tile = 0; tile < kTiles; ++tile) {
     config.row_bytes[tile] = kTileRowBytes;

@@ -104,17 +104,17 @@ void for_every_bf16_unit(Body body) {
 // body(name, pack, order) for every packing that runs here. Those for tiles need no tiles.
 template <class Body>
 void for_every_bf16_packing(Body body) {
+  const Mode scalar(*kernels::table_of("scalar"));
+  body("plain", emulated_tiles().pack_a, kTilesA);
   if (!kernels::has_avx512_bf16()) {
     std::printf("skip packing: this processor has no AVX512_BF16\n");
     return;
   }
 #if defined(__x86_64__)
-  const uint64_t mode = kernels::enter_float_mode();
   body("avx512_bf16 a", kernels::avx512_bf16::unit().pack_a, kVectorsA);
   body("avx512_bf16 b", kernels::avx512_bf16::unit().pack_b, kVectorsB);
   body("amx a", kernels::amx::unit().pack_a, kTilesA);
   body("amx b", kernels::amx::unit().pack_b, kTilesB);
-  kernels::leave_float_mode(mode);
 #endif
 }
 

@@ -33,14 +33,16 @@ inline __m512 widen(__m256i half) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
-// The high or low parts of 32 floats, in their order.
-template <bool Low>
-inline __m512i parts(__m512 first, __m512 second) {
-  const auto high = (__m512i)_mm512_cvtne2ps_pbh(second, first);
-  if constexpr (!Low) return high;
-  first = _mm512_sub_ps(first, widen(_mm512_castsi512_si256(high)));
-  second = _mm512_sub_ps(second, widen(_mm512_extracti64x4_epi64(high, 1)));
-  return (__m512i)_mm512_cvtne2ps_pbh(second, first);
+struct Floats {
+  __m512 first;
+  __m512 second;
+};
+
+inline __m512i high_parts(Floats x) { return (__m512i)_mm512_cvtne2ps_pbh(x.second, x.first); }
+
+inline __m512i low_parts(Floats x, __m512i high) {
+  return high_parts({_mm512_sub_ps(x.first, widen(_mm512_castsi512_si256(high))),
+                     _mm512_sub_ps(x.second, widen(_mm512_extracti64x4_epi64(high, 1)))});
 }
 
 // (16 firsts, 16 seconds) to 16 pairs.
@@ -64,92 +66,128 @@ inline void transpose(__m512i* square) {
   for (int i = 0; i < 16; ++i) square[i] = _mm512_castps_si512(rows[i].r);
 }
 
-// Where the width lies side by side: vector i holds the pairs (k0 + 2 i, k0 + 2 i + 1).
-template <bool Low>
-inline void load_pairs(const Bf16Pack& block, int64_t k0, int64_t x0, __m512i* square) {
-  const __m512i pair_up = _mm512_load_si512(kPairUp.from);
-  const int64_t wide = block.width - x0;
-#pragma GCC unroll 16
-  for (int64_t i = 0; i < 16; ++i) {
+// What row i of the square at (k0, x0) is made of. Where the width lies side by side in the source,
+// these are the pairs (k0 + 2 i, k0 + 2 i + 1), else 32 of the depth for x0 + i.
+template <Bf16Order Source>
+inline Floats load_row(const Bf16Pack& block, int64_t k0, int64_t x0, int64_t i) {
+  if constexpr (Source == Bf16Order::pairs) {
     const int64_t k = k0 + 2 * i;
+    const int64_t wide = block.width - x0;
     const float* const from = block.from + k * block.from_depth + x0;
-    const __m512 first = load_some(from, k < block.depth ? wide : 0);
-    const __m512 second = load_some(from + block.from_depth, k + 1 < block.depth ? wide : 0);
-    square[i] = _mm512_permutexvar_epi16(pair_up, parts<Low>(first, second));
-  }
-}
-
-// Where the depth lies side by side: vector i holds 32 of the depth for x0 + i.
-template <bool Low>
-inline void load_runs(const Bf16Pack& block, int64_t k0, int64_t x0, __m512i* square) {
-  const int64_t deep = block.depth - k0;
-#pragma GCC unroll 16
-  for (int64_t i = 0; i < 16; ++i) {
-    const bool there = x0 + i < block.width;
+    return {load_some(from, k < block.depth ? wide : 0),
+            load_some(from + block.from_depth, k + 1 < block.depth ? wide : 0)};
+  } else {
+    const int64_t deep = x0 + i < block.width ? block.depth - k0 : 0;
     const float* const from = block.from + (x0 + i) * block.from_width + k0;
     // No hardware prefetcher follows this many rows at once.
-    if (there && !Low) {
+    if (deep > kSquareDepth) {
       __builtin_prefetch(from + kSquareDepth);
       __builtin_prefetch(from + kSquareDepth + 16);
     }
-    square[i] =
-        parts<Low>(load_some(from, there ? deep : 0), load_some(from + 16, there ? deep - 16 : 0));
+    return {load_some(from, deep), load_some(from + 16, deep - 16)};
   }
 }
 
-// A vector may run over into pairs of the depth that are written later, but not behind the panel.
-template <int Width>
-inline void store_pairs(uint16_t* panel, int64_t pairs, int64_t k0, int64_t x0,
-                        const __m512i* square) {
-  for (int64_t i = 0; i < 16; ++i) {
+template <Bf16Order Source>
+inline __m512i in_order(__m512i words) {
+  if constexpr (Source == Bf16Order::runs) return words;
+  return _mm512_permutexvar_epi16(_mm512_load_si512(kPairUp.from), words);
+}
+
+// Row i of a square. A row of pairs may run over into those that are written later, but not behind
+// the panel of so many pairs.
+template <Bf16Order Target, int Width>
+inline void store_row(uint16_t* panel, int64_t pairs, int64_t k0, int64_t x0, int64_t i,
+                      __m512i row) {
+  if constexpr (Target == Bf16Order::runs) {
+    static_assert(Width % kSquareWidth == 0);
+    _mm512_storeu_si512(panel + k0 * Width + (x0 + i) * kSquareDepth, row);
+  } else {
     const int64_t at = (k0 / 2 + i) * Width + x0;
     const int64_t left = pairs * Width - at;
-    if (k0 / 2 + i >= pairs) return;
     if (left >= 16) {
-      _mm512_storeu_si512(panel + 2 * at, square[i]);
-    } else {
-      _mm512_mask_storeu_epi32(panel + 2 * at, static_cast<__mmask16>((1u << left) - 1u),
-                               square[i]);
+      _mm512_storeu_si512(panel + 2 * at, row);
+    } else if (left > 0) {
+      _mm512_mask_storeu_epi32(panel + 2 * at, static_cast<__mmask16>((1u << left) - 1u), row);
     }
   }
 }
 
-template <int Width>
-inline void store_runs(uint16_t* panel, int64_t k0, int64_t x0, const __m512i* square) {
-  static_assert(Width % kSquareWidth == 0);
-  uint16_t* const to = panel + (k0 * Width + x0 * kSquareDepth);
+// The source lies in the panel's order.
+template <Bf16Order Order, int Width, bool Split>
+inline void pack_row(const Bf16Pack& block, int64_t pairs, int64_t k0, int64_t x0, int64_t i) {
+  const Floats x = load_row<Order>(block, k0, x0, i);
+  const __m512i high = high_parts(x);
+  store_row<Order, Width>(block.to, pairs, k0, x0, i, in_order<Order>(high));
+  if constexpr (Split) {
+    store_row<Order, Width>(block.to + block.low, pairs, k0, x0, i,
+                            in_order<Order>(low_parts(x, high)));
+  }
+}
+
+// The source lies in the other order.
+template <Bf16Order Source, Bf16Order Target, int Width, bool Split>
+inline void pack_square(const Bf16Pack& block, int64_t pairs, int64_t k0, int64_t x0) {
+  __m512i high[16];
+  __m512i low[16];
 #pragma GCC unroll 16
-  for (int64_t i = 0; i < 16; ++i) _mm512_storeu_si512(to + i * kSquareDepth, square[i]);
+  for (int64_t i = 0; i < 16; ++i) {
+    const Floats x = load_row<Source>(block, k0, x0, i);
+    const __m512i words = high_parts(x);
+    high[i] = in_order<Source>(words);
+    if constexpr (Split) low[i] = in_order<Source>(low_parts(x, words));
+  }
+  transpose(high);
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < 16; ++i) {
+    store_row<Target, Width>(block.to, pairs, k0, x0, i, high[i]);
+  }
+  if constexpr (Split) {
+    transpose(low);
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < 16; ++i) {
+      store_row<Target, Width>(block.to + block.low, pairs, k0, x0, i, low[i]);
+    }
+  }
 }
 
-template <Bf16Order Source, Bf16Order Target, int Width, int Step, bool Low>
-__attribute__((noinline)) void pack_square(const Bf16Pack& block, int64_t k0, int64_t x0) {
-  uint16_t* const panel = Low ? block.to + block.low : block.to;
-  __m512i square[16];
+// Goes through the source as it lies, whole rows or few at once: from memory that is twice as fast.
+template <Bf16Order Source, Bf16Order Target, int Width, bool Split>
+__attribute__((noinline)) void pack_all(const Bf16Pack& block, int64_t pairs) {
+  static_assert(Width <= kSquareWidth || Width % kSquareWidth == 0);  // see store_row
   if constexpr (Source == Bf16Order::pairs) {
-    load_pairs<Low>(block, k0, x0, square);
+    for (int64_t k0 = 0; k0 < block.depth; k0 += kSquareDepth) {
+      if constexpr (Source == Target) {
+        for (int64_t i = 0; i < 16; ++i) {
+          for (int64_t x0 = 0; x0 < Width; x0 += kSquareWidth) {
+            pack_row<Source, Width, Split>(block, pairs, k0, x0, i);
+          }
+        }
+      } else {
+        for (int64_t x0 = 0; x0 < Width; x0 += kSquareWidth) {
+          pack_square<Source, Target, Width, Split>(block, pairs, k0, x0);
+        }
+      }
+    }
   } else {
-    load_runs<Low>(block, k0, x0, square);
-  }
-  if constexpr (Source != Target) transpose(square);
-  if constexpr (Target == Bf16Order::pairs) {
-    store_pairs<Width>(panel, (block.depth + Step - 1) / Step * (Step / 2), k0, x0, square);
-  } else {
-    static_assert(Step == kSquareDepth);
-    store_runs<Width>(panel, k0, x0, square);
+    for (int64_t x0 = 0; x0 < Width; x0 += kSquareWidth) {
+      for (int64_t k0 = 0; k0 < block.depth; k0 += kSquareDepth) {
+        if constexpr (Source == Target) {
+          for (int64_t i = 0; i < 16; ++i) pack_row<Source, Width, Split>(block, pairs, k0, x0, i);
+        } else {
+          pack_square<Source, Target, Width, Split>(block, pairs, k0, x0);
+        }
+      }
+    }
   }
 }
 
-// Squares of the same depth go from the last to the first: what runs over is overwritten.
 template <Bf16Order Source, Bf16Order Target, int Width, int Step>
 void pack_along(const Bf16Pack& block) {
-  constexpr int64_t kLast = (Width - 1) / kSquareWidth * kSquareWidth;
-  for (int64_t k0 = 0; k0 < block.depth; k0 += kSquareDepth) {
-    for (int64_t x0 = kLast; x0 >= 0; x0 -= kSquareWidth) {
-      pack_square<Source, Target, Width, Step, false>(block, k0, x0);
-      if (block.low != 0) pack_square<Source, Target, Width, Step, true>(block, k0, x0);
-    }
-  }
+  static_assert(Target == Bf16Order::pairs || Step == kSquareDepth);
+  const int64_t pairs = (block.depth + Step - 1) / Step * (Step / 2);
+  block.low != 0 ? pack_all<Source, Target, Width, true>(block, pairs)
+                 : pack_all<Source, Target, Width, false>(block, pairs);
 }
 
 template <Bf16Order Target, int Width, int Step>

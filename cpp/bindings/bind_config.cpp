@@ -15,6 +15,21 @@ namespace py = pybind11;
 
 namespace {
 
+// What serves each precision: where bfloat16 does not pay, the next better one.
+py::dict precisions() {
+  const kernels::Bf16Kernels* unit = kernels::kernels().bf16;
+  const auto served_by = [&](int products) -> std::string {
+    if (unit == nullptr || unit->most_products < products) return "float32";
+    return (products == 1 ? "bfloat16 (" : std::to_string(products) + " x bfloat16 (") +
+           std::string(unit->unit) + ")";
+  };
+  py::dict precision;
+  precision["highest"] = "float32";
+  precision["high"] = served_by(3);
+  precision["medium"] = served_by(1);
+  return precision;
+}
+
 py::dict config() {
   const parallel::Cpus cpus = parallel::available_cpus();
   const parallel::ThreadCount threads = parallel::default_thread_count();
@@ -22,12 +37,6 @@ py::dict config() {
   cpu_counts["affinity"] = cpus.logical;
   cpu_counts["cgroup_quota"] = py::cast(cpus.cgroup_quota);
   cpu_counts["physical_cores"] = cpus.physical_cores;
-
-  // No matrix unit is used yet: float32 serves what asks for less.
-  py::dict precision;
-  precision["highest"] = "float32";
-  precision["high"] = "float32";
-  precision["medium"] = "float32";
 
   py::dict result;
   result["version"] = GD_VERSION;
@@ -42,7 +51,7 @@ py::dict config() {
   result["openmp"] = parallel::openmp_runtime();
   result["compiler"] = GD_COMPILER;
   result["build_type"] = GD_BUILD_TYPE;
-  result["precision"] = precision;
+  result["precision"] = precisions();
   return result;
 }
 

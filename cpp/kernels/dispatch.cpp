@@ -3,18 +3,17 @@
 #include <cstdlib>
 
 #include "base/check.hpp"
+#include "kernels/bf16_units.hpp"
 #include "kernels/cpu_features.hpp"
 
 namespace gd::kernels {
 
-// Each is defined by per_isa/table.cpp, compiled with that instruction set's flags.
+// Each is defined by per_isa/table.cpp, compiled with that instruction set's flags; those of
+// bf16_units.hpp build upon avx512.
 namespace scalar {
 const KernelTable& table();
 }
 namespace avx2 {
-const KernelTable& table();
-}
-namespace avx512 {
 const KernelTable& table();
 }
 namespace neon {
@@ -35,6 +34,8 @@ const Candidate kCandidates[] = {
 #if defined(__x86_64__)
     {"avx2", avx2::table, has_avx2_fma},
     {"avx512", avx512::table, has_avx512},
+    {"avx512_bf16", avx512_bf16::table, has_avx512_bf16},
+    {"amx", amx::table, has_amx_bf16},
 #elif defined(__aarch64__)
     {"neon", neon::table, [] { return true; }},
 #endif

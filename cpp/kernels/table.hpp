@@ -58,6 +58,59 @@ struct PackBlock {
   int64_t to_depth;
 };
 
+// ---- float32 matrices multiplied through bfloat16 ----
+
+// x = high + low + rest: high is x rounded to bfloat16 (to nearest even), low is x - high rounded
+// likewise. One product is high * high; three are high * high + high * low + low * high. Sums are
+// float32. Denormal parts and sums count as 0; a number that is not finite makes what it reaches
+// not finite.
+
+// Copies a (depth x width) block of a matrix, element (k, x) at from[k * from_depth + x *
+// from_width], into a panel in the unit's own order, and zero-fills both sizes up to the panel's.
+struct Bf16Pack {
+  int64_t depth;
+  int64_t width;  // <= mr or nr
+  const float* from;
+  int64_t from_depth;
+  int64_t from_width;
+  uint16_t* to;  // Bf16Kernels::panel_size elements
+  int64_t low;   // the low parts' panel, as large, begins at to + low; 0: high parts alone
+};
+
+// One register tile: c[i][j] (+)= sum over k of a[i, k] b[k, j].
+struct Bf16Tile {
+  int64_t depth;  // as packed
+  const uint16_t* a;
+  int64_t a_low;
+  const uint16_t* b;
+  int64_t b_low;
+  int products;  // 1, or 3 with low parts in both panels
+  float* c;
+  int64_t ldc;
+  int rows;           // <= mr
+  int cols;           // <= nr
+  const float* bias;  // cols elements added after the last product, or null
+  Chain chain;
+};
+
+struct Bf16Kernels {
+  const char* unit;
+  GemmBlocks blocks;                      // kc is a multiple of depth_step
+  int depth_step;                         // panels are filled up to a multiple of this depth
+  int most_products;                      // with which the unit still beats float32: 1 or 3
+  void (*pack_a)(const Bf16Pack& block);  // mr wide
+  void (*pack_b)(const Bf16Pack& block);  // nr wide
+  void (*gemm)(const Bf16Tile& tile);
+  // Does about `rounds` times some dozen dot products in registers; returns the exact number of
+  // floating-point operations. For measuring the peak.
+  int64_t (*peak)(int64_t rounds, float* sink);
+
+  // Elements of one panel, mr or nr wide.
+  int64_t panel_size(int64_t depth, int64_t width) const {
+    return (depth + depth_step - 1) / depth_step * depth_step * width;
+  }
+};
+
 // ---- activations ----
 
 template <class T>
@@ -173,11 +226,13 @@ struct TypedKernels {
 
 struct KernelTable {
   const char* isa;
-  // A worker's floating-point mode: round to nearest, denormals are zeros. leave() restores it.
+  // A worker's state: round to nearest, denormals are zeros, tiles configured where there are any.
+  // leave() restores what was. They nest.
   uint64_t (*enter)();
   void (*leave)(uint64_t state);
   TypedKernels<float> f32;
   TypedKernels<double> f64;
+  const Bf16Kernels* bf16;  // null where the instruction set has no such unit
 
   template <class T>
   const TypedKernels<T>& of() const {

@@ -14,7 +14,7 @@ import gdcore as gd
 
 SCRIPT = (Path(__file__).parent / "data" / "bits.py").read_text()
 THREADS = (1, 2, 3, 5)
-ISAS = ("scalar", "avx2", "avx512", "neon")
+ISAS = ("scalar", "avx2", "avx512", "avx512_bf16", "amx", "neon")
 
 
 @cache

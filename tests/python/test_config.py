@@ -18,7 +18,8 @@ def test_the_configuration_tells_what_runs() -> None:
     assert config["version"] == gd.__version__ == version("gdcore")
     assert config["isa"] in config["isa_available"]
     if platform.machine() == "x86_64":
-        assert set(config["isa_available"]) <= {"scalar", "avx2", "avx512"}
+        known = ["scalar", "avx2", "avx512", "avx512_bf16", "amx"]
+        assert [isa for isa in known if isa in config["isa_available"]] == config["isa_available"]
         assert ("avx2" in config["isa_available"]) == {"avx2", "fma"}.issubset(
             config["cpu_features"]
         )
@@ -26,7 +27,11 @@ def test_the_configuration_tells_what_runs() -> None:
     assert config["cpus"]["physical_cores"] >= 1
     assert config["num_threads"] == gd.get_num_threads() >= 1
     assert list(config["precision"]) == ["highest", "high", "medium"]
-    assert config["precision"]["highest"] == "float32"
+    served = {
+        "avx512_bf16": ["float32", "float32", "bfloat16 (avx512_bf16)"],
+        "amx": ["float32", "3 x bfloat16 (amx)", "bfloat16 (amx)"],
+    }
+    assert list(config["precision"].values()) == served.get(config["isa"], ["float32"] * 3)
     for key in ("openmp", "compiler", "build_type"):
         assert config[key]
 

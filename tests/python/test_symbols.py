@@ -14,6 +14,7 @@ import pytest
 from support import ROOT
 
 KERNELS = ROOT / "cpp" / "kernels"
+X86_ISAS = ("avx2", "avx512", "avx512_bf16", "amx")
 # An option that lets the compiler use more than the baseline of its target.
 ISA_OPTION = re.compile(r"-m(avx|fma|f16c|bmi|sse|amx|arch=|cpu=|tune=)")
 
@@ -49,7 +50,7 @@ def require_nm(nm: str) -> str:
     return nm
 
 
-@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["scalar", *X86_ISAS])
 def test_kernel_objects_export_no_weak_symbols(cpp_build: Path, isa: str) -> None:
     nm = require_nm("nm")
     if isa != "scalar" and platform.machine() not in ("x86_64", "AMD64"):
@@ -83,9 +84,34 @@ def test_isa_options_are_given_to_kernels_alone(cpp_build: Path) -> None:
         str(source)
         for source, _, options in compiled_files(cpp_build)
         if any(ISA_OPTION.match(option) for option in options)
-        and not any(re.fullmatch(r"-DGD_ISA=(avx2|avx512)", option) for option in options)
+        and not any(f"-DGD_ISA={isa}" in options for isa in X86_ISAS)
     ]
     assert elsewhere == []
+
+
+@pytest.mark.parametrize(
+    ("isa", "instructions"),
+    [
+        ("avx512_bf16", ("vdpbf16ps", "vcvtne2ps2bf16")),
+        ("amx", ("tdpbf16ps", "tileloadd", "tilestored", "tilezero", "ldtilecfg", "tilerelease")),
+    ],
+)
+def test_units_for_bfloat16_are_used(
+    cpp_build: Path, isa: str, instructions: tuple[str, ...]
+) -> None:
+    """Few machines have tiles: elsewhere their kernels run in emulation, and this looks at the real
+    ones."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip(f"{isa} kernels are built on x86-64 alone")
+    if shutil.which("objdump") is None:
+        pytest.skip("objdump is not on the path")
+    (built,) = kernel_objects(cpp_build, isa)
+    text = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", str(built)],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    used = set(re.findall(r"^\s*[0-9a-f]+:\s+(\w+)", text, re.MULTILINE))
+    assert set(instructions) <= used
 
 
 def test_nothing_is_compiled_with_relaxed_arithmetic(cpp_build: Path) -> None:

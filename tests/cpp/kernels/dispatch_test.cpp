@@ -29,6 +29,8 @@ TEST(tables_offered_are_those_the_processor_runs) {
   };
   CHECK_EQ(offered("avx2"), has_avx2_fma());
   CHECK_EQ(offered("avx512"), has_avx512());
+  CHECK_EQ(offered("avx512_bf16"), has_avx512_bf16());
+  CHECK_EQ(offered("amx"), has_amx_bf16());
   const auto features = cpu_features();
   const auto has = [&](const char* feature) {
     return std::find(features.begin(), features.end(), feature) != features.end();
@@ -37,6 +39,19 @@ TEST(tables_offered_are_those_the_processor_runs) {
 #if defined(__aarch64__)
   CHECK(offered("neon") && has("neon"));
 #endif
+}
+
+// What has a unit for bfloat16 is AVX-512 in everything else, not compiled anew.
+TEST(units_for_bfloat16_come_on_top_of_avx512) {
+  for (const std::string& isa : available_isas()) {
+    const KernelTable& table = *table_of(isa);
+    const bool has_unit = isa == "avx512_bf16" || isa == "amx";
+    CHECK_AT((table.bf16 != nullptr) == has_unit, isa);
+    if (!has_unit) continue;
+    const KernelTable& avx512 = *table_of("avx512");
+    CHECK_EQ(std::string(table.bf16->unit), isa);
+    CHECK_AT(table.f32.gemm == avx512.f32.gemm && table.f64.pack == avx512.f64.pack, isa);
+  }
 }
 
 TEST(formulas_stand_in_every_table_under_the_same_index) {

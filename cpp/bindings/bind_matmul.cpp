@@ -77,7 +77,8 @@ py::array_t<T> checked_out(const py::object& out, int64_t rows, int64_t cols, co
 
 template <class T>
 py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool transpose_a,
-                        bool transpose_b, const py::object& out, std::optional<int> num_threads) {
+                        bool transpose_b, const py::object& out, const std::string& precision,
+                        std::optional<int> num_threads) {
   const Operand<T> a = operand<T>(a_in, "a", transpose_a);
   const Operand<T> b = operand<T>(b_in, "b", transpose_b);
   if (a.cols != b.rows)
@@ -103,10 +104,11 @@ py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool trans
   p.b_col = b.col_stride;
   p.c = c.mutable_data();
   p.c_row = b.cols;
+  p.products = ops::bf16_products(ops::precision_named(precision), p.m, p.n, p.k);
 
   const py::gil_scoped_release release;
   const int workers = plan::workers_for(2 * p.m * p.n * p.k, threads);
-  const int64_t scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k);
+  const int64_t scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k, p.products);
   // Kept from call to call: fresh pages would cost a product of 1024 x 1024 two percent.
   thread_local base::AlignedBuffer<T> scratch;
   if (scratch.size() < scratch_size * workers) {
@@ -138,8 +140,8 @@ py::array matmul(const py::object& a_in, const py::object& b_in, bool transpose_
                       "precision must be 'highest' for float64, "
                       "got '",
                       precision, "'");
-  if (single) return multiply<float>(a, b, transpose_a, transpose_b, out, num_threads);
-  return multiply<double>(a, b, transpose_a, transpose_b, out, num_threads);
+  if (single) return multiply<float>(a, b, transpose_a, transpose_b, out, precision, num_threads);
+  return multiply<double>(a, b, transpose_a, transpose_b, out, precision, num_threads);
 }
 
 }  // namespace

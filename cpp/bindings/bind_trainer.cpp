@@ -205,8 +205,9 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def(py::init([](ModelPointer<T> network, std::optional<std::string> loss,
                       std::vector<double> loss_parameters, std::string rule,
                       std::vector<double> hyper, std::optional<int> num_threads, uint64_t seed,
-                      std::optional<double> clip_grad_norm) {
+                      std::optional<double> clip_grad_norm, const std::string& matmul_precision) {
             train::TrainerOptions options;
+            options.precision = ops::precision_named(matmul_precision);
             options.loss = {loss.value_or(""), std::move(loss_parameters)};
             options.rule = std::move(rule);
             options.hyper = std::move(hyper);
@@ -217,7 +218,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           }),
           py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("rule"),
           py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
-          py::arg("clip_grad_norm") = py::none());
+          py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest");
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property_readonly("steps", &Trainer::steps);
   cls.def_property_readonly("epochs", &Trainer::epochs);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "base/function_ref.hpp"
 #include "ops/collective.hpp"
@@ -45,6 +46,7 @@ struct GemmProblem {
   int64_t c_row = 0;
   Layout c_layout = Layout::strided;
   const T* bias = nullptr;  // (n,), added after the last product
+  int products = 0;         // of bfloat16 numbers, see bf16_products; 0: of T
   int64_t part = 0;         // 0: one chain over all of k
   bool accumulate = false;  // C = C + parts; needs part > 0
   // Gets each finished piece of a C in panels, where it begins and its elements, while it is in
@@ -71,7 +73,16 @@ GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b 
 
 // What each worker needs for products of at most that size: elements, whole cache lines.
 template <class T>
-int64_t gemm_scratch_size(int64_t m, int64_t n, int64_t k);
+int64_t gemm_scratch_size(int64_t m, int64_t n, int64_t k, int products = 0);
+
+// How exactly float32 is multiplied: as it is, as three products of bfloat16 parts, or rounded to
+// bfloat16. Sums are float32 always.
+enum class Precision : uint8_t { highest, high, medium };
+Precision precision_named(const std::string& name);  // ValueError for another name
+
+// How many bfloat16 products (1 or 3) a product of that size is to be made of, 0 where float32 does
+// it: because it is asked for, no unit is at hand, or it would be slower.
+int bf16_products(Precision precision, int64_t m, int64_t n, int64_t k);
 
 // The packing buffers of all workers, one after the other.
 template <class T>

@@ -48,10 +48,18 @@ int64_t input_stride(const DenseContext<T>& context, const Batch<T>& batch) {
   return context.buffers.input == nullptr ? batch.x_stride : context.buffers.input_stride;
 }
 
+// How a layer multiplies, in whichever of its three roles, hangs on the whole batch and not on the
+// part of it that a worker happens to have.
+template <class T>
+int products_of(const DenseContext<T>& context, const Batch<T>& batch) {
+  return ops::bf16_products(context.precision, batch.rows_together, context.shape.units,
+                            context.shape.inputs);
+}
+
 template <class T>
 void multiply(const DenseContext<T>& context, Worker& worker, ops::TileQueue& queue,
               const ops::GemmProblem<T>& problem) {
-  const bool packs_b = problem.b_layout != ops::Layout::panels;
+  const bool packs_b = problem.b_layout != ops::Layout::panels || problem.products > 0;
   const auto tiles = ops::gemm_tiles<T>(problem.m, problem.n, problem.k, worker.count(), packs_b);
   ops::gemm(worker, queue, tiles, problem, context.scratch);
 }
@@ -80,6 +88,7 @@ void DenseForward<T>::run(Worker& worker, const Batch<T>& batch) {
   p.m = batch.rows;
   p.n = shape.units;
   p.k = shape.inputs;
+  p.products = products_of(context_, batch);
   p.a = input_of(context_, batch);
   p.a_row = input_stride(context_, batch);
   p.b = buffers.weight;  // (inputs, units)
@@ -149,6 +158,7 @@ void WeightGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.m = shape.inputs;
   p.n = shape.units;
   p.k = batch.rows;
+  p.products = products_of(context_, batch);
   p.a = input_of(context_, batch);  // (rows, inputs): A is its transpose
   p.a_row = 1;
   p.a_col = input_stride(context_, batch);
@@ -204,6 +214,7 @@ void InputGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.m = batch.rows;
   p.n = shape.inputs;
   p.k = shape.units;
+  p.products = products_of(context_, batch);
   const int64_t to_stride = context_.buffers.input_stride;
   p.a = context_.buffers.delta + batch.first_row * context_.buffers.stride;
   p.a_row = context_.buffers.stride;

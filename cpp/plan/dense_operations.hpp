@@ -35,6 +35,7 @@ struct DenseContext {
   int layer;
   int max_workers;
   ops::GemmScratch<T> scratch;
+  ops::Precision precision;
 };
 
 // z = x W^T + b, and a = f(z) on tiles still in cache unless f needs whole rows.

@@ -23,6 +23,7 @@ struct Batch {
   const T* weights = nullptr;       // (rows,), or null for ones
   double weight_sum = 0;            // of the rows
   int64_t first_row = 0;            // where its rows lie in the plan's buffers
+  int64_t rows_together = 0;        // of all that run at once, this being part of them
   int64_t part = kSumPart;          // longest chain of a sum over samples
   T* gradients = nullptr;           // a flat buffer, laid out as the parameters
   bool accumulate = false;          // gradients are added to what is there

@@ -75,6 +75,9 @@ class Plan<T>::Compiler {
     }
     return most;
   }
+  int most_products(const nn::LayerView& view) const {
+    return ops::bf16_products(options_.precision, options_.capacity, view.units, view.inputs);
+  }
   bool has_loss() const {
     return options_.kind != PlanKind::inference && options_.kind != PlanKind::differentiable;
   }
@@ -114,10 +117,14 @@ class Plan<T>::Compiler {
 
     ops::GemmScratch<T> scratch;
     for (const nn::LayerView& view : views) {
-      const int64_t forward = ops::gemm_scratch_size<T>(capacity, view.units, view.inputs);
-      const int64_t weights = ops::gemm_scratch_size<T>(view.inputs, view.units, capacity);
-      const int64_t inputs = ops::gemm_scratch_size<T>(capacity, view.inputs, view.units);
-      scratch.each = std::max({scratch.each, forward, weights, inputs});
+      for (const int products : {0, most_products(view)}) {
+        const auto size = [&](int64_t m, int64_t n, int64_t k) {
+          return ops::gemm_scratch_size<T>(m, n, k, products);
+        };
+        scratch.each = std::max({scratch.each, size(capacity, view.units, view.inputs),
+                                 size(view.inputs, view.units, capacity),
+                                 size(capacity, view.inputs, view.units)});
+      }
     }
     scratch.data = take(options_.max_workers, scratch.each);
     memory_.packing = bytes_used();
@@ -136,7 +143,8 @@ class Plan<T>::Compiler {
     for (size_t i = 0; i < views.size(); ++i) {
       const nn::LayerView& view = views[i];
       const ActivationUse<T> activation = activation_of(i);
-      DenseContext<T> context{view, {}, static_cast<int>(i), options_.max_workers, scratch};
+      DenseContext<T> context{
+          view, {}, static_cast<int>(i), options_.max_workers, scratch, options_.precision};
       LayerBuffers<T>& buffers = context.buffers;
       buffers.input = input;
       buffers.stride = stride_of(view.units);
@@ -330,12 +338,14 @@ void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, int64_t parts, 
 }
 
 template <class T>
-void Plan<T>::forward(const Batch<T>& batch) {
+void Plan<T>::forward(Batch<T> batch) {
+  batch.rows_together = batch.rows;
   run(forward_begin_, forward_end_, batch);
 }
 
 template <class T>
 void Plan<T>::backward(Batch<T> batch) {
+  batch.rows_together = batch.rows;
   batch.part = part_of(batch.rows);
   batch.gradients = gradients_;
   run(forward_end_, operations_.size(), batch);
@@ -372,6 +382,7 @@ template <class T>
 double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double start) {
   const bool is_first = place.begin == 0;
   const bool is_last = place.begin + piece.rows == place.rows;
+  piece.rows_together = piece.rows;
   piece.part = part_of(place.rows);
   piece.gradients = gradients_;
   piece.accumulate = piece.accumulate || !is_first;

@@ -35,6 +35,7 @@ struct PlanOptions {
   int64_t capacity = 1;  // most rows of a batch
   int max_workers = 1;
   bool gathers = false;  // room for the rows of a shuffled batch
+  ops::Precision precision = ops::Precision::highest;
   LossDescription loss;
   double clip_norm = 0;            // training only; 0: no clipping
   optim::Rule<T>* rule = nullptr;  // training only
@@ -67,7 +68,7 @@ class Plan {
   int workers(int64_t rows) const { return schedule(rows).workers; }
 
   // batch.rows <= capacity for forward and backward. After forward, output(rows) holds it.
-  void forward(const Batch<T>& batch);
+  void forward(Batch<T> batch);
   // output_gradient(rows) filled by the caller; fills the network's gradients and
   // batch.input_gradient.
   void backward(Batch<T> batch);

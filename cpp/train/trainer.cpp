@@ -70,6 +70,7 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
   options.max_workers = options_.threads;
   options.gathers = gathers;
   options.clip_norm = options_.clip_norm;
+  options.precision = options_.precision;
   options.loss = options_.loss;
   options.update = update_;
   return options;

@@ -20,6 +20,7 @@ struct TrainerOptions {
   std::vector<double> hyper;  // in the order of the rule's parameters, the learning rate first
   int threads = 1;
   uint64_t seed = 0;
+  ops::Precision precision = ops::Precision::highest;  // of the products of a step
   double clip_norm = 0;  // largest Euclidean norm of the whole gradient; 0: no limit
 };
 

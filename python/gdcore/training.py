@@ -59,8 +59,9 @@ class Trainer:
         loss: A loss by name or as an object, or None where gradients come from a loss of one's own;
             see `apply_gradients`.
         optimizer: An optimizer by name or as an object.
-        matmul_precision: ``"highest"``, ``"high"`` or ``"medium"``, as in `gdcore.matmul`. float64
-            knows ``"highest"`` only.
+        matmul_precision: Of the products in training steps: ``"highest"``, ``"high"`` or
+            ``"medium"``, as in `gdcore.matmul`. Layers for which a lower one would be slower take
+            float32, and so do `evaluate` and ``predict``. float64 knows ``"highest"`` only.
         num_threads: 1 to 1024; None as in `gdcore.set_num_threads`. Results do not depend on it at
             ``"highest"``.
         clip_grad_norm: The largest Euclidean norm |g| of the gradient of all parameters together,
@@ -117,6 +118,7 @@ class Trainer:
             self._num_threads,
             self._seed,
             self._clip_grad_norm,
+            self._matmul_precision,
         )
         if self._schedule is not None:
             own = isinstance(self._schedule, Function)

@@ -1,0 +1,241 @@
+#pragma once
+
+// The loops of a matmul over one macro tile of C: blocks that fit the caches, what is packed and
+// what is read in place, and the register tiles within.
+
+#include <algorithm>
+#include <span>
+
+#include "base/panels.hpp"
+#include "ops/gemm_units.hpp"
+#include "parallel/partition.hpp"
+
+namespace gd::ops {
+
+using base::kPanel;
+using kernels::Chain;
+using parallel::Range;
+
+// A strided B of no more bytes than L1 has is not worth copying.
+inline constexpr int64_t kMostBytesInPlace = 32 << 10;
+
+// One macro tile of C, rows x columns, with everything its loops need.
+template <class T, class Unit>
+class TileJob {
+ public:
+  using Packed = typename Unit::Packed;
+  using Tile = typename Unit::Tile;
+
+  // One worker's buffers.
+  struct Buffers {
+    Packed* a;
+    Packed* b;
+    T* piece;
+  };
+
+  TileJob(const Unit& unit, const GemmProblem<T>& problem, Range rows, Range columns,
+          const Buffers& buffers)
+      : unit_(unit), p_(problem), rows_(rows), columns_(columns), buffers_(buffers) {
+    const GemmBlocks& blocks = unit_.blocks;
+    step_ = p_.part > 0 ? std::min(p_.part, blocks.kc) : blocks.kc;
+    // A copy pays when it is read often enough: B once for every mr rows, A for every nr columns.
+    const int64_t b_bytes = p_.k * p_.b_row * static_cast<int64_t>(sizeof(T));
+    copy_b_ = !Unit::reads_in_place || p_.b_layout == Layout::panels_transposed ||
+              (p_.b_layout == Layout::strided &&
+               (p_.b_col != 1 || (rows.size() > 2 * blocks.mr && b_bytes > kMostBytesInPlace)));
+    // Rows that lie a large power of two apart evict each other from L1; others are read in place.
+    const int64_t row_bytes = p_.a_row * static_cast<int64_t>(sizeof(T));
+    const bool in_place = p_.a_col == 1 && row_bytes % 1024 != 0;
+    copy_a_ = !Unit::reads_in_place || (!in_place && columns.size() > 4 * blocks.nr);
+    // Else C goes on from what is there.
+    piece_apart_ = p_.consume != nullptr && p_.k <= step_;
+  }
+
+  void run() {
+    const auto blocks = static_cast<int>(ceil_div(rows_.size(), unit_.blocks.mc));
+    for_each_pass([&](Range columns, int64_t k0, int64_t depth) {
+      if (copy_b_) pack_b(columns, columns, k0, depth);
+      for (int block = 0; block < blocks; ++block) {
+        const Range rows = parallel::split(rows_.size(), blocks, block, unit_.blocks.mr);
+        multiply({rows_.begin + rows.begin, rows_.begin + rows.end}, columns, k0, depth);
+      }
+    });
+  }
+
+  // The same by all workers together, each with a job of its own whose packed B is common to all.
+  void run_shared(Worker& worker, TileQueue& queue, int row_blocks) {
+    copy_b_ = !Unit::reads_in_place || p_.b_layout != Layout::panels;
+    bool first = true;
+    for_each_pass([&](Range columns, int64_t k0, int64_t depth) {
+      if (!first) {
+        worker.barrier();  // nobody reads the last pass's B any more
+        if (worker.index() == 0) queue.reset();
+      }
+      first = false;
+      const Range own = parallel::split(columns.size(), worker.count(), worker.index(), kPanel);
+      if (copy_b_) pack_b(columns, {columns.begin + own.begin, columns.begin + own.end}, k0, depth);
+      worker.barrier();
+      queue.for_each(worker, row_blocks, [&](int64_t block) {
+        const Range rows =
+            parallel::split(p_.m, row_blocks, static_cast<int>(block), unit_.blocks.mr);
+        if (!rows.empty()) multiply(rows, columns, k0, depth);
+      });
+    });
+  }
+
+ private:
+  // Calls pass(columns, k0, depth) for each block of B, in increasing k.
+  template <class Pass>
+  void for_each_pass(Pass&& pass) {
+    const int64_t nc = unit_.blocks.nc;
+    int64_t k0 = 0;
+    do {  // once even for k = 0: C is then the bias
+      const int64_t depth = std::min(step_, p_.k - k0);
+      last_ = k0 + depth >= p_.k;
+      chain_ = k0 == 0 ? (p_.accumulate ? Chain::add_part : Chain::start)
+                       : (p_.part > 0 ? Chain::add_part : Chain::go_on);
+      for (int64_t j0 = columns_.begin; j0 < columns_.end; j0 += nc) {
+        pass(Range{j0, std::min(j0 + nc, columns_.end)}, k0, depth);
+      }
+      k0 += depth;
+    } while (k0 < p_.k);
+  }
+
+  // Columns `own` of a block, to where they lie in it; own.begin is whole panels into the block.
+  void pack_b(Range block, Range own, int64_t k0, int64_t depth) {
+    const int64_t nr = unit_.blocks.nr;
+    const int64_t size = unit_.panel(depth, nr);
+    Packed* to = buffers_.b + (own.begin - block.begin) / nr * size;
+    for (int64_t j = own.begin; j < own.end; j += nr, to += size) {
+      const int64_t width = std::min(nr, own.end - j);
+      if (p_.b_layout == Layout::panels_transposed) {
+        pack_transposed_panels(j, width, k0, depth, to);
+      } else {
+        const bool panels = p_.b_layout == Layout::panels;
+        const T* const from = panels ? p_.b + base::panel_index(p_.k, p_.n, k0, j)
+                                     : p_.b + k0 * p_.b_row + j * p_.b_col;
+        const int64_t row = panels ? base::panel_width(p_.n, j) : p_.b_row;
+        unit_.pack_b(depth, width, from, row, panels ? 1 : p_.b_col, to, size);
+      }
+    }
+  }
+
+  // B is the transpose of a matrix (n, k) in panels, and k0 is a whole number of them.
+  void pack_transposed_panels(int64_t j, int64_t width, int64_t k0, int64_t depth, Packed* to) {
+    const int64_t nr = unit_.blocks.nr;
+    const int64_t size = unit_.panel(depth, nr);
+    for (int64_t k = k0; k < k0 + depth; k += kPanel, to += nr * kPanel) {
+      const int64_t deep = std::min(kPanel, k0 + depth - k);
+      const T* const from = p_.b + base::panel_index(p_.n, p_.k, j, k);
+      unit_.pack_b(deep, width, from, 1, base::panel_width(p_.k, k), to, size);
+    }
+  }
+
+  void pack_a(Range rows, int64_t height, int64_t k0, int64_t depth) {
+    const int64_t size = unit_.panel(depth, height);
+    Packed* to = buffers_.a;
+    for (int64_t i = rows.begin; i < rows.end; i += height, to += size) {
+      const T* const from = p_.a + i * p_.a_row + k0 * p_.a_col;
+      const int64_t width = std::min(height, rows.end - i);
+      unit_.pack_a(depth, width, from, p_.a_col, p_.a_row, to, height, size);
+    }
+  }
+
+  // The register tiles of one cache block. B's panel stays in L1 or L2 while A's panels pass by.
+  void multiply(Range rows, Range columns, int64_t k0, int64_t depth) {
+    const int64_t height = unit_.height(rows.size());
+    const int64_t size_a = unit_.panel(depth, height);
+    if (copy_a_) pack_a(rows, height, k0, depth);
+    Tile tile;
+    unit_.start(tile, depth);
+    tile.chain = chain_;
+    for (int64_t panel = columns.begin; panel < columns.end; panel += kPanel) {
+      const int64_t end = std::min(panel + kPanel, columns.end);
+      for (int64_t j = panel; j < end; j += unit_.blocks.nr) {
+        tile.cols = static_cast<int>(std::min<int64_t>(unit_.blocks.nr, end - j));
+        find_b(tile, columns, j, k0, depth);
+        tile.bias = last_ && p_.bias != nullptr ? p_.bias + j : nullptr;
+        const Packed* panel_a = buffers_.a;
+        for (int64_t i = rows.begin; i < rows.end; i += height, panel_a += size_a) {
+          tile.rows = static_cast<int>(std::min(height, rows.end - i));
+          if (copy_a_) {
+            unit_.set_a(tile, panel_a, height);
+          } else {
+            read_a_in_place(tile, i, k0);
+          }
+          find_c(tile, rows, i, j);
+          unit_.multiply(tile);
+          if (last_) finish(tile, i, j);
+        }
+      }
+      if (last_ && p_.consume != nullptr) consume(rows, panel);
+    }
+  }
+
+  void read_a_in_place(Tile& tile, int64_t i, int64_t k0) const {
+    if constexpr (Unit::reads_in_place) {
+      tile.a = p_.a + i * p_.a_row + k0 * p_.a_col;
+      tile.a_row = p_.a_row;
+      tile.a_depth = p_.a_col;
+    }
+  }
+
+  void find_b(Tile& tile, Range columns, int64_t j, int64_t k0, int64_t depth) const {
+    const int64_t nr = unit_.blocks.nr;
+    if (copy_b_) {
+      unit_.set_b(tile, buffers_.b + (j - columns.begin) / nr * unit_.panel(depth, nr));
+    } else if constexpr (Unit::reads_in_place) {
+      const bool panels = p_.b_layout == Layout::panels;
+      tile.b = panels ? p_.b + base::panel_index(p_.k, p_.n, k0, j) : p_.b + k0 * p_.b_row + j;
+      tile.b_depth = panels ? base::panel_width(p_.n, j) : p_.b_row;
+    }
+  }
+
+  void find_c(Tile& tile, Range rows, int64_t i, int64_t j) const {
+    if (p_.c_layout == Layout::strided) {
+      tile.c = p_.c + i * p_.c_row + j;
+      tile.ldc = p_.c_row;
+    } else {
+      const int64_t at = base::panel_index(p_.m, p_.n, i, j);
+      tile.ldc = base::panel_width(p_.n, j);
+      tile.c = piece_apart_ ? buffers_.piece + at - piece_begin(rows, j) : p_.c + at;
+    }
+  }
+
+  int64_t piece_begin(Range rows, int64_t j) const {
+    return base::panel_index(p_.m, p_.n, rows.begin, base::panel_begin(j));
+  }
+
+  void consume(Range rows, int64_t panel) const {
+    const int64_t begin = piece_begin(rows, panel);
+    const T* const piece = piece_apart_ ? buffers_.piece : p_.c + begin;
+    (*p_.consume)(begin,
+                  {piece, static_cast<size_t>(rows.size() * base::panel_width(p_.n, panel))});
+  }
+
+  void finish(const Tile& tile, int64_t i, int64_t j) {
+    const Epilogue<T>& e = p_.epilogue;
+    const int64_t at = i * e.stride + j;
+    if (e.kind == Epilogue<T>::Kind::forward) {
+      e.activation->forward(tile.rows, tile.cols, tile.c, tile.ldc, e.output + at, e.stride,
+                            e.parameters);
+    } else if (e.kind == Epilogue<T>::Kind::backward) {
+      e.activation->backward(tile.rows, tile.cols, e.saved + at, e.stride, tile.c, tile.ldc,
+                             e.parameters);
+    }
+  }
+
+  const Unit& unit_;
+  const GemmProblem<T>& p_;
+  Range rows_;
+  Range columns_;
+  Buffers buffers_;
+  int64_t step_;  // of k
+  bool copy_a_;
+  bool copy_b_;
+  bool piece_apart_;
+  bool last_ = false;
+  Chain chain_ = Chain::start;
+};
+
+}  // namespace gd::ops

@@ -1,0 +1,123 @@
+#pragma once
+
+// What multiplies: the register tile of an instruction set, or its unit for bfloat16, with the
+// panels that each reads. gemm_job.hpp is written over these.
+
+#include <algorithm>
+
+#include "base/aligned_buffer.hpp"
+#include "kernels/dispatch.hpp"
+#include "ops/gemm.hpp"
+
+namespace gd::ops {
+
+using kernels::GemmBlocks;
+
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class T>
+const kernels::TypedKernels<T>& typed() {
+  return kernels::kernels().of<T>();
+}
+
+// The register tile over T.
+template <class T>
+struct TileUnit {
+  using Packed = T;
+  using Tile = kernels::GemmTile<T>;
+  static constexpr bool reads_in_place = true;
+
+  const kernels::TypedKernels<T>& kernels = typed<T>();
+  const GemmBlocks& blocks = kernels.blocks;
+
+  explicit TileUnit(int /*products*/ = 0) {}
+
+  // Rows a tile where `rows` are to be done: equal ones, since a last tile of a row or two would
+  // leave the multipliers idle.
+  int64_t height(int64_t rows) const { return ceil_div(rows, ceil_div(rows, blocks.mr)); }
+  int64_t panel(int64_t depth, int64_t width) const { return depth * width; }
+  void start(Tile& tile, int64_t depth) const { tile.depth = depth; }
+
+  void pack_a(int64_t depth, int64_t width, const T* from, int64_t from_depth, int64_t from_width,
+              T* to, int64_t height, int64_t /*panel*/) const {
+    kernels.pack({depth, width, from, from_depth, from_width, to, height});
+  }
+  void pack_b(int64_t depth, int64_t width, const T* from, int64_t from_depth, int64_t from_width,
+              T* to, int64_t /*panel*/) const {
+    kernels.pack({depth, width, from, from_depth, from_width, to, blocks.nr});
+  }
+
+  void set_a(Tile& tile, const T* panel, int64_t height) const {
+    tile.a = panel;
+    tile.a_row = 1;
+    tile.a_depth = height;
+  }
+  void set_b(Tile& tile, const T* panel) const {
+    tile.b = panel;
+    tile.b_depth = blocks.nr;
+  }
+  void multiply(const Tile& tile) const { kernels.gemm(tile); }
+};
+
+// The unit for bfloat16: packing is where numbers are rounded, so that nothing is read in place.
+struct Bf16Unit {
+  using Packed = uint16_t;
+  using Tile = kernels::Bf16Tile;
+  static constexpr bool reads_in_place = false;
+
+  const kernels::Bf16Kernels& kernels = *kernels::kernels().bf16;
+  const GemmBlocks& blocks = kernels.blocks;
+  int products;
+
+  explicit Bf16Unit(int count) : products(count) {}
+
+  int64_t height(int64_t) const { return blocks.mr; }
+  // With three products a panel of low parts follows that of the high ones.
+  int64_t panel(int64_t depth, int64_t width) const {
+    return kernels.panel_size(depth, width) * (products == 3 ? 2 : 1);
+  }
+  int64_t low(int64_t panel) const { return products == 3 ? panel / 2 : 0; }
+  void start(Tile& tile, int64_t depth) const {
+    tile.depth = kernels.panel_size(depth, 1);
+    tile.products = products;
+    tile.a_low = low(panel(depth, blocks.mr));
+    tile.b_low = low(panel(depth, blocks.nr));
+  }
+
+  void pack_a(int64_t depth, int64_t width, const float* from, int64_t from_depth,
+              int64_t from_width, uint16_t* to, int64_t /*height*/, int64_t panel) const {
+    kernels.pack_a({depth, width, from, from_depth, from_width, to, low(panel)});
+  }
+  void pack_b(int64_t depth, int64_t width, const float* from, int64_t from_depth,
+              int64_t from_width, uint16_t* to, int64_t panel) const {
+    kernels.pack_b({depth, width, from, from_depth, from_width, to, low(panel)});
+  }
+
+  void set_a(Tile& tile, const uint16_t* panel, int64_t) const { tile.a = panel; }
+  void set_b(Tile& tile, const uint16_t* panel) const { tile.b = panel; }
+  void multiply(const Tile& tile) const { kernels.gemm(tile); }
+};
+
+// Elements of T that one worker's buffers take: panels of A, as many as a cache block or the whole
+// product has, panels of B, and the piece of C that goes to a sink.
+template <class T, class Unit>
+struct ScratchSizes {
+  ScratchSizes(const Unit& unit, int64_t m, int64_t n, int64_t k) {
+    const GemmBlocks& blocks = unit.blocks;
+    const int64_t depth = std::min(k, blocks.kc);
+    const auto size = [&](int64_t panels, int64_t width) {
+      const int64_t bytes =
+          panels * unit.panel(depth, width) * static_cast<int64_t>(sizeof(typename Unit::Packed));
+      return base::padded<T>(ceil_div(bytes, sizeof(T)));
+    };
+    a = size(ceil_div(std::min(m, blocks.mc), blocks.mr), blocks.mr);
+    b = size(ceil_div(std::min(n, blocks.nc), blocks.nr), blocks.nr);
+    piece = base::padded<T>(std::min(m, blocks.mc) * std::min(n, base::kPanel));
+  }
+  int64_t a;
+  int64_t b;
+  int64_t piece;
+  int64_t all() const { return a + b + piece; }
+};
+
+}  // namespace gd::ops

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from gdcore.benchmark.turns import in_turns
 
-__all__ = ["Failed", "Worker", "busy_neighbour", "measured", "started"]
+__all__ = ["WorkerError", "Worker", "busy_neighbour", "measured", "started"]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -21,7 +21,7 @@ _ROOT = Path(__file__).parent.parent
 _PATIENCE = 600  # seconds for one answer; compilers take their time
 
 
-class Failed(Exception):
+class WorkerError(Exception):
     """A library does not run here; the message says why, in a line."""
 
 
@@ -32,7 +32,7 @@ class Worker:
         """Starts it and waits until it is warm.
 
         Raises:
-            Failed: What it measures does not run here, or takes longer than our patience.
+            WorkerError: What it measures does not run here, or takes longer than our patience.
         """
         command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
         self._patience = patience
@@ -42,7 +42,7 @@ class Worker:
         answer = self._answer()
         if "fails" in answer:
             self.close()
-            raise Failed(answer["fails"])
+            raise WorkerError(answer["fails"])
 
     def measure(self) -> dict[str, float]:
         """What was measured; the seconds of one step are among it."""
@@ -71,11 +71,11 @@ class Worker:
             if not ready:
                 self._process.kill()
                 self.close()
-                raise Failed(f"no answer within {self._patience:g} s")
+                raise WorkerError(f"no answer within {self._patience:g} s")
             line = self._process.stdout.readline()
             if not line:
                 code = self._process.wait()
-                raise Failed(f"ended unexpectedly, with {code}")
+                raise WorkerError(f"ended unexpectedly, with {code}")
             if line.startswith(b"{"):
                 answer: dict[str, Any] = json.loads(line)
                 return answer
@@ -97,8 +97,8 @@ def started(
         for key, (module, *arguments) in wanted.items():
             try:
                 workers[key] = Worker(str(module), *arguments, **options)
-            except Failed as failed:
-                reasons[key] = str(failed)
+            except WorkerError as error:  # noqa: PERF203 (what lasts is what it starts)
+                reasons[key] = str(error)
         yield workers, reasons
     finally:
         for worker in workers.values():

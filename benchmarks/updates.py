@@ -52,10 +52,8 @@ def _measured(
     }
     with started(wanted) as (workers, reasons):
         answers = {name: worker.measure for name, worker in workers.items()}
-        answers |= {
-            "memory": lambda limit=limit: {"speed": limit()}
-            for limit in memory_measures(size, [threads]).values()
-        }
+        for (name, _), limit in memory_measures(size, [threads]).items():
+            answers[name] = lambda limit=limit: {"speed": limit()}
         found = in_turns(answers, rounds)
     ours = UpdateTime(
         rule,

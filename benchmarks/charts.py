@@ -33,13 +33,13 @@ _STYLE = {
 
 
 def _axes(columns: int, lines: int, thickness: float) -> tuple[Any, list[Any]]:
-    """A figure with room for that many lines of text beside each other's axes."""
+    """A figure of axes side by side that share so many lines, each of some inches."""
     from matplotlib.figure import Figure  # not pyplot, which would look for a screen
 
     height = 1.5 + thickness * lines
     fig = Figure(figsize=(8.5, height), layout="constrained")
     axes = list(fig.subplots(1, columns, sharey=True, squeeze=False)[0])
-    axes[0].invert_yaxis()  # the first row on top
+    axes[0].set_ylim(lines - 0.4, -0.6)  # the first row on top
     for each in axes:
         each.grid(axis="x")
         each.tick_params(axis="y", length=0)
@@ -50,11 +50,11 @@ def _names(axes: Any, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
 
 
-def _plain(axis: Any) -> None:
+def _plain(axis: Any, subs: tuple[int, ...] = (1, 2, 5)) -> None:
     """Numbers of a logarithmic axis as 0.5, 20 and 3,000, few enough to be read."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(10, subs=(1, 2, 5), numticks=15))
+    axis.set_major_locator(LogLocator(10, subs=subs, numticks=15))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -120,6 +120,7 @@ def _step_times(rows: Sequence[Row]) -> Any | None:
             zorder=3 if k == 0 else 2,
         )
     axes.set_xscale("log")
+    _plain(axes.xaxis, subs=(1,))
     axes.grid(axis="y")
     _names(axes, [row["case"] for row in rows])
     axes.set_xlabel("microseconds a step (logarithmic), with the best number of threads")
@@ -141,7 +142,7 @@ def _scaling(rows: Sequence[Row]) -> Any | None:
             s=120 if chosen else 45,
             facecolors="none" if chosen else _COLOURS[k % len(_COLOURS)],
             edgecolors="#000000" if chosen else "none",
-            label="the library's choice" if chosen else f"{name.removeprefix('x')} threads",
+            label="what gdcore chooses" if chosen else f"threads: {name.removeprefix('x')}",
             zorder=3,
         )
     axes.grid(axis="y")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from gdcore.benchmark.turns import in_turns
 
-__all__ = ["WorkerError", "Worker", "busy_neighbour", "measured", "started"]
+__all__ = ["Worker", "WorkerError", "busy_neighbour", "measured", "started"]
 
 K = TypeVar("K", bound=Hashable)
 

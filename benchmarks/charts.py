@@ -19,7 +19,7 @@ __all__ = ["draw", "main"]
 # Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design", 2008.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#AA4499", "#56B4E9", "#000000")
 _GREY = "#777777"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.spines.right": False,
     "axes.spines.top": False,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from statistics import median
 
 from benchmarks.learners import LEARNERS
-from benchmarks.processes import Worker, in_turns
+from benchmarks.processes import measured
 from benchmarks.streams import STREAMS, Stream
-from benchmarks.tables import Row
+from gdcore.benchmark.figures import Row
 
 __all__ = ["online_tables"]
 
@@ -22,28 +22,31 @@ _ONE_A_CALL = ("torch", "jax")
 _NETWORKS = (*_ONE_A_CALL, "jax-scan")
 
 
-def _medians(stream: Stream, names: Iterable[str], rounds: int) -> dict[str, dict[str, float]]:
-    """Medians of what each of the installed learners measured, which take turns."""
-    workers = {
-        name: Worker("online_worker", name, stream.name)
-        for name in names
-        if LEARNERS[name].installed
+def _medians(
+    stream: Stream, names: Sequence[str], rounds: int
+) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """Medians of what each learner measured, which take turns, and why others did not."""
+    wanted = {
+        name: ("online_worker", name, stream.name) for name in names if LEARNERS[name].installed
     }
-    return {
+    found, reasons = measured(wanted, rounds)
+    medians = {
         name: {key: median(answer[key] for answer in answers) for key in answers[0]}
-        for name, answers in in_turns(workers, rounds).items()
+        for name, answers in found.items()
     }
+    return medians, {name: _MISSING for name in names if name not in wanted} | reasons
 
 
 def _cost_table(rounds: int) -> list[Row]:
     names = ("gdcore-one", "gdcore-many", *_NETWORKS, "river")
     rows: list[Row] = []
     for stream in (STREAMS["one-output"], STREAMS["two-outputs"]):
-        micros = {
-            name: found["seconds"] * 1e6 for name, found in _medians(stream, names, rounds).items()
-        }
+        found, reasons = _medians(stream, names, rounds)
+        micros = {name: answer["seconds"] * 1e6 for name, answer in found.items()}
         row: Row = {"network": stream.network}
-        row |= {f"{LEARNERS[name].label}, us": micros.get(name, _MISSING) for name in names}
+        row |= {
+            f"{LEARNERS[name].label}, us": micros.get(name, reasons.get(name)) for name in names
+        }
         row["learn_one: times the best, one a call"] = _ratio(micros, "gdcore-one", _ONE_A_CALL)
         row["learn_many: times the best"] = _ratio(micros, "gdcore-many", _NETWORKS)
         row["learn_one: times river"] = _ratio(micros, "gdcore-one", ("river",))
@@ -56,16 +59,15 @@ def _ratio(micros: Mapping[str, float], ours: str, peers: Iterable[str]) -> floa
     return min(theirs) / micros[ours] if theirs else "no peer"
 
 
-def _judged_table(stream: Stream, names: Iterable[str], rounds: int) -> list[Row]:
-    found = _medians(stream, names, rounds)
+def _judged_table(stream: Stream, names: Sequence[str], rounds: int) -> list[Row]:
+    found, reasons = _medians(stream, names, rounds)
     rows: list[Row] = []
     for name in names:
         row: Row = {
             "learner": LEARNERS[name].label,
             "model": _LOGISTIC if name.startswith("river") else stream.network,
-            "us a sample": _MISSING,
+            "us a sample": reasons.get(name),
         }
-        row |= dict.fromkeys(stream.judged, _MISSING)
         if name in found:
             row["us a sample"] = found[name]["seconds"] * 1e6
             row |= {what: found[name][what] for what in stream.judged}

@@ -3,61 +3,115 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
-__all__ = ["Worker", "busy_neighbour", "in_turns"]
+from gdcore.benchmark.turns import in_turns
+
+__all__ = ["Worker", "WorkerError", "busy_neighbour", "measured", "started"]
+
+K = TypeVar("K", bound=Hashable)
 
 _ROOT = Path(__file__).parent.parent
+_PATIENCE = 600  # seconds for one answer; compilers take their time
+
+
+class WorkerError(Exception):
+    """A library does not run here; the message says why, in a line."""
 
 
 class Worker:
     """A process that runs a module of ours, asked for one measurement at a time."""
 
-    def __init__(self, module: str, *arguments: object) -> None:
-        """Starts it and waits until it is warm."""
+    def __init__(self, module: str, *arguments: object, patience: float = _PATIENCE) -> None:
+        """Starts it and waits until it is warm.
+
+        Raises:
+            WorkerError: What it measures does not run here, or takes longer than our patience.
+        """
         command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+        self._patience = patience
         self._process = subprocess.Popen(
-            command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
-        self._answer()
+        answer = self._answer()
+        if "fails" in answer:
+            self.close()
+            raise WorkerError(answer["fails"])
 
     def measure(self) -> dict[str, float]:
         """What was measured; the seconds of one step are among it."""
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
+        self._process.stdin.write(b"\n")
         self._process.stdin.flush()
         return self._answer()
 
     def close(self) -> None:
         """Ends the process."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
-
-    def _answer(self) -> dict[str, float]:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{' '.join(map(str, self._process.args))} ended unexpectedly")
-        answer: dict[str, float] = json.loads(line)
-        return answer
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        # What libraries print goes by; ours are the lines that hold an object.
+        while True:
+            ready, _, _ = select.select([self._process.stdout], [], [], self._patience)
+            if not ready:
+                self._process.kill()
+                self.close()
+                raise WorkerError(f"no answer within {self._patience:g} s")
+            line = self._process.stdout.readline()
+            if not line:
+                code = self._process.wait()
+                raise WorkerError(f"ended unexpectedly, with {code}")
+            if line.startswith(b"{"):
+                answer: dict[str, Any] = json.loads(line)
+                return answer
 
 
-def in_turns(workers: Mapping[str, Worker], rounds: int) -> dict[str, list[dict[str, float]]]:
-    """The measurements of each worker, which take turns; the processes end with it."""
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
+@contextmanager
+def started(
+    wanted: Mapping[K, Sequence[object]], **options: float
+) -> Iterator[tuple[dict[K, Worker], dict[K, str]]]:
+    """Starts a process for each; gives those that run, and why the others do not.
+
+    Args:
+        wanted: Module and arguments by what tables call it.
+        **options: As `Worker` has them.
+    """
+    workers: dict[K, Worker] = {}
+    reasons: dict[K, str] = {}
     try:
-        for _ in range(rounds):
-            for name, worker in workers.items():
-                found[name].append(worker.measure())
+        for key, (module, *arguments) in wanted.items():
+            try:
+                workers[key] = Worker(str(module), *arguments, **options)
+            except WorkerError as error:  # noqa: PERF203 (what lasts is what it starts)
+                reasons[key] = str(error)
+        yield workers, reasons
     finally:
         for worker in workers.values():
             worker.close()
-    return found
+
+
+def measured(
+    wanted: Mapping[K, Sequence[object]], rounds: int
+) -> tuple[dict[K, list[dict[str, float]]], dict[K, str]]:
+    """The measurements of each, which take turns, and why others do not run."""
+    with started(wanted) as (workers, reasons):
+        found = in_turns({key: worker.measure for key, worker in workers.items()}, rounds)
+    return found, reasons
 
 
 @contextmanager

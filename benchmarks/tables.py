@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-__all__ = ["Row", "markdown"]
+from gdcore.benchmark.figures import Row, shown
 
-Row = dict[str, Any]
-
-
-def _shown(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+__all__ = ["markdown"]
 
 
 def markdown(title: str, rows: Sequence[Row]) -> str:
-    """A heading and a table with a column for each key of the first row."""
-    columns = list(rows[0])
+    """A heading and a table with a column for each key of any row."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
     lines = [f"\n### {title}\n", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(_shown(row[column]) for column in columns) + " |" for row in rows]
+    lines += [
+        "| " + " | ".join(shown(row.get(column)) for column in columns) + " |" for row in rows
+    ]
     return "\n".join(lines)

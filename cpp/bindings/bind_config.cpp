@@ -4,6 +4,7 @@
 #include "kernels/cpu_features.hpp"
 #include "kernels/dispatch.hpp"
 #include "nn/initializers.hpp"
+#include "ops/bandwidth.hpp"
 #include "ops/formulas.hpp"
 #include "ops/peak.hpp"
 #include "parallel/config.hpp"
@@ -86,6 +87,13 @@ void bind_config(py::module_& m) {
                                   : ops::measure_fma_peak<double>(num_threads, seconds);
       },
       py::arg("dtype"), py::arg("num_threads"), py::arg("seconds"));
+  m.def(
+      "memory_bandwidth",
+      [](int num_threads, int64_t bytes, double seconds) {
+        const py::gil_scoped_release release;
+        return ops::measure_memory_bandwidth(num_threads, bytes, seconds);
+      },
+      py::arg("num_threads"), py::arg("bytes"), py::arg("seconds"));
   m.def("activations", [] { return by_name(ops::activation_formulas()); });
   m.def("losses", [] { return by_name(ops::loss_formulas()); });
   m.def("rules", [] { return by_name(ops::rule_formulas()); });

@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Data32', 'Data64', 'LayerSpec', 'Network32', 'Network64', 'Rule32', 'Rule64', 'Trainer32', 'Trainer64', 'activations', 'backpropagation_gradient_network', 'config', 'fma_peak', 'get_num_threads', 'initializers', 'losses', 'matmul', 'numerical_gradient_network', 'rules', 'set_num_threads']
+__all__: list[str] = ['Data32', 'Data64', 'LayerSpec', 'Network32', 'Network64', 'Rule32', 'Rule64', 'Trainer32', 'Trainer64', 'activations', 'backpropagation_gradient_network', 'config', 'fma_peak', 'get_num_threads', 'initializers', 'losses', 'matmul', 'memory_bandwidth', 'numerical_gradient_network', 'rules', 'set_num_threads']
 class LayerSpec:
     def __init__(self, units: typing.SupportsInt | typing.SupportsIndex, activation: str, activation_parameters: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], bias: bool, weight_init: str, bias_init: str, name: str) -> None:
         ...
@@ -199,6 +199,8 @@ def initializers() -> list[str]:
 def losses() -> dict:
     ...
 def matmul(a: typing.Any, b: typing.Any, transpose_a: bool, transpose_b: bool, out: typing.Any, precision: str, num_threads: typing.SupportsInt | typing.SupportsIndex | None) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]:
+    ...
+def memory_bandwidth(num_threads: typing.SupportsInt | typing.SupportsIndex, bytes: typing.SupportsInt | typing.SupportsIndex, seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
     ...
 def numerical_gradient_network(network: Network64, loss: str, loss_parameters: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], x: typing.Any, y: typing.Any, sample_weight: typing.Any, h: typing.SupportsFloat | typing.SupportsIndex | None, num_threads: typing.SupportsInt | typing.SupportsIndex | None) -> dict:
     ...

@@ -159,3 +159,33 @@ def info(
         from gdcore.cli import description
 
         description.describe(model)
+
+
+@app.command()
+def bench(
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PART]...",
+            help="limits, matmul, updates, steps, scaling; else all of them.",
+            show_default=False,
+        ),
+    ] = None,
+    cases: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Training steps, or all; else all but the largest."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Measurements of each thing; medians count.")] = 9,
+    seconds: Annotated[float, typer.Option(help="About how long a measurement takes.")] = 0.2,
+    threads: Annotated[
+        int | None, typer.Option(help="The most threads; else all that are free.")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also writes everything measured here.")
+    ] = None,
+) -> None:
+    """Measure gdcore on this machine, beside the machine's own limits."""
+    with user_errors():
+        from gdcore.cli import bench
+
+        bench.bench(parts or [], cases, rounds, seconds, threads, json)

@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "cpp/ops/support.hpp"
+#include "ops/bandwidth.hpp"
 #include "ops/formulas.hpp"
 #include "ops/peak.hpp"
 
@@ -66,9 +67,13 @@ TEST(formulas_tell_their_parameters) {
   CHECK(gd::ops::split_names("").empty());
 }
 
-TEST(the_peak_is_a_positive_number) {
+TEST(the_limits_are_positive_numbers) {
   for (const int workers : {1, 2}) {
     const double peak = gd::ops::measure_fma_peak<float>(workers, 0.001);
     CHECK(std::isfinite(peak) && peak > 0);
+    for (const int64_t bytes : {0, 1 << 20}) {
+      const double bandwidth = gd::ops::measure_memory_bandwidth(workers, bytes, 0.001);
+      CHECK(std::isfinite(bandwidth) && bandwidth > 0);
+    }
   }
 }

@@ -44,6 +44,11 @@ const T* input_of(const DenseContext<T>& context, const Batch<T>& batch) {
 }
 
 template <class T>
+T* delta_of(const DenseContext<T>& context, const Batch<T>& batch) {
+  return context.buffers.delta + batch.first_row * context.buffers.delta_row;
+}
+
+template <class T>
 int64_t input_stride(const DenseContext<T>& context, const Batch<T>& batch) {
   return context.buffers.input == nullptr ? batch.x_stride : context.buffers.input_stride;
 }
@@ -142,7 +147,7 @@ void ActivationBackward<T>::run(Worker& worker, const Batch<T>& batch) {
   const int64_t begin = batch.first_row * stride;
   ops::activation_backward<T>(worker, this->queue(), *activation_.kernel, activation_.parameters,
                               {saved_of(context_, activation_) + begin, batch.rows, units, stride},
-                              {context_.buffers.delta + begin, batch.rows, units, stride});
+                              {delta_of(context_, batch), batch.rows, units, stride});
 }
 
 template <class T>
@@ -162,7 +167,7 @@ void WeightGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.a = input_of(context_, batch);  // (rows, inputs): A is its transpose
   p.a_row = 1;
   p.a_col = input_stride(context_, batch);
-  p.b = context_.buffers.delta + batch.first_row * context_.buffers.stride;
+  p.b = delta_of(context_, batch);
   p.b_row = context_.buffers.stride;
   p.c = batch.gradients + shape.weight;
   p.c_layout = ops::Layout::panels;
@@ -187,14 +192,13 @@ void BiasGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   const int64_t stride = context_.buffers.stride;
   const nn::LayerView& shape = context_.shape;
   T* const to = batch.gradients + shape.bias;
-  ops::column_sum<T>(
-      worker, this->queue(),
-      {context_.buffers.delta + batch.first_row * stride, batch.rows, shape.units, stride},
-      batch.part, batch.accumulate, to, [&](int64_t begin, int64_t size) {
-        if (batch.rule == nullptr) return;
-        const std::span<const T> gradients(to + begin, static_cast<size_t>(size));
-        batch.rule->update_piece(*batch.update, shape.bias + begin, gradients);
-      });
+  ops::column_sum<T>(worker, this->queue(),
+                     {delta_of(context_, batch), batch.rows, shape.units, stride}, batch.part,
+                     batch.accumulate, to, [&](int64_t begin, int64_t size) {
+                       if (batch.rule == nullptr) return;
+                       const std::span<const T> gradients(to + begin, static_cast<size_t>(size));
+                       batch.rule->update_piece(*batch.update, shape.bias + begin, gradients);
+                     });
 }
 
 template <class T>
@@ -216,11 +220,11 @@ void InputGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.k = shape.units;
   p.products = products_of(context_, batch);
   const int64_t to_stride = context_.buffers.input_stride;
-  p.a = context_.buffers.delta + batch.first_row * context_.buffers.stride;
+  p.a = delta_of(context_, batch);
   p.a_row = context_.buffers.stride;
   p.b = context_.buffers.weight;  // (inputs, units): B is its transpose
   p.b_layout = ops::Layout::panels_transposed;
-  p.c = to == nullptr ? batch.input_gradient : to + batch.first_row * to_stride;
+  p.c = to == nullptr ? batch.input_gradient : to + batch.first_row * context_.buffers.delta_row;
   p.c_row = to == nullptr ? shape.inputs : to_stride;
   p.part = kSumPart;
   if (before_.kernel != nullptr && !before_.kernel->row_wise) {

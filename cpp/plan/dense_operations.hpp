@@ -24,6 +24,9 @@ struct LayerBuffers {
   T* input_delta = nullptr;  // (rows, inputs); null: the batch's input_gradient
   int64_t input_stride = 0;  // of input and input_delta
   int64_t stride = 0;        // of z, output and delta
+  // Layers of different widths share delta buffers, so that a part of a batch has its place in them
+  // by the widest layer: where its first row begins is a multiple of this.
+  int64_t delta_row = 0;
   const T* weight = nullptr;
   const T* bias = nullptr;
 };

@@ -19,14 +19,15 @@ Cost loss_cost(int64_t outputs) {
 template <class T>
 Loss<T>::Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& parameters,
               int64_t outputs, int64_t stride, const T* prediction, T* sample_loss, T* gradient,
-              int max_workers)
+              int64_t gradient_row, int max_workers)
     : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, loss_cost<T>(outputs)),
       kernel_(kernel),
       outputs_(outputs),
       stride_(stride),
       prediction_(prediction),
       sample_loss_(sample_loss),
-      gradient_(gradient) {
+      gradient_(gradient),
+      gradient_row_(gradient_row) {
   std::transform(parameters.begin(), parameters.end(), parameters_,
                  [](double value) { return static_cast<T>(value); });
 }
@@ -36,8 +37,7 @@ void Loss<T>::run(ops::Worker& worker, const Batch<T>& batch) {
   kernels::LossRows<T> rows{};
   rows.rows = batch.rows;
   rows.outputs = outputs_;
-  const int64_t begin = batch.first_row * stride_;
-  rows.prediction = prediction_ + begin;
+  rows.prediction = prediction_ + batch.first_row * stride_;
   rows.ldp = stride_;
   rows.target = batch.target;
   rows.ldt = batch.target_stride;
@@ -46,7 +46,7 @@ void Loss<T>::run(ops::Worker& worker, const Batch<T>& batch) {
   rows.weight_sum = batch.weight_sum;
   rows.parameters = parameters_;
   rows.sample_loss = sample_loss_ + batch.first_row;
-  rows.gradient = gradient_ == nullptr ? nullptr : gradient_ + begin;
+  rows.gradient = gradient_ == nullptr ? nullptr : gradient_ + batch.first_row * gradient_row_;
   rows.ldg = stride_;
   ops::loss(worker, this->queue(), kernel_, rows);
 }

@@ -10,9 +10,10 @@ template <class T>
 class Loss final : public Operation<T> {
  public:
   // prediction and gradient are (rows, outputs) with that stride, sample_loss (rows,); gradient
-  // null: loss only.
+  // null: loss only. The gradient of a part of a batch begins gradient_row elements a row into it.
   Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& parameters, int64_t outputs,
-       int64_t stride, const T* prediction, T* sample_loss, T* gradient, int max_workers);
+       int64_t stride, const T* prediction, T* sample_loss, T* gradient, int64_t gradient_row,
+       int max_workers);
   void run(ops::Worker& worker, const Batch<T>& batch) override;
 
  private:
@@ -23,6 +24,7 @@ class Loss final : public Operation<T> {
   const T* prediction_;
   T* sample_loss_;
   T* gradient_;
+  int64_t gradient_row_;
 };
 
 }  // namespace gd::plan

@@ -153,6 +153,7 @@ class Plan<T>::Compiler {
       const bool keeps_z =
           differentiates() && activation.kernel != nullptr && !activation.kernel->from_output;
       buffers.z = keeps_z ? take(capacity, buffers.stride) : buffers.output;
+      buffers.delta_row = widest;
       buffers.delta = deltas[i % 3];
       buffers.input_delta = i == 0 ? nullptr : deltas[(i - 1) % 3];
       buffers.weight = network_.values() + view.weight;
@@ -201,7 +202,7 @@ class Plan<T>::Compiler {
     T* const gradient = differentiates() ? plan_.output_gradient_ : nullptr;
     add<Loss<T>>(ops::find_loss<T>(options_.loss.name), options_.loss.parameters, plan_.outputs_,
                  plan_.output_stride_, plan_.output_, plan_.sample_loss_, gradient,
-                 options_.max_workers);
+                 contexts_.back().buffers.delta_row, options_.max_workers);
   }
 
   void backward() {

@@ -104,6 +104,20 @@ TEST(sharing_by_samples_gives_the_same_bits_on_any_number_of_workers) {
   });
 }
 
+// Layers of different widths share buffers, in which parts must not meet; a worker may be a layer
+// ahead of another, so once is not enough.
+TEST(parts_of_a_batch_do_not_meet_in_shared_buffers) {
+  const Samples<double> samples(64, kInputs, 8, 1);
+  const auto trained_by = [&](int workers) {
+    Training<double> training(stack({40, 40, 40, 8}, "tanh", "identity"), kInputs, "mse", 64,
+                              workers);
+    for (int step = 0; step < 4; ++step) training.step(samples.batch(64, false));
+    return training.values();
+  };
+  const std::vector<double> want = trained_by(1);
+  for (int i = 0; i < 100; ++i) CHECK_SAME(trained_by(2), want, "run ", i);
+}
+
 TEST(parts_of_a_batch_are_given_by_its_size) {
   using gd::plan::kSumPart;
   using gd::plan::sample_part;

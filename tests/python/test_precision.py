@@ -1,0 +1,71 @@
+"""Products through bfloat16: near enough, and the same bits on any number of threads.
+
+Where the machine has no such unit float32 serves, and all of this holds the more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nets
+import numpy as np
+import pytest
+from support import assert_same_bits, assert_same_state
+
+import gdcore as gd
+
+PRECISIONS = ["high", "medium"]
+# Rounding to 8 bits is off by at most 2^-9 of each operand; two bfloat16 parts by 2^-17 or less.
+BOUND = {"high": 3 * 2.0**-17, "medium": 2.0**-8}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shape", [(16, 16, 16), (40, 300, 50), (130, 70, 520), (500, 600, 700)])
+@pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True), (True, True)])
+def test_products_are_near_and_the_same_on_any_threads(
+    shape: tuple[int, int, int], transposed: tuple[bool, bool], precision: str
+) -> None:
+    m, n, k = shape
+    random = np.random.default_rng(3)
+    a = random.standard_normal((k, m) if transposed[0] else (m, k)).astype(np.float32)
+    b = random.standard_normal((n, k) if transposed[1] else (k, n)).astype(np.float32)
+    left, right = (x.astype(np.float64).T if t else x for x, t in zip((a, b), transposed))
+    exact = left @ right
+    one = gd.matmul(a, b, *transposed, precision=precision, num_threads=1)
+    assert np.linalg.norm(one - exact) <= BOUND[precision] * np.linalg.norm(exact)
+    for threads in (2, 3):
+        many = gd.matmul(a, b, *transposed, precision=precision, num_threads=threads)
+        assert_same_bits(many, one, f"threads {threads}")
+
+
+def trained(widths: tuple[int, ...], precision: str, threads: int, steps: int) -> Any:
+    net = nets.network(widths, ["relu"] * (len(widths) - 2) + ["identity"], "float32", seed=1)
+    trainer = gd.Trainer(
+        net, "mse", gd.Adam(lr=1e-3), matmul_precision=precision, num_threads=threads
+    )
+    teacher = np.random.default_rng(5).standard_normal((widths[0], widths[-1])) / widths[0]
+    losses = []
+    for step in range(steps):
+        x = nets.inputs(128, widths[0], step % 8).astype(np.float32)
+        losses.append(trainer.step(x, np.tanh(x @ teacher).astype(np.float32)))
+    return net.state_dict(), losses
+
+
+# Shared by samples, and by tiles with a layer of an odd width.
+@pytest.mark.parametrize("widths", [(20, 64, 33, 16), (100, 400, 300, 17)])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_training_has_the_same_bits_on_any_threads(widths: tuple[int, ...], precision: str) -> None:
+    state, losses = trained(widths, precision, 1, 4)
+    for threads in (2, 3):
+        others, other_losses = trained(widths, precision, threads, 4)
+        assert_same_state(others, state)
+        assert other_losses == losses
+
+
+@pytest.mark.parametrize(("precision", "off"), [("high", 1e-3), ("medium", 0.1)])
+def test_the_loss_falls_as_at_highest(precision: str, off: float) -> None:
+    widths = (64, 128, 64, 16)
+    losses = trained(widths, precision, 2, 200)[1]
+    highest = trained(widths, "highest", 2, 200)[1]
+    assert highest[-1] < 0.2 * highest[0]
+    assert abs(losses[-1] - highest[-1]) <= off * highest[-1]

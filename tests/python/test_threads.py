@@ -188,7 +188,7 @@ warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later warn of an
 how, threads = sys.argv[1], int(sys.argv[2])
 
 def train(again):
-    net = nets.network([40, 256, 64, 5], ["tanh", "relu", "identity"], "float32", seed=4)
+    net = nets.network([40, 400, 256, 5], ["tanh", "relu", "identity"], "float32", seed=4)
     trainer = gd.Trainer(net, loss="mse", optimizer=gd.Adam(lr=1e-2), num_threads=threads)
     x, y = nets.inputs(512, 40), nets.targets("mse", 512, 5)
     trainer.fit(x, y, epochs=5, batch_size=256, progress=False)

@@ -20,7 +20,7 @@ bool is_real(char kind) { return kind == 'b' || kind == 'i' || kind == 'u' || ki
 // What NumPy says when it cannot make an array, without the traceback.
 std::string reason(py::error_already_set& error) { return py::str(error.value()); }
 
-py::object as_array(py::handle object, const std::string& name) {
+py::object as_array(py::handle object, std::string_view name) {
   try {
     return py::module_::import("numpy").attr("asarray")(object);
   } catch (py::error_already_set& error) {
@@ -67,7 +67,7 @@ py::array_t<T> converted_array(const py::array& array) {
 
 }  // namespace
 
-py::array any_real_array(py::handle object, const std::string& name) {
+py::array any_real_array(py::handle object, std::string_view name) {
   if (!py::isinstance<py::array>(object)) return any_real_array(as_array(object, name), name);
   auto array = py::reinterpret_borrow<py::array>(object);
   if (!is_plain_array(array) && py::hasattr(array, "mask")) {
@@ -80,28 +80,27 @@ py::array any_real_array(py::handle object, const std::string& name) {
 }
 
 template <class T>
-py::array_t<T> real_array(py::handle object, const std::string& name) {
+py::array_t<T> real_array(py::handle object, std::string_view name) {
   if (is_ready<T>(object)) return py::reinterpret_borrow<py::array_t<T>>(object);
   return converted_array<T>(any_real_array(object, name));
 }
 
 template <class T>
-void check_finite(const py::array_t<T>& array, const std::string& name) {
+void check_finite(const py::array_t<T>& array, std::string_view name) {
   const std::span<const T> values(array.data(), static_cast<size_t>(array.size()));
   require<ValueError>(ops::all_finite(values), name, " must be finite in ", kDtype<T>,
                       ", got NaN or infinity");
 }
 
 template <class T>
-py::array_t<T> finite_matrix(py::handle object, const std::string& name, int64_t rows,
-                             int64_t cols) {
+py::array_t<T> finite_matrix(py::handle object, std::string_view name, int64_t rows, int64_t cols) {
   py::array_t<T> array = real_array<T>(object, name);
   const bool fits =
-      array.ndim() == 2 && (rows < 0 || array.shape(0) == rows) && array.shape(1) == cols;
+      array.ndim() == 2 && (rows < 0 || array.shape()[0] == rows) && array.shape()[1] == cols;
   if (!fits)
     fail<ValueError>(name, " must have shape ", shape_text({rows, cols}), ", got ",
                      shape_text(array));
-  if (array.shape(0) == 0)
+  if (array.shape()[0] == 0)
     fail<ValueError>(name, " must have at least one row, got shape ", shape_text(array));
   check_finite(array, name);
   return array;
@@ -128,12 +127,11 @@ int64_t check_batch_size(int64_t batch_size) {
   return batch_size;
 }
 
-template py::array_t<float> real_array<float>(py::handle, const std::string&);
-template py::array_t<double> real_array<double>(py::handle, const std::string&);
-template void check_finite<float>(const py::array_t<float>&, const std::string&);
-template void check_finite<double>(const py::array_t<double>&, const std::string&);
-template py::array_t<float> finite_matrix<float>(py::handle, const std::string&, int64_t, int64_t);
-template py::array_t<double> finite_matrix<double>(py::handle, const std::string&, int64_t,
-                                                   int64_t);
+template py::array_t<float> real_array<float>(py::handle, std::string_view);
+template py::array_t<double> real_array<double>(py::handle, std::string_view);
+template void check_finite<float>(const py::array_t<float>&, std::string_view);
+template void check_finite<double>(const py::array_t<double>&, std::string_view);
+template py::array_t<float> finite_matrix<float>(py::handle, std::string_view, int64_t, int64_t);
+template py::array_t<double> finite_matrix<double>(py::handle, std::string_view, int64_t, int64_t);
 
 }  // namespace gd::bindings

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace gd::bindings {
 
@@ -21,7 +22,7 @@ inline constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 // A C-contiguous, aligned array of T. Anything else that holds real numbers is converted, which
 // copies. TypeError for object, complex and string arrays; ValueError for ragged lists.
 template <class T>
-py::array_t<T> real_array(py::handle object, const std::string& name);
+py::array_t<T> real_array(py::handle object, std::string_view name);
 
 // What may wait for another thread of ours must not keep Python's other threads waiting.
 template <class F>
@@ -40,23 +41,25 @@ inline bool is_plain_array(py::handle object) {
 template <class T>
 bool is_ready(py::handle object) {
   if (!is_plain_array(object)) return false;
-  if (!py::array_t<T>::check_(object)) return false;
   constexpr int wanted = kContiguous | kAligned;
-  return (py::reinterpret_borrow<py::array>(object).flags() & wanted) == wanted;
+  const auto* array = py::detail::array_proxy(object.ptr());
+  if ((array->flags & wanted) != wanted) return false;
+  // NumPy has one object for a dtype of its own; others may be equal to it.
+  static const PyObject* const usual = py::dtype::of<T>().release().ptr();
+  return array->descr == usual || py::array_t<T>::check_(object);
 }
 
 // The same with its shape checked: (rows, cols), rows -1 for any number of at least one, every
 // element finite.
 template <class T>
-py::array_t<T> finite_matrix(py::handle object, const std::string& name, int64_t rows,
-                             int64_t cols);
+py::array_t<T> finite_matrix(py::handle object, std::string_view name, int64_t rows, int64_t cols);
 
 // ValueError unless every element is finite.
 template <class T>
-void check_finite(const py::array_t<T>& array, const std::string& name);
+void check_finite(const py::array_t<T>& array, std::string_view name);
 
 // Any object as NumPy sees it, with a dtype of real numbers.
-py::array any_real_array(py::handle object, const std::string& name);
+py::array any_real_array(py::handle object, std::string_view name);
 
 // The dtype as a user would write it, "float64".
 std::string dtype_name(const py::array& array);

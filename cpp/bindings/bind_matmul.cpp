@@ -35,7 +35,7 @@ bool usable_as_is(const py::array& array) {
 
 // Strided views need no copy: the kernels read any strides.
 template <class T>
-Operand<T> operand(const py::array& array, const std::string& name, bool transpose) {
+Operand<T> operand(const py::array& array, std::string_view name, bool transpose) {
   Operand<T> result;
   result.held = usable_as_is<T>(array) ? py::reinterpret_borrow<py::array_t<T>>(array)
                                        : real_array<T>(array, name);
@@ -108,11 +108,11 @@ py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool trans
 
   const py::gil_scoped_release release;
   const int workers = plan::workers_for(2 * p.m * p.n * p.k, threads);
-  const int64_t scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k, p.products);
+  const ops::GemmScratchSize scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k, p.products);
   // Kept from call to call: fresh pages would cost a product of 1024 x 1024 two percent.
   thread_local base::AlignedBuffer<T> scratch;
-  if (scratch.size() < scratch_size * workers) {
-    scratch = base::AlignedBuffer<T>(scratch_size * workers);
+  if (scratch.size() < scratch_size.all() * workers) {
+    scratch = base::AlignedBuffer<T>(scratch_size.all() * workers);
   }
   T* const packed = scratch.data();  // a worker would see the thread_local of its own thread
   ops::TileQueue queue(workers);

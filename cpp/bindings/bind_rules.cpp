@@ -22,7 +22,7 @@ bool same_shape(const py::array& a, const py::array& b) {
 
 // An array may have been resized, retyped or locked since it was bound.
 template <class T>
-T* bound_pointer(const py::array& array, int64_t size, const std::string& name) {
+T* bound_pointer(const py::array& array, int64_t size, std::string_view name) {
   if (!is_ready<T>(array) || array.size() != size || !array.writeable()) {
     fail<ValueError>(name, " must still be a writable, C-contiguous ", kDtype<T>, " array of ",
                      size, " elements, as when it was bound; got ", dtype_name(array), " of shape ",

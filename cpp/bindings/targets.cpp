@@ -18,7 +18,7 @@ using base::ValueError;
 namespace {
 
 py::array_t<int64_t> labels_of(const py::array& y, int64_t rows, int64_t classes,
-                               const std::string& name) {
+                               std::string_view name) {
   const char kind = y.dtype().kind();
   if (kind == 'f')
     fail<TypeError>(name, " must hold integer class labels in (N,) or probabilities in ",
@@ -44,7 +44,7 @@ py::array_t<int64_t> labels_of(const py::array& y, int64_t rows, int64_t classes
 }
 
 template <class T>
-void check_range(const py::array_t<T>& array, const std::string& name, T low, T high,
+void check_range(const py::array_t<T>& array, std::string_view name, T low, T high,
                  const char* expected) {
   const T* begin = array.data();
   const T* end = begin + array.size();
@@ -54,19 +54,8 @@ void check_range(const py::array_t<T>& array, const std::string& name, T low, T 
 }
 
 template <class T>
-py::array_t<T> dense_target(const py::array& y, int64_t rows, int64_t outputs,
-                            const ops::LossKernel<T>& loss, const std::string& name) {
-  auto target = real_array<T>(y, name);
-  if (target.ndim() == 0) fail<ValueError>(name, " must be an array, got a single number");
-  const bool one_column = outputs == 1 && target.ndim() == 1;
-  if (target.shape(0) != rows ||
-      (!one_column && (target.ndim() != 2 || target.shape(1) != outputs))) {
-    const bool labels = loss.targets == ops::Targets::categories;
-    fail<ValueError>(name, " must have shape ", labels ? "(N,) of labels or " : "",
-                     outputs == 1 && !labels ? shape_text({rows}) + " or " : "",
-                     shape_text({rows, outputs}), labels ? " of probabilities" : "", ", got ",
-                     shape_text(y));
-  }
+void check_dense(const py::array_t<T>& target, const ops::LossKernel<T>& loss,
+                 std::string_view name) {
   check_finite(target, name);
   if (loss.targets == ops::Targets::unit) {
     check_range<T>(target, name, T(0), T(1), "probabilities within [0, 1]");
@@ -74,11 +63,28 @@ py::array_t<T> dense_target(const py::array& y, int64_t rows, int64_t outputs,
     check_range<T>(target, name, T(0), std::numeric_limits<T>::max(),
                    "class probabilities of at least 0");
   }
+}
+
+template <class T>
+py::array_t<T> dense_target(const py::array& y, int64_t rows, int64_t outputs,
+                            const ops::LossKernel<T>& loss, std::string_view name) {
+  auto target = real_array<T>(y, name);
+  if (target.ndim() == 0) fail<ValueError>(name, " must be an array, got a single number");
+  const bool one_column = outputs == 1 && target.ndim() == 1;
+  if (target.shape()[0] != rows ||
+      (!one_column && (target.ndim() != 2 || target.shape()[1] != outputs))) {
+    const bool labels = loss.targets == ops::Targets::categories;
+    fail<ValueError>(name, " must have shape ", labels ? "(N,) of labels or " : "",
+                     outputs == 1 && !labels ? shape_text({rows}) + " or " : "",
+                     shape_text({rows, outputs}), labels ? " of probabilities" : "", ", got ",
+                     shape_text(y));
+  }
+  check_dense(target, loss, name);
   return target;
 }
 
 template <class T>
-py::array_t<T> weights_of(py::handle object, int64_t rows, const std::string& name) {
+py::array_t<T> weights_of(py::handle object, int64_t rows, std::string_view name) {
   auto weights = real_array<T>(object, name);
   if (weights.ndim() != 1 || weights.shape(0) != rows)
     fail<ValueError>(name, " must have shape ", shape_text({rows}), " like x, got ",
@@ -105,11 +111,12 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int6
                       int64_t outputs, const ops::LossKernel<T>& loss, const DataNames& names) {
   HeldData<T> held;
   auto inputs_array = finite_matrix<T>(x, names.x, -1, inputs);
-  const int64_t rows = inputs_array.shape(0);
+  const int64_t rows = inputs_array.shape()[0];
   held.view.x = {inputs_array.data(), rows, inputs};
   held.x = std::move(inputs_array);
 
-  const py::array target = any_real_array(y, names.y);
+  const py::array target =
+      is_ready<T>(y) ? py::reinterpret_borrow<py::array>(y) : any_real_array(y, names.y);
   if (loss.targets == ops::Targets::categories && target.ndim() == 1) {
     auto labels = labels_of(target, rows, outputs, names.y);
     held.view.labels = labels.data();
@@ -168,6 +175,16 @@ HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outp
   check_finite(row, "x");
   held.view.x = {row.data(), 1, inputs};
   held.x = std::move(row);
+
+  if (is_ready<T>(y)) {
+    auto target = py::reinterpret_borrow<py::array_t<T>>(y);
+    if (target.ndim() == 1 && target.shape()[0] == outputs) {
+      check_dense(target, loss, "y");
+      held.view.target = {target.data(), 1, outputs};
+      held.target = std::move(target);
+      return held;
+    }
+  }
 
   // A number is a label or the one output; as an array of one row it goes the way of batches.
   py::array target = any_real_array(python_number(y), "y");

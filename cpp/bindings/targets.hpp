@@ -1,6 +1,6 @@
 #pragma once
 
-#include <string>
+#include <string_view>
 
 #include "bindings/arrays.hpp"
 #include "data/dataset.hpp"
@@ -10,9 +10,9 @@ namespace gd::bindings {
 
 // How messages call the three arrays of a dataset.
 struct DataNames {
-  std::string x = "x";
-  std::string y = "y";
-  std::string sample_weight = "sample_weight";
+  std::string_view x = "x";
+  std::string_view y = "y";
+  std::string_view sample_weight = "sample_weight";
 };
 
 // A dataset and the arrays it looks into.

@@ -8,16 +8,27 @@ namespace gd::kernels {
 
 #if defined(__x86_64__)
 
+namespace {
+
+constexpr unsigned kExceptionsSeen = 0x003F;
+
+// Writing the register takes far longer than reading it, and scopes nest.
+void set_mode(unsigned wanted) {
+  if (((_mm_getcsr() ^ wanted) & ~kExceptionsSeen) != 0) _mm_setcsr(wanted);
+}
+
+}  // namespace
+
 uint64_t enter_float_mode() {
   constexpr unsigned kFlushToZero = 0x8000;
   constexpr unsigned kDenormalsAreZero = 0x0040;
   constexpr unsigned kAllExceptionsMasked = 0x1F80;  // and rounding to nearest: both bits zero
   const unsigned before = _mm_getcsr();
-  _mm_setcsr(kAllExceptionsMasked | kFlushToZero | kDenormalsAreZero);
+  set_mode(kAllExceptionsMasked | kFlushToZero | kDenormalsAreZero);
   return before;
 }
 
-void leave_float_mode(uint64_t state) { _mm_setcsr(static_cast<unsigned>(state)); }
+void leave_float_mode(uint64_t state) { set_mode(static_cast<unsigned>(state)); }
 
 #elif defined(__aarch64__)
 

@@ -26,14 +26,18 @@ void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
   using Job = TileJob<T, Unit>;
   using Packed = typename Unit::Packed;
   const Unit unit(problem.products);
-  const ScratchSizes<T, Unit> sizes(unit, problem.m, problem.n, problem.k);
-  T* const own = scratch.data + worker.slot() * scratch.each;
+  const GemmScratchSize& size = scratch.size;
+  T* const own = scratch.data + worker.slot() * size.all();
   const auto packed = [](T* at) { return reinterpret_cast<Packed*>(at); };
-  typename Job::Buffers buffers{packed(own), packed(own + sizes.a), own + sizes.a + sizes.b};
+  typename Job::Buffers buffers{packed(own), packed(own + size.a), own + size.a + size.b};
   if (tiles.share_b) {
-    buffers.b = packed(scratch.data + sizes.a);
+    buffers.b = packed(scratch.data + size.a);
     Job job(unit, problem, {0, problem.m}, {0, problem.n}, buffers);
     job.run_shared(worker, queue, tiles.rows);
+    return;
+  }
+  if (tiles.count() == 1 && worker.count() == 1) {
+    Job(unit, problem, {0, problem.m}, {0, problem.n}, buffers).run();
     return;
   }
   queue.for_each(worker, tiles.count(), [&](int64_t tile) {
@@ -48,11 +52,17 @@ void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
 
 }  // namespace
 
+void GemmScratchSize::cover(const GemmScratchSize& other) {
+  a = std::max(a, other.a);
+  b = std::max(b, other.b);
+  piece = std::max(piece, other.piece);
+}
+
 template <class T>
 GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b) {
-  const GemmBlocks& blocks = typed<T>().blocks;
   GemmTiles tiles;
   if (workers == 1 || m == 0 || n == 0) return tiles;
+  const GemmBlocks& blocks = typed<T>().blocks;
   if (packs_b && m >= 2 * blocks.mc && n * k >= kLeastSharedB) {
     const auto least = static_cast<int>(ceil_div(m, blocks.mc));
     tiles.rows = std::max(kTilesPerWorker * workers, (least + workers - 1) / workers * workers);
@@ -92,9 +102,9 @@ GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b)
 }
 
 template <class T>
-int64_t gemm_scratch_size(int64_t m, int64_t n, int64_t k, int products) {
-  if (products > 0) return ScratchSizes<T, Bf16Unit>(Bf16Unit(products), m, n, k).all();
-  return ScratchSizes<T, TileUnit<T>>(TileUnit<T>(), m, n, k).all();
+GemmScratchSize gemm_scratch_size(int64_t m, int64_t n, int64_t k, int products) {
+  if (products > 0) return scratch_size<T>(Bf16Unit(products), m, n, k);
+  return scratch_size<T>(TileUnit<T>(), m, n, k);
 }
 
 template <class T>
@@ -123,8 +133,8 @@ int bf16_products(Precision precision, int64_t m, int64_t n, int64_t k) {
 
 template GemmTiles gemm_tiles<float>(int64_t, int64_t, int64_t, int, bool);
 template GemmTiles gemm_tiles<double>(int64_t, int64_t, int64_t, int, bool);
-template int64_t gemm_scratch_size<float>(int64_t, int64_t, int64_t, int);
-template int64_t gemm_scratch_size<double>(int64_t, int64_t, int64_t, int);
+template GemmScratchSize gemm_scratch_size<float>(int64_t, int64_t, int64_t, int);
+template GemmScratchSize gemm_scratch_size<double>(int64_t, int64_t, int64_t, int);
 template void gemm<float>(Worker&, TileQueue&, const GemmTiles&, const GemmProblem<float>&,
                           const GemmScratch<float>&);
 template void gemm<double>(Worker&, TileQueue&, const GemmTiles&, const GemmProblem<double>&,

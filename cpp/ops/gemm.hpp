@@ -71,9 +71,21 @@ struct GemmTiles {
 template <class T>
 GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b = true);
 
-// What each worker needs for products of at most that size: elements, whole cache lines.
+// What each worker needs: elements, whole cache lines, for panels of A, panels of B, and the piece
+// of C that goes to a sink.
+struct GemmScratchSize {
+  int64_t a = 0;
+  int64_t b = 0;
+  int64_t piece = 0;
+
+  int64_t all() const { return a + b + piece; }
+  // Grows to what either needs.
+  void cover(const GemmScratchSize& other);
+};
+
+// For products of at most that size.
 template <class T>
-int64_t gemm_scratch_size(int64_t m, int64_t n, int64_t k, int products = 0);
+GemmScratchSize gemm_scratch_size(int64_t m, int64_t n, int64_t k, int products = 0);
 
 // How exactly float32 is multiplied: as it is, as three products of bfloat16 parts, or rounded to
 // bfloat16. Sums are float32 always.
@@ -87,8 +99,8 @@ int bf16_products(Precision precision, int64_t m, int64_t n, int64_t k);
 // The packing buffers of all workers, one after the other.
 template <class T>
 struct GemmScratch {
-  T* data = nullptr;  // aligned to a cache line
-  int64_t each = 0;   // elements, at least gemm_scratch_size of the problem
+  T* data = nullptr;     // aligned to a cache line; size.all() elements for each worker
+  GemmScratchSize size;  // covers gemm_scratch_size of the problem
 };
 
 // All workers together.

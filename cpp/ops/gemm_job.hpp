@@ -52,9 +52,11 @@ class TileJob {
   }
 
   void run() {
-    const auto blocks = static_cast<int>(ceil_div(rows_.size(), unit_.blocks.mc));
+    const int64_t mc = unit_.blocks.mc;
+    const int blocks = rows_.size() <= mc ? 1 : static_cast<int>(ceil_div(rows_.size(), mc));
     for_each_pass([&](Range columns, int64_t k0, int64_t depth) {
       if (copy_b_) pack_b(columns, columns, k0, depth);
+      if (blocks == 1) return multiply(rows_, columns, k0, depth);
       for (int block = 0; block < blocks; ++block) {
         const Range rows = parallel::split(rows_.size(), blocks, block, unit_.blocks.mr);
         multiply({rows_.begin + rows.begin, rows_.begin + rows.end}, columns, k0, depth);

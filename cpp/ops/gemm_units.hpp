@@ -34,7 +34,9 @@ struct TileUnit {
 
   // Rows a tile where `rows` are to be done: equal ones, since a last tile of a row or two would
   // leave the multipliers idle.
-  int64_t height(int64_t rows) const { return ceil_div(rows, ceil_div(rows, blocks.mr)); }
+  int64_t height(int64_t rows) const {
+    return rows <= blocks.mr ? rows : ceil_div(rows, ceil_div(rows, blocks.mr));
+  }
   int64_t panel(int64_t depth, int64_t width) const { return depth * width; }
   void start(Tile& tile, int64_t depth) const { tile.depth = depth; }
 
@@ -98,26 +100,18 @@ struct Bf16Unit {
   void multiply(const Tile& tile) const { kernels.gemm(tile); }
 };
 
-// Elements of T that one worker's buffers take: panels of A, as many as a cache block or the whole
-// product has, panels of B, and the piece of C that goes to a sink.
 template <class T, class Unit>
-struct ScratchSizes {
-  ScratchSizes(const Unit& unit, int64_t m, int64_t n, int64_t k) {
-    const GemmBlocks& blocks = unit.blocks;
-    const int64_t depth = std::min(k, blocks.kc);
-    const auto size = [&](int64_t panels, int64_t width) {
-      const int64_t bytes =
-          panels * unit.panel(depth, width) * static_cast<int64_t>(sizeof(typename Unit::Packed));
-      return base::padded<T>(ceil_div(bytes, sizeof(T)));
-    };
-    a = size(ceil_div(std::min(m, blocks.mc), blocks.mr), blocks.mr);
-    b = size(ceil_div(std::min(n, blocks.nc), blocks.nr), blocks.nr);
-    piece = base::padded<T>(std::min(m, blocks.mc) * std::min(n, base::kPanel));
-  }
-  int64_t a;
-  int64_t b;
-  int64_t piece;
-  int64_t all() const { return a + b + piece; }
-};
+GemmScratchSize scratch_size(const Unit& unit, int64_t m, int64_t n, int64_t k) {
+  const GemmBlocks& blocks = unit.blocks;
+  const int64_t depth = std::min(k, blocks.kc);
+  const auto size = [&](int64_t panels, int64_t width) {
+    const int64_t bytes =
+        panels * unit.panel(depth, width) * static_cast<int64_t>(sizeof(typename Unit::Packed));
+    return base::padded<T>(ceil_div(bytes, sizeof(T)));
+  };
+  return {size(ceil_div(std::min(m, blocks.mc), blocks.mr), blocks.mr),
+          size(ceil_div(std::min(n, blocks.nc), blocks.nr), blocks.nr),
+          base::padded<T>(std::min(m, blocks.mc) * std::min(n, base::kPanel))};
+}
 
 }  // namespace gd::ops

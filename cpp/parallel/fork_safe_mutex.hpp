@@ -22,6 +22,7 @@ class ForkSafeMutex {
 
   void lock() {
     Slot& slot = current();
+    if (slot.mutex.try_lock()) return;
     slot.waiting.fetch_add(1);
     slot.mutex.lock();
     slot.waiting.fetch_sub(1);

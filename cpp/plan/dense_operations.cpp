@@ -64,8 +64,11 @@ int products_of(const DenseContext<T>& context, const Batch<T>& batch) {
 template <class T>
 void multiply(const DenseContext<T>& context, Worker& worker, ops::TileQueue& queue,
               const ops::GemmProblem<T>& problem) {
-  const bool packs_b = problem.b_layout != ops::Layout::panels || problem.products > 0;
-  const auto tiles = ops::gemm_tiles<T>(problem.m, problem.n, problem.k, worker.count(), packs_b);
+  ops::GemmTiles tiles;
+  if (worker.count() > 1) {
+    const bool packs_b = problem.b_layout != ops::Layout::panels || problem.products > 0;
+    tiles = ops::gemm_tiles<T>(problem.m, problem.n, problem.k, worker.count(), packs_b);
+  }
   ops::gemm(worker, queue, tiles, problem, context.scratch);
 }
 

@@ -118,15 +118,15 @@ class Plan<T>::Compiler {
     ops::GemmScratch<T> scratch;
     for (const nn::LayerView& view : views) {
       for (const int products : {0, most_products(view)}) {
-        const auto size = [&](int64_t m, int64_t n, int64_t k) {
-          return ops::gemm_scratch_size<T>(m, n, k, products);
+        const auto cover = [&](int64_t m, int64_t n, int64_t k) {
+          scratch.size.cover(ops::gemm_scratch_size<T>(m, n, k, products));
         };
-        scratch.each = std::max({scratch.each, size(capacity, view.units, view.inputs),
-                                 size(view.inputs, view.units, capacity),
-                                 size(capacity, view.inputs, view.units)});
+        cover(capacity, view.units, view.inputs);
+        cover(view.inputs, view.units, capacity);
+        cover(capacity, view.inputs, view.units);
       }
     }
-    scratch.data = take(options_.max_workers, scratch.each);
+    scratch.data = take(options_.max_workers, scratch.size.all());
     memory_.packing = bytes_used();
     // Backward needs every output; inference needs the last one only, so two buffers take turns. Of
     // the gradients at the outputs three do: while one is read for an input gradient and the next
@@ -277,7 +277,7 @@ Schedule Plan<T>::schedule(int64_t rows) const {
 }
 
 template <class T>
-void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch) {
+void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch, int workers) {
   const auto body = [&](ops::Worker& worker) {
     for (size_t i = first; i < last; ++i) {
       Operation<T>& operation = *operations_[i];
@@ -285,7 +285,6 @@ void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch) {
       if (operation.barrier_after() && i + 1 < last) worker.barrier();
     }
   };
-  const int workers = workers_for(flops(batch.rows), options_.max_workers);
   if (workers == 1) {
     const ops::KernelScope scope;
     ops::Worker alone;
@@ -341,7 +340,7 @@ void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, int64_t parts, 
 template <class T>
 void Plan<T>::forward(Batch<T> batch) {
   batch.rows_together = batch.rows;
-  run(forward_begin_, forward_end_, batch);
+  run(forward_begin_, forward_end_, batch, workers_by_tiles(batch.rows));
 }
 
 template <class T>
@@ -349,7 +348,7 @@ void Plan<T>::backward(Batch<T> batch) {
   batch.rows_together = batch.rows;
   batch.part = part_of(batch.rows);
   batch.gradients = gradients_;
-  run(forward_end_, operations_.size(), batch);
+  run(forward_end_, operations_.size(), batch, workers_by_tiles(batch.rows));
 }
 
 template <class T>
@@ -393,9 +392,9 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   } else if (fuses_update_ && is_first && is_last) {
     piece.rule = options_.rule;
     piece.update = &options_.update;
-    run(first, update_begin_, piece);
+    run(first, update_begin_, piece, schedule.workers);
   } else {
-    run(first, is_last ? operations_.size() : update_begin_, piece);
+    run(first, is_last ? operations_.size() : update_begin_, piece, schedule.workers);
   }
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));
   return ops::weighted_sum<T>(losses, piece.weights, start);

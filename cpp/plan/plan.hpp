@@ -101,7 +101,10 @@ class Plan {
 
   explicit Plan(const PlanOptions<T>& options)  // not compiled
       : options_(options), add_queue_(options.max_workers) {}
-  void run(size_t first, size_t last, const Batch<T>& batch);
+  void run(size_t first, size_t last, const Batch<T>& batch, int workers);
+  int workers_by_tiles(int64_t rows) const {
+    return workers_for(flops(rows), options_.max_workers);
+  }
   // A piece of a batch in parts, from operation `first` on, with the update if it is the last.
   void run_by_samples(size_t first, const Batch<T>& piece, int workers, bool is_last);
   // Adds the parts of the gradient to the first, and updates with the sum unless it is clipped.

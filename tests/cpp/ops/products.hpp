@@ -69,8 +69,8 @@ class Product {
     };
     const base::FunctionRef<void(int64_t, std::span<const T>)> consume = keep;
     if (shape_.consumed) p.consume = &consume;
-    const int64_t scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k);
-    base::AlignedBuffer<T> scratch(workers * scratch_size);
+    const ops::GemmScratchSize scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k);
+    base::AlignedBuffer<T> scratch(workers * scratch_size.all());
     const ops::GemmTiles chosen =
         tiles == nullptr ? ops::gemm_tiles<T>(p.m, p.n, p.k, workers, !shape_.b_panels) : *tiles;
     on_team(workers, [&](ops::Worker& worker, ops::TileQueue& queue) {

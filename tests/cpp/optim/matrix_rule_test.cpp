@@ -29,11 +29,10 @@ class Muon final : public gd::optim::Rule<T> {
     int64_t most = 0;
     for (const ParameterSpan& span : spans) {
       const int64_t longest = std::max(span.rows, span.cols);
-      scratch_size_ =
-          std::max(scratch_size_, gd::ops::gemm_scratch_size<T>(longest, longest, longest));
+      scratch_size_.cover(gd::ops::gemm_scratch_size<T>(longest, longest, longest));
       most = std::max({most, span.rows * span.rows, span.size()});
     }
-    scratch_ = AlignedBuffer<T>(max_workers * scratch_size_);
+    scratch_ = AlignedBuffer<T>(max_workers * scratch_size_.all());
     for (auto* buffer : {&x_, &next_, &square_}) *buffer = AlignedBuffer<T>(most);
   }
 
@@ -113,7 +112,7 @@ class Muon final : public gd::optim::Rule<T> {
   }
 
   T lr_ = 0;
-  int64_t scratch_size_ = 0;
+  gd::ops::GemmScratchSize scratch_size_;
   AlignedBuffer<T> scratch_, x_, next_, square_;
 };
 

@@ -22,48 +22,67 @@ bool same_shape(const py::array& a, const py::array& b) {
 
 // An array may have been resized, retyped or locked since it was bound.
 template <class T>
-T* bound_pointer(const py::array& array, int64_t size, std::string_view name) {
+T* bound_pointer(py::handle object, int64_t size, size_t index) {
+  const auto array = py::reinterpret_borrow<py::array>(object);
   if (!is_ready<T>(array) || array.size() != size || !array.writeable()) {
-    fail<ValueError>(name, " must still be a writable, C-contiguous ", kDtype<T>, " array of ",
-                     size, " elements, as when it was bound; got ", dtype_name(array), " of shape ",
-                     shape_text(array), array.writeable() ? "" : ", read-only");
+    fail<ValueError>("arrays[", index, "] must still be a writable, C-contiguous ", kDtype<T>,
+                     " array of ", size, " elements, as when it was bound; got ", dtype_name(array),
+                     " of shape ", shape_text(array), array.writeable() ? "" : ", read-only");
   }
   return static_cast<T*>(const_cast<void*>(array.data()));
 }
 
 template <class T>
-bool overlap(const T* a, int64_t a_size, const T* b, int64_t b_size) {
+bool overlap(const T* a, const T* b, int64_t b_size, int64_t a_size) {
   return a < b + b_size && b < a + a_size;
 }
 
+// One gradient, of the shape of the weights. Its name is made only for those that need it.
 template <class T>
-void step(train::ArrayUpdater<T>& self, const std::vector<py::array>& weights,
-          const std::vector<py::object>& gradients) {
-  require<ValueError>(gradients.size() == weights.size(), "gradients must hold ", weights.size(),
+py::array_t<T> gradient_for(py::handle object, const py::array& weights, size_t index) {
+  const auto name = [&] { return base::message("gradients[", index, "]"); };
+  auto gradient = is_ready<T>(object) ? py::reinterpret_borrow<py::array_t<T>>(object)
+                                      : real_array<T>(object, name());
+  if (!same_shape(gradient, weights)) {
+    fail<ValueError>(name(), " must have shape ", shape_text(weights), ", got ",
+                     shape_text(gradient));
+  }
+  return gradient;
+}
+
+// `arrays` are those the rule was bound to.
+template <class T>
+void step(train::ArrayUpdater<T>& self, const py::list& arrays, const py::list& gradients,
+          bool checks_finite) {
+  const size_t count = arrays.size();
+  require<ValueError>(gradients.size() == count, "gradients must hold ", count,
                       " arrays, one for each bound array, got ", gradients.size());
   std::vector<py::array_t<T>> held;
   std::vector<T*> to;
-  std::vector<const T*> from;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    to.push_back(bound_pointer<T>(weights[i], self.sizes()[i], base::message("arrays[", i, "]")));
+  std::vector<std::span<const T>> from;
+  to.reserve(count);
+  held.reserve(count);
+  from.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    to.push_back(bound_pointer<T>(arrays[i], self.sizes()[i], i));
   }
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const std::string name = base::message("gradients[", i, "]");
-    auto gradient = real_array<T>(gradients[i], name);
-    if (!same_shape(gradient, weights[i])) {
-      fail<ValueError>(name, " must have shape ", shape_text(weights[i]), ", got ",
-                       shape_text(gradient));
+  for (size_t i = 0; i < count; ++i) {
+    held.push_back(gradient_for<T>(gradients[i], py::reinterpret_borrow<py::array>(arrays[i]), i));
+    from.emplace_back(held.back().data(), static_cast<size_t>(self.sizes()[i]));
+    for (size_t j = 0; j < count; ++j) {
+      require<ValueError>(!overlap(to[j], from[i].data(), self.sizes()[i], self.sizes()[j]),
+                          "gradients[", i, "] must not share memory with arrays[", j, "]");
     }
-    check_finite(gradient, name);
-    for (size_t j = 0; j < weights.size(); ++j) {
-      require<ValueError>(!overlap(to[j], weights[j].size(), gradient.data(), gradient.size()),
-                          name, " must not share memory with arrays[", j, "]");
-    }
-    from.push_back(gradient.data());
-    held.push_back(std::move(gradient));
   }
-  const py::gil_scoped_release release;
-  self.step(to, from);
+  std::optional<size_t> wrong;
+  {
+    const py::gil_scoped_release release;
+    wrong = self.step(to, from, checks_finite);
+  }
+  if (wrong) {
+    fail<ValueError>("gradients[", *wrong, "] must be finite in ", kDtype<T>,
+                     ", got NaN or infinity");
+  }
 }
 
 template <class T>
@@ -73,7 +92,7 @@ void bind_rule_of(py::module_& m, const char* name) {
       .def(py::init<std::string, std::vector<double>, std::vector<int64_t>>(), py::arg("rule"),
            py::arg("hyper"), py::arg("sizes"))
       .def_property("lr", &Updater::lr, &Updater::set_lr)
-      .def("step", step<T>, py::arg("weights"), py::arg("gradients"));
+      .def("step", step<T>, py::arg("arrays"), py::arg("gradients"), py::arg("check_finite"));
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ template <class V, class T = typename V::scalar>
 void pack_columns(const PackBlock<T>& block) {
   constexpr int W = V::width;
   const int64_t last_j = (block.to_depth - 1) / W * W;
+  const int64_t ahead = block.ahead != 0 ? block.ahead : 2 * W;
   for (int64_t k = 0; k < block.depth; k += W) {
     const int deep = block.depth - k < W ? static_cast<int>(block.depth - k) : W;
     for (int64_t j = last_j; j >= 0; j -= W) {
@@ -56,7 +57,7 @@ void pack_columns(const PackBlock<T>& block) {
       for (int i = 0; i < W; ++i) {
         const T* const from = block.from + (j + i) * block.from_width + k;
         // No hardware prefetcher follows this many rows at once.
-        if (j + i < block.width) __builtin_prefetch(from + 2 * W);
+        if (j + i < block.width) __builtin_prefetch(from + ahead);
         square[i] = j + i >= block.width ? V::set1(0)
                     : deep == W          ? V::load(from)
                                          : V::load(from, deep, 0);

@@ -56,6 +56,7 @@ struct PackBlock {
   int64_t from_width;
   T* to;
   int64_t to_depth;
+  int64_t ahead = 0;  // elements from each of these to the one that is read next; 0: not known
 };
 
 // ---- float32 matrices multiplied through bfloat16 ----

@@ -159,6 +159,15 @@ bool all_finite(std::span<const T> x) {
   return kernels::kernels().of<T>().reduce.all_finite(static_cast<int64_t>(x.size()), x.data());
 }
 
+template <class T>
+void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::atomic<bool>& finite) {
+  for_ranges(worker, queue, static_cast<int64_t>(x.size()), kGrain, [&](Range range) {
+    const auto piece =
+        x.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size()));
+    if (!all_finite(piece)) finite.store(false, std::memory_order_relaxed);
+  });
+}
+
 #define GD_INSTANTIATE(T)                                                                        \
   template void activation_forward<T>(Worker&, TileQueue&, const kernels::ActivationKernel<T>&,  \
                                       const T*, MatrixView<const T>, MatrixView<T>);             \
@@ -173,7 +182,8 @@ bool all_finite(std::span<const T> x) {
                           const kernels::RuleSpan<T>&);                                          \
   template double clip_norm<T>(Worker&, ClipState&, double, std::span<T>);                       \
   template double weighted_sum<T>(std::span<const T>, const T*, double);                         \
-  template bool all_finite<T>(std::span<const T>);
+  template bool all_finite<T>(std::span<const T>);                                               \
+  template void all_finite<T>(Worker&, TileQueue&, std::span<const T>, std::atomic<bool>&);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)
 #undef GD_INSTANTIATE

@@ -3,6 +3,7 @@
 // Everything but matmul: passes that all workers of a team make together over rows, columns or a
 // flat span.
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -75,5 +76,9 @@ double weighted_sum(std::span<const T> x, const T* weights, double start = 0);
 // Whether no element is NaN or infinite.
 template <class T>
 bool all_finite(std::span<const T> x);
+
+// The same by all workers together; `finite` comes in true and goes out false where it is not.
+template <class T>
+void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::atomic<bool>& finite);
 
 }  // namespace gd::ops

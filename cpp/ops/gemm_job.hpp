@@ -44,8 +44,8 @@ class TileJob {
               (p_.b_layout == Layout::strided &&
                (p_.b_col != 1 || (rows.size() > 2 * blocks.mr && b_bytes > kMostBytesInPlace)));
     // Rows that lie a large power of two apart evict each other from L1; others are read in place.
-    const int64_t row_bytes = p_.a_row * static_cast<int64_t>(sizeof(T));
-    const bool in_place = p_.a_col == 1 && row_bytes % 1024 != 0;
+    const int64_t row_bytes = std::max(p_.a_row, p_.a_col) * static_cast<int64_t>(sizeof(T));
+    const bool in_place = (p_.a_col == 1 || p_.a_row == 1) && row_bytes % 1024 != 0;
     copy_a_ = !Unit::reads_in_place || (!in_place && columns.size() > 4 * blocks.nr);
     // Else C goes on from what is there.
     piece_apart_ = p_.consume != nullptr && p_.k <= step_;
@@ -117,7 +117,7 @@ class TileJob {
         const T* const from = panels ? p_.b + base::panel_index(p_.k, p_.n, k0, j)
                                      : p_.b + k0 * p_.b_row + j * p_.b_col;
         const int64_t row = panels ? base::panel_width(p_.n, j) : p_.b_row;
-        unit_.pack_b(depth, width, from, row, panels ? 1 : p_.b_col, to, size);
+        unit_.pack_b(depth, width, {from, row, panels ? 1 : p_.b_col}, to, size);
       }
     }
   }
@@ -129,7 +129,8 @@ class TileJob {
     for (int64_t k = k0; k < k0 + depth; k += kPanel, to += nr * kPanel) {
       const int64_t deep = std::min(kPanel, k0 + depth - k);
       const T* const from = p_.b + base::panel_index(p_.n, p_.k, j, k);
-      unit_.pack_b(deep, width, from, 1, base::panel_width(p_.k, k), to, size);
+      const int64_t next = k + kPanel < k0 + depth ? p_.n * kPanel : 0;
+      unit_.pack_b(deep, width, {from, 1, base::panel_width(p_.k, k), next}, to, size);
     }
   }
 
@@ -139,7 +140,7 @@ class TileJob {
     for (int64_t i = rows.begin; i < rows.end; i += height, to += size) {
       const T* const from = p_.a + i * p_.a_row + k0 * p_.a_col;
       const int64_t width = std::min(height, rows.end - i);
-      unit_.pack_a(depth, width, from, p_.a_col, p_.a_row, to, height, size);
+      unit_.pack_a(depth, width, {from, p_.a_col, p_.a_row}, to, height, size);
     }
   }
 

@@ -20,6 +20,15 @@ const kernels::TypedKernels<T>& typed() {
   return kernels::kernels().of<T>();
 }
 
+// A block that is to be packed: element (k, j) at at[k * depth + j * width].
+template <class T>
+struct Source {
+  const T* at;
+  int64_t depth;
+  int64_t width;
+  int64_t ahead = 0;  // elements from each of these to the one that is packed next; 0: not known
+};
+
 // The register tile over T.
 template <class T>
 struct TileUnit {
@@ -40,13 +49,12 @@ struct TileUnit {
   int64_t panel(int64_t depth, int64_t width) const { return depth * width; }
   void start(Tile& tile, int64_t depth) const { tile.depth = depth; }
 
-  void pack_a(int64_t depth, int64_t width, const T* from, int64_t from_depth, int64_t from_width,
-              T* to, int64_t height, int64_t /*panel*/) const {
-    kernels.pack({depth, width, from, from_depth, from_width, to, height});
+  void pack_a(int64_t depth, int64_t width, const Source<T>& from, T* to, int64_t height,
+              int64_t /*panel*/) const {
+    kernels.pack({depth, width, from.at, from.depth, from.width, to, height, from.ahead});
   }
-  void pack_b(int64_t depth, int64_t width, const T* from, int64_t from_depth, int64_t from_width,
-              T* to, int64_t /*panel*/) const {
-    kernels.pack({depth, width, from, from_depth, from_width, to, blocks.nr});
+  void pack_b(int64_t depth, int64_t width, const Source<T>& from, T* to, int64_t /*panel*/) const {
+    kernels.pack({depth, width, from.at, from.depth, from.width, to, blocks.nr, from.ahead});
   }
 
   void set_a(Tile& tile, const T* panel, int64_t height) const {
@@ -86,13 +94,13 @@ struct Bf16Unit {
     tile.b_low = low(panel(depth, blocks.nr));
   }
 
-  void pack_a(int64_t depth, int64_t width, const float* from, int64_t from_depth,
-              int64_t from_width, uint16_t* to, int64_t /*height*/, int64_t panel) const {
-    kernels.pack_a({depth, width, from, from_depth, from_width, to, low(panel)});
+  void pack_a(int64_t depth, int64_t width, const Source<float>& from, uint16_t* to,
+              int64_t /*height*/, int64_t panel) const {
+    kernels.pack_a({depth, width, from.at, from.depth, from.width, to, low(panel)});
   }
-  void pack_b(int64_t depth, int64_t width, const float* from, int64_t from_depth,
-              int64_t from_width, uint16_t* to, int64_t panel) const {
-    kernels.pack_b({depth, width, from, from_depth, from_width, to, low(panel)});
+  void pack_b(int64_t depth, int64_t width, const Source<float>& from, uint16_t* to,
+              int64_t panel) const {
+    kernels.pack_b({depth, width, from.at, from.depth, from.width, to, low(panel)});
   }
 
   void set_a(Tile& tile, const uint16_t* panel, int64_t) const { tile.a = panel; }

@@ -15,6 +15,9 @@ constexpr int64_t kLeastFlopsAWorkerBySamples = 400'000;
 // Networks above this would spend more on adding whole gradients than on meeting at each layer.
 constexpr int64_t kMostParametersBySamples = 96'000;
 
+// Of an update: elements read and written, about five microseconds of them.
+constexpr int64_t kLeastElementsAWorker = 1 << 17;
+
 constexpr int64_t kLeastPart = 16;
 
 }  // namespace
@@ -34,6 +37,11 @@ Schedule choose_schedule(const StepShape& step, int most) {
     return {static_cast<int>(workers), Sharing::by_samples};
   }
   return {workers_for(step.flops, most), Sharing::by_tiles};
+}
+
+int update_workers(int64_t size, int states, int most) {
+  const int64_t arrays = 3 + 2 * states;  // read and written, gradients read
+  return static_cast<int>(std::clamp<int64_t>(size * arrays / kLeastElementsAWorker, 1, most));
 }
 
 int workers_for(int64_t flops, int most) {

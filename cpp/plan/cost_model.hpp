@@ -37,6 +37,9 @@ constexpr int64_t buffer_stride(int64_t cols, int64_t size) {
 // each of its states.
 constexpr int64_t update_flops(int64_t size, int states) { return 2 * size * (1 + states); }
 
+// Workers for that pass alone, which moves memory and does little else.
+int update_workers(int64_t size, int states, int most);
+
 // by_samples: each worker takes parts of the batch through all layers, and they meet once, to add
 // their gradients and update. by_tiles: all workers share each operation, each always the same
 // columns of a layer, so that it owns neurons with their weights and optimizer states.

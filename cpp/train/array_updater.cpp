@@ -3,10 +3,40 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "ops/elementwise.hpp"
 #include "parallel/cpus.hpp"
 #include "plan/cost_model.hpp"
 
 namespace gd::train {
+
+namespace {
+
+// A team for as long as a step on large arrays takes.
+class Crowd {
+ public:
+  explicit Crowd(int workers) : queue_(workers), team_(parallel::acquire_team(workers)) {}
+
+  template <class Body>
+  void run(Body&& body) {
+    queue_.reset();
+    ops::run_collective(*team_, [&](ops::Worker& worker) { body(worker, queue_); });
+  }
+
+  template <class T>
+  bool all_finite(std::span<const T> x) {
+    std::atomic<bool> finite = true;
+    run([&](ops::Worker& worker, ops::TileQueue& queue) {
+      ops::all_finite(worker, queue, x, finite);
+    });
+    return finite;
+  }
+
+ private:
+  ops::TileQueue queue_;
+  parallel::TeamLease team_;
+};
+
+}  // namespace
 
 template <class T>
 ArrayUpdater<T>::ArrayUpdater(std::string rule, std::vector<double> hyper,
@@ -18,14 +48,22 @@ ArrayUpdater<T>::ArrayUpdater(std::string rule, std::vector<double> hyper,
 }
 
 template <class T>
-void ArrayUpdater<T>::step(std::span<T* const> weights, std::span<const T* const> gradients) {
+std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
+                                            std::span<const std::span<const T>> gradients,
+                                            bool checks_finite) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const int64_t largest = *std::max_element(sizes_.begin(), sizes_.end());
-  const int workers = plan::workers_for(plan::update_flops(largest, rule_.states()),
-                                        parallel::default_thread_count().count);
   // All that may fail comes before the first change.
-  ops::TileQueue queue(workers);
-  const parallel::TeamLease team = parallel::acquire_team(workers);
+  std::optional<Crowd> crowd;
+  const int64_t largest = *std::max_element(sizes_.begin(), sizes_.end());
+  if (plan::update_workers(largest, rule_.states(), parallel::kMaxThreads) > 1) {
+    const int most = parallel::default_thread_count().count;
+    crowd.emplace(plan::update_workers(largest, rule_.states(), most));
+  }
+  if (checks_finite) {
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      if (!(crowd ? crowd->all_finite(gradients[i]) : ops::all_finite(gradients[i]))) return i;
+    }
+  }
   rule_.begin_step(lr_, ++steps_);
   const auto count = static_cast<size_t>(rule_.states());
   for (size_t i = 0; i < sizes_.size(); ++i) {
@@ -34,11 +72,17 @@ void ArrayUpdater<T>::step(std::span<T* const> weights, std::span<const T* const
     optim::UpdateInput<T> input;
     input.size = sizes_[i];
     input.weights = weights[i];
-    input.gradients = gradients[i];
+    input.gradients = gradients[i].data();
     input.states = states;
-    queue.reset();
-    ops::run_collective(*team, [&](ops::Worker& worker) { rule_.update(worker, queue, input); });
+    if (crowd) {
+      crowd->run(
+          [&](ops::Worker& worker, ops::TileQueue& queue) { rule_.update(worker, queue, input); });
+    } else {
+      const ops::KernelScope scope;
+      rule_.update_piece(input, 0, gradients[i]);
+    }
   }
+  return std::nullopt;
 }
 
 template <class T>

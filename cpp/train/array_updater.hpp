@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,8 +18,10 @@ class ArrayUpdater {
  public:
   ArrayUpdater(std::string rule, std::vector<double> hyper, std::vector<int64_t> sizes);
 
-  // One step; both hold a pointer for each array, of the sizes given at construction.
-  void step(std::span<T* const> weights, std::span<const T* const> gradients);
+  // One step; both hold the arrays in order, of the sizes given at construction. Where gradients
+  // are to be checked and one is not finite, nothing changes and its index is returned.
+  std::optional<size_t> step(std::span<T* const> weights,
+                             std::span<const std::span<const T>> gradients, bool checks_finite);
 
   double lr() const { return lr_; }
   void set_lr(double lr);  // ValueError where T cannot hold it

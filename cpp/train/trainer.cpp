@@ -285,8 +285,7 @@ void Trainer<T>::apply_gradients() {
   require<ValueError>(ops::all_finite(gradients),
                       "gradients must be finite, got NaN or infinity from backward");
   begin_update(lr);
-  const int workers =
-      plan::workers_for(plan::update_flops(update_.size, rule_.states()), options_.threads);
+  const int workers = plan::update_workers(update_.size, rule_.states(), options_.threads);
   queue_.reset();
   clip_.reset();
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {

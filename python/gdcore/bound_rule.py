@@ -9,7 +9,7 @@ from typing import Any, NoReturn, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from gdcore._check import listed, real
+from gdcore._check import flag, listed, real
 from gdcore._native import RULES
 from gdcore.optimizers import Optimizer
 
@@ -38,19 +38,25 @@ class BoundRule:
     def lr(self, value: float) -> None:
         self._native.lr = real("lr", value, at_least=0)
 
-    def step(self, gradients: Sequence[NDArray[Any]]) -> None:
+    def step(self, gradients: Sequence[NDArray[Any]], *, check_finite: bool = True) -> None:
         """Updates all arrays once, in place.
 
         Args:
             gradients: One array for each bound array, of its shape; one of another dtype is
                 converted, which copies.
+            check_finite: Looks for NaN and infinity before anything changes. Without it large
+                gradients are read once, not twice, and what is not finite goes into the arrays.
 
         Raises:
             TypeError: gradients is no sequence, or a gradient is complex, of objects or of strings.
             ValueError: There are more or fewer of them, one is of another shape, not finite or
                 shares memory with a bound array, or a bound array is not what it was.
         """
-        self._native.step(self._arrays, listed("gradients", gradients, "arrays"))
+        if type(gradients) is not list:
+            gradients = listed("gradients", gradients, "arrays")
+        if type(check_finite) is not bool:
+            check_finite = flag("check_finite", check_finite)
+        self._native.step(self._arrays, gradients, check_finite)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuses to be pickled or copied."""

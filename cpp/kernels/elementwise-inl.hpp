@@ -147,7 +147,7 @@ void column_sum(int64_t rows, int64_t cols, const T* x, int64_t ldx, bool add, T
 }
 
 template <class V, class T = typename V::scalar>
-void add_parts(int64_t size, const T* parts, int64_t stride, int64_t count, T* x) {
+void add_parts(int64_t size, const T* x, const T* parts, int64_t stride, int64_t count, T* sums) {
   const auto total = [&](int64_t i, int n) {
     V sum = load_lanes<V>(x, i, n, 0);
     for (int64_t k = 0; k < count; ++k) {
@@ -156,8 +156,8 @@ void add_parts(int64_t size, const T* parts, int64_t stride, int64_t count, T* x
     return sum;
   };
   for_vectors<V>(
-      size, [&](int64_t i) { V::store(x + i, total(i, V::width)); },
-      [&](int64_t i, int n) { V::store(x + i, n, total(i, n)); });
+      size, [&](int64_t i) { V::store(sums + i, total(i, V::width)); },
+      [&](int64_t i, int n) { V::store(sums + i, n, total(i, n)); });
 }
 
 template <class V, class T = typename V::scalar>

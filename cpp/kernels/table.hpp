@@ -200,8 +200,9 @@ struct ReduceKernels {
   bool (*all_finite)(int64_t size, const T* x);
   // out[j] = (add ? out[j] : 0) + the chain of additions over rows
   void (*column_sum)(int64_t rows, int64_t cols, const T* x, int64_t ldx, bool add, T* out);
-  // x[i] = x[i] + parts[i] + parts[stride + i] + ..., in this order
-  void (*add_parts)(int64_t size, const T* parts, int64_t stride, int64_t count, T* x);
+  // sum[i] = x[i] + parts[i] + parts[stride + i] + ..., in this order; sum may be x
+  void (*add_parts)(int64_t size, const T* x, const T* parts, int64_t stride, int64_t count,
+                    T* sum);
 };
 
 #define GD_COUNT(name) +1

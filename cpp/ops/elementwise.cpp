@@ -136,9 +136,9 @@ double clip_norm(Worker& worker, ClipState& state, double max_norm, std::span<T>
 }
 
 template <class T>
-void add_parts(std::span<T> x, const T* parts, int64_t stride, int64_t count) {
+void add_parts(std::span<const T> x, const T* parts, int64_t stride, int64_t count, T* sum) {
   const auto size = static_cast<int64_t>(x.size());
-  kernels::kernels().of<T>().reduce.add_parts(size, parts, stride, count, x.data());
+  kernels::kernels().of<T>().reduce.add_parts(size, x.data(), parts, stride, count, sum);
 }
 
 template <class T>
@@ -177,7 +177,7 @@ void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::ato
                         const kernels::LossRows<T>&);                                            \
   template void column_sum<T>(Worker&, TileQueue&, MatrixView<const T>, int64_t, bool, T*,       \
                               base::FunctionRef<void(int64_t, int64_t)>);                        \
-  template void add_parts<T>(std::span<T>, const T*, int64_t, int64_t);                          \
+  template void add_parts<T>(std::span<const T>, const T*, int64_t, int64_t, T*);                \
   template void update<T>(Worker&, TileQueue&, const kernels::RuleKernel<T>&, int,               \
                           const kernels::RuleSpan<T>&);                                          \
   template double clip_norm<T>(Worker&, ClipState&, double, std::span<T>);                       \

@@ -44,9 +44,10 @@ template <class T>
 void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule, int variant,
             const kernels::RuleSpan<T>& span);
 
-// x[i] = x[i] + parts[i] + parts[stride + i] + ..., `count` of them, in this order, by one worker.
+// sum[i] = x[i] + parts[i] + parts[stride + i] + ..., `count` of them, in this order, by one
+// worker; sum may be x.
 template <class T>
-void add_parts(std::span<T> x, const T* parts, int64_t stride, int64_t count);
+void add_parts(std::span<const T> x, const T* parts, int64_t stride, int64_t count, T* sum);
 
 // What clip_norm needs between its two passes.
 class ClipState {

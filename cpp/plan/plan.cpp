@@ -326,14 +326,21 @@ void Plan<T>::run_by_samples(size_t first, const Batch<T>& piece, int workers, b
 
 template <class T>
 void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, int64_t parts, bool updates) {
-  constexpr int64_t kElements = 1024;
-  const int64_t pieces = (flat_size_ + kElements - 1) / kElements;
+  constexpr int64_t kMost = 1024;
+  constexpr int64_t kLeast = 128;
+  // Small gradients in four pieces a worker, so that none has much more than another.
+  const int64_t share = base::padded<T>(flat_size_ / (4 * worker.count()) + 1);
+  const int64_t elements = std::clamp(share, kLeast, kMost);
+  const int64_t pieces = (flat_size_ + elements - 1) / elements;
   add_queue_.for_each(worker, pieces, [&](int64_t index) {
-    const int64_t begin = index * kElements;
+    const int64_t begin = index * elements;
     const std::span<T> gradients(piece.gradients + begin,
-                                 static_cast<size_t>(std::min(kElements, flat_size_ - begin)));
-    ops::add_parts(gradients, partial_ + begin, flat_size_, parts);
-    if (updates) options_.rule->update_piece(options_.update, begin, gradients);
+                                 static_cast<size_t>(std::min(elements, flat_size_ - begin)));
+    // What is used up at once need not go back into lines that another worker has.
+    alignas(base::kAlignment) T used[kMost];
+    T* const sum = updates ? used : gradients.data();
+    ops::add_parts<T>(gradients, partial_ + begin, flat_size_, parts, sum);
+    if (updates) options_.rule->update_piece(options_.update, begin, {sum, gradients.size()});
   });
 }
 

@@ -165,7 +165,7 @@ class Trainer64:
 class Rule32:
     def __init__(self, rule: str, hyper: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> None:
         ...
-    def step(self, weights: collections.abc.Sequence[numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]], gradients: collections.abc.Sequence[typing.Any]) -> None:
+    def step(self, arrays: list, gradients: list, check_finite: bool) -> None:
         ...
     @property
     def lr(self) -> float:
@@ -176,7 +176,7 @@ class Rule32:
 class Rule64:
     def __init__(self, rule: str, hyper: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> None:
         ...
-    def step(self, weights: collections.abc.Sequence[numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]], gradients: collections.abc.Sequence[typing.Any]) -> None:
+    def step(self, arrays: list, gradients: list, check_finite: bool) -> None:
         ...
     @property
     def lr(self) -> float:

@@ -523,6 +523,9 @@ for name, gradients, error, words in (
     ("a dict", {0: np.ones((2, 3)), 1: np.ones(3)}, TypeError, ("gradients must",)),
 ):
     case(f"rule.step: {name}", lambda w, g=gradients: w.rule.step(g), error, *words)
+for wrong in (0, None, "no"):
+    case(f"rule.step: check_finite {wrong!r}", lambda w, c=wrong: w.rule.step(GOOD, check_finite=c),
+         TypeError, "check_finite")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -128,6 +128,20 @@ def test_the_rate_of_a_trainer_can_be_set_between_steps(name: str) -> None:
     assert_same_state(net.state_dict(), arrays)
 
 
+@pytest.mark.parametrize("size", [3, 3_000_000])  # on one thread, and on as many as there are
+def test_gradients_need_not_be_checked(size: int) -> None:
+    gradient = np.ones(size, np.float32)
+    gradient[-1] = np.nan
+    weight = np.ones(size, np.float32)
+    bound = gd.SGD(lr=0.5).bind([weight])
+    with pytest.raises(ValueError, match=r"gradients\[0\] must be finite in float32"):
+        bound.step([gradient])
+    assert (weight == 1).all()
+    bound.step([gradient], check_finite=False)
+    assert (weight[:-1] == 0.5).all()
+    assert np.isnan(weight[-1])
+
+
 def test_gradients_are_converted() -> None:
     weights = [[np.ones((2, 3), dtype)] for dtype in (np.float32, np.float32)]
     grad = np.arange(6.0).reshape(3, 2)

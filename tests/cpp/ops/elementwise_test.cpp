@@ -162,15 +162,19 @@ TEST(parts_are_added_in_order) {
       const int64_t stride = size + 3;
       const std::vector<T> parts = normals<T>(3 * stride, 11);
       for (const int64_t count : {0, 1, 3}) {
-        std::vector<T> got = normals<T>(size, 12);
-        std::vector<T> want = got;
+        const std::vector<T> before = normals<T>(size, 12);
+        std::vector<T> got(before.size());
+        std::vector<T> want = before;
         for (int64_t i = 0; i < size; ++i) {
           for (int64_t k = 0; k < count; ++k) {
             want[static_cast<size_t>(i)] += parts[static_cast<size_t>(k * stride + i)];
           }
         }
-        gd::ops::add_parts<T>(got, parts.data(), stride, count);
+        gd::ops::add_parts<T>(before, parts.data(), stride, count, got.data());
         CHECK_SAME(got, want, size, " elements, ", count, " parts");
+        got = before;
+        gd::ops::add_parts<T>(got, parts.data(), stride, count, got.data());
+        CHECK_SAME(got, want, size, " elements, ", count, " parts, in place");
       }
     }
   });

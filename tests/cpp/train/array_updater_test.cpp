@@ -1,5 +1,8 @@
 #include "train/array_updater.hpp"
 
+#include <cmath>
+#include <limits>
+
 #include "base/check.hpp"
 #include "cpp/train/support.hpp"
 
@@ -27,18 +30,18 @@ TEST(a_rule_on_arrays_is_the_trainers_rule) {
       trainer.model().backward(y.data(), rows, false, gx.data());
       const std::vector<T> gradients = gradients_of(trainer.model());
       std::vector<T*> arrays;
-      std::vector<const T*> array_gradients;
+      std::vector<std::span<const T>> array_gradients;
       int64_t offset = 0;
       for (const int64_t size : sizes) {
         arrays.push_back(values.data() + offset);
-        array_gradients.push_back(gradients.data() + offset);
+        array_gradients.emplace_back(gradients.data() + offset, static_cast<size_t>(size));
         offset += size;
       }
       if (step == 2) {
         updater.set_lr(0.5);
         trainer.set_lr(0.5);
       }
-      updater.step(arrays, array_gradients);
+      CHECK(!updater.step(arrays, array_gradients, true));
       trainer.apply_gradients();
       CHECK_SAME(values, values_of(trainer.model()), "step ", step);
     }
@@ -57,13 +60,35 @@ TEST(a_large_array_is_updated_as_its_parts_are) {
   ArrayUpdater<float> halves("sgd", hyper, {1'000'001, size - 1'000'001});
   for (int step = 0; step < 2; ++step) {
     float* const one[] = {large.data()};
-    const float* const one_g[] = {g.data()};
-    whole.step(one, one_g);
+    const std::span<const float> one_g[] = {g};
+    whole.step(one, one_g, true);
     float* const two[] = {parts.data(), parts.data() + 1'000'001};
-    const float* const two_g[] = {g.data(), g.data() + 1'000'001};
-    halves.step(two, two_g);
+    const auto all = std::span(g);
+    const std::span<const float> two_g[] = {all.first(1'000'001), all.subspan(1'000'001)};
+    halves.step(two, two_g, false);
   }
   CHECK_SAME(large, parts);
+}
+
+// One alone, and one that a team looks through.
+TEST(a_gradient_that_is_not_finite_changes_nothing) {
+  for (const int64_t size : {5, 2'600'000}) {
+    const std::vector<double> hyper = {0.1, 0.9, 0, 0, 1};
+    std::vector<float> values = normals<float>(2 * size, 1);
+    const std::vector<float> before = values;
+    std::vector<float> g = normals<float>(2 * size, 2);
+    g.back() = std::numeric_limits<float>::infinity();
+    ArrayUpdater<float> updater("sgd", hyper, {size, size});
+    float* const arrays[] = {values.data(), values.data() + size};
+    const auto half = static_cast<size_t>(size);
+    const std::span<const float> gradients[] = {{g.data(), half}, {g.data() + size, half}};
+    const std::optional<size_t> wrong = updater.step(arrays, gradients, true);
+    CHECK(wrong == 1u);
+    CHECK_SAME(values, before, size);
+    CHECK(!updater.step(arrays, gradients, false));
+    CHECK(!std::isfinite(values.back()));
+    CHECK(std::isfinite(values[values.size() - 2]));
+  }
 }
 
 TEST(wrong_hyperparameters_are_refused) {

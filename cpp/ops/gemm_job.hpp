@@ -107,17 +107,24 @@ class TileJob {
   void pack_b(Range block, Range own, int64_t k0, int64_t depth) {
     const int64_t nr = unit_.blocks.nr;
     const int64_t size = unit_.panel(depth, nr);
-    Packed* to = buffers_.b + (own.begin - block.begin) / nr * size;
-    for (int64_t j = own.begin; j < own.end; j += nr, to += size) {
-      const int64_t width = std::min(nr, own.end - j);
-      if (p_.b_layout == Layout::panels_transposed) {
-        pack_transposed_panels(j, width, k0, depth, to);
-      } else {
-        const bool panels = p_.b_layout == Layout::panels;
-        const T* const from = panels ? p_.b + base::panel_index(p_.k, p_.n, k0, j)
-                                     : p_.b + k0 * p_.b_row + j * p_.b_col;
-        const int64_t row = panels ? base::panel_width(p_.n, j) : p_.b_row;
-        unit_.pack_b(depth, width, {from, row, panels ? 1 : p_.b_col}, to, size);
+    Packed* const panels = buffers_.b + (own.begin - block.begin) / nr * size;
+    // A few rows of B through all panels, then the next: rows are read from end to end.
+    const int64_t rows =
+        p_.b_layout == Layout::strided && p_.b_col == 1 ? Unit::rows_at_once : depth;
+    for (int64_t k = 0; k < depth; k += rows) {
+      const int64_t deep = std::min(rows, depth - k);
+      Packed* to = panels + k * nr;
+      for (int64_t j = own.begin; j < own.end; j += nr, to += size) {
+        const int64_t width = std::min(nr, own.end - j);
+        if (p_.b_layout == Layout::panels_transposed) {
+          pack_transposed_panels(j, width, k0, depth, to);
+        } else if (p_.b_layout == Layout::panels) {
+          const T* const from = p_.b + base::panel_index(p_.k, p_.n, k0, j);
+          unit_.pack_b(deep, width, {from, base::panel_width(p_.n, j), 1}, to, size);
+        } else {
+          const T* const from = p_.b + (k0 + k) * p_.b_row + j * p_.b_col;
+          unit_.pack_b(deep, width, {from, p_.b_row, p_.b_col}, to, size);
+        }
       }
     }
   }

@@ -6,6 +6,7 @@ import json
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ K = TypeVar("K", bound=Hashable)
 
 _ROOT = Path(__file__).parent.parent
 _PATIENCE = 600  # seconds for one answer; compilers take their time
+# Seconds before a measurement: threads of the library that had its turn before (OpenBLAS's, those
+# of OpenMP) go on spinning for a while, at the cost of whoever comes next.
+_REST = 0.2
 
 
 class WorkerError(Exception):
@@ -45,8 +49,9 @@ class Worker:
             raise WorkerError(answer["fails"])
 
     def measure(self) -> dict[str, float]:
-        """What was measured; the seconds of one step are among it."""
+        """What was measured, after a rest; the seconds of one step are among it."""
         assert self._process.stdin is not None
+        time.sleep(_REST)
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
         return self._answer()

@@ -24,6 +24,7 @@ class CpuSet {
 
   bool has(int cpu) const { return CPU_ISSET_S(cpu, sizeof sets_, sets_); }
   void add(int cpu) { CPU_SET_S(cpu, sizeof sets_, sets_); }
+  void remove(int cpu) { CPU_CLR_S(cpu, sizeof sets_, sets_); }
   int count() const { return CPU_COUNT_S(sizeof sets_, sets_); }
 
  private:

@@ -81,6 +81,8 @@ void Crew::serve(int index) {
   const uint32_t hired = static_cast<uint32_t>(size_) - 1;
   Patience between_runs = patience_between_runs();
   Patience within_run = patience_within_run();
+  between_runs.allow_moves();
+  within_run.allow_moves();
   for (uint32_t order = 1;; ++order) {
     orders_.wait(between_runs, [order](uint32_t now) { return now == order; });
     if (body_ == nullptr) return;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "parallel/cpus.hpp"
+#include "parallel/cpu_set.hpp"
 
 #if defined(__linux__)
 #include <linux/futex.h>
@@ -48,6 +48,14 @@ Patience patience_within_run() { return patience(kMostWithinRun); }
 
 #if defined(__linux__)
 
+void leave_core() {
+  const auto allowed = CpuSet::of_this_thread();
+  if (!allowed || allowed->count() < 2) return;
+  CpuSet others = *allowed;
+  others.remove(current_cpu());
+  if (others.bind_this_thread()) allowed->bind_this_thread();
+}
+
 static_assert(sizeof(std::atomic<uint32_t>) == 4 && std::atomic<uint32_t>::is_always_lock_free);
 
 uint32_t WaitWord::sleep(uint32_t seen) {
@@ -64,6 +72,8 @@ void WaitWord::wake_sleepers() {
 }
 
 #else
+
+void leave_core() {}  // macOS lets no thread choose
 
 uint32_t WaitWord::sleep(uint32_t seen) {
   sleepers_.fetch_add(1);

@@ -6,6 +6,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 namespace gd::parallel {
 
@@ -20,16 +25,33 @@ inline void pause() {
 #endif
 }
 
+// Of the calling thread; -1 where the system does not tell.
+inline int current_cpu() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// Moves the calling thread to another core that it may use, if there is one.
+//
+// Who is woken is often put on the core of the one who woke it, even where another is idle: a
+// virtual machine's sleeping core looks taken to the kernel. Two threads that meet every few
+// microseconds then take turns for seconds, as neither ever waits long enough to be moved.
+void leave_core();
+
 // How long one worker spins before it goes to sleep, learnt from how its waits ended.
 //
 // Being woken costs some 30 us, so spinning for about as long pays when the other is running and
-// merely behind. It is worse than useless when the other does not run: a busy neighbour has its
-// core, or, after a sleep, the system has put both of us on one core. The two cases look alike from
-// here, but one of them rewards patience.
+// merely behind. It is worse than useless when the other does not run, because a busy neighbour or
+// another worker has its core. The two cases look alike from here, but one of them rewards
+// patience.
 class Patience {
  public:
   Patience(int least, int most) : least_(least), most_(most) {}
 
+  int least() const { return least_; }
   int pauses() const { return trust_ > 0 ? most_ : least_; }
 
   // Tells how a wait ended that used up the least pauses: while spinning, or not.
@@ -38,7 +60,9 @@ class Patience {
     if (trust_ < -kProbeEvery) trust_ = 1;  // one long spin, to see whether times have changed
   }
 
-  int least() const { return least_; }
+  // Threads of ours may be moved to another core; the caller's is not ours to move.
+  bool may_move() const { return may_move_; }
+  void allow_moves() { may_move_ = true; }
 
  private:
   static constexpr int kFullTrust = 4;
@@ -47,6 +71,7 @@ class Patience {
   int least_;
   int most_;
   int trust_ = kFullTrust;
+  bool may_move_ = false;
 };
 
 // For the next body: the caller may do some Python first.
@@ -66,7 +91,10 @@ class WaitWord {
   void set(uint32_t value) { value_.store(value, std::memory_order_relaxed); }
 
   // These change the value and return the new one; call wake() when it is what waiters wait for.
-  uint32_t add(uint32_t amount) { return value_.fetch_add(amount) + amount; }
+  uint32_t add(uint32_t amount) {
+    cpu_.store(current_cpu(), std::memory_order_relaxed);
+    return value_.fetch_add(amount) + amount;
+  }
   uint32_t set_bits(uint32_t bits) { return value_.fetch_or(bits) | bits; }
 
   void wake() {
@@ -76,15 +104,30 @@ class WaitWord {
   // Returns the first value for which `done` holds.
   template <class Done>
   uint32_t wait(Patience& patience, Done done) {
-    uint32_t value = load();
-    const int most = patience.pauses();
-    int spent = 0;
-    for (; !done(value) && spent < most; ++spent) {
-      pause();
-      value = load();
+    auto spin = [&, spent = 0](int most) mutable {
+      uint32_t value = load();
+      for (; !done(value) && spent < most; ++spent) {
+        pause();
+        value = load();
+      }
+      return value;
+    };
+    uint32_t value = spin(patience.least());
+    if (done(value)) return value;
+    if (shares_core()) {
+      // Not asleep: who wakes us would pull us along to the core that it has moved to meanwhile.
+      if (patience.may_move()) {
+        leave_core();
+      } else {
+        for (int i = 0; i < kYields && !done(load()); ++i) std::this_thread::yield();
+      }
     }
-    if (spent >= patience.least()) patience.learn(done(value));
-    return done(value) ? value : wait_asleep(done);
+    value = spin(patience.pauses());
+    patience.learn(done(value));
+    if (done(value)) return value;
+    value = wait_asleep(done);
+    if (patience.may_move() && shares_core()) leave_core();
+    return value;
   }
 
   template <class Done>
@@ -98,8 +141,14 @@ class WaitWord {
   uint32_t sleep(uint32_t seen);  // until the value may have changed
   void wake_sleepers();
 
+  static constexpr int kYields = 100;  // of a microsecond at most, where nobody else wants the core
+
+  // Whether who changed the value last did so on the core that we are on.
+  bool shares_core() const { return cpu_.load(std::memory_order_relaxed) == current_cpu(); }
+
   std::atomic<uint32_t> value_{0};
   std::atomic<uint32_t> sleepers_{0};
+  std::atomic<int> cpu_{-2};  // of who changed the value last
 };
 
 }  // namespace gd::parallel

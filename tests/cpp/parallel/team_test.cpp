@@ -3,9 +3,15 @@
 #include <pthread.h>
 #include <signal.h>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/check.hpp"
@@ -140,6 +146,39 @@ TEST(teams_may_be_nested) {
   });
   CHECK_EQ(calls.load(), 6);
 }
+
+#if defined(__linux__)
+// A worker that was woken on the core of its waker moves away, and may go where it might before.
+TEST(workers_that_move_keep_their_mask) {
+  TeamLease team = acquire_team(2);
+  cpu_set_t masks[2];
+  const auto ask = [&](Worker& worker) {
+    if (worker.index() != 1) return;
+    CHECK_EQ(sched_getaffinity(0, sizeof masks[0], &masks[0]), 0);
+    gd::parallel::leave_core();
+    CHECK_EQ(sched_getaffinity(0, sizeof masks[1], &masks[1]), 0);
+    CHECK(CPU_EQUAL(&masks[0], &masks[1]));
+  };
+  for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // until it sleeps
+    team->run(ask);
+  }
+}
+
+TEST(a_thread_bound_to_one_core_stays) {
+  std::thread([] {
+    const int before = sched_getcpu();
+    cpu_set_t mask;
+    CHECK_EQ(sched_getaffinity(0, sizeof mask, &mask), 0);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(before, &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    gd::parallel::leave_core();
+    CHECK_EQ(sched_getcpu(), before);
+  }).join();
+}
+#endif
 
 TEST(workers_have_names_and_leave_signals_alone) {
   TeamLease team = acquire_team(3);

@@ -12,5 +12,6 @@ void bind_network(pybind11::module_& m);
 void bind_trainer(pybind11::module_& m);
 void bind_rules(pybind11::module_& m);
 void bind_checks(pybind11::module_& m);
+void bind_profiling(pybind11::module_& m);
 
 }  // namespace gd::bindings

@@ -28,4 +28,5 @@ PYBIND11_MODULE(_core, m) {
   gd::bindings::bind_trainer(m);
   gd::bindings::bind_rules(m);
   gd::bindings::bind_checks(m);
+  gd::bindings::bind_profiling(m);
 }

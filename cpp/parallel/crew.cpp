@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "parallel/places.hpp"
+#include "profiling/recorder.hpp"
 
 namespace gd::parallel {
 namespace {
@@ -84,20 +85,30 @@ void Crew::serve(int index) {
   between_runs.allow_moves();
   within_run.allow_moves();
   for (uint32_t order = 1;; ++order) {
+    between_runs.stay_awake();
     orders_.wait(between_runs, [order](uint32_t now) { return now == order; });
     if (body_ == nullptr) return;
-    work(index, within_run, *body_);
+    profiling::Lane* const lane = lane_ == nullptr
+                                      ? nullptr
+                                      : profiling::Recorder::instance().join(
+                                            index, lane_->step(), between_runs.asleep_since());
+    work(index, within_run, *body_, lane);
     if (finished_.add(1) == order * hired) finished_.wake();
   }
 }
 
 void Crew::run(Body body) {
+  profiling::Lane* const lane = profiling::current_lane();
   body_ = &body;
+  lane_ = lane;
   const uint32_t order = orders_.add(1);
   orders_.wake();
-  work(0, patience_, body);
+  if (lane != nullptr) lane->lap(profiling::zone_id(profiling::Zone::kStep));
+  work(0, patience_, body, lane);
   const uint32_t done = order * (static_cast<uint32_t>(size_) - 1);
+  patience_.stay_awake();
   finished_.wait(patience_, [done](uint32_t now) { return now == done; });
+  if (lane != nullptr) lane->end_wait(patience_.asleep_since());
   if (failed_.load(std::memory_order_relaxed)) {
     failed_.store(false, std::memory_order_relaxed);
     barrier_.mend();
@@ -111,8 +122,8 @@ void Crew::dismiss() {
   orders_.wake();
 }
 
-void Crew::work(int index, Patience& patience, const Body& body) noexcept {
-  Worker worker(index, size_, patience, barrier_);
+void Crew::work(int index, Patience& patience, const Body& body, profiling::Lane* lane) noexcept {
+  Worker worker(index, size_, patience, barrier_, lane);
   try {
     body(worker);
   } catch (const Barrier::Broken&) {

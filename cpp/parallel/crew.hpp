@@ -29,12 +29,13 @@ class Crew {
  private:
   void host(int workers);
   void serve(int index);
-  void work(int index, Patience& patience, const Body& body) noexcept;
+  void work(int index, Patience& patience, const Body& body, profiling::Lane* lane) noexcept;
   void fail(std::exception_ptr error) noexcept;
 
   // Side by side, so that one cache line brings the news and what to do.
-  alignas(kCacheLine) WaitWord orders_;  // counts them
-  const Body* body_ = nullptr;           // of the last order; nullptr: go home
+  alignas(kCacheLine) WaitWord orders_;    // counts them
+  const Body* body_ = nullptr;             // of the last order; nullptr: go home
+  const profiling::Lane* lane_ = nullptr;  // of its caller, if that is recorded
 
   alignas(kCacheLine) WaitWord finished_;  // counts bodies left, over all hired workers
   Barrier barrier_{1};                     // of size_ once that is known

@@ -4,6 +4,7 @@
 #include "parallel/cpus.hpp"
 #include "parallel/crew.hpp"
 #include "parallel/pool.hpp"
+#include "profiling/recorder.hpp"
 
 namespace gd::parallel {
 
@@ -21,7 +22,7 @@ void Team::hire(int workers) {
 
 void Team::run(base::FunctionRef<void(Worker&)> f) {
   if (!crew_) {
-    Worker alone;
+    Worker alone(profiling::current_lane());
     f(alone);
     return;
   }

@@ -38,6 +38,8 @@ class TileQueue {
     }
     base::require<base::StateError>(count <= max_workers_, "a tile queue for ", max_workers_,
                                     " workers is used by ", count);
+    int64_t done = 0;
+    bool first = false;
     for (int step = 0, owner = worker.index(); step < count; ++step) {
       const Range range = split(tiles, count, owner);
       std::atomic<int64_t>& taken = counters_[owner].taken;
@@ -46,9 +48,12 @@ class TileQueue {
         const int64_t tile = range.begin + taken.fetch_add(1, std::memory_order_relaxed);
         if (tile >= range.end) break;
         f(tile);
+        ++done;
+        first |= tile == 0;
       }
       owner = owner + 1 == count ? 0 : owner + 1;
     }
+    if (worker.lane() != nullptr) worker.lane()->did_tiles(done, tiles, first);
   }
 
  private:

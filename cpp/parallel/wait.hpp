@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <thread>
 
+#include "profiling/clock.hpp"
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -60,6 +62,13 @@ class Patience {
     if (trust_ < -kProbeEvery) trust_ = 1;  // one long spin, to see whether times have changed
   }
 
+  // When it first went to sleep since stay_awake(), in profiling::ticks(); 0: it did not.
+  uint64_t asleep_since() const { return asleep_since_; }
+  void stay_awake() { asleep_since_ = 0; }
+  void fall_asleep() {
+    if (asleep_since_ == 0) asleep_since_ = profiling::ticks();
+  }
+
   // Threads of ours may be moved to another core; the caller's is not ours to move.
   bool may_move() const { return may_move_; }
   void allow_moves() { may_move_ = true; }
@@ -72,6 +81,7 @@ class Patience {
   int most_;
   int trust_ = kFullTrust;
   bool may_move_ = false;
+  uint64_t asleep_since_ = 0;
 };
 
 // For the next body: the caller may do some Python first.
@@ -125,6 +135,7 @@ class WaitWord {
     value = spin(patience.pauses());
     patience.learn(done(value));
     if (done(value)) return value;
+    patience.fall_asleep();
     value = wait_asleep(done);
     if (patience.may_move() && shares_core()) leave_core();
     return value;

@@ -42,4 +42,11 @@ void Barrier::mend() {
   }
 }
 
+void Worker::recorded_barrier() {
+  lane_->begin_wait();
+  patience_->stay_awake();
+  barrier_->wait(index_, *patience_);
+  lane_->end_wait(patience_->asleep_since());
+}
+
 }  // namespace gd::parallel

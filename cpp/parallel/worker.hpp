@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "parallel/wait.hpp"
+#include "profiling/lane.hpp"
 
 namespace gd::parallel {
 
@@ -44,14 +45,21 @@ class Barrier {
 class Worker {
  public:
   Worker() = default;
-  // One of several that each do something of their own, alone: slot tells them apart.
-  static Worker alone(int slot) {
-    Worker worker;
-    worker.slot_ = slot;
+  explicit Worker(profiling::Lane* lane) : lane_(lane) {}
+  Worker(int index, int count, Patience& patience, Barrier& barrier, profiling::Lane* lane)
+      : index_(index),
+        count_(count),
+        slot_(index),
+        patience_(&patience),
+        barrier_(&barrier),
+        lane_(lane) {}
+
+  // The same, for what it does alone while others do something of their own.
+  Worker alone() const {
+    Worker worker(lane_);
+    worker.slot_ = slot_;
     return worker;
   }
-  Worker(int index, int count, Patience& patience, Barrier& barrier)
-      : index_(index), count_(count), slot_(index), patience_(&patience), barrier_(&barrier) {}
 
   int index() const { return index_; }  // 0 is the thread that called Team::run
   int count() const { return count_; }
@@ -59,15 +67,23 @@ class Worker {
 
   // Returns when every worker has called it; what was written before is then visible to all.
   void barrier() {
-    if (count_ > 1) barrier_->wait(index_, *patience_);
+    if (count_ == 1) return;
+    if (lane_ != nullptr) return recorded_barrier();
+    barrier_->wait(index_, *patience_);
   }
 
+  // Where what it does is recorded, or null.
+  profiling::Lane* lane() const { return lane_; }
+
  private:
+  void recorded_barrier();
+
   int index_ = 0;
   int count_ = 1;
   int slot_ = 0;
   Patience* patience_ = nullptr;
   Barrier* barrier_ = nullptr;
+  profiling::Lane* lane_ = nullptr;
 };
 
 }  // namespace gd::parallel

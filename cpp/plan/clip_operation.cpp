@@ -23,7 +23,7 @@ Clip<T>::Clip(std::span<T> gradients, double max_norm, int max_workers)
       state_(static_cast<int64_t>(gradients.size()), max_workers) {}
 
 template <class T>
-void Clip<T>::run(ops::Worker& worker, const Batch<T>&) {
+void Clip<T>::work(ops::Worker& worker, const Batch<T>&) {
   ops::clip_norm(worker, state_, max_norm_, gradients_);
 }
 

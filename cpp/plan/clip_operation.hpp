@@ -11,10 +11,11 @@ template <class T>
 class Clip final : public Operation<T> {
  public:
   Clip(std::span<T> gradients, double max_norm, int max_workers);
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
   void reset() override { state_.reset(); }
 
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   std::span<T> gradients_;
   double max_norm_;
   ops::ClipState state_;

@@ -53,14 +53,6 @@ int64_t input_stride(const DenseContext<T>& context, const Batch<T>& batch) {
   return context.buffers.input == nullptr ? batch.x_stride : context.buffers.input_stride;
 }
 
-// How a layer multiplies, in whichever of its three roles, hangs on the whole batch and not on the
-// part of it that a worker happens to have.
-template <class T>
-int products_of(const DenseContext<T>& context, const Batch<T>& batch) {
-  return ops::bf16_products(context.precision, batch.rows_together, context.shape.units,
-                            context.shape.inputs);
-}
-
 template <class T>
 void multiply(const DenseContext<T>& context, Worker& worker, ops::TileQueue& queue,
               const ops::GemmProblem<T>& problem) {
@@ -89,14 +81,14 @@ DenseForward<T>::DenseForward(const DenseContext<T>& context, const ActivationUs
       activation_(activation) {}
 
 template <class T>
-void DenseForward<T>::run(Worker& worker, const Batch<T>& batch) {
+void DenseForward<T>::work(Worker& worker, const Batch<T>& batch) {
   const nn::LayerView& shape = context_.shape;
   const LayerBuffers<T>& buffers = context_.buffers;
   ops::GemmProblem<T> p;
   p.m = batch.rows;
   p.n = shape.units;
   p.k = shape.inputs;
-  p.products = products_of(context_, batch);
+  p.products = context_.products(batch.rows_together);
   p.a = input_of(context_, batch);
   p.a_row = input_stride(context_, batch);
   p.b = buffers.weight;  // (inputs, units)
@@ -124,7 +116,7 @@ ActivationForward<T>::ActivationForward(const DenseContext<T>& context,
       activation_(activation) {}
 
 template <class T>
-void ActivationForward<T>::run(Worker& worker, const Batch<T>& batch) {
+void ActivationForward<T>::work(Worker& worker, const Batch<T>& batch) {
   const int64_t units = context_.shape.units;
   const int64_t stride = context_.buffers.stride;
   const int64_t begin = batch.first_row * stride;
@@ -144,7 +136,7 @@ ActivationBackward<T>::ActivationBackward(const DenseContext<T>& context,
       activation_(activation) {}
 
 template <class T>
-void ActivationBackward<T>::run(Worker& worker, const Batch<T>& batch) {
+void ActivationBackward<T>::work(Worker& worker, const Batch<T>& batch) {
   const int64_t units = context_.shape.units;
   const int64_t stride = context_.buffers.stride;
   const int64_t begin = batch.first_row * stride;
@@ -160,13 +152,13 @@ WeightGradient<T>::WeightGradient(const DenseContext<T>& context)
       context_(context) {}
 
 template <class T>
-void WeightGradient<T>::run(Worker& worker, const Batch<T>& batch) {
+void WeightGradient<T>::work(Worker& worker, const Batch<T>& batch) {
   const nn::LayerView& shape = context_.shape;
   ops::GemmProblem<T> p;
   p.m = shape.inputs;
   p.n = shape.units;
   p.k = batch.rows;
-  p.products = products_of(context_, batch);
+  p.products = context_.products(batch.rows_together);
   p.a = input_of(context_, batch);  // (rows, inputs): A is its transpose
   p.a_row = 1;
   p.a_col = input_stride(context_, batch);
@@ -177,6 +169,7 @@ void WeightGradient<T>::run(Worker& worker, const Batch<T>& batch) {
   p.part = batch.part;
   p.accumulate = batch.accumulate;
   const auto update = [&](int64_t begin, std::span<const T> gradients) {
+    const profiling::InnerTime time(worker.lane());
     batch.rule->update_piece(*batch.update, shape.weight + begin, gradients);
   };
   const base::FunctionRef<void(int64_t, std::span<const T>)> consume = update;
@@ -191,7 +184,7 @@ BiasGradient<T>::BiasGradient(const DenseContext<T>& context)
       context_(context) {}
 
 template <class T>
-void BiasGradient<T>::run(Worker& worker, const Batch<T>& batch) {
+void BiasGradient<T>::work(Worker& worker, const Batch<T>& batch) {
   const int64_t stride = context_.buffers.stride;
   const nn::LayerView& shape = context_.shape;
   T* const to = batch.gradients + shape.bias;
@@ -199,6 +192,7 @@ void BiasGradient<T>::run(Worker& worker, const Batch<T>& batch) {
                      {delta_of(context_, batch), batch.rows, shape.units, stride}, batch.part,
                      batch.accumulate, to, [&](int64_t begin, int64_t size) {
                        if (batch.rule == nullptr) return;
+                       const profiling::InnerTime time(worker.lane());
                        const std::span<const T> gradients(to + begin, static_cast<size_t>(size));
                        batch.rule->update_piece(*batch.update, shape.bias + begin, gradients);
                      });
@@ -214,14 +208,14 @@ InputGradient<T>::InputGradient(const DenseContext<T>& context, const Activation
       saved_(saved) {}
 
 template <class T>
-void InputGradient<T>::run(Worker& worker, const Batch<T>& batch) {
+void InputGradient<T>::work(Worker& worker, const Batch<T>& batch) {
   const nn::LayerView& shape = context_.shape;
   T* const to = context_.buffers.input_delta;
   ops::GemmProblem<T> p;
   p.m = batch.rows;
   p.n = shape.inputs;
   p.k = shape.units;
-  p.products = products_of(context_, batch);
+  p.products = context_.products(batch.rows_together);
   const int64_t to_stride = context_.buffers.input_stride;
   p.a = delta_of(context_, batch);
   p.a_row = context_.buffers.stride;

@@ -39,6 +39,12 @@ struct DenseContext {
   int max_workers;
   ops::GemmScratch<T> scratch;
   ops::Precision precision;
+
+  // How a layer multiplies, in whichever of its three roles, hangs on the whole batch and not on
+  // the part of it that a worker happens to have.
+  int products(int64_t rows) const {
+    return ops::bf16_products(precision, rows, shape.units, shape.inputs);
+  }
 };
 
 // z = x W^T + b, and a = f(z) on tiles still in cache unless f needs whole rows.
@@ -46,9 +52,11 @@ template <class T>
 class DenseForward final : public Operation<T> {
  public:
   DenseForward(const DenseContext<T>& context, const ActivationUse<T>& activation);
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
+  int products(int64_t rows) const override { return context_.products(rows); }
 
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   DenseContext<T> context_;
   ActivationUse<T> activation_;
 };
@@ -58,9 +66,10 @@ template <class T>
 class ActivationForward final : public Operation<T> {
  public:
   ActivationForward(const DenseContext<T>& context, const ActivationUse<T>& activation);
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
 
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   DenseContext<T> context_;
   ActivationUse<T> activation_;
 };
@@ -70,9 +79,10 @@ template <class T>
 class ActivationBackward final : public Operation<T> {
  public:
   ActivationBackward(const DenseContext<T>& context, const ActivationUse<T>& activation);
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
 
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   DenseContext<T> context_;
   ActivationUse<T> activation_;
 };
@@ -82,9 +92,12 @@ template <class T>
 class WeightGradient final : public Operation<T> {
  public:
   explicit WeightGradient(const DenseContext<T>& context);
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
+  int products(int64_t rows) const override { return context_.products(rows); }
+  int64_t updates() const override { return context_.shape.inputs * context_.shape.units; }
 
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   DenseContext<T> context_;
 };
 
@@ -93,9 +106,11 @@ template <class T>
 class BiasGradient final : public Operation<T> {
  public:
   explicit BiasGradient(const DenseContext<T>& context);
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
+  int64_t updates() const override { return context_.shape.units; }
 
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   DenseContext<T> context_;
 };
 
@@ -105,9 +120,11 @@ class InputGradient final : public Operation<T> {
  public:
   // `before` belongs to the layer whose output is this one's input; `saved` is what it kept.
   InputGradient(const DenseContext<T>& context, const ActivationUse<T>& before, const T* saved);
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
+  int products(int64_t rows) const override { return context_.products(rows); }
 
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   DenseContext<T> context_;
   ActivationUse<T> before_;
   const T* saved_;

@@ -45,7 +45,7 @@ Batch<T> Gather<T>::prepare(const Batch<T>& from, std::span<const int64_t> indic
 }
 
 template <class T>
-void Gather<T>::run(ops::Worker& worker, const Batch<T>& batch) {
+void Gather<T>::work(ops::Worker& worker, const Batch<T>& batch) {
   const int64_t pieces = (batch.rows + kRowsAPiece - 1) / kRowsAPiece;
   this->queue().for_each(worker, pieces, [&](int64_t piece) {
     const int64_t end = batch.first_row + std::min(batch.rows, (piece + 1) * kRowsAPiece);

@@ -25,9 +25,9 @@ class Gather final : public Operation<T> {
   // `weight_sum` of `from` must be that of the rows at the indices.
   Batch<T> prepare(const Batch<T>& from, std::span<const int64_t> indices);
 
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
-
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   int64_t inputs_;
   int64_t outputs_;
   GatherBuffers<T> to_;

@@ -33,7 +33,7 @@ Loss<T>::Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& param
 }
 
 template <class T>
-void Loss<T>::run(ops::Worker& worker, const Batch<T>& batch) {
+void Loss<T>::work(ops::Worker& worker, const Batch<T>& batch) {
   kernels::LossRows<T> rows{};
   rows.rows = batch.rows;
   rows.outputs = outputs_;

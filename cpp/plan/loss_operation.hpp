@@ -14,9 +14,10 @@ class Loss final : public Operation<T> {
   Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& parameters, int64_t outputs,
        int64_t stride, const T* prediction, T* sample_loss, T* gradient, int64_t gradient_row,
        int max_workers);
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
 
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   const ops::LossKernel<T>& kernel_;
   T parameters_[2] = {};
   int64_t outputs_;

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "ops/elementwise.hpp"
 #include "optim/rule.hpp"
 #include "plan/cost_model.hpp"
-#include "profiling/zones.hpp"
+#include "profiling/lane.hpp"
 
 namespace gd::plan {
 
@@ -52,6 +53,7 @@ struct Cost {
   int64_t bytes_fixed = 0;
   int64_t flops(int64_t rows) const { return flops_a_row * rows + flops_fixed; }
   int64_t bytes(int64_t rows) const { return bytes_a_row * rows + bytes_fixed; }
+  profiling::Amount of(int64_t rows) const { return {flops(rows), bytes(rows)}; }
 };
 
 // One thing that all workers of a team do together in every step.
@@ -59,14 +61,36 @@ template <class T>
 class Operation {
  public:
   Operation(Zone zone, Zone phase, int layer, int max_workers, Cost cost)
-      : zone_(zone), phase_(phase), layer_(layer), cost_(cost), queue_(max_workers) {}
+      : zone_(zone),
+        phase_(phase),
+        layer_(layer),
+        id_(profiling::zone_id(zone)),
+        cost_(cost),
+        queue_(max_workers) {}
   virtual ~Operation() = default;
 
-  virtual void run(ops::Worker& worker, const Batch<T>& batch) = 0;
+  // Does this worker's part, and records it where the worker is recorded.
+  void run(ops::Worker& worker, const Batch<T>& batch) {
+    profiling::Lane* const lane = worker.lane();
+    if (lane == nullptr) return work(worker, batch);
+    lane->begin(id_);
+    work(worker, batch);
+    const bool updates = batch.rule != nullptr && update_id_ != profiling::kNoOperation;
+    lane->end(cost_.of(batch.rows), updates ? update_id_ : profiling::kNoOperation, update_);
+  }
 
   Zone zone() const { return zone_; }
   Zone phase() const { return phase_; }
   int layer() const { return layer_; }  // -1 where it belongs to none
+  // As recordings show it, with what the rule's pass over updates() parameters costs, if it is done
+  // here.
+  void set_names(const std::string& layer, const std::string& arithmetic) {
+    id_ = profiling::operation_id({zone_, phase_, layer, arithmetic});
+  }
+  void set_update(const std::string& layer, const std::string& arithmetic, profiling::Amount cost) {
+    update_id_ = profiling::operation_id({Zone::kUpdate, Zone::kUpdate, layer, arithmetic});
+    update_ = cost;
+  }
   const Cost& cost() const { return cost_; }
 
   // Whether the next operation reads what this one wrote.
@@ -76,13 +100,22 @@ class Operation {
   // Between two runs, by one thread.
   virtual void reset() { queue_.reset(); }
 
+  // How many bfloat16 products it takes for each of a batch of that many rows; 0: it has none.
+  virtual int products(int64_t) const { return 0; }
+  // How many parameters it makes the gradients of, and updates where the batch asks for that.
+  virtual int64_t updates() const { return 0; }
+
  protected:
+  virtual void work(ops::Worker& worker, const Batch<T>& batch) = 0;
   ops::TileQueue& queue() { return queue_; }
 
  private:
   Zone zone_;
   Zone phase_;
   int layer_;
+  profiling::OperationId id_;
+  profiling::OperationId update_id_ = profiling::kNoOperation;  // of the update within it
+  profiling::Amount update_;
   Cost cost_;
   bool barrier_after_ = true;
   ops::TileQueue queue_;

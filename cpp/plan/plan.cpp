@@ -8,6 +8,7 @@
 #include "plan/dense_operations.hpp"
 #include "plan/loss_operation.hpp"
 #include "plan/update_operation.hpp"
+#include "profiling/recorder.hpp"
 
 namespace gd::plan {
 
@@ -45,9 +46,11 @@ class Plan<T>::Compiler {
                                      static_cast<size_t>(network_.flat_size()));
         add<Clip<T>>(gradients, options_.clip_norm, options_.max_workers);
       }
-      add<Update<T>>(*options_.rule, options_.update, options_.max_workers);
+      add<Update<T>>(*options_.rule, options_.update, network_.num_parameters(),
+                     options_.max_workers);
     }
     for (const auto& operation : plan_.operations_) {
+      name(*operation);
       plan_.flops_a_row_ += operation->cost().flops_a_row;
       plan_.flops_fixed_ += operation->cost().flops_fixed;
     }
@@ -235,6 +238,23 @@ class Plan<T>::Compiler {
     return activation.kernel->from_output ? buffers.output : buffers.z;
   }
 
+  // As a recording shows it.
+  void name(Operation<T>& operation) const {
+    const auto layer = static_cast<size_t>(operation.layer());
+    const std::string name = operation.layer() < 0 ? "" : network_.layers()[layer].name;
+    const std::string plain = sizeof(T) == sizeof(float) ? "float32" : "float64";
+    const int products = operation.products(options_.capacity);
+    operation.set_names(name, products == 0   ? plain
+                              : products == 1 ? "bfloat16"
+                                              : base::message(products, " x bfloat16"));
+    if (!plan_.fuses_update_ || operation.updates() == 0) return;
+    const int states = options_.rule->states();
+    const int64_t arrays = 2 + 2 * states;  // the gradient is in the cache
+    operation.set_update(name, plain,
+                         {update_flops(operation.updates(), states),
+                          operation.updates() * arrays * int64_t{sizeof(T)}});
+  }
+
   template <class Op, class... Args>
   Operation<T>& add(Args&&... args) {
     plan_.operations_.push_back(std::make_unique<Op>(std::forward<Args>(args)...));
@@ -287,7 +307,8 @@ void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch, int workers)
   };
   if (workers == 1) {
     const ops::KernelScope scope;
-    ops::Worker alone;
+    ops::Worker alone(profiling::current_lane());
+    if (alone.lane() != nullptr) alone.lane()->lap(profiling::zone_id(Zone::kStep));
     body(alone);
     return;
   }
@@ -301,7 +322,7 @@ void Plan<T>::run_by_samples(size_t first, const Batch<T>& piece, int workers, b
   for (size_t i = update_begin_; i < operations_.size(); ++i) operations_[i]->reset();
   add_queue_.reset();
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
-    ops::Worker alone = ops::Worker::alone(worker.index());
+    ops::Worker alone = worker.alone();
     const auto share = [&](int index) { return parallel::split(parts, worker.count(), index); };
     const int64_t others = share(0).end;  // parts from here on have a gradient of their own
     const parallel::Range own = share(worker.index());
@@ -331,6 +352,8 @@ void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, int64_t parts, 
   // Small gradients in four pieces a worker, so that none has much more than another.
   const int64_t share = base::padded<T>(flat_size_ / (4 * worker.count()) + 1);
   const int64_t elements = std::clamp(share, kLeast, kMost);
+  profiling::Lane* const lane = worker.lane();
+  if (lane != nullptr) lane->begin(profiling::zone_id(Zone::kAddParts));
   const int64_t pieces = (flat_size_ + elements - 1) / elements;
   add_queue_.for_each(worker, pieces, [&](int64_t index) {
     const int64_t begin = index * elements;
@@ -340,8 +363,15 @@ void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, int64_t parts, 
     alignas(base::kAlignment) T used[kMost];
     T* const sum = updates ? used : gradients.data();
     ops::add_parts<T>(gradients, partial_ + begin, flat_size_, parts, sum);
-    if (updates) options_.rule->update_piece(options_.update, begin, {sum, gradients.size()});
+    if (!updates) return;
+    const profiling::InnerTime time(lane);
+    options_.rule->update_piece(options_.update, begin, {sum, gradients.size()});
   });
+  if (lane == nullptr) return;
+  // Not a part of the arithmetic of a step, but of the way it is shared.
+  const profiling::Amount adds{0, flat_size_ * (parts + 2) * int64_t{sizeof(T)}};
+  const profiling::Amount update = operations_.back()->cost().of(piece.rows);
+  lane->end(adds, updates ? profiling::zone_id(Zone::kUpdate) : profiling::kNoOperation, update);
 }
 
 template <class T>

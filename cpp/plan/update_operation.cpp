@@ -18,13 +18,14 @@ Cost update_cost(const optim::Rule<T>& rule, int64_t size) {
 }  // namespace
 
 template <class T>
-Update<T>::Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int max_workers)
-    : Operation<T>(Zone::kUpdate, Zone::kUpdate, -1, max_workers, update_cost(rule, input.size)),
+Update<T>::Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int64_t parameters,
+                  int max_workers)
+    : Operation<T>(Zone::kUpdate, Zone::kUpdate, -1, max_workers, update_cost(rule, parameters)),
       rule_(rule),
       input_(input) {}
 
 template <class T>
-void Update<T>::run(ops::Worker& worker, const Batch<T>&) {
+void Update<T>::work(ops::Worker& worker, const Batch<T>&) {
   rule_.update(worker, this->queue(), input_);
 }
 

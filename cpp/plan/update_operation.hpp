@@ -9,10 +9,13 @@ namespace gd::plan {
 template <class T>
 class Update final : public Operation<T> {
  public:
-  Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int max_workers);
-  void run(ops::Worker& worker, const Batch<T>& batch) override;
+  // input.size may have gaps between the parameters.
+  Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int64_t parameters,
+         int max_workers);
 
  private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
   optim::Rule<T>& rule_;
   optim::UpdateInput<T> input_;
 };

@@ -2,6 +2,8 @@
 
 // The one list of zones: what a profile can name. The first argument is the enumerator, the second
 // the name users see, the third what the time was spent on and why it has a line of its own.
+// Taken out: packing an operand, which is interleaved with the product tile by tile; a clock read
+// at each panel would cost more than what it tells.
 
 #include <array>
 #include <cstdint>
@@ -11,8 +13,10 @@
   /* Phases of a training run, as the caller sees them. */                                         \
   X(kForward, "forward", "network output for a batch")                                             \
   X(kBackward, "backward", "gradients of all layers, last to first")                               \
-  X(kData, "data", "shuffling and cutting batches out of the dataset")                             \
+  X(kData, "data", "checking and converting arrays, shuffling samples")                            \
   X(kCallback, "callback", "Python callbacks and the progress bar; the GIL is held")               \
+  X(kStep, "step", "a step beside its operations: lock, schedule, waking workers, sum of losses")  \
+  X(kCaller, "caller", "the program itself, between two calls of gdcore")                          \
   /* Operations of a plan, as a worker sees them. */                                               \
   X(kGather, "gather", "copying a batch's rows side by side")                                      \
   X(kDenseForward, "dense_forward", "x W^T + b, with the activation where it is fused")            \
@@ -22,11 +26,12 @@
   X(kWeightGradient, "weight_gradient", "dY^T X: a third of the arithmetic of a step")             \
   X(kBiasGradient, "bias_gradient", "column sums of dY")                                           \
   X(kInputGradient, "input_gradient", "dY W: not done for the first layer")                        \
-  X(kClip, "clip", "norm of the whole gradient, and its scaling: a barrier before the update")       \
+  X(kAddParts, "add_parts", "sum of the gradients of parts of a batch, where workers share it")    \
+  X(kClip, "clip", "norm of the whole gradient, and its scaling: a barrier before the update")     \
   X(kUpdate, "update", "the rule's pass over weights and states; also a phase")                    \
-  X(kPack, "pack", "reordering an operand for the kernel: pure overhead, so it is shown")          \
+  X(kSnapshot, "snapshot", "copy of parameters and states that a diverged epoch goes back to")     \
   /* What a worker does when it does nothing. */                                                   \
-  X(kWait, "wait", "spinning for another worker: imbalance, a few microseconds each")              \
+  X(kWait, "wait", "spinning for another worker: imbalance, a few microseconds each; a phase")     \
   X(kSleep, "sleep", "asleep in the kernel for another worker: long waits, busy neighbours")
 // clang-format on
 

@@ -3,11 +3,15 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "profiling/recorder.hpp"
 
 namespace gd::train {
 
 using base::require;
 using base::StateError;
+using profiling::Region;
+using profiling::RegionKind;
+using profiling::Zone;
 using Lock = std::lock_guard<parallel::ForkSafeMutex>;
 
 namespace {
@@ -34,6 +38,7 @@ plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads
 
 template <class T>
 void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out) {
+  const Region region(RegionKind::other, Zone::kCaller);
   const Lock lock(mutex_);
   const int64_t inputs = network_.input_size();
   const int64_t outputs = network_.output_size();
@@ -51,6 +56,7 @@ void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads
 
 template <class T>
 void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
+  const Region region(RegionKind::other, Zone::kCaller);
   const Lock lock(mutex_);
   const int64_t inputs = network_.input_size();
   rows_kept_ = -1;  // until all that backward needs is there
@@ -78,6 +84,7 @@ int64_t Model<T>::rows_kept() {
 template <class T>
 void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
                         T* input_gradient) {
+  const Region region(RegionKind::other, Zone::kCaller);
   const Lock lock(mutex_);
   require<StateError>(rows_kept() == rows, "backward of ", rows,
                       " rows: another thread has called forward with ", rows_kept_, " since");

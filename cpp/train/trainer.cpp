@@ -7,6 +7,7 @@
 #include "base/check.hpp"
 #include "data/sampler.hpp"
 #include "plan/cost_model.hpp"
+#include "profiling/recorder.hpp"
 #include "train/accuracy.hpp"
 #include "train/batch_of.hpp"
 
@@ -15,6 +16,9 @@ namespace gd::train {
 using base::require;
 using base::StateError;
 using base::ValueError;
+using profiling::Region;
+using profiling::RegionKind;
+using profiling::Zone;
 using Lock = std::lock_guard<parallel::ForkSafeMutex>;
 
 namespace {
@@ -36,8 +40,6 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     : model_(std::move(model)),
       options_(options),
       rule_(options.rule, options.hyper),
-      queue_(options.threads),
-      clip_(model_->description().flat_size(), options.threads),
       lr_(options.hyper.front()) {
   if (has_loss()) {
     check_loss<T>(options_.loss);
@@ -60,6 +62,11 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   update_.weights = network.values();
   update_.gradients = network.gradients();
   update_.states = state_pointers_.data();
+  apply_.emplace(rule_, update_, network.num_parameters(), options_.threads);
+  if (options_.clip_norm > 0) {
+    const std::span<T> gradients(network.gradients(), static_cast<size_t>(update_.size));
+    clip_.emplace(gradients, options_.clip_norm, options_.threads);
+  }
 }
 
 template <class T>
@@ -146,6 +153,7 @@ void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::
 template <class T>
 double Trainer<T>::step(const Dataset& batch) {
   const double lr = this->lr();  // before the lock: a schedule may be a caller's function
+  const Region region(RegionKind::step, Zone::kCaller);
   const Lock lock(model_->mutex());
   const ops::KernelScope scope;
   plan::Plan<T>& plan = training_plan(batch.size(), false);
@@ -162,8 +170,13 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
   const int64_t at_once = std::min(batch_size, data.size());
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);
-  if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
-  take_snapshot();
+  {
+    Region region(RegionKind::other, Zone::kCaller);
+    if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
+    region.lap(Zone::kData);
+    take_snapshot();
+    region.lap(Zone::kSnapshot);
+  }
   double loss_sum = 0;
   double weight_sum = 0;
   for (int64_t i = 0; i < sampler.batches(); ++i) {
@@ -171,6 +184,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
     const double lr = this->lr();
     std::optional<double> batch_loss;
     {
+      const Region region(RegionKind::step, Zone::kCallback);
       const Lock lock(model_->mutex());
       const ops::KernelScope scope;
       plan::Plan<T>& plan = training_plan(at_once, shuffle);
@@ -255,6 +269,7 @@ void Trainer<T>::diverged(double loss, double lr) {
 
 template <class T>
 Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size) {
+  const Region region(RegionKind::other, Zone::kCaller);
   const Lock lock(model_->mutex());
   const ops::KernelScope scope;
   const int64_t at_once = std::min(batch_size, data.size());
@@ -277,6 +292,7 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size) {
 template <class T>
 void Trainer<T>::apply_gradients() {
   const double lr = this->lr();
+  const Region region(RegionKind::step, Zone::kCaller);
   const Lock lock(model_->mutex());
   nn::Network<T>& network = model_->network();
   require<StateError>(network.gradients_valid(),
@@ -286,15 +302,14 @@ void Trainer<T>::apply_gradients() {
                       "gradients must be finite, got NaN or infinity from backward");
   begin_update(lr);
   const int workers = plan::update_workers(update_.size, rule_.states(), options_.threads);
-  queue_.reset();
-  clip_.reset();
+  apply_->reset();
+  if (clip_) clip_->reset();
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
-    if (options_.clip_norm > 0) {
-      const std::span<T> all(network.gradients(), static_cast<size_t>(update_.size));
-      ops::clip_norm(worker, clip_, options_.clip_norm, all);
+    if (clip_) {
+      clip_->run(worker, {});
       worker.barrier();
     }
-    rule_.update(worker, queue_, update_);
+    apply_->run(worker, {});
   });
   end_update();
   network.set_gradients_valid(false);  // used up

@@ -10,6 +10,8 @@
 #include "data/dataset.hpp"
 #include "optim/elementwise_rule.hpp"
 #include "optim/schedule.hpp"
+#include "plan/clip_operation.hpp"
+#include "plan/update_operation.hpp"
 #include "train/model.hpp"
 
 namespace gd::train {
@@ -139,8 +141,8 @@ class Trainer {
   std::unique_ptr<plan::Plan<T>> training_;
   bool training_gathers_ = false;
   std::unique_ptr<plan::Plan<T>> evaluation_;
-  ops::TileQueue queue_;
-  ops::ClipState clip_;
+  std::optional<plan::Clip<T>> clip_;  // for gradients from outside
+  std::optional<plan::Update<T>> apply_;
   std::unique_ptr<optim::Schedule> schedule_;
   optim::ScheduleUnit schedule_unit_ = optim::ScheduleUnit::epoch;
   // Atomic: Python reads and sets them while another thread trains.

@@ -149,8 +149,8 @@ TEST(operations_count_their_arithmetic) {
     const int64_t flops = operation->cost().flops(8);
     total += flops;
     if (operation->zone() == Zone::kUpdate) {
-      // Weights and two states, in place: two operations each, gaps included.
-      CHECK_EQ(flops, 6 * (32 + 8 + 24 + 16 + 8));
+      // Weights and two states, in place: two operations each.
+      CHECK_EQ(flops, 6 * (5 * 6 + 5 + 4 * 5 + 3 * 4 + 3));
       CHECK_EQ(flops, operation->cost().flops(1));
       continue;
     }

@@ -1,0 +1,150 @@
+#pragma once
+
+// The events of one thread: a ring of fixed size that only this thread writes.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "profiling/clock.hpp"
+#include "profiling/counters.hpp"
+#include "profiling/operations.hpp"
+
+namespace gd::profiling {
+
+// Something a thread did from `begin` to `end`, in ticks.
+struct Event {
+  uint64_t begin;
+  uint64_t end;
+  int64_t flops;  // that this worker did of the operation's
+  int64_t bytes;
+  uint32_t step;  // that was last begun, from 1 on; 0 before any
+  OperationId operation;
+  OperationId cause;  // of waiting: the operation that the others were at
+};
+
+// The arithmetic and the traffic of an operation, or of a worker's part of it.
+struct Amount {
+  int64_t flops = 0;
+  int64_t bytes = 0;
+};
+
+// Time is cut into laps without gaps: each begins where the one before ended, so that one clock
+// read an event is enough and nothing gets lost between two.
+class Lane {
+ public:
+  // Everything since the last lap was this.
+  void lap(OperationId operation, Amount amount = {}) {
+    lap_until(ticks(), operation, kNoOperation, amount);
+  }
+
+  // An operation begins now, at the end of the last lap.
+  void begin(OperationId operation) {
+    current_ = operation;
+    tiles_ = 0;
+    all_tiles_ = 0;
+    first_tile_ = false;
+    inner_ = 0;
+  }
+
+  // Tiles that this worker did, of how many, and whether the first was among them.
+  void did_tiles(int64_t tiles, int64_t all, bool first) {
+    if (all_tiles_ == 0) first_tile_ = first;
+    tiles_ += tiles;
+    all_tiles_ += all;
+  }
+
+  // Time within the operation that went into another one, tile by tile.
+  void add_inner(uint64_t taken) { inner_ += taken; }
+
+  // The operation is done, by this worker; amounts are those of all workers together. What was
+  // within it becomes one lap behind it.
+  void end(Amount all, OperationId inner = kNoOperation, Amount inner_all = {}) {
+    const uint64_t now = ticks();
+    if (inner != kNoOperation) {
+      lap_until(std::max(at_, now - std::min(inner_, now)), current_, kNoOperation, share(all));
+      lap_until(now, inner, kNoOperation, share(inner_all));
+    } else {
+      lap_until(now, current_, kNoOperation, share(all));
+    }
+    last_ = current_;
+    current_ = kNoOperation;
+  }
+
+  // Before waiting for others; within an operation, what there is of it becomes a lap.
+  void begin_wait() {
+    if (current_ != kNoOperation) lap(current_);
+  }
+
+  // After waiting, which became sleep at that time; 0: it did not.
+  void end_wait(uint64_t asleep_since) {
+    end_wait(asleep_since, current_ != kNoOperation ? current_ : last_);
+  }
+  void end_wait(uint64_t asleep_since, OperationId cause) {
+    const uint64_t now = ticks();
+    if (asleep_since > at_ && asleep_since < now) {
+      lap_until(asleep_since, zone_id(Zone::kWait), cause, {});
+      lap_until(now, zone_id(Zone::kSleep), cause, {});
+    } else {
+      const Zone zone = asleep_since != 0 ? Zone::kSleep : Zone::kWait;
+      lap_until(now, zone_id(zone), cause, {});
+    }
+  }
+
+  uint32_t step() const { return step_; }
+
+ private:
+  friend class Recorder;
+
+  // Of an amount by tiles, so that the shares of all workers add up to all of it.
+  Amount share(Amount all) const {
+    if (all_tiles_ == 0) return all;  // alone
+    const auto part = [&](int64_t amount) {
+      return amount / all_tiles_ * tiles_ + (first_tile_ ? amount % all_tiles_ : 0);
+    };
+    return {part(all.flops), part(all.bytes)};
+  }
+
+  void lap_until(uint64_t now, OperationId operation, OperationId cause, Amount amount) {
+    events_[count_++ & mask_] = {at_, now, amount.flops, amount.bytes, step_, operation, cause};
+    at_ = now;
+  }
+
+  std::unique_ptr<Event[]> events_;
+  uint64_t mask_ = 0;
+  uint64_t count_ = 0;  // of events written, those included that were overwritten
+  uint64_t at_ = 0;     // where the last lap ended; 0: a new beginning
+  uint32_t step_ = 0;
+  OperationId current_ = kNoOperation;
+  OperationId last_ = kNoOperation;  // that was done
+  bool first_tile_ = false;
+  int64_t tiles_ = 0;
+  int64_t all_tiles_ = 0;
+  uint64_t inner_ = 0;
+
+  std::atomic<bool> busy_{false};  // within a region
+  int depth_ = 0;                  // of regions
+  uint64_t session_ = 0;           // that the events belong to
+  int worker_ = 0;
+  int64_t thread_ = 0;  // of the system
+  bool owned_ = false;  // by a living thread
+  ThreadCounters counters_;
+};
+
+// The time from here to the end of the scope goes into what is within the lane's operation.
+class InnerTime {
+ public:
+  explicit InnerTime(Lane* lane) : lane_(lane), since_(lane == nullptr ? 0 : ticks()) {}
+  ~InnerTime() {
+    if (lane_ != nullptr) lane_->add_inner(ticks() - since_);
+  }
+  InnerTime(const InnerTime&) = delete;
+  InnerTime& operator=(const InnerTime&) = delete;
+
+ private:
+  Lane* lane_;
+  uint64_t since_;
+};
+
+}  // namespace gd::profiling

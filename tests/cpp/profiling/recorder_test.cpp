@@ -1,0 +1,234 @@
+#include "profiling/recorder.hpp"
+
+#if defined(__linux__)
+#include <linux/perf_event.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "base/check.hpp"
+#include "cpp/testing.hpp"
+
+using gd::profiling::current_lane;
+using gd::profiling::Event;
+using gd::profiling::kNoOperation;
+using gd::profiling::named_operations;
+using gd::profiling::operation_id;
+using gd::profiling::Recorder;
+using gd::profiling::Recording;
+using gd::profiling::Region;
+using gd::profiling::RegionKind;
+using gd::profiling::Zone;
+using gd::profiling::zone_id;
+
+namespace {
+
+Recorder& recorder() { return Recorder::instance(); }
+
+// One region with `laps` laps of loss in it.
+void step_with(int laps, RegionKind kind = RegionKind::step) {
+  Region region(kind, Zone::kCaller);
+  for (int i = 0; i < laps; ++i) region.lap(Zone::kLoss);
+}
+
+int count_of(const std::vector<Event>& events, Zone zone) {
+  return static_cast<int>(std::count_if(events.begin(), events.end(), [&](const Event& event) {
+    return event.operation == zone_id(zone);
+  }));
+}
+
+}  // namespace
+
+TEST(operations_have_numbers_of_their_own) {
+  const auto first = operation_id({Zone::kLoss, Zone::kLoss, "recorder_test", "float32"});
+  CHECK(first != zone_id(Zone::kLoss));
+  CHECK_EQ(operation_id({Zone::kLoss, Zone::kLoss, "recorder_test", "float32"}), first);
+  CHECK(operation_id({Zone::kLoss, Zone::kLoss, "recorder_test", "float64"}) != first);
+  CHECK_EQ(named_operations()[first - 1].layer, "recorder_test");
+  CHECK_EQ(operation_id({Zone::kSleep, Zone::kWait, "", ""}), zone_id(Zone::kSleep));
+}
+
+TEST(no_lane_without_a_recording) {
+  const Region region(RegionKind::step, Zone::kCaller);
+  CHECK(region.lane() == nullptr);
+  CHECK(current_lane() == nullptr);
+}
+
+TEST(laps_leave_no_gap) {
+  recorder().start({});
+  for (int i = 0; i < 10; ++i) step_with(3);
+  const Recording recording = recorder().stop();
+  CHECK_EQ(recording.steps, 10);
+  CHECK_EQ(recording.lanes.size(), 1u);
+  const std::vector<Event>& events = recording.lanes[0].events;
+  CHECK_EQ(count_of(events, Zone::kLoss), 30);
+  CHECK_EQ(count_of(events, Zone::kStep), 10);
+  CHECK_EQ(count_of(events, Zone::kCaller), 11);  // before each, and to the end
+  CHECK_EQ(events.front().begin, 0u);
+  for (size_t i = 1; i < events.size(); ++i) CHECK_EQ(events[i].begin, events[i - 1].end);
+  const auto rest = static_cast<int64_t>(recording.nanoseconds - events.back().end);
+  CHECK(rest >= 0 && rest < 1000);
+  CHECK_EQ(events.back().step, 10u);
+}
+
+TEST(amounts_are_shared_by_tiles_and_add_up) {
+  recorder().start({});
+  {
+    Region region(RegionKind::step, Zone::kCaller);
+    const auto operation = operation_id({Zone::kLoss, Zone::kLoss, "shares", ""});
+    for (const auto& [done, first] : {std::pair{5, false}, {2, true}, {0, false}}) {
+      region.lane()->begin(operation);
+      region.lane()->did_tiles(done, 7, first);
+      region.lane()->end({1001, 15}, zone_id(Zone::kUpdate), {100, 7});
+    }
+  }
+  const Recording recording = recorder().stop();
+  int64_t flops = 0;
+  int64_t bytes = 0;
+  for (const Event& event : recording.lanes[0].events) {
+    flops += event.flops;
+    bytes += event.bytes;
+  }
+  CHECK_EQ(flops, 1001 + 100);
+  CHECK_EQ(bytes, 15 + 7);
+}
+
+TEST(time_within_an_operation_is_told_apart) {
+  recorder().start({});
+  {
+    Region region(RegionKind::step, Zone::kCaller);
+    region.lane()->begin(zone_id(Zone::kWeightGradient));
+    const uint64_t start = gd::profiling::ticks();
+    {
+      const gd::profiling::InnerTime inner(region.lane());
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    while (gd::profiling::ticks() == start) {
+    }
+    region.lane()->end({10, 0}, zone_id(Zone::kUpdate), {20, 0});
+  }
+  const Recording recording = recorder().stop();
+  uint64_t inner = 0;
+  for (const Event& event : recording.lanes[0].events) {
+    if (event.operation == zone_id(Zone::kUpdate)) {
+      inner = event.end - event.begin;
+      CHECK_EQ(event.flops, 20);
+    }
+    if (event.operation == zone_id(Zone::kWeightGradient)) {
+      CHECK_EQ(event.flops, 10);
+    }
+  }
+  CHECK(inner >= 2'000'000);
+}
+
+TEST(the_ring_keeps_the_newest_and_counts_the_rest) {
+  recorder().start({1024, 1, false});
+  for (int i = 0; i < 10'000; ++i) step_with(1);
+  const Recording recording = recorder().stop();
+  const auto& lane = recording.lanes[0];
+  CHECK_EQ(lane.events.size(), 1024u);
+  CHECK_EQ(lane.dropped, 30'001 - 1024);
+  CHECK_EQ(lane.events.back().step, 10'000u);
+  CHECK_EQ(recording.bytes_a_thread, static_cast<int64_t>(1024 * sizeof(Event)));
+  for (size_t i = 1; i < 1024; ++i) CHECK(lane.events[i].begin >= lane.events[i - 1].begin);
+}
+
+TEST(every_third_step_is_recorded) {
+  recorder().start({4096, 3, false});
+  for (int i = 0; i < 10; ++i) step_with(1);
+  const Recording recording = recorder().stop();
+  CHECK_EQ(recording.steps, 10);
+  const auto& events = recording.lanes[0].events;
+  CHECK_EQ(count_of(events, Zone::kLoss), 4);  // 1, 4, 7, 10
+  CHECK_EQ(count_of(events, Zone::kCaller), 0);
+  for (const Event& event : events) CHECK_EQ(event.step % 3, 1u);
+}
+
+TEST(one_recording_at_a_time) {
+  CHECK_THROWS(gd::base::StateError, recorder().stop());
+  recorder().start({});
+  CHECK_THROWS(gd::base::StateError, recorder().start({}));
+  recorder().stop();
+  CHECK_THROWS(gd::base::ValueError, recorder().start({1, 1, false}));
+  CHECK_THROWS(gd::base::ValueError, recorder().start({4096, 0, false}));
+  CHECK(!Recorder::on());
+}
+
+TEST(stop_waits_for_threads_within_regions) {
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<bool> go_on{true};
+    std::atomic<int> inside{0};
+    std::thread other([&] {
+      while (go_on) {
+        const Region region(RegionKind::step, Zone::kCaller);
+        ++inside;
+        if (region.lane() != nullptr) {
+          for (int i = 0; i < 50; ++i) region.lane()->lap(zone_id(Zone::kLoss));
+        }
+      }
+    });
+    while (inside == 0) std::this_thread::yield();
+    recorder().start({4096, 1, false});
+    const int before = inside;
+    while (inside < before + 3) std::this_thread::yield();
+    const Recording recording = recorder().stop();
+    go_on = false;
+    other.join();
+    CHECK_EQ(recording.lanes.size(), 2u);
+    for (const auto& lane : recording.lanes) CHECK(!lane.events.empty());
+  }
+}
+
+TEST(regions_within_regions_leave_the_time_to_the_outer) {
+  recorder().start({});
+  {
+    Region outer(RegionKind::step, Zone::kCaller);
+    {
+      const Region inner(RegionKind::other, Zone::kCallback);
+      CHECK(inner.lane() == outer.lane());
+    }
+    CHECK(current_lane() == outer.lane());
+  }
+  CHECK(current_lane() == nullptr);
+  const Recording recording = recorder().stop();
+  CHECK_EQ(count_of(recording.lanes[0].events, Zone::kCallback), 0);
+}
+
+TEST(marks_name_the_time_before_them) {
+  recorder().start({});
+  gd::profiling::mark(Zone::kCallback);
+  const Recording recording = recorder().stop();
+  CHECK_EQ(count_of(recording.lanes[0].events, Zone::kCallback), 1);
+  gd::profiling::mark(Zone::kCallback);  // without a recording nothing
+}
+
+#if defined(__linux__)
+
+TEST(counters_count_or_tell_why_not) {
+  gd::profiling::ThreadCounters counters;
+  if (counters.open()) {
+    const auto values = counters.read();
+    CHECK(!values || (*values)[1] > 0);
+  } else {
+    CHECK(counters.error().size() > 10);
+    CHECK(!counters.read());
+  }
+  // The same way with events that any kernel has.
+  constexpr gd::profiling::CounterEvent clock{PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK};
+  if (!counters.open({clock, clock, clock})) {
+    CHECK(counters.error().size() > 10);  // a container may forbid even those
+    return;
+  }
+  volatile double sink = 0;
+  for (int i = 0; i < 1'000'000; ++i) sink = sink + i;
+  const auto values = counters.read();
+  CHECK(values.has_value());
+  if (values) CHECK((*values)[0] > 100'000);  // nanoseconds
+  counters.close();
+  CHECK(!counters.read());
+}
+
+#endif

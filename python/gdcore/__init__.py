@@ -9,7 +9,16 @@
 
 from __future__ import annotations
 
-from gdcore import callbacks, files, initializers, losses, metrics, optimizers, schedules
+from gdcore import (
+    callbacks,
+    files,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    profiling,
+    schedules,
+)
 from gdcore.activations import (
     ELU,
     GELU,
@@ -31,6 +40,7 @@ from gdcore.linalg import matmul
 from gdcore.losses import MAE, MSE, BCEWithLogits, CrossEntropy, Huber
 from gdcore.network import Network
 from gdcore.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
+from gdcore.profiling import profile
 from gdcore.training import Trainer
 
 __version__ = str(show_config()["version"])
@@ -73,6 +83,8 @@ __all__ = [
     "metrics",
     "numerical_gradient",
     "optimizers",
+    "profile",
+    "profiling",
     "schedules",
     "set_num_threads",
     "show_config",

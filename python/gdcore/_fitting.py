@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from gdcore import _core
 from gdcore._native import NativeTrainer
 from gdcore.callbacks import Callback
 from gdcore.history import History
@@ -57,6 +58,7 @@ class Fitting:
                 if trainer.stopped:
                     break
                 advance = bar.epoch(number) if bar else None
+                _core.profile_mark("callback")
                 loss = native.fit_epoch(self.data, self.batch_size, self.shuffle, advance, on_batch)
                 if trainer.epochs < number:  # stopped within the epoch
                     break
@@ -69,8 +71,10 @@ class Fitting:
                     bar.show(values)
                 for callback in self.callbacks:
                     callback.on_epoch_end(trainer, number, values)
+                _core.profile_mark("callback")
         for callback in self.callbacks:
             callback.on_fit_end(trainer)
+        _core.profile_mark("callback")
 
     def _on_batch(self, trainer: Trainer) -> Callable[[float], bool] | None:
         """What to call after each batch, or None: a call costs more than a small step."""

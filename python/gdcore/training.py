@@ -9,6 +9,7 @@ from typing import Any, NoReturn, SupportsIndex, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gdcore import _core
 from gdcore._check import flag, integer, optional_integer, real, thread_count
 from gdcore._fitting import Fitting, Validation
 from gdcore._native import TRAINERS, NativeTrainer
@@ -329,6 +330,7 @@ class Trainer:
         last = self._last_epoch(epochs, until_epoch)
         if self._fitting:
             raise RuntimeError("fit is at work on this trainer: it cannot run within itself")
+        _core.profile_mark("caller")
         validation = self._validation(validation_data, metrics)
         fitting = Fitting(
             self._prepare(x, y, sample_weight, _NAMES),
@@ -338,6 +340,7 @@ class Trainer:
             resolve_callbacks(callbacks),
             flag("progress", progress),
         )
+        _core.profile_mark("data")
         first = self.epochs + 1
         if validation is not None:
             self._judged(validation)  # what a metric cannot judge is an error before any update

@@ -1,0 +1,29 @@
+"""Where the time of multithreaded training goes: recorded by every worker itself.
+
+>>> with gdcore.profile() as prof:
+...     trainer.fit(x, y, epochs=2, batch_size=128)
+>>> print(prof.table(by="op"))
+
+`Profile` has what can be made of it; ``docs/profiling.md`` tells how to read each form.
+"""
+
+from __future__ import annotations
+
+from gdcore.profiling.advice import Advice
+from gdcore.profiling.profile import Profile, load, profile, zones
+from gdcore.profiling.recording import Recording
+from gdcore.profiling.records import Machine, Operation, Thread
+from gdcore.profiling.tables import Table
+
+__all__ = [
+    "Advice",
+    "Machine",
+    "Operation",
+    "Profile",
+    "Recording",
+    "Table",
+    "Thread",
+    "load",
+    "profile",
+    "zones",
+]

@@ -1,0 +1,298 @@
+"""The profile of a stretch of a program: recorded, read and shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from gdcore import _core
+from gdcore._check import flag, integer, optional_integer
+from gdcore._names import choice
+from gdcore.files import checked_path
+from gdcore.profiling.advice import Advice, advise
+from gdcore.profiling.recording import Recording
+from gdcore.profiling.records import Machine, Operation, Thread
+from gdcore.profiling.system import CpuTimes, cpu_times
+from gdcore.profiling.tables import BY, Table, table
+from gdcore.profiling.trace import write_trace
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Profile", "load", "profile", "zones"]
+
+
+class Profile:
+    """What gdcore did, on all of its threads, while a ``with`` block ran; see `profile`.
+
+    All that reads it raises a RuntimeError until the block has ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        every: int = 1,
+        last_steps: int | None = None,
+        events_per_thread: int = 1 << 20,
+        counters: bool = True,
+    ) -> None:
+        self._every = integer("every", every)
+        self._last_steps = optional_integer("last_steps", last_steps)
+        self._events_per_thread = integer(
+            "events_per_thread", events_per_thread, at_least=1 << 10, at_most=1 << 32
+        )
+        self._counters = flag("counters", counters)
+        self._before: CpuTimes = {}
+        self._counters_error = ""
+        self._recorded: Recording | None = None
+        self._running = False
+
+    def __enter__(self) -> Profile:
+        """Begins to record."""
+        if self._recorded is not None:
+            raise RuntimeError("a profile records once: make another one with gdcore.profile()")
+        self._before = cpu_times()
+        _core.profile_start(self._events_per_thread, self._every, self._counters)
+        self._running = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends the recording; exceptions pass."""
+        self._running = False
+        raw = _core.profile_stop()
+        self._counters_error = next(
+            (lane["counters_error"] for lane in raw["threads"] if lane["counters_error"]), ""
+        )
+        self._recorded = Recording.from_core(
+            raw, self._every, self._last_steps, self._before, cpu_times()
+        )
+
+    @property
+    def recording(self) -> Recording:
+        """All that was recorded, as the modules of `gdcore.profiling` take it."""
+        if self._recorded is None:
+            state = (
+                "is being recorded: leave the with block first"
+                if self._running
+                else ("has recorded nothing: use it in a with statement")
+            )
+            raise RuntimeError(f"this profile {state}")
+        return self._recorded
+
+    # ---- what there is ----
+
+    @property
+    def events(self) -> NDArray[Any]:
+        """(N,) structured, by begin: what each thread did from when to when.
+
+        ``begin`` and ``end`` are nanoseconds since the recording began, ``thread`` an index into
+        `threads`, ``operation`` and ``waits_for`` into `operations` (0: none), ``flops`` and
+        ``bytes`` what this thread did of the operation's, ``step`` the training step begun last.
+        The events of a thread follow each other without gaps.
+
+        Where a rule's pass runs within the tiles of a gradient, its time is added up and shown as
+        one event behind it.
+        """
+        return self.recording.events
+
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """What events can be, by number; the first stands for none."""
+        return self.recording.operations
+
+    @property
+    def threads(self) -> Sequence[Thread]:
+        """Who recorded, by number."""
+        return self.recording.threads
+
+    @property
+    def machine(self) -> Machine:
+        """Where it was recorded."""
+        return self.recording.machine
+
+    @property
+    def seconds(self) -> float:
+        """How long the block took."""
+        return self.recording.nanoseconds / 1e9
+
+    @property
+    def steps(self) -> int:
+        """Training steps that were begun, recorded or not."""
+        return self.recording.steps
+
+    @property
+    def dropped(self) -> int:
+        """Events that were recorded and are gone: overwritten, or before ``last_steps``."""
+        return self.recording.dropped
+
+    @property
+    def memory_bytes(self) -> int:
+        """The most that the recorder could take: for each thread, its ring of events."""
+        return self.recording.bytes_per_thread * len(self.recording.threads)
+
+    @property
+    def counters_error(self) -> str:
+        """Why there are no `Thread.counters`; ``""`` where there are."""
+        return self._counters_error
+
+    def __repr__(self) -> str:
+        """What it holds, in a line."""
+        if self._recorded is None:
+            return f"Profile({'recording' if self._running else 'empty'})"
+        found = self._recorded
+        lost = f", {found.dropped:,} dropped" if found.dropped else ""
+        return (
+            f"Profile({self.seconds:.3g} s, {found.steps:,} steps, {len(found.threads)} threads, "
+            f"{len(found.events):,} events{lost}, at most {self.memory_bytes / 2**20:.0f} MiB)"
+        )
+
+    # ---- what it says ----
+
+    def table(self, by: str = "op") -> Table:
+        """Where the time of all threads went.
+
+        Args:
+            by: ``"op"`` (each operation of each layer), ``"layer"``, ``"phase"`` or ``"thread"``.
+
+        Returns:
+            Dicts with the same keys, which print as a table: milliseconds over all threads and
+            steps, their share, microseconds a step, speed, traffic, arithmetic intensity, and how
+            long other threads waited for it.
+
+        Raises:
+            ValueError: by is none of these.
+        """
+        return table(self.recording, choice("by", by, BY))
+
+    def advice(self) -> list[Advice]:
+        """What stands out and what to do about it: sentences, each with its numbers."""
+        return advise(self.recording)
+
+    # ---- what others read ----
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes an NPZ file with all of it, for `gdcore.profiling.load`."""
+        self.recording.save(path)
+
+    def to_chrome_trace(self, path: str | os.PathLike[str]) -> None:
+        """Writes a JSON file for https://ui.perfetto.dev or chrome://tracing.
+
+        A row for each thread with its name, and its speed in GFLOP/s over time.
+        """
+        write_trace(self.recording, Path(checked_path(path)))
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The events as a DataFrame with names in place of numbers.
+
+        Raises:
+            ImportError: pandas is not installed; the extra ``profile`` has it.
+        """
+        from gdcore.profiling.frames import to_pandas
+
+        return to_pandas(self.recording)
+
+    def plot(self, path: str | os.PathLike[str], *, steps: tuple[int, int] | None = None) -> None:
+        """Draws a row for each thread over time: .png, .svg or .pdf by the path's ending.
+
+        Args:
+            path: Where to.
+            steps: From which recorded step to which; else the last few, as many as can be read.
+
+        Raises:
+            ImportError: matplotlib is not installed; the extra ``profile`` has it.
+            ValueError: There are no such steps, or the ending is of no known format.
+        """
+        from gdcore.profiling.timeline import plot_timeline
+
+        plot_timeline(self.recording, Path(checked_path(path)), steps)
+
+    def roofline(self, path: str | os.PathLike[str]) -> None:
+        """Draws each operation's speed over its arithmetic intensity, under the machine's limits.
+
+        The limits, multiply-adds and memory traffic on the threads of the profile, are measured
+        on this machine when they are first asked for, in about a second.
+        Source: Williams, Waterman and Patterson, "Roofline", Communications of the ACM 52(4), 2009.
+
+        Raises:
+            ImportError: matplotlib is not installed; the extra ``profile`` has it.
+            ValueError: The ending is of no known format.
+        """
+        from gdcore.profiling.roofline import plot_roofline
+
+        plot_roofline(self.recording, Path(checked_path(path)))
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes one page with advice, timeline, tables and roofline that needs no network.
+
+        Raises:
+            ImportError: plotly is not installed; the extra ``profile`` has it.
+        """
+        from gdcore.profiling.report import write_report
+
+        write_report(self.recording, Path(checked_path(path)), self._counters_error)
+
+
+def profile(
+    *,
+    every: int = 1,
+    last_steps: int | None = None,
+    events_per_thread: int = 1 << 20,
+    counters: bool = True,
+) -> Profile:
+    """Records what gdcore does on all of its threads while a ``with`` block runs.
+
+    >>> with gdcore.profile() as prof:
+    ...     trainer.fit(x, y, epochs=2, batch_size=128)
+    >>> print(prof.table())
+    >>> for sentence in prof.advice():
+    ...     print(sentence)
+
+    Every thread writes into a ring of its own; when that is full, the oldest events go, and
+    `Profile.dropped` tells how many. A recording costs a few percent of the speed of small steps;
+    while there is none, there is next to no cost. One at a time in a process; a forked child does
+    not go on with its parent's.
+
+    Args:
+        every: Records one training step of so many, the first among them; at least 1. With more
+            than 1, time between steps is not recorded.
+        last_steps: Keeps so many recorded steps at the end; None keeps what there is room for.
+        events_per_thread: Size of a ring, 1024 to 2**32, rounded up to a power of two; 40 bytes
+            each. A step needs two to three for each operation and thread.
+        counters: Also the processor's counters of each thread, where the kernel permits it.
+
+    Raises:
+        RuntimeError: On entering, where another is being recorded.
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument is out of its domain.
+    """
+    return Profile(
+        every=every, last_steps=last_steps, events_per_thread=events_per_thread, counters=counters
+    )
+
+
+def load(path: str | os.PathLike[str]) -> Profile:
+    """Reads a profile that `Profile.save` wrote.
+
+    Raises:
+        OSError: The file cannot be read.
+        TypeError: path is no path.
+        ValueError: It holds no profile.
+    """
+    found = Profile()
+    found._recorded = Recording.load(path)
+    return found
+
+
+def zones() -> dict[str, str]:
+    """What each op and phase of a profile means."""
+    return dict(_core.zones())

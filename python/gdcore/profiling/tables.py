@@ -1,0 +1,145 @@
+"""Where the time went, by operation, layer, phase or thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdcore.profiling.recording import Recording
+
+__all__ = ["BY", "Table", "table"]
+
+BY = ("op", "layer", "phase", "thread")
+
+
+class Table(list[dict[str, Any]]):
+    """Rows as dicts with the same keys; printed, they are lined up."""
+
+    def __str__(self) -> str:
+        """A line a row, under a line with the keys."""
+        if not self:
+            return "(nothing was recorded)"
+        keys = list(self[0])
+        cells = [keys, *([_shown(row[key]) for key in keys] for row in self)]
+        widths = [max(len(line[i]) for line in cells) for i in range(len(keys))]
+        right = [any(isinstance(row[key], (int, float)) for row in self) for key in keys]
+        lines = []
+        for line in cells:
+            parts = [
+                cell.rjust(width) if to_right else cell.ljust(width)
+                for cell, width, to_right in zip(line, widths, right, strict=True)
+            ]
+            lines.append("  ".join(parts).rstrip())
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """The same, so that an interactive session shows it."""
+        return str(self)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def table(recording: Recording, by: str) -> Table:
+    """The rows for one way to cut, the longest first; threads in their order."""
+    if by == "thread":
+        return _by_thread(recording)
+    events = recording.events
+    kinds = recording.operations
+    keys: dict[str, Callable[[int], tuple[str, ...]]] = {
+        "op": lambda i: (kinds[i].op, kinds[i].layer, kinds[i].phase, kinds[i].arithmetic),
+        "layer": lambda i: (kinds[i].layer if kinds[i].of_plan else "",),
+        "phase": lambda i: (kinds[i].phase,),
+    }
+    of = keys[by]
+    groups: dict[tuple[str, ...], int] = {}
+    numbers = np.array([groups.setdefault(of(i), len(groups)) for i in range(len(kinds))])
+    group = numbers[events["operation"]]
+    waited_for = np.where(events["waits_for"] > 0, numbers[events["waits_for"]], len(groups))
+    sums = _Sums(recording, group, len(groups))
+    waits = np.bincount(waited_for, recording.durations, len(groups) + 1)
+    names = {"op": ("op", "layer", "phase", "arithmetic"), "layer": ("layer",), "phase": ("phase",)}
+    rows = []
+    for key, i in groups.items():
+        if sums.nanoseconds[i] == 0:
+            continue
+        row: dict[str, Any] = dict(zip(names[by], key, strict=True))
+        if by == "layer" and not key[0]:
+            row["layer"] = "(none)"
+        rows.append(row | sums.row(i) | {"waited for, us/step": sums.a_step(waits[i])})
+    return Table(sorted(rows, key=lambda row: -row["ms"]))
+
+
+class _Sums:
+    """Sums over groups of events."""
+
+    def __init__(self, recording: Recording, group: NDArray[Any], groups: int) -> None:
+        events = recording.events
+        self.steps = recording.recorded_steps
+        self.nanoseconds = np.bincount(group, recording.durations, groups)
+        self.flops = np.bincount(group, events["flops"], groups)
+        self.bytes = np.bincount(group, events["bytes"], groups)
+        self.all = float(self.nanoseconds.sum())
+
+    def a_step(self, nanoseconds: float) -> float | None:
+        return float(nanoseconds) / 1e3 / self.steps if self.steps else None
+
+    def row(self, i: int) -> dict[str, Any]:
+        time, flops, size = float(self.nanoseconds[i]), float(self.flops[i]), float(self.bytes[i])
+        return {
+            "ms": time / 1e6,
+            "%": 100 * time / self.all,
+            "us/step": self.a_step(time),
+            "GFLOP/s": flops / time if flops else None,  # a nanosecond makes up for the giga
+            "GB/s": size / time if size else None,
+            "FLOP/byte": flops / size if flops and size else None,
+        }
+
+
+def _by_thread(recording: Recording) -> Table:
+    events, durations = recording.events, recording.durations
+    begin, end = recording.window
+    work = recording.work
+    parts = {
+        "operations %": work,
+        "waiting %": recording.where(lambda each: each.op == "wait"),
+        "sleeping %": recording.where(lambda each: each.op == "sleep"),
+        "callbacks %": recording.phase("callback"),
+        "program %": recording.phase("caller"),
+    }
+    rows = []
+    for number, thread in enumerate(recording.threads):
+        own = events["thread"] == number
+        time = float(durations[own].sum())
+        row: dict[str, Any] = {"thread": thread.name, "ms": time / 1e6}
+        for key, mask in parts.items():
+            row[key] = 100 * float(durations[own & mask].sum()) / max(time, 1.0)
+        shown = sum(row[key] for key in parts)
+        row["other %"] = max(100 - shown, 0.0)
+        row["covered %"] = 100 * time / max(end - begin, 1) if recording.every == 1 else None
+        busy = float(durations[own & work].sum())
+        row["GFLOP/s"] = float(events["flops"][own].sum()) / busy if busy else None
+        row["had a CPU, ms"] = None if thread.cpu_seconds is None else thread.cpu_seconds * 1e3
+        row["wanted one, ms"] = None if thread.ready_seconds is None else thread.ready_seconds * 1e3
+        if thread.counters:
+            row |= _counted(thread.counters)
+        row["events"] = int(own.sum())
+        row["dropped"] = thread.dropped
+        rows.append(row)
+    return Table(rows)
+
+
+def _counted(counters: dict[str, int]) -> dict[str, Any]:
+    return {
+        "Gcycles": counters["cycles"] / 1e9,
+        "instructions/cycle": counters["instructions"] / max(counters["cycles"], 1),
+        "cache misses, M": counters["cache_misses"] / 1e6,
+    }

@@ -187,12 +187,12 @@ class Recording:
             try:
                 with np.load(file, allow_pickle=False) as arrays:
                     events, rest = arrays["events"], json.loads(str(arrays["rest"]))
-                if rest.pop("format") != _FORMAT or events.dtype != EVENT:
+                if rest.pop("format") != _FORMAT or events.dtype.names != EVENT.names:
                     raise ValueError("of another format")
                 rest["operations"] = [Operation(**each) for each in rest["operations"]]
                 rest["threads"] = [Thread(**each) for each in rest["threads"]]
                 rest["machine"] = Machine(**rest["machine"])
-                return cls(events=events, **rest)
+                return cls(events=events.astype(EVENT), **rest)
             except Exception as error:
                 raise ValueError(
                     f"path must be a profile that Profile.save wrote, got {path!r} ({error})"

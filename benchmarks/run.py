@@ -19,6 +19,7 @@ from benchmarks.charts import draw
 from benchmarks.dead_units import dead_unit_table
 from benchmarks.estimator import estimator_table
 from benchmarks.online import online_tables
+from benchmarks.profiling import profiling_table
 from benchmarks.steps import neighbour_table, precision_table, step_table
 from benchmarks.tables import markdown
 from benchmarks.updates import update_table
@@ -82,6 +83,9 @@ PARTS: dict[str, Callable[[Settings], dict[str, list[Row]]]] = {
     "scaling": lambda s: {"threads": _scaling(s)},
     "neighbour": lambda s: {
         "beside one busy process": neighbour_table(s.chosen("mnist-m", "mnist-s"), *s.figures)
+    },
+    "profiling": lambda s: {
+        "recording a profile": profiling_table(s.chosen("mnist-m", "rl"), *s.figures)
     },
     "estimator": lambda s: {"scikit-learn's digits": estimator_table(s.rounds)},
     "dead": lambda s: {"dead and saturated units": dead_unit_table(s.rounds, s.threads)},

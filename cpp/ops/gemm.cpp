@@ -40,14 +40,16 @@ void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
     Job(unit, problem, {0, problem.m}, {0, problem.n}, buffers).run();
     return;
   }
-  queue.for_each(worker, tiles.count(), [&](int64_t tile) {
+  const auto multiply_tile = [&](int64_t tile) {
     const Range rows =
         parallel::split(problem.m, tiles.rows, static_cast<int>(tile % tiles.rows), unit.blocks.mr);
     const Range columns =
         parallel::split(problem.n, tiles.columns, static_cast<int>(tile / tiles.rows), kPanel);
-    if (rows.empty() || columns.empty()) return;
+    if (rows.empty() || columns.empty()) return int64_t{0};
     Job(unit, problem, rows, columns, buffers).run();
-  });
+    return rows.size() * columns.size();
+  };
+  queue.for_each(worker, tiles.count(), multiply_tile, problem.m * problem.n);
 }
 
 }  // namespace

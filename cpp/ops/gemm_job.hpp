@@ -77,11 +77,13 @@ class TileJob {
       const Range own = parallel::split(columns.size(), worker.count(), worker.index(), kPanel);
       if (copy_b_) pack_b(columns, {columns.begin + own.begin, columns.begin + own.end}, k0, depth);
       worker.barrier();
-      queue.for_each(worker, row_blocks, [&](int64_t block) {
+      const auto multiply_block = [&](int64_t block) {
         const Range rows =
             parallel::split(p_.m, row_blocks, static_cast<int>(block), unit_.blocks.mr);
         if (!rows.empty()) multiply(rows, columns, k0, depth);
-      });
+        return std::max<int64_t>(rows.size(), 0) * columns.size();
+      };
+      queue.for_each(worker, row_blocks, multiply_block, p_.m * columns.size());
     });
   }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 
 #include "base/check.hpp"
 #include "parallel/partition.hpp"
@@ -28,9 +29,11 @@ class TileQueue {
     for (int i = 0; i < max_workers_; ++i) counters_[i].taken.store(0, std::memory_order_relaxed);
   }
 
-  // Calls f(tile) once for each tile of [0, tiles), over all workers that call this together.
+  // Calls f(tile) once for each tile of [0, tiles), over all workers that call this together. For
+  // recordings f may return how much work the tile was; then `work` is that of all tiles.
   template <class F>
-  void for_each(Worker& worker, int64_t tiles, F&& f) {
+  void for_each(Worker& worker, int64_t tiles, F&& f, int64_t work = 0) {
+    constexpr bool kWeighs = !std::is_void_v<std::invoke_result_t<F, int64_t>>;
     const int count = worker.count();
     if (count == 1) {
       for (int64_t tile = 0; tile < tiles; ++tile) f(tile);
@@ -47,13 +50,17 @@ class TileQueue {
       while (taken.load(std::memory_order_relaxed) < range.size()) {
         const int64_t tile = range.begin + taken.fetch_add(1, std::memory_order_relaxed);
         if (tile >= range.end) break;
-        f(tile);
-        ++done;
+        if constexpr (kWeighs) {
+          done += f(tile);
+        } else {
+          f(tile);
+          ++done;
+        }
         first |= tile == 0;
       }
       owner = owner + 1 == count ? 0 : owner + 1;
     }
-    if (worker.lane() != nullptr) worker.lane()->did_tiles(done, tiles, first);
+    if (worker.lane() != nullptr) worker.lane()->did_tiles(done, kWeighs ? work : tiles, first);
   }
 
  private:

@@ -48,7 +48,7 @@ class Lane {
     inner_ = 0;
   }
 
-  // Tiles that this worker did, of how many, and whether the first was among them.
+  // Tiles that this worker did, or their work, of how much, and whether the first was among them.
   void did_tiles(int64_t tiles, int64_t all, bool first) {
     if (all_tiles_ == 0) first_tile_ = first;
     tiles_ += tiles;

@@ -1,7 +1,8 @@
 """Records the profiles with planted problems that test_advice.py reads.
 
-`python tests/tools/planted.py FOLDER [NAME]...` on a quiet machine with two CPUs. "small_step" needs
-a build whose cost model gives threads to any step: the library's own would take one.
+`python tests/tools/planted.py FOLDER [NAME]...` on a quiet machine with two CPUs. Two need a
+build that does what the library does not: "small_step" one whose cost model gives threads to any
+step, "partition" one that cuts each product of 96 units or more into three tiles.
 """
 
 from __future__ import annotations

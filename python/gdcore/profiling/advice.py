@@ -73,6 +73,10 @@ def _threads(count: int) -> str:
     return "one thread" if count == 1 else f"{count} threads"
 
 
+def _cpus(count: int) -> str:
+    return "1 CPU" if count == 1 else f"{count} CPUs"
+
+
 def _operation(facts: Facts, number: int) -> str:
     kind = facts.recording.operations[number]
     return f"{kind.op} of layer {kind.layer}" if kind.layer else kind.op
@@ -146,7 +150,7 @@ def _quota(facts: Facts) -> Iterator[Advice]:
     why = "" if machine.quota is None else f" (a quota of {machine.quota:g})"
     yield Advice(
         "quota",
-        f"{workers} threads shared {machine.cpus} CPUs{why}: while one has none, all others wait "
+        f"{workers} threads shared {_cpus(machine.cpus)}{why}: while one has none, all others wait "
         f"for it. Set num_threads={machine.cpus}.",
     )
 
@@ -193,7 +197,7 @@ def _neighbour(facts: Facts) -> Iterator[Advice]:
     yield Advice(
         "neighbour",
         f"Another process or thread uses the same CPUs: {'; '.join(parts)}. Stop it, or leave it "
-        f"one of the {cpus} CPUs with num_threads={max(fewer, 1)}.",
+        f"one of {_cpus(cpus)} with num_threads={max(fewer, 1)}.",
     )
 
 

@@ -16,6 +16,7 @@ from gdcore._names import choice
 from gdcore.files import checked_path
 from gdcore.profiling.advice import Advice, advise
 from gdcore.profiling.recording import Recording
+from gdcore.profiling.limits import peaks
 from gdcore.profiling.records import Machine, Operation, Thread
 from gdcore.profiling.system import CpuTimes, cpu_times
 from gdcore.profiling.tables import BY, Table, table
@@ -181,7 +182,12 @@ class Profile:
     # ---- what others read ----
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes an NPZ file with all of it, for `gdcore.profiling.load`."""
+        """Writes an NPZ file with all of it, for `gdcore.profiling.load`.
+
+        The limits of the machine, see `roofline`, are measured first where they are not known yet:
+        who reads the file may be on another one.
+        """
+        peaks(self.recording)
         self.recording.save(path)
 
     def to_chrome_trace(self, path: str | os.PathLike[str]) -> None:

@@ -1,0 +1,223 @@
+"""What a profile advises: problems that were planted, recorded once, and are found in the record.
+
+tests/tools/planted.py recorded the files, so that no test hangs on the speed of a machine. What
+they cannot hold is made by hand.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gdcore as gd
+from gdcore.profiling.advice import Advice, advise
+from gdcore.profiling.recording import Recording
+from gdcore.profiling.records import EVENT, Machine, Operation, Thread
+
+PROFILES = Path(__file__).parent / "data" / "profiles"
+
+PEAKS = {"float32 x1": 1e11, "memory x1": 5e10, "float32 x2": 2e11, "memory x2": 5e10}
+OPERATIONS = [
+    Operation("", "", "", ""),
+    Operation("dense_forward", "0", "forward", "float32"),
+    Operation("update", "0", "update", "float32"),
+    Operation("wait", "", "wait", ""),
+    Operation("caller", "", "caller", ""),
+    Operation("data", "", "data", ""),
+    Operation("gather", "", "data", ""),
+    Operation("callback", "", "callback", ""),
+    Operation("step", "", "step", ""),
+]
+NUMBER = {each.op: i for i, each in enumerate(OPERATIONS)}
+US = 1000
+
+
+def planted(name: str) -> gd.profiling.Profile:
+    return gd.profiling.load(PROFILES / f"{name}.npz")
+
+
+def kinds(advice: list[Advice]) -> list[str]:
+    return [sentence.kind for sentence in advice]
+
+
+def sentence(advice: list[Advice], kind: str) -> str:
+    (found,) = [each for each in advice if each.kind == kind]
+    return str(found)
+
+
+# (op, microseconds, GFLOP/s, GB/s, waits for)
+Lap = tuple[str, float, float, float, str]
+
+
+def lap(op: str, us: float, gflops: float = 0, gbs: float = 0, waits_for: str = "") -> Lap:
+    return op, us, gflops, gbs, waits_for
+
+
+def recording(*threads: list[Lap], steps: int = 10, **changes: Any) -> Recording:
+    """Each thread does its laps in every step."""
+    rows = []
+    for number, laps in enumerate(threads):
+        at = 0
+        for step in range(1, steps + 1):
+            for op, us, gflops, gbs, waits_for in laps:
+                time = round(us * US)
+                work = round(gflops * time), round(gbs * time)
+                cause = NUMBER[waits_for] if waits_for else 0
+                rows.append((at, at + time, *work, step, NUMBER[op], cause, number))
+                at += time
+    events = np.array(rows, EVENT)
+    names = ["caller", *(f"worker {i}" for i in range(1, len(threads)))]
+    made = Recording(
+        events[np.argsort(events["begin"], kind="stable")],
+        OPERATIONS,
+        [Thread(name, i, 100 + i) for i, name in enumerate(names)],
+        Machine(2, None, "avx2", {"medium": "float32"}, dict(PEAKS)),
+        int(events["end"].max()),
+        steps,
+    )
+    return replace(made, **changes)
+
+
+# ---- recorded ----
+
+
+def test_a_slow_callback_is_named() -> None:
+    advice = planted("callback").advice()
+    assert "callback" in kinds(advice)
+    assert "on_epoch_end" in sentence(advice, "callback")
+    waiting = [each for each in advice if each.kind == "waiting"]
+    assert any("worker 1" in each and "callbacks" in each for each in waiting)
+
+
+def test_two_threads_on_a_small_step_are_named() -> None:
+    advice = planted("small_step").advice()
+    assert "num_threads=1" in sentence(advice, "small_step")
+    assert "partition" not in kinds(advice)
+
+
+def test_an_imbalanced_partition_is_named() -> None:
+    advice = planted("partition").advice()
+    told = [each for each in advice if each.kind == "partition"]
+    assert any("dense_forward of layer 0" in each for each in told)
+    assert all("60 %" in each and "50 % would be fair" in each for each in told)
+
+
+def test_a_busy_neighbour_is_named() -> None:
+    advice = planted("neighbour").advice()
+    assert "num_threads=1" in sentence(advice, "neighbour")
+    assert not {"small_step", "partition", "slow_worker"} & set(kinds(advice))
+
+
+def test_a_run_without_problems_has_none() -> None:
+    assert set(kinds(planted("none").advice())) <= {"summary", "memory", "precision"}
+
+
+@pytest.mark.parametrize("name", ["callback", "small_step", "partition", "neighbour", "none"])
+def test_every_sentence_has_a_number(name: str) -> None:
+    for each in planted(name).advice():
+        assert any(character.isdigit() for character in each)
+        assert each.endswith(".")
+
+
+# ---- by hand ----
+
+WORK = [lap("wait", 4, waits_for="dense_forward"), lap("step", 6), lap("dense_forward", 90, 90, 5)]
+
+
+def test_the_summary_tells_speed_and_share() -> None:
+    told = sentence(advise(recording(WORK, WORK)), "summary")
+    assert "10 steps of 100 us on 2 threads, at 162 GFLOP/s, 81 % of" in told
+    assert "operations 90 % of the time" in told
+
+
+def test_callbacks_below_the_bar_are_not_told() -> None:
+    quiet, loud = (
+        kinds(advise(recording([lap("callback", us), *WORK], [lap("wait", us), *WORK])))
+        for us in (4, 8)
+    )
+    assert "callback" not in quiet
+    assert "callback" in loud
+
+
+def test_a_program_between_steps_is_named_but_not_what_follows_the_last() -> None:
+    advice = advise(recording([lap("caller", 50), *WORK], [lap("wait", 50), *WORK]))
+    assert "33 % of the time, 50 us between two steps of 100 us" in sentence(advice, "program")
+    once = advise(recording([*WORK, lap("caller", 1000)], [*WORK, lap("wait", 1000)], steps=1))
+    assert kinds(once) == ["summary"]
+
+
+@pytest.mark.parametrize(("op", "word"), [("data", "converting"), ("gather", "copying")])
+def test_data_preparation_is_named(op: str, word: str) -> None:
+    advice = advise(recording([lap(op, 30, 0, 1), *WORK]))
+    assert word in sentence(advice, "data")
+    assert "23 %" in sentence(advice, "data")
+
+
+def test_more_threads_than_cpus_are_named_with_the_quota() -> None:
+    machine = Machine(1, 1.5, "avx2", {}, dict(PEAKS))
+    advice = advise(recording(WORK, WORK, machine=machine))
+    assert "2 threads shared 1 CPU (a quota of 1.5)" in sentence(advice, "quota")
+    assert "num_threads=1" in sentence(advice, "quota")
+
+
+def test_waiting_names_what_for() -> None:
+    slow = [lap("dense_forward", 90, 90, 5), lap("step", 10)]
+    fast = [lap("wait", 50, waits_for="dense_forward"), lap("dense_forward", 50, 90, 5)]
+    told = sentence(advise(recording(slow, fast)), "waiting")
+    assert told.startswith("worker 1 waited 50 % of the time, 50 us a step, 100 % of it for others")
+    assert "dense_forward of layer 0" in told
+
+
+def test_a_slow_worker_is_told_from_an_uneven_partition() -> None:
+    slow = [lap("dense_forward", 90, 50, 5), lap("step", 10)]
+    even = [lap("dense_forward", 45, 100, 5), lap("wait", 55, waits_for="dense_forward")]
+    uneven = [lap("dense_forward", 45, 50, 5), lap("wait", 55, waits_for="dense_forward")]
+    assert "slow_worker" in kinds(advise(recording(slow, even)))
+    assert "partition" in kinds(advise(recording(slow, uneven)))
+
+
+def test_an_operation_bound_by_memory_is_named_but_not_one_in_cache() -> None:
+    for gbs, bound in ((40, True), (10, False), (100, False)):
+        laps = [lap("dense_forward", 50, 90, 1), lap("update", 50, gbs / 4, gbs)]
+        advice = advise(recording(laps))
+        assert ("memory" in kinds(advice)) == bound
+        if bound:
+            assert "40 GB/s where memory gives 50" in sentence(advice, "memory")
+
+
+def test_a_precision_that_would_pay_is_named() -> None:
+    serves = Machine(2, None, "avx512", {"medium": "bfloat16 (amx)"}, dict(PEAKS))
+    assert "bfloat16 (amx)" in sentence(advise(recording(WORK, machine=serves)), "precision")
+    assert "precision" not in kinds(advise(recording(WORK)))
+    slow = [lap("dense_forward", 90, 20, 5), lap("step", 10)]
+    assert "precision" not in kinds(advise(recording(slow, machine=serves)))
+
+
+def test_a_thread_that_wanted_a_cpu_is_named() -> None:
+    threads = [Thread("caller", 0, 1, 0, 1e-3, 0.0), Thread("worker 1", 1, 2, 0, 6e-4, 4e-4)]
+    told = sentence(advise(recording(WORK, WORK, threads=threads)), "neighbour")
+    assert "worker 1 wanted a CPU and had none for 0 ms, 40 %" in told
+
+
+def test_lost_events_are_told() -> None:
+    threads = [Thread("caller", 0, 1, dropped=1234)]
+    assert "1,234 events are gone" in sentence(advise(recording(WORK, threads=threads)), "dropped")
+
+
+def test_nothing_recorded_is_told() -> None:
+    with gd.profile() as prof:
+        pass
+    assert "No training step" in sentence(prof.advice(), "summary")
+
+
+def test_advice_is_text_that_keeps_its_kind() -> None:
+    advice = Advice("memory", "It is 5.")
+    for other in (copy.copy(advice), pickle.loads(pickle.dumps(advice))):
+        assert other == "It is 5."
+        assert other.kind == "memory"

@@ -192,7 +192,6 @@ void BiasGradient<T>::work(Worker& worker, const Batch<T>& batch) {
                      {delta_of(context_, batch), batch.rows, shape.units, stride}, batch.part,
                      batch.accumulate, to, [&](int64_t begin, int64_t size) {
                        if (batch.rule == nullptr) return;
-                       const profiling::InnerTime time(worker.lane());
                        const std::span<const T> gradients(to + begin, static_cast<size_t>(size));
                        batch.rule->update_piece(*batch.update, shape.bias + begin, gradients);
                      });

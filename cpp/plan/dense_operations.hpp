@@ -94,6 +94,7 @@ class WeightGradient final : public Operation<T> {
   explicit WeightGradient(const DenseContext<T>& context);
   int products(int64_t rows) const override { return context_.products(rows); }
   int64_t updates() const override { return context_.shape.inputs * context_.shape.units; }
+  bool updates_apart() const override { return true; }
 
  private:
   void work(ops::Worker& worker, const Batch<T>& batch) override;

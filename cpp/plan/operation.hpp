@@ -75,8 +75,12 @@ class Operation {
     if (lane == nullptr) return work(worker, batch);
     lane->begin(id_);
     work(worker, batch);
-    const bool updates = batch.rule != nullptr && update_id_ != profiling::kNoOperation;
-    lane->end(cost_.of(batch.rows), updates ? update_id_ : profiling::kNoOperation, update_);
+    profiling::Amount own = cost_.of(batch.rows);
+    if (batch.rule == nullptr) return lane->end(own);
+    if (update_id_ != profiling::kNoOperation) return lane->end(own, update_id_, update_);
+    own.flops += update_.flops;
+    own.bytes += update_.bytes;
+    lane->end(own);
   }
 
   Zone zone() const { return zone_; }
@@ -88,8 +92,9 @@ class Operation {
     id_ = profiling::operation_id({zone_, phase_, layer, arithmetic});
   }
   void set_update(const std::string& layer, const std::string& arithmetic, profiling::Amount cost) {
-    update_id_ = profiling::operation_id({Zone::kUpdate, Zone::kUpdate, layer, arithmetic});
     update_ = cost;
+    if (!updates_apart()) return;
+    update_id_ = profiling::operation_id({Zone::kUpdate, Zone::kUpdate, layer, arithmetic});
   }
   const Cost& cost() const { return cost_; }
 
@@ -104,6 +109,8 @@ class Operation {
   virtual int products(int64_t) const { return 0; }
   // How many parameters it makes the gradients of, and updates where the batch asks for that.
   virtual int64_t updates() const { return 0; }
+  // Whether that update is long enough to be recorded apart.
+  virtual bool updates_apart() const { return false; }
 
  protected:
   virtual void work(ops::Worker& worker, const Batch<T>& batch) = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 
 #include "profiling/clock.hpp"
@@ -29,6 +30,15 @@ struct Amount {
   int64_t flops = 0;
   int64_t bytes = 0;
 };
+
+struct FreeEvents {
+  void operator()(Event* events) const { std::free(events); }
+};
+using Events = std::unique_ptr<Event[], FreeEvents>;
+
+// Memory for so many, or null. Nothing of it is written, so that pages without events stay the
+// system's.
+Events allocate_events(size_t count);
 
 // Time is cut into laps without gaps: each begins where the one before ended, so that one clock
 // read an event is enough and nothing gets lost between two.
@@ -111,7 +121,7 @@ class Lane {
     at_ = now;
   }
 
-  std::unique_ptr<Event[]> events_;
+  Events events_;
   uint64_t mask_ = 0;
   uint64_t count_ = 0;  // of events written, those included that were overwritten
   uint64_t at_ = 0;     // where the last lap ended; 0: a new beginning

@@ -107,8 +107,7 @@ Lane* Recorder::lane_of_this_thread() {
 
 bool Recorder::enter_session(Lane& lane, int worker) {
   const auto size = std::bit_ceil(static_cast<uint64_t>(options_.events_per_thread));
-  // Not set to zero: pages that no event is written to take no memory.
-  lane.events_.reset(new (std::nothrow) Event[size]);
+  lane.events_ = allocate_events(size);
   lane.session_ = session_;
   lane.mask_ = size - 1;
   lane.count_ = 0;

@@ -242,7 +242,7 @@ LaneRecording Recorder::take(Lane& lane, uint64_t now) {
     result.events.push_back(lane.events_[i & lane.mask_]);
   }
   result.counters = lane.counters_.read();
-  result.counters_error = lane.counters_.error();
+  if (options_.counters) result.counters_error = lane.counters_.error();
   lane.counters_.close();
   lane.events_.reset();
   lane.at_ = 0;

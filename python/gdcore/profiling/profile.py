@@ -15,8 +15,8 @@ from gdcore._check import flag, integer, optional_integer
 from gdcore._names import choice
 from gdcore.files import checked_path
 from gdcore.profiling.advice import Advice, advise
-from gdcore.profiling.recording import Recording
 from gdcore.profiling.limits import peaks
+from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine, Operation, Thread
 from gdcore.profiling.system import CpuTimes, cpu_times
 from gdcore.profiling.tables import BY, Table, table

@@ -106,7 +106,7 @@ class _Sums:
 
 def _by_thread(recording: Recording) -> Table:
     events, durations = recording.events, recording.durations
-    begin, end = recording.window
+    _, end = recording.window
     work = recording.work
     parts = {
         "operations %": work,
@@ -124,7 +124,8 @@ def _by_thread(recording: Recording) -> Table:
             row[key] = 100 * float(durations[own & mask].sum()) / max(time, 1.0)
         shown = sum(row[key] for key in parts)
         row["other %"] = max(100 - shown, 0.0)
-        row["covered %"] = 100 * time / max(end - begin, 1) if recording.every == 1 else None
+        since = end - int(events["begin"][own].min())
+        row["covered %"] = 100 * time / max(since, 1) if recording.every == 1 else None
         busy = float(durations[own & work].sum())
         row["GFLOP/s"] = float(events["flops"][own].sum()) / busy if busy else None
         row["had a CPU, ms"] = None if thread.cpu_seconds is None else thread.cpu_seconds * 1e3

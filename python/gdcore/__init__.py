@@ -40,7 +40,7 @@ from gdcore.linalg import matmul
 from gdcore.losses import MAE, MSE, BCEWithLogits, CrossEntropy, Huber
 from gdcore.network import Network
 from gdcore.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
-from gdcore.profiling import profile
+from gdcore.profiling import profile, scaling_study
 from gdcore.training import Trainer
 
 __version__ = str(show_config()["version"])
@@ -85,6 +85,7 @@ __all__ = [
     "optimizers",
     "profile",
     "profiling",
+    "scaling_study",
     "schedules",
     "set_num_threads",
     "show_config",

@@ -13,17 +13,21 @@ from gdcore.profiling.advice import Advice
 from gdcore.profiling.profile import Profile, load, profile, zones
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine, Operation, Thread
+from gdcore.profiling.scaling import AmdahlFit, ScalingStudy, scaling_study
 from gdcore.profiling.tables import Table
 
 __all__ = [
     "Advice",
+    "AmdahlFit",
     "Machine",
     "Operation",
     "Profile",
     "Recording",
+    "ScalingStudy",
     "Table",
     "Thread",
     "load",
     "profile",
+    "scaling_study",
     "zones",
 ]

@@ -8,11 +8,8 @@ from typing import Annotated
 import typer
 
 from gdcore import show_config
-from gdcore._formula import Formula
-from gdcore.activations import Activation
+from gdcore.cli import options
 from gdcore.cli.errors import user_errors
-from gdcore.losses import Loss
-from gdcore.optimizers import Optimizer
 
 __all__ = ["app"]
 
@@ -27,50 +24,20 @@ app = typer.Typer(
 )
 
 
-def _one_of(family: type[Formula]) -> str:
-    return f"One of {', '.join(family.members)}."
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if text)
-    except ValueError:
-        raise ValueError(f"--hidden must be sizes such as 256,128, got {text!r}") from None
-
-
 @app.command()
 def train(
-    data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="digits, or a .csv, .csv.gz, .parquet or .npz file."),
-    ],
-    target: Annotated[
-        str | None, typer.Option(help="The column to predict; of an NPZ file the array, else y.")
-    ] = None,
-    task: Annotated[
-        str, typer.Option(help="classification, regression, or auto: by the target's values.")
-    ] = "auto",
-    categories: Annotated[
-        str, typer.Option(metavar="A,B", help="Columns whose numbers are categories.")
-    ] = "",
-    drop: Annotated[str, typer.Option(metavar="A,B", help="Columns to leave out.")] = "",
-    missing: Annotated[
-        str, typer.Option(help="A missing number is an error, or becomes its column's mean.")
-    ] = "error",
-    na: Annotated[
-        str, typer.Option(metavar="A,B", help="Texts that mean a missing cell, as an empty one.")
-    ] = "",
-    hidden: Annotated[str, typer.Option(help="Units of the hidden layers, e.g. 256,128.")] = "128",
-    activation: Annotated[str, typer.Option(help=_one_of(Activation))] = "relu",
-    loss: Annotated[
-        str, typer.Option(help=f"auto: cross_entropy for classes, else mse. {_one_of(Loss)}")
-    ] = "auto",
-    optimizer: Annotated[str, typer.Option(help=_one_of(Optimizer))] = "adam",
-    lr: Annotated[float | None, typer.Option(help="Learning rate; else the optimizer's.")] = None,
+    data: options.Data,
+    target: options.Target = None,
+    task: options.Task = "auto",
+    categories: options.Categories = "",
+    drop: options.Drop = "",
+    missing: options.Missing = "error",
+    na: options.Na = "",
+    hidden: options.Hidden = "128",
+    activation: options.ActivationName = "relu",
+    loss: options.LossName = "auto",
+    optimizer: options.OptimizerName = "adam",
+    lr: options.LearningRate = None,
     schedule: Annotated[
         str,
         typer.Option(
@@ -82,8 +49,8 @@ def train(
         int, typer.Option(metavar="EPOCHS", help="First epochs, of a rising learning rate.")
     ] = 0,
     epochs: Annotated[int, typer.Option(help="How often to go over the samples.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Samples an update.")] = 32,
-    seed: Annotated[int, typer.Option(help="Decides first values, shuffle and held-out part.")] = 0,
+    batch_size: options.BatchSize = 32,
+    seed: options.Seed = 0,
     threads: Annotated[int | None, typer.Option(help="How many; else all that are free.")] = None,
     validation: Annotated[
         float, typer.Option(help="Share of the rows to hold out; 0 for none.")
@@ -93,6 +60,14 @@ def train(
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to draw the losses: .png, .svg, ...")
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Records the training: .html, a report; .json, a trace for Perfetto; .png, .svg "
+            "or .pdf, a timeline; .npz, the events.",
+        ),
     ] = None,
 ) -> None:
     """Train a network on DATA, and tell how it does on the part that was held out."""
@@ -104,11 +79,11 @@ def train(
                 data=data,
                 target=target,
                 task=task,
-                categories=_names(categories),
-                drop=_names(drop),
+                categories=options.names(categories),
+                drop=options.names(drop),
                 missing=missing,
-                na=_names(na),
-                hidden=_sizes(hidden),
+                na=options.names(na),
+                hidden=options.sizes("--hidden", hidden),
                 activation=activation,
                 loss=loss,
                 optimizer=optimizer,
@@ -122,7 +97,119 @@ def train(
                 validation=validation,
                 save=save,
                 plot=plot,
+                profile=profile,
             )
+        )
+
+
+@app.command()
+def profile(
+    data: options.Data,
+    target: options.Target = None,
+    task: options.Task = "auto",
+    categories: options.Categories = "",
+    drop: options.Drop = "",
+    missing: options.Missing = "error",
+    na: options.Na = "",
+    hidden: options.Hidden = "128",
+    activation: options.ActivationName = "relu",
+    loss: options.LossName = "auto",
+    optimizer: options.OptimizerName = "adam",
+    lr: options.LearningRate = None,
+    batch_size: options.BatchSize = 32,
+    seed: options.Seed = 0,
+    threads: Annotated[int | None, typer.Option(help="How many; else all that are free.")] = None,
+    steps: Annotated[int, typer.Option(help="About how many training steps to record.")] = 500,
+    every: Annotated[int, typer.Option(help="Record one step of so many.")] = 1,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="May be given several times: .html, a report; .json, a trace for Perfetto; .png, "
+            ".svg or .pdf, a timeline; .npz, the events.",
+        ),
+    ] = None,
+) -> None:
+    """Show where every microsecond of a training goes: table, advice and files."""
+    with user_errors():
+        from gdcore.cli import profiling
+
+        profiling.profile(
+            profiling.Model(
+                data,
+                target,
+                task,
+                options.names(categories),
+                options.names(drop),
+                missing,
+                options.names(na),
+                options.sizes("--hidden", hidden),
+                activation,
+                loss,
+                optimizer,
+                lr,
+                batch_size,
+                seed,
+                threads,
+            ),
+            steps,
+            every,
+            out or [],
+        )
+
+
+@app.command()
+def scaling(
+    data: options.Data,
+    target: options.Target = None,
+    task: options.Task = "auto",
+    categories: options.Categories = "",
+    drop: options.Drop = "",
+    missing: options.Missing = "error",
+    na: options.Na = "",
+    hidden: options.Hidden = "128",
+    activation: options.ActivationName = "relu",
+    loss: options.LossName = "auto",
+    optimizer: options.OptimizerName = "adam",
+    lr: options.LearningRate = None,
+    seed: options.Seed = 0,
+    threads: Annotated[
+        str, typer.Option(metavar="A,B", help="Numbers of threads; else 1, 2, ... to all.")
+    ] = "",
+    batch_sizes: Annotated[
+        str, typer.Option(metavar="A,B", help="Samples a step; else some up to all there are.")
+    ] = "",
+    rounds: Annotated[int, typer.Option(help="Measurements of each; medians count.")] = 5,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to draw the speed-up: .png, .svg.")
+    ] = None,
+) -> None:
+    """Measure how much faster training steps become with more threads."""
+    with user_errors():
+        from gdcore.cli import profiling
+
+        profiling.scaling(
+            profiling.Model(
+                data,
+                target,
+                task,
+                options.names(categories),
+                options.names(drop),
+                missing,
+                options.names(na),
+                options.sizes("--hidden", hidden),
+                activation,
+                loss,
+                optimizer,
+                lr,
+                batch_size=32,
+                seed=seed,
+                threads=None,
+            ),
+            options.sizes("--threads", threads),
+            options.sizes("--batch-sizes", batch_sizes),
+            rounds,
+            plot,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from gdcore import Dense, Network, Trainer, schedules
+from gdcore import Dense, Network, Trainer, profile, schedules
 from gdcore._check import integer
 from gdcore._names import choice
-from gdcore.cli import INTERRUPTED, plot, report
+from gdcore.cli import INTERRUPTED, plot, profile_files, report
 from gdcore.cli.errors import fail
 from gdcore.cli.learning import Choices, learn
 from gdcore.cli.outputs import check_output
@@ -26,7 +27,7 @@ from gdcore.cli.targets import Chosen
 from gdcore.losses import Loss
 from gdcore.optimizers import Optimizer
 
-__all__ = ["CLASS_LOSSES", "SCHEDULES", "Options", "train"]
+__all__ = ["CLASS_LOSSES", "SCHEDULES", "Options", "SetUp", "set_up", "train"]
 
 CLASS_LOSSES = ("cross_entropy", "bce_with_logits")
 SCHEDULES = ("constant", "step", "exponential", "cosine")
@@ -58,6 +59,30 @@ class Options:
     validation: float
     save: Path | None
     plot: Path | None
+    profile: Path | None = None
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """A trainer with the rows it is for.
+
+    Attributes:
+        trainer: Before its first step.
+        preparation: How the table became arrays.
+        chosen: The target.
+        training: x and y of the rows for training.
+        validation: Those of the rows that were held out; there may be none.
+        kept: The first rows' places in the table.
+        held_out: The others'.
+    """
+
+    trainer: Trainer
+    preparation: Preparation
+    chosen: Chosen
+    training: tuple[NDArray[Any], NDArray[Any]]
+    validation: tuple[NDArray[Any], NDArray[Any]]
+    kept: NDArray[Any]
+    held_out: NDArray[Any]
 
 
 def train(options: Options) -> None:
@@ -65,6 +90,45 @@ def train(options: Options) -> None:
 
     Raises:
         FloatingPointError: The loss became NaN or infinite.
+        OSError: A file cannot be read or written.
+        ValueError: An option or the data are not right.
+    """
+    made = set_up(options)
+    trainer, chosen, preparation = made.trainer, made.chosen, made.preparation
+    kept, held_out = made.kept, made.held_out
+    training, validation = made.training, made.validation
+    recorded = nullcontext() if options.profile is None else profile()
+    try:
+        with recorded as prof:
+            seconds = _fit(trainer, options, preparation, training, validation)
+    finally:  # what led to an error or to Ctrl-C may be just what is asked for
+        if options.profile is not None and prof is not None:
+            profile_files.write(prof, options.profile)
+
+    parts = {"training": (*training, kept)}
+    if len(held_out):
+        parts["held out"] = (*validation, held_out)
+    figures = {
+        part: report.figures(trainer, part_x, part_y, chosen, rows)
+        for part, (part_x, part_y, rows) in parts.items()
+    }
+    if not all(math.isfinite(each["loss"]) for each in figures.values()):
+        # No later step was there to tell.
+        fail("the loss after the last update is not finite: take a smaller --lr", code=1)
+    if options.save is not None:
+        trainer.save(options.save, extra={"preparation": preparation.to_json()})
+    if options.plot is not None:
+        plot.save_curves(options.plot, trainer.history)
+    report.tell_result(trainer, figures, len(kept), options.batch_size, seconds)
+    for path in (options.save, options.plot, options.profile):
+        if path is not None:
+            typer.echo(f"written: {path}", err=True)
+
+
+def set_up(options: Options) -> SetUp:
+    """Reads the data, makes network and trainer, and tells what was chosen.
+
+    Raises:
         OSError: A file cannot be read or written.
         ValueError: An option or the data are not right.
     """
@@ -97,28 +161,15 @@ def train(options: Options) -> None:
 
     net = Network([*hidden, Dense(outputs)], input_size=x.shape[1], seed=options.seed)
     trainer = Trainer(net, loss, rule, schedule=schedule, num_threads=options.threads)
-    training, validation = (x[kept], y[kept]), (x[held_out], y[held_out])
-    del x
-    seconds = _fit(trainer, options, preparation, training, validation)
-
-    parts = {"training": (*training, kept)}
-    if len(held_out):
-        parts["held out"] = (*validation, held_out)
-    figures = {
-        part: report.figures(trainer, part_x, part_y, chosen, rows)
-        for part, (part_x, part_y, rows) in parts.items()
-    }
-    if not all(math.isfinite(each["loss"]) for each in figures.values()):
-        # No later step was there to tell.
-        fail("the loss after the last update is not finite: take a smaller --lr", code=1)
-    if options.save is not None:
-        trainer.save(options.save, extra={"preparation": preparation.to_json()})
-    if options.plot is not None:
-        plot.save_curves(options.plot, trainer.history)
-    report.tell_result(trainer, figures, len(kept), options.batch_size, seconds)
-    for path in (options.save, options.plot):
-        if path is not None:
-            typer.echo(f"written: {path}", err=True)
+    return SetUp(
+        trainer,
+        preparation,
+        chosen,
+        (x[kept], y[kept]),
+        (x[held_out], y[held_out]),
+        kept,
+        held_out,
+    )
 
 
 def _check_outputs(options: Options) -> None:
@@ -128,6 +179,10 @@ def _check_outputs(options: Options) -> None:
         plot.check(options.plot)
         others = () if options.save is None else (options.save,)
         check_output("--plot", options.plot, options.data, *others)
+    if options.profile is not None:
+        profile_files.check("--profile", options.profile)
+        written = [each for each in (options.save, options.plot) if each is not None]
+        check_output("--profile", options.profile, options.data, *written)
 
 
 def _read(options: Options) -> Table:

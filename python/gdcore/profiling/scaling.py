@@ -35,9 +35,10 @@ class AmdahlFit:
     capabilities", AFIPS 1967.
 
     Attributes:
-        serial_share: s, of a step on one thread, the mean over the rounds. Below 0 where threads
-            help more than they should: each then has caches of its own.
-        error: The standard error of that mean; None for a single round.
+        serial_share: s, of a step on one thread, through the medians of the rounds. Below 0 where
+            threads help more than they should: each then has caches of its own.
+        error: The standard error of the shares that each round has by itself; None for a single
+            round.
         residual: Root mean square of (measured - fitted) / measured over numbers of threads, of
             medians. With two numbers it is 0: they determine the line, and the error tells only how
             much the rounds differ.
@@ -87,7 +88,7 @@ def fit_amdahl(threads: Sequence[int], seconds: NDArray[np.float64]) -> AmdahlFi
     (a0, b0), *_ = np.linalg.lstsq(design, middle, rcond=None)
     residual = (middle - (a0 + b0 * inverse)) / middle
     return AmdahlFit(
-        float(shares.mean()), error, float(np.sqrt((residual**2).mean())), float(a0 + b0)
+        float(a0 / (a0 + b0)), error, float(np.sqrt((residual**2).mean())), float(a0 + b0)
     )
 
 

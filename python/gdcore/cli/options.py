@@ -1,0 +1,83 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gdcore._formula import Formula
+from gdcore.activations import Activation
+from gdcore.losses import Loss
+from gdcore.optimizers import Optimizer
+
+__all__ = [
+    "ActivationName",
+    "BatchSize",
+    "Categories",
+    "Data",
+    "Drop",
+    "Hidden",
+    "LearningRate",
+    "LossName",
+    "Missing",
+    "Na",
+    "OptimizerName",
+    "Seed",
+    "Target",
+    "Task",
+    "names",
+    "sizes",
+]
+
+
+def _one_of(family: type[Formula]) -> str:
+    return f"One of {', '.join(family.members)}."
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def sizes(option: str, text: str) -> tuple[int, ...]:
+    """Integers with commas.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(",") if text)
+    except ValueError:
+        raise ValueError(f"{option} must be sizes such as 256,128, got {text!r}") from None
+
+
+Data = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="digits, or a .csv, .csv.gz, .parquet or .npz file."),
+]
+Target = Annotated[
+    str | None, typer.Option(help="The column to predict; of an NPZ file the array, else y.")
+]
+Task = Annotated[
+    str, typer.Option(help="classification, regression, or auto: by the target's values.")
+]
+Categories = Annotated[
+    str, typer.Option(metavar="A,B", help="Columns whose numbers are categories.")
+]
+Drop = Annotated[str, typer.Option(metavar="A,B", help="Columns to leave out.")]
+Missing = Annotated[
+    str, typer.Option(help="A missing number is an error, or becomes its column's mean.")
+]
+Na = Annotated[
+    str, typer.Option(metavar="A,B", help="Texts that mean a missing cell, as an empty one.")
+]
+Hidden = Annotated[str, typer.Option(help="Units of the hidden layers, e.g. 256,128.")]
+ActivationName = Annotated[str, typer.Option(help=_one_of(Activation))]
+LossName = Annotated[
+    str, typer.Option(help=f"auto: cross_entropy for classes, else mse. {_one_of(Loss)}")
+]
+OptimizerName = Annotated[str, typer.Option(help=_one_of(Optimizer))]
+LearningRate = Annotated[float | None, typer.Option(help="Learning rate; else the optimizer's.")]
+BatchSize = Annotated[int, typer.Option(help="Samples an update.")]
+Seed = Annotated[int, typer.Option(help="Decides first values, shuffle and held-out part.")]

@@ -1,0 +1,127 @@
+"""The commands ``gdcore profile`` and ``gdcore scaling``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from gdcore import get_num_threads, scaling_study
+from gdcore import profile as recorded
+from gdcore._check import integer
+from gdcore.benchmark.steps import counts_up_to
+from gdcore.cli import profile_files
+from gdcore.cli.outputs import check_output
+from gdcore.cli.training import Options, set_up
+from gdcore.profiling.extras import needed
+
+__all__ = ["Model", "profile", "scaling"]
+
+_WARM_UP = 20  # steps that compile the plan, touch its memory and wake the threads
+
+
+@dataclass(frozen=True)
+class Model:
+    """Data and network, as the commands were told; `app` has the meanings."""
+
+    data: str
+    target: str | None
+    task: str
+    categories: tuple[str, ...]
+    drop: tuple[str, ...]
+    missing: str
+    na: tuple[str, ...]
+    hidden: tuple[int, ...]
+    activation: str
+    loss: str
+    optimizer: str
+    lr: float | None
+    batch_size: int
+    seed: int
+    threads: int | None
+
+    def options(self) -> Options:
+        """Those of a training on all rows."""
+        return Options(
+            **self.__dict__,
+            schedule="constant",
+            warmup=0,
+            epochs=1,
+            validation=0.0,
+            save=None,
+            plot=None,
+        )
+
+
+def profile(model: Model, steps: int, every: int, out: Sequence[Path]) -> None:
+    """Records a training, prints table and advice, and writes what was asked for.
+
+    Raises:
+        FloatingPointError: The loss became NaN or infinite.
+        OSError: A file cannot be read or written.
+        ValueError: An option or the data are not right.
+    """
+    integer("--steps", steps)
+    integer("--every", every)
+    for i, path in enumerate(out):
+        profile_files.check("--out", path)
+        check_output("--out", path, model.data, *out[:i])
+    made = set_up(model.options())
+    x, y = made.training
+    epoch = math.ceil(len(x) / model.batch_size)
+
+    def fit(least: int) -> None:
+        epochs = math.ceil(least / epoch)
+        made.trainer.fit(x, y, epochs=epochs, batch_size=model.batch_size, progress=False)
+
+    fit(_WARM_UP)
+    with recorded(every=every) as prof:
+        fit(steps)
+    for by in ("op", "thread"):
+        typer.echo(f"{prof.table(by)}\n")
+    for sentence in prof.advice():
+        typer.echo(f"- {sentence}")
+    if prof.counters_error:
+        typer.echo(f"- Cycles and cache misses were not counted: {prof.counters_error}.")
+    typer.echo(f"- {prof!r}")
+    for path in out:
+        profile_files.write(prof, path)
+        typer.echo(f"written: {path}", err=True)
+
+
+def scaling(
+    model: Model, threads: Sequence[int], batch_sizes: Sequence[int], rounds: int, plot: Path | None
+) -> None:
+    """Measures steps on several numbers of threads, prints the study, and draws it.
+
+    Raises:
+        OSError: A file cannot be read or written.
+        ValueError: An option or the data are not right.
+    """
+    integer("--rounds", rounds)
+    for option, numbers in (("--threads", threads), ("--batch-sizes", batch_sizes)):
+        for number in numbers:
+            integer(option, number)
+    if plot is not None:
+        if plot.suffix.lower() not in (".pdf", ".png", ".svg"):
+            raise ValueError(f"--plot must end in one of .pdf, .png, .svg, got {str(plot)!r}")
+        check_output("--plot", plot, model.data)
+        try:
+            needed("matplotlib.figure")
+        except ImportError as error:
+            raise ValueError(f"--plot: {error}") from None
+    made = set_up(model.options())
+    numbers = threads or [n for n in counts_up_to(get_num_threads()) if n is not None]
+    x, y = made.training
+    for size in batch_sizes:
+        integer("--batch-sizes", size, at_most=len(x))
+    study = scaling_study(
+        made.trainer, x, y, threads=numbers, batch_sizes=batch_sizes or None, rounds=rounds
+    )
+    typer.echo(str(study))
+    if plot is not None:
+        study.plot(plot)
+        typer.echo(f"written: {plot}", err=True)

@@ -1,0 +1,114 @@
+"""The commands `gdcore profile`, `gdcore scaling` and `gdcore train --profile`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+for package in ("typer", "rich", "sklearn", "polars"):
+    pytest.importorskip(package, reason=f"{package}, of the extra cli, is not installed")
+
+from command_line import done, refused, run  # noqa: E402  (needs the packages above)
+
+import gdcore as gd  # noqa: E402
+
+SMALL = ("digits", "--hidden", "16", "--seed", "0")
+
+
+def test_a_profile_is_told_and_written(tmp_path: Path) -> None:
+    pytest.importorskip("plotly", reason="plotly is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    paths = [tmp_path / f"a.{ending}" for ending in ("json", "html", "png", "npz")]
+    outs = [part for path in paths for part in ("--out", path)]
+    result = done("profile", *SMALL, "--steps", "57", "--threads", "2", *outs)
+    for word in ("dense_forward", "us/step", "waiting %", "- 57 steps of", "Profile("):
+        assert word in result.stdout
+    for path in paths:
+        assert f"written: {path}" in result.stderr
+        assert path.stat().st_size > 1000
+    assert json.loads(paths[0].read_text())["traceEvents"]
+    assert gd.profiling.load(paths[3]).steps == 57
+
+
+def test_a_training_is_profiled(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    result = done("train", *SMALL, "--epochs", "2", "--profile", path)
+    assert f"written: {path}" in result.stderr
+    prof = gd.profiling.load(path)
+    assert prof.steps == 2 * 45  # of 1,438 rows
+    assert {row["phase"] for row in prof.table("phase")} >= {"forward", "update", "callback"}
+
+
+def test_a_training_that_diverges_leaves_its_profile(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    result = run("train", *SMALL, "--optimizer", "sgd", "--lr", "1e30", "--profile", path)
+    assert result.exit_code != 0
+    assert gd.profiling.load(path).steps > 0
+
+
+def test_every_nth_step_is_recorded() -> None:
+    result = done("profile", *SMALL, "--steps", "57", "--every", "10")
+    assert "- 6 steps of" in result.stdout
+    assert "57 steps, 1 threads" in result.stdout
+
+
+def test_scaling_is_told_and_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    path = tmp_path / "a.svg"
+    result = done(
+        "scaling", *SMALL, "--threads", "1,2", "--batch-sizes", "32,64", "--rounds", "1",
+        "--plot", path,
+    )  # fmt: skip
+    assert "speed-up" in result.stdout
+    assert "batch 64: " in result.stdout
+    assert f"written: {path}" in result.stderr
+    assert b"batch 32" in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("profile", *SMALL, "--out", "a.doc"), ("--out must end in one of", ".html", "a.doc")),
+        (("profile", *SMALL, "--steps", "0"), ("--steps must be at least 1",)),
+        (("profile", *SMALL, "--every", "0"), ("--every must be at least 1",)),
+        (("profile", "digits", "--hidden", "x"), ("--hidden must be sizes such as",)),
+        (("profile", *SMALL, "--out", "none/a.json"), ("--out", "the folder")),
+        (("train", *SMALL, "--profile", "a.doc"), ("--profile must end in one of",)),
+        (("train", *SMALL, "--profile", "a.npz", "--save", "a.npz"), ("--profile", "own")),
+        (("scaling", *SMALL, "--threads", "1,x"), ("--threads must be sizes such as",)),
+        (("scaling", *SMALL, "--threads", "0"), ("--threads must be at least 1",)),
+        (("scaling", *SMALL, "--batch-sizes", "9999"), ("--batch-sizes must be at most 1797",)),
+        (("scaling", *SMALL, "--plot", "a.doc"), ("--plot must end in one of",)),
+        (("scaling", *SMALL, "--rounds", "0"), ("--rounds must be at least 1",)),
+    ],
+)
+def test_what_is_not_right_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: tuple[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(tmp_path, arguments, *words)
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "module"),
+    [
+        ("profile", ("--out", "a.html"), "plotly"),
+        ("train", ("--profile", "a.png"), "matplotlib"),
+        ("scaling", ("--plot", "a.png"), "matplotlib"),
+    ],
+)
+def test_a_missing_package_is_told_before_the_work(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    option: tuple[str, str],
+    module: str,
+) -> None:
+    for name in [each for each in sys.modules if each.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.chdir(tmp_path)
+    refused(tmp_path, (command, *SMALL, *option), "gdcore[profile]", option[0])

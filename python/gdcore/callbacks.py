@@ -11,12 +11,14 @@ trainer to go on with.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gdcore._check import flag, integer, listed, real
+from gdcore._check import flag, integer, listed, optional_integer, real
 from gdcore._names import unknown
 from gdcore.files import checked_path
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from gdcore.training import Trainer
 
-__all__ = ["Callback", "Checkpoint", "EarlyStopping"]
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "TensorBoard"]
 
 
 class Callback:
@@ -198,6 +200,79 @@ class Checkpoint(Callback):
             self._watch is None or self._watch.is_better(epoch, values)
         ):
             trainer.save(self._path.format(epoch=epoch))
+
+
+_files = itertools.count()
+
+
+class TensorBoard(Callback):
+    """Writes scalars that TensorBoard shows; needs the package of the extra ``tensorboard``.
+
+    After each epoch, at its number: what the history has, such as ``loss/training`` and
+    ``loss/validation``, the learning rate of the next step (``lr``), and how long the epoch took
+    (``seconds``). See them with ``tensorboard --logdir runs``.
+
+    Args:
+        log_dir: The folder of this run; a new file is added to what is there.
+        every: Also writes the loss of every so many steps, at the step's number (``loss/batch``);
+            each step then waits for Python. None: not.
+
+    Raises:
+        ImportError: tensorboardX is not installed.
+        TypeError: An argument is of the wrong type.
+        ValueError: every is below 1.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike[str], *, every: int | None = None) -> None:
+        self._log_dir = checked_path(log_dir)
+        self._every = optional_integer("every", every)
+        try:
+            from tensorboardX import SummaryWriter  # only who uses it needs it
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                f"TensorBoard needs {error.name}, which is not installed. Install it with: "
+                'python -m pip install "gdcore[tensorboard]"'
+            ) from None
+        self._make = SummaryWriter
+        self._writer: Any = None
+        self._began = 0.0
+
+    def watches_batches(self) -> bool:
+        """Only where the losses of steps are asked for."""
+        return self._every is not None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Opens a file."""
+        self._close()  # of a fit that ended with an exception
+        # Files of the same second would have the same name, and the second replace the first.
+        suffix = f".{os.getpid()}.{next(_files)}"
+        # Each second, so that who looks on sees what was done.
+        self._writer = self._make(self._log_dir, flush_secs=1, filename_suffix=suffix)
+        self._began = time.perf_counter()
+
+    def on_batch_end(self, trainer: Trainer, loss: float) -> None:
+        """Writes the loss of every so many steps."""
+        if self._every is not None and trainer.steps % self._every == 0:
+            self._writer.add_scalar("loss/batch", loss, trainer.steps)
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, float]) -> None:
+        """Writes the epoch's figures."""
+        now = time.perf_counter()
+        for key, value in values.items():
+            part = "validation" if key.startswith("val_") else "training"
+            self._writer.add_scalar(f"{key.removeprefix('val_')}/{part}", value, epoch)
+        self._writer.add_scalar("lr", trainer.lr, epoch)
+        self._writer.add_scalar("seconds", now - self._began, epoch)
+        self._began = now
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Closes the file."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
 
 
 def resolve_callbacks(callbacks: object) -> list[Callback]:

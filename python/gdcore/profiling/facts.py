@@ -42,7 +42,7 @@ def _largest_share(values: NDArray[np.float64]) -> float:
     """Of each row's largest in its sum, the median."""
     totals = values.sum(axis=1)
     if not (totals > 0).any():
-        return 1 / values.shape[1]
+        return 1 / int(values.shape[1])
     return float(np.median(values[totals > 0].max(axis=1) / totals[totals > 0]))
 
 

@@ -84,8 +84,8 @@ def drawn(path: Path, width: float, height: float) -> Iterator[Any]:
 
 def offsets(
     points: Sequence[tuple[float, float]], widths: Sequence[float], height: float
-) -> list[float]:
-    """How far to move labels up or down so that they do not cover each other, in their order.
+) -> list[tuple[float, float]]:
+    """How far to move labels so that they do not cover each other, nor what is beside them.
 
     Args:
         points: Where each label's left edge is and its middle's height, in any unit.
@@ -93,10 +93,11 @@ def offsets(
         height: How high all of them are.
 
     Returns:
-        One for each label, upwards.
+        For each label how far to the right, where they begin below each other, and upwards.
     """
-    moved = [0.0] * len(points)
+    moved = [(0.0, 0.0)] * len(points)
     for column in _columns(points, widths):
+        left = max(points[i][0] for i in column)
         # Labels in each other's way become one stack around the middle of their places.
         stacks: list[list[int]] = []
         for i in sorted(column, key=lambda i: points[i][1]):
@@ -110,7 +111,7 @@ def offsets(
         for stack in stacks:
             bottom = _middle(points, stack) - height * (len(stack) - 1) / 2
             for k, i in enumerate(stack):
-                moved[i] = bottom + k * height - points[i][1]
+                moved[i] = left - points[i][0], bottom + k * height - points[i][1]
     return moved
 
 
@@ -121,10 +122,12 @@ def _middle(points: Sequence[tuple[float, float]], stack: Sequence[int]) -> floa
 def _columns(points: Sequence[tuple[float, float]], widths: Sequence[float]) -> list[list[int]]:
     """Labels that are above or below each other, be it by way of others."""
     columns: list[list[int]] = []
-    end = -float("inf")
+    widest = end = -float("inf")
     for i in sorted(range(len(points)), key=lambda i: points[i][0]):
         if points[i][0] > end:
             columns.append([])
+            widest = 0.0
         columns[-1].append(i)
-        end = max(end, points[i][0] + widths[i])
+        widest = max(widest, widths[i])
+        end = points[i][0] + widest
     return columns

@@ -15,7 +15,7 @@ from gdcore.profiling.extras import needed
 from gdcore.profiling.palette import COLOURS, GREY, HATCHED, NOTHING, OTHER, family, ink, offsets
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.roofline import Limits, Point, labelled, limits, notes, points, spans
-from gdcore.profiling.tables import BY, Table, _shown, table
+from gdcore.profiling.tables import BY, Table, shown, table
 from gdcore.profiling.timeline import Window, last_window, unit_of
 
 __all__ = ["write_report"]
@@ -155,20 +155,20 @@ def _facts(recording: Recording) -> str:
     machine = recording.machine
     memory = recording.bytes_per_thread * len(recording.threads)
     facts = {
-        "seconds": _shown(recording.nanoseconds / 1e9),
-        "training steps": _shown(recording.steps),
-        "threads": _shown(len(recording.threads)),
-        "events": _shown(len(recording.events)),
-        "dropped": _shown(recording.dropped),
-        "every": _shown(recording.every),
+        "seconds": shown(recording.nanoseconds / 1e9),
+        "training steps": shown(recording.steps),
+        "threads": shown(len(recording.threads)),
+        "events": shown(len(recording.events)),
+        "dropped": shown(recording.dropped),
+        "every": shown(recording.every),
         "most memory of the recorder": f"{memory / 2**20:,.0f} MiB",
         "isa": machine.isa,
-        "cpus": _shown(machine.cpus),
+        "cpus": shown(machine.cpus),
     }
     if machine.quota is not None:
-        facts["quota"] = f"{_shown(machine.quota)} CPUs"
+        facts["quota"] = f"{shown(machine.quota)} CPUs"
     if recording.threads_left_out:
-        facts["threads left out"] = _shown(recording.threads_left_out)
+        facts["threads left out"] = shown(recording.threads_left_out)
     items = (f"<li>{_text(name)} <b>{_text(value)}</b></li>" for name, value in facts.items())
     return f"<ul class='facts'>{''.join(items)}</ul>"
 
@@ -283,12 +283,12 @@ def _told(recording: Recording, event: Any) -> str:
     lines = [
         f"<b>{_text(operation.label)}</b> {_text(operation.arithmetic)}",
         f"{_text(recording.threads[event['thread']].name)}, step {int(event['step']):,}",
-        f"{_shown(time / 1e3)} us",
+        f"{shown(time / 1e3)} us",
     ]
     if event["flops"]:
-        lines.append(f"{_shown(float(event['flops']) / max(time, 1))} GFLOP/s")
+        lines.append(f"{shown(float(event['flops']) / max(time, 1))} GFLOP/s")
     if event["bytes"]:
-        lines.append(f"{_shown(float(event['bytes']) / max(time, 1))} GB/s")
+        lines.append(f"{shown(float(event['bytes']) / max(time, 1))} GB/s")
     if event["waits_for"]:
         lines.append(f"waits for {_text(recording.operations[event['waits_for']].label)}")
     return "<br>".join(lines)
@@ -357,7 +357,7 @@ def _html(rows: Table) -> str:
         )
         return f"<tr>{''.join(marked)}</tr>"
 
-    body = "\n".join(line("td", [_shown(row.get(key)) for key in keys]) for row in rows)
+    body = "\n".join(line("td", [shown(row.get(key)) for key in keys]) for row in rows)
     return (
         f"<div class='wide'><table><thead>{line('th', keys)}</thead>\n"
         f"<tbody>{body}</tbody></table></div>"
@@ -422,9 +422,9 @@ def _points(found: Sequence[Point], page: _Page) -> Iterator[Any]:
                 mode="markers",
                 text=[
                     f"<b>{_text(point.label)}</b> {_text(point.arithmetic)}<br>"
-                    f"{_shown(point.flops_per_second / 1e9)} GFLOP/s<br>"
-                    f"{_shown(point.flops_per_byte)} FLOP/byte<br>"
-                    f"{_shown(100 * point.share)} % of the time"
+                    f"{shown(point.flops_per_second / 1e9)} GFLOP/s<br>"
+                    f"{shown(point.flops_per_byte)} FLOP/byte<br>"
+                    f"{shown(100 * point.share)} % of the time"
                     for point in own
                 ],
                 hovertemplate="%{text}<extra></extra>",
@@ -473,6 +473,8 @@ def _labels(found: Sequence[Point], most: Limits, height: int) -> list[dict[str,
             "arrowhead": 0,
             "arrowwidth": 0.7,
             "arrowcolor": GREY,
+            "bgcolor": "rgba(255, 255, 255, 0.8)",
+            "borderpad": 0,
             "font": {"size": 12, "color": COLOURS[_phase(point)]},
         }
         for (point, text), at, (right, upwards) in zip(chosen, places, moved, strict=True)

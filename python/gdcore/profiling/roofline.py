@@ -30,7 +30,7 @@ class Point:
     """An operation of a layer, over all steps and workers.
 
     Attributes:
-        label: Op and layer; and the arithmetic, where it is not that of the limits.
+        label: Op and layer.
         phase: Such as ``"forward"``.
         arithmetic: Such as ``"float32"``.
         flops_per_byte: Operations for each byte that it reads or writes at the least.

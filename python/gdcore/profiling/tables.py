@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gdcore.profiling.recording import Recording
 
-__all__ = ["BY", "Table", "table"]
+__all__ = ["BY", "Table", "shown", "table"]
 
 BY = ("op", "layer", "phase", "thread")
 
@@ -23,7 +23,7 @@ class Table(list[dict[str, Any]]):
         if not self:
             return "(nothing was recorded)"
         keys = list(self[0])
-        cells = [keys, *([_shown(row[key]) for key in keys] for row in self)]
+        cells = [keys, *([shown(row[key]) for key in keys] for row in self)]
         widths = [max(len(line[i]) for line in cells) for i in range(len(keys))]
         right = [any(isinstance(row[key], (int, float)) for row in self) for key in keys]
         lines = []
@@ -40,7 +40,8 @@ class Table(list[dict[str, Any]]):
         return str(self)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A cell of a table: floats to three digits, or to one decimal from 100 on."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -122,15 +123,15 @@ def _by_thread(recording: Recording) -> Table:
         row: dict[str, Any] = {"thread": thread.name, "ms": time / 1e6}
         for key, mask in parts.items():
             row[key] = 100 * float(durations[own & mask].sum()) / max(time, 1.0)
-        shown = sum(row[key] for key in parts)
-        row["other %"] = max(100 - shown, 0.0)
+        told = sum(row[key] for key in parts)
+        row["other %"] = max(round(100 - told, 9), 0.0)
         since = end - int(events["begin"][own].min())
         row["covered %"] = 100 * time / max(since, 1) if recording.every == 1 else None
         busy = float(durations[own & work].sum())
         row["GFLOP/s"] = float(events["flops"][own].sum()) / busy if busy else None
         row["had a CPU, ms"] = None if thread.cpu_seconds is None else thread.cpu_seconds * 1e3
         row["wanted one, ms"] = None if thread.ready_seconds is None else thread.ready_seconds * 1e3
-        if thread.counters:
+        if any(each.counters for each in recording.threads):
             row |= _counted(thread.counters)
         row["events"] = int(own.sum())
         row["dropped"] = thread.dropped
@@ -138,7 +139,9 @@ def _by_thread(recording: Recording) -> Table:
     return Table(rows)
 
 
-def _counted(counters: dict[str, int]) -> dict[str, Any]:
+def _counted(counters: dict[str, int] | None) -> dict[str, Any]:
+    if counters is None:
+        return dict.fromkeys(("Gcycles", "instructions/cycle", "cache misses, M"))
     return {
         "Gcycles": counters["cycles"] / 1e9,
         "instructions/cycle": counters["instructions"] / max(counters["cycles"], 1),

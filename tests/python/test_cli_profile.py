@@ -51,8 +51,16 @@ def test_a_training_that_diverges_leaves_its_profile(tmp_path: Path) -> None:
 
 def test_every_nth_step_is_recorded() -> None:
     result = done("profile", *SMALL, "--steps", "57", "--every", "10")
-    assert "- 6 steps of" in result.stdout
-    assert "57 steps, 1 threads" in result.stdout
+    assert "- 57 steps of" in result.stdout
+    assert "570 steps, 1 threads" in result.stdout
+
+
+def test_steps_are_as_many_as_asked_for_however_long_an_epoch_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    done("profile", *SMALL, "--steps", "9", "--out", path)
+    assert gd.profiling.load(path).steps == 9
+    done("profile", *SMALL, "--steps", "70", "--out", path)  # an epoch of 57, and 13
+    assert gd.profiling.load(path).steps == 70
 
 
 def test_scaling_is_told_and_drawn(tmp_path: Path) -> None:

@@ -153,3 +153,36 @@ def test_what_is_not_a_trainer_or_has_no_loss() -> None:
         gd.scaling_study(trainer(loss=None), *data())
     with pytest.raises(ValueError, match="x must"):
         gd.scaling_study(trainer(), np.zeros((3, 4)), np.zeros(3, int))
+
+
+def test_batches_lie_side_by_side_and_are_never_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = data(30)
+    step, seen = gd.Trainer.step, []
+
+    def watched(self: gd.Trainer, rows: np.ndarray, labels: np.ndarray) -> float:
+        seen.append((rows.__array_interface__["data"][0], rows.flags.c_contiguous, len(rows)))
+        return step(self, rows, labels)
+
+    monkeypatch.setattr(gd.Trainer, "step", watched)
+    order = np.asfortranarray(x)
+    gd.scaling_study(trainer(), order, y, threads=[1], batch_sizes=[20], rounds=1, seconds=0.002)
+    assert len({each for each, *_ in seen}) == 2
+    assert all(contiguous and rows == 20 for _, contiguous, rows in seen)
+
+
+def test_a_trainer_of_an_own_class_is_studied() -> None:
+    class Own(gd.Trainer):
+        def __init__(self) -> None:
+            net = gd.Network([gd.Dense(3)], input_size=5)
+            super().__init__(net, "cross_entropy", "sgd")
+
+    study = gd.scaling_study(Own(), *data(), threads=[1], rounds=1, seconds=0.002)
+    assert study.threads == (1,)
+
+
+def test_a_study_tells_where_more_threads_are_slower() -> None:
+    seconds = np.array([[[1e-3, 2e-3]]])
+    fit = fit_amdahl((1, 2), seconds[0])
+    told = str(ScalingStudy((1, 2), (8,), seconds, np.array([[1, 2]]), (fit,), 2))
+    assert "more threads make it slower" in told
+    assert "two numbers of threads fit any line" in told

@@ -119,7 +119,7 @@ def profile(
     batch_size: options.BatchSize = 32,
     seed: options.Seed = 0,
     threads: Annotated[int | None, typer.Option(help="How many; else all that are free.")] = None,
-    steps: Annotated[int, typer.Option(help="About how many training steps to record.")] = 500,
+    steps: Annotated[int, typer.Option(help="How many training steps to record.")] = 500,
     every: Annotated[int, typer.Option(help="Record one step of so many.")] = 1,
     out: Annotated[
         list[Path] | None,

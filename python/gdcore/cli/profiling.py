@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,15 +70,17 @@ def profile(model: Model, steps: int, every: int, out: Sequence[Path]) -> None:
         check_output("--out", path, model.data, *out[:i])
     made = set_up(model.options())
     x, y = made.training
-    epoch = math.ceil(len(x) / model.batch_size)
+    size = min(model.batch_size, len(x))
 
-    def fit(least: int) -> None:
-        epochs = math.ceil(least / epoch)
-        made.trainer.fit(x, y, epochs=epochs, batch_size=model.batch_size, progress=False)
+    def fit(count: int) -> None:
+        epochs, rest = divmod(count, -(-len(x) // size))
+        for rows, times in ((len(x), epochs), (rest * size, 1)):
+            if rows and times:
+                made.trainer.fit(x[:rows], y[:rows], epochs=times, batch_size=size, progress=False)
 
     fit(_WARM_UP)
     with recorded(every=every) as prof:
-        fit(steps)
+        fit(steps * every)
     for by in ("op", "thread"):
         typer.echo(f"{prof.table(by)}\n")
     for sentence in prof.advice():

@@ -31,6 +31,7 @@ __all__ = ["CLASS_LOSSES", "SCHEDULES", "Options", "SetUp", "set_up", "train"]
 
 CLASS_LOSSES = ("cross_entropy", "bce_with_logits")
 SCHEDULES = ("constant", "step", "exponential", "cosine")
+EVENTS = 1 << 17  # of a thread in a profile, the last ones: viewers cannot open much more
 LAST_SHARE = 0.01  # of the first learning rate that "exponential" ends with
 
 
@@ -97,13 +98,15 @@ def train(options: Options) -> None:
     trainer, chosen, preparation = made.trainer, made.chosen, made.preparation
     kept, held_out = made.kept, made.held_out
     training, validation = made.training, made.validation
-    recorded = nullcontext() if options.profile is None else profile()
+    recorded = nullcontext() if options.profile is None else profile(events_per_thread=EVENTS)
     try:
         with recorded as prof:
             seconds = _fit(trainer, options, preparation, training, validation)
     finally:  # what led to an error or to Ctrl-C may be just what is asked for
         if options.profile is not None and prof is not None:
             profile_files.write(prof, options.profile)
+            lost = f", without {prof.dropped:,} older events" if prof.dropped else ""
+            typer.echo(f"written: {options.profile}{lost}", err=True)
 
     parts = {"training": (*training, kept)}
     if len(held_out):
@@ -120,7 +123,7 @@ def train(options: Options) -> None:
     if options.plot is not None:
         plot.save_curves(options.plot, trainer.history)
     report.tell_result(trainer, figures, len(kept), options.batch_size, seconds)
-    for path in (options.save, options.plot, options.profile):
+    for path in (options.save, options.plot):
         if path is not None:
             typer.echo(f"written: {path}", err=True)
 
@@ -253,7 +256,8 @@ def _fit(
     except KeyboardInterrupt:
         done = f"stopped after {trainer.epochs} of {options.epochs} epochs"
         if options.save is None or trainer.epochs == 0:
-            fail(f"{done}; nothing is saved", INTERRUPTED)
+            what = "nothing" if options.profile is None else "no model"
+            fail(f"{done}; {what} is saved", INTERRUPTED)
         trainer.save(options.save, extra={"preparation": preparation.to_json()})
         fail(
             f"{done}; saved to {options.save}, with the updates of the epoch that was begun",

@@ -149,9 +149,15 @@ class ScalingStudy:
                 continue
             most = fit.largest_speed_up
             limit = "no limit in sight" if math.isinf(most) else f"at most {most:.1f} times faster"
-            lines.append(
-                f"batch {batch}: {fit}, {limit}; the fit is off by {100 * fit.residual:.1f} %"
+            if most < 1:
+                limit = "more threads make it slower"
+            within = sum(count <= self.cpus for count in self.threads)
+            off = (
+                f"the fit is off by {100 * fit.residual:.1f} %"
+                if within > 2
+                else "two numbers of threads fit any line"
             )
+            lines.append(f"batch {batch}: {fit}, {limit}; {off}")
         return "\n".join(lines)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
@@ -214,8 +220,8 @@ def scaling_study(
     else:
         sizes = _integers("batch_sizes", batch_sizes, "batch sizes", samples)
     numbers = tuple(sorted({1, *numbers}))
-    x = np.asarray(x, trainer.network.dtype)
-    y = np.asarray(y)
+    x = np.ascontiguousarray(x, trainer.network.dtype)  # else every step would copy its rows
+    y = np.ascontiguousarray(y)
     measured, workers = [], []
     for size in sizes:
         copies = {count: _copy(trainer, count) for count in numbers}
@@ -243,11 +249,12 @@ def _integers(argument: str, values: Any, what: str, at_most: int) -> tuple[int,
 def _copy(trainer: Trainer, threads: int) -> Trainer:
     """A trainer that does the same steps, from the same parameters."""
     from gdcore.network import Network
+    from gdcore.training import Trainer as Kind  # a subclass may take other arguments
 
     own = trainer.network
     network = Network(own.layers, input_size=own.input_size, dtype=own.dtype, seed=own.seed)
     network.load_state_dict(own.state_dict())
-    return type(trainer)(
+    return Kind(
         network,
         trainer.loss,
         trainer.optimizer,
@@ -258,7 +265,9 @@ def _copy(trainer: Trainer, threads: int) -> Trainer:
 
 
 def _step(trainer: Trainer, x: NDArray[Any], y: NDArray[Any], size: int) -> Any:
-    starts = range(0, len(x) - size + 1, size)[:_MOST_BATCHES]
+    # Of a batch of more than half the samples there are several, which overlap.
+    last = len(x) - size
+    starts = np.linspace(0, last, max(2, min(len(x) // size, _MOST_BATCHES)), dtype=int)
     batches = [(x[i : i + size], y[i : i + size]) for i in starts]
 
     def step(number: int) -> None:

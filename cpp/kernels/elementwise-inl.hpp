@@ -4,6 +4,7 @@
 
 #include "kernels/formulas/all.hpp"
 #include "kernels/lanes-inl.hpp"
+#include "kernels/samples-inl.hpp"
 #include "kernels/table.hpp"
 
 namespace gd::kernels {
@@ -65,41 +66,40 @@ constexpr ActivationKernel<typename V::scalar> activation_kernel() {
 
 // ---- losses ----
 
-// A loss that is a mean over outputs of f(prediction, target).
-template <class V, class F, class T = typename V::scalar>
-T mean_loss_row(const LossRows<T>& r, int64_t i, T scale) {
-  const T* y = r.prediction + i * r.ldp;
-  const T* t = r.target + i * r.ldt;
-  T* g = r.gradient == nullptr ? nullptr : r.gradient + i * r.ldg;
-  const T outputs = static_cast<T>(r.outputs);
-  const V factor = V::set1(scale / outputs);
-  const T sum = lane_sum<V>(r.outputs, [&](int64_t at, int n) {
-    const V yv = load_lanes<V>(y, at, n, 0);
-    const V tv = load_lanes<V>(t, at, n, 0);
-    const V loss = F::template loss<V>(yv, tv, r.parameters);
-    if (g != nullptr) {
-      V::store(g + at, n, V::mul(factor, F::template gradient<V>(yv, tv, r.parameters)));
-    }
-    if (n == V::width) return loss;
-    // The formula of the padding need not be zero.
-    T lanes[V::width];
-    V::store(lanes, loss);
-    return V::load(lanes, n, 0);
-  });
-  return sum / outputs;
+// The loss of a sample: the formula's own, or the mean over its outputs of f(prediction, target).
+template <class F, class Samples, class V = typename Samples::vector, class T = typename V::scalar>
+V sample_loss(Samples& samples, const T* parameters) {
+  if constexpr (is_row_wise<F>) {
+    return F::loss(samples, parameters);
+  } else {
+    const V outputs = V::set1(static_cast<T>(samples.outputs()));
+    const V factor = V::div(samples.scale(), outputs);
+    const V sum = samples.sum([&](auto at) {
+      const V y = samples.prediction(at);
+      const V t = samples.target(at);
+      if (samples.wants_gradient()) {
+        samples.set_gradient(at, V::mul(factor, F::template gradient<V>(y, t, parameters)));
+      }
+      return F::template loss<V>(y, t, parameters);
+    });
+    return V::div(sum, outputs);
+  }
 }
 
 template <class V, class F, class T = typename V::scalar>
 void loss_rows(const LossRows<T>& r) {
-  for (int64_t i = 0; i < r.rows; ++i) {
-    // In double: the reciprocal of a sum of weights may be beyond float.
-    const double weight = r.weights == nullptr ? 1.0 : static_cast<double>(r.weights[i]);
-    const T scale = static_cast<T>(weight / r.weight_sum);
-    if constexpr (is_row_wise<F>) {
-      r.sample_loss[i] = F::template row<V>(r, i, scale);
-    } else {
-      r.sample_loss[i] = mean_loss_row<V, F>(r, i, scale);
+  int64_t i = 0;
+  if (r.outputs <= ThroughSamples<V>::kMostOutputs) {
+    while (r.rows - i >= ThroughSamples<V>::kFewestSamples) {
+      const int count = clamp_to_width<V>(r.rows - i);
+      ThroughSamples<V> samples(r, i, count);
+      samples.finish(sample_loss<F>(samples, r.parameters), r.sample_loss + i);
+      i += count;
     }
+  }
+  for (; i < r.rows; ++i) {
+    AlongOutputs<V> samples(r, i);
+    samples.finish(sample_loss<F>(samples, r.parameters), r.sample_loss + i);
   }
 }
 

@@ -461,7 +461,10 @@ def test_a_missing_package_names_the_extra(
         prof.to_pandas()
 
 
-def test_counters_are_there_or_it_is_told_why(prof: gd.profiling.Profile) -> None:
+def test_counters_are_there_or_it_is_told_why(prof: gd.profiling.Profile, tmp_path: Path) -> None:
+    prof.save(tmp_path / "profile.npz")
+    loaded = gd.profiling.load(tmp_path / "profile.npz")
+    assert loaded.counters_error == prof.counters_error
     for thread in prof.threads:
         if thread.counters is None:
             assert len(prof.counters_error) > 10

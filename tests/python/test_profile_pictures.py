@@ -335,7 +335,7 @@ def test_labels_can_be_read_on_every_colour() -> None:
     [
         ("matplotlib.figure", timeline),
         ("matplotlib.figure", plot_roofline),
-        ("plotly.graph_objects", lambda recording, path: write_report(recording, path, "")),
+        ("plotly.graph_objects", write_report),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(
@@ -353,7 +353,8 @@ def test_a_missing_package_is_named_with_its_extra(
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "synthetic.html"
-    write_report(synthetic(steps=300), path, "the kernel says <no> & that is it")
+    recording = replace(synthetic(steps=300), counters_error="the kernel says <no> & that is it")
+    write_report(recording, path)
     return path
 
 
@@ -404,16 +405,16 @@ def test_a_page_has_the_counters_of_each_thread(tmp_path: Path) -> None:
     recording = synthetic(threads=2)
     counted = {"cycles": 1234567, "instructions": 2345678, "cache_misses": 99}
     threads = [replace(each, counters=dict(counted)) for each in recording.threads]
-    write_report(replace(recording, threads=threads), path := tmp_path / "a.html", "")
+    write_report(replace(recording, threads=threads), path := tmp_path / "a.html")
     html = own_html(path)
     assert "<th class=number>cache misses</th>" in html
     assert html.count("<td class=number>1,234,567</td>") == 2
-    write_report(recording, path, "")
+    write_report(recording, path)
     assert "not asked for" in own_html(path)
 
 
 def test_a_page_of_nothing(tmp_path: Path) -> None:
-    write_report(empty(), path := tmp_path / "a.html", "")
+    write_report(empty(), path := tmp_path / "a.html")
     assert own_html(path).count("Nothing was recorded.") >= 3
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gdcore import show_config
 from gdcore.cli import options
 from gdcore.cli.errors import user_errors
+
+if TYPE_CHECKING:
+    from gdcore.cli.training import Options
 
 __all__ = ["app"]
 
@@ -22,6 +26,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _options(told: dict[str, Any]) -> Options:
+    """Those of a command's arguments that describe data, network and training."""
+    from gdcore.cli.training import Options
+
+    parsed = {name: options.names(told[name]) for name in ("categories", "drop", "na")}
+    hidden = options.sizes("--hidden", told["hidden"])
+    known = {field.name: told[field.name] for field in fields(Options) if field.name in told}
+    return Options(**known | parsed | {"hidden": hidden})
 
 
 @app.command()
@@ -71,35 +85,11 @@ def train(
     ] = None,
 ) -> None:
     """Train a network on DATA, and tell how it does on the part that was held out."""
+    told = locals()
     with user_errors():
         from gdcore.cli import training
 
-        training.train(
-            training.Options(
-                data=data,
-                target=target,
-                task=task,
-                categories=options.names(categories),
-                drop=options.names(drop),
-                missing=missing,
-                na=options.names(na),
-                hidden=options.sizes("--hidden", hidden),
-                activation=activation,
-                loss=loss,
-                optimizer=optimizer,
-                lr=lr,
-                schedule=schedule,
-                warmup=warmup,
-                epochs=epochs,
-                batch_size=batch_size,
-                seed=seed,
-                threads=threads,
-                validation=validation,
-                save=save,
-                plot=plot,
-                profile=profile,
-            )
-        )
+        training.train(_options(told))
 
 
 @app.command()
@@ -131,31 +121,11 @@ def profile(
     ] = None,
 ) -> None:
     """Show where every microsecond of a training goes: table, advice and files."""
+    told = locals()
     with user_errors():
         from gdcore.cli import profiling
 
-        profiling.profile(
-            profiling.Model(
-                data,
-                target,
-                task,
-                options.names(categories),
-                options.names(drop),
-                missing,
-                options.names(na),
-                options.sizes("--hidden", hidden),
-                activation,
-                loss,
-                optimizer,
-                lr,
-                batch_size,
-                seed,
-                threads,
-            ),
-            steps,
-            every,
-            out or [],
-        )
+        profiling.profile(_options(told), steps, every, out or [])
 
 
 @app.command()
@@ -185,27 +155,12 @@ def scaling(
     ] = None,
 ) -> None:
     """Measure how much faster training steps become with more threads."""
+    told = locals()
     with user_errors():
         from gdcore.cli import profiling
 
         profiling.scaling(
-            profiling.Model(
-                data,
-                target,
-                task,
-                options.names(categories),
-                options.names(drop),
-                missing,
-                options.names(na),
-                options.sizes("--hidden", hidden),
-                activation,
-                loss,
-                optimizer,
-                lr,
-                batch_size=32,
-                seed=seed,
-                threads=None,
-            ),
+            _options(told | {"threads": None, "plot": None}),
             options.sizes("--threads", threads),
             options.sizes("--batch-sizes", batch_sizes),
             rounds,

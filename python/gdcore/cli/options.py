@@ -49,7 +49,9 @@ def sizes(option: str, text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",") if text)
     except ValueError:
-        raise ValueError(f"{option} must be sizes such as 256,128, got {text!r}") from None
+        raise ValueError(
+            f"{option} must be integers with commas between them, got {text!r}"
+        ) from None
 
 
 Data = Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -17,45 +16,12 @@ from gdcore.cli.outputs import check_output
 from gdcore.cli.training import Options, set_up
 from gdcore.profiling.extras import needed
 
-__all__ = ["Model", "profile", "scaling"]
+__all__ = ["profile", "scaling"]
 
 _WARM_UP = 20  # steps that compile the plan, touch its memory and wake the threads
 
 
-@dataclass(frozen=True)
-class Model:
-    """Data and network, as the commands were told; `app` has the meanings."""
-
-    data: str
-    target: str | None
-    task: str
-    categories: tuple[str, ...]
-    drop: tuple[str, ...]
-    missing: str
-    na: tuple[str, ...]
-    hidden: tuple[int, ...]
-    activation: str
-    loss: str
-    optimizer: str
-    lr: float | None
-    batch_size: int
-    seed: int
-    threads: int | None
-
-    def options(self) -> Options:
-        """Those of a training on all rows."""
-        return Options(
-            **self.__dict__,
-            schedule="constant",
-            warmup=0,
-            epochs=1,
-            validation=0.0,
-            save=None,
-            plot=None,
-        )
-
-
-def profile(model: Model, steps: int, every: int, out: Sequence[Path]) -> None:
+def profile(options: Options, steps: int, every: int, out: Sequence[Path]) -> None:
     """Records a training, prints table and advice, and writes what was asked for.
 
     Raises:
@@ -67,10 +33,10 @@ def profile(model: Model, steps: int, every: int, out: Sequence[Path]) -> None:
     integer("--every", every)
     for i, path in enumerate(out):
         profile_files.check("--out", path)
-        check_output("--out", path, model.data, *out[:i])
-    made = set_up(model.options())
+        check_output("--out", path, options.data, *out[:i])
+    made = set_up(options)
     x, y = made.training
-    size = min(model.batch_size, len(x))
+    size = min(options.batch_size, len(x))
 
     def fit(count: int) -> None:
         epochs, rest = divmod(count, -(-len(x) // size))
@@ -94,7 +60,11 @@ def profile(model: Model, steps: int, every: int, out: Sequence[Path]) -> None:
 
 
 def scaling(
-    model: Model, threads: Sequence[int], batch_sizes: Sequence[int], rounds: int, plot: Path | None
+    options: Options,
+    threads: Sequence[int],
+    batch_sizes: Sequence[int],
+    rounds: int,
+    plot: Path | None,
 ) -> None:
     """Measures steps on several numbers of threads, prints the study, and draws it.
 
@@ -109,12 +79,12 @@ def scaling(
     if plot is not None:
         if plot.suffix.lower() not in (".pdf", ".png", ".svg"):
             raise ValueError(f"--plot must end in one of .pdf, .png, .svg, got {str(plot)!r}")
-        check_output("--plot", plot, model.data)
+        check_output("--plot", plot, options.data)
         try:
             needed("matplotlib.figure")
         except ImportError as error:
             raise ValueError(f"--plot: {error}") from None
-    made = set_up(model.options())
+    made = set_up(options)
     numbers = threads or [n for n in counts_up_to(get_num_threads()) if n is not None]
     x, y = made.training
     for size in batch_sizes:

@@ -51,15 +51,15 @@ class Options:
     loss: str
     optimizer: str
     lr: float | None
-    schedule: str
-    warmup: int
-    epochs: int
-    batch_size: int
     seed: int
-    threads: int | None
-    validation: float
-    save: Path | None
-    plot: Path | None
+    threads: int | None = None
+    batch_size: int = 32
+    schedule: str = "constant"
+    warmup: int = 0
+    epochs: int = 1
+    validation: float = 0.0
+    save: Path | None = None
+    plot: Path | None = None
     profile: Path | None = None
 
 

@@ -49,7 +49,6 @@ class Profile:
         )
         self._counters = flag("counters", counters)
         self._before: CpuTimes = {}
-        self._counters_error = ""
         self._recorded: Recording | None = None
         self._running = False
 
@@ -71,9 +70,6 @@ class Profile:
         """Ends the recording; exceptions pass."""
         self._running = False
         raw = _core.profile_stop()
-        self._counters_error = next(
-            (lane["counters_error"] for lane in raw["threads"] if lane["counters_error"]), ""
-        )
         self._recorded = Recording.from_core(
             raw, self._every, self._last_steps, self._before, cpu_times()
         )
@@ -143,8 +139,8 @@ class Profile:
 
     @property
     def counters_error(self) -> str:
-        """Why there are no `Thread.counters`; ``""`` where there are."""
-        return self._counters_error
+        """Why there are no `Thread.counters`; ``""`` where there are, or none were asked for."""
+        return self.recording.counters_error
 
     def __repr__(self) -> str:
         """What it holds, in a line."""
@@ -245,7 +241,7 @@ class Profile:
         """
         from gdcore.profiling.report import write_report
 
-        write_report(self.recording, Path(checked_path(path)), self._counters_error)
+        write_report(self.recording, Path(checked_path(path)))
 
 
 def profile(

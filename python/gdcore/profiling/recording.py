@@ -34,6 +34,7 @@ class Recording:
         every: Of so many steps one was recorded.
         bytes_per_thread: The most memory that a thread's events can take.
         threads_left_out: How many threads recorded nothing, for want of memory.
+        counters_error: Why threads have no hardware counters, if they were asked for; else ``""``.
     """
 
     events: NDArray[Any]
@@ -45,6 +46,7 @@ class Recording:
     every: int = 1
     bytes_per_thread: int = 0
     threads_left_out: int = 0
+    counters_error: str = ""
 
     @classmethod
     def from_core(
@@ -80,6 +82,7 @@ class Recording:
             every,
             raw["bytes_per_thread"],
             raw["threads_left_out"],
+            next((lane["counters_error"] for lane in raw["threads"] if lane["counters_error"]), ""),
         )
         return recording._cut(last_steps)._in_order()
 
@@ -170,6 +173,7 @@ class Recording:
             "every": self.every,
             "bytes_per_thread": self.bytes_per_thread,
             "threads_left_out": self.threads_left_out,
+            "counters_error": self.counters_error,
         }
         with written_beside(checked_path(path)) as file:
             np.savez_compressed(file, events=self.events, rest=np.array(json.dumps(rest)))

@@ -66,7 +66,7 @@ _PARTS = {
 }
 
 
-def write_report(recording: Recording, path: Path, counters_error: str) -> None:
+def write_report(recording: Recording, path: Path) -> None:
     """Writes an HTML page with facts, advice, timeline, threads, tables and roofline.
 
     The machine's limits are measured where they are not known yet, in about a second.
@@ -74,7 +74,6 @@ def write_report(recording: Recording, path: Path, counters_error: str) -> None:
     Args:
         recording: What to show.
         path: The file to write.
-        counters_error: Why there are no hardware counters, or ``""``.
 
     Raises:
         ImportError: plotly is not installed.
@@ -91,7 +90,7 @@ def write_report(recording: Recording, path: Path, counters_error: str) -> None:
         "<h2>Threads</h2>",
         *_threads(recording, page),
         "<h3>Hardware counters</h3>",
-        *_counters(recording, counters_error),
+        *_counters(recording),
         "<h2>Tables</h2>",
         "<p class='note'>Times are of all threads together.</p>",
         *_tables(recording),
@@ -324,10 +323,10 @@ def _threads(recording: Recording, page: _Page) -> Iterator[str]:
 # ---- numbers ----
 
 
-def _counters(recording: Recording, error: str) -> Iterator[str]:
+def _counters(recording: Recording) -> Iterator[str]:
     counted = [thread for thread in recording.threads if thread.counters]
     if not counted:
-        yield _note(error or "not asked for")
+        yield _note(recording.counters_error or "not asked for")
         return
     keys = list(dict.fromkeys(key for each in counted for key in each.counters or ()))
     rows = []

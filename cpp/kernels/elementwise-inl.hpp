@@ -2,6 +2,8 @@
 
 // Activations, losses and reductions from their formulas. Included after an ISA's vec.hpp.
 
+#include <type_traits>
+
 #include "kernels/formulas/all.hpp"
 #include "kernels/lanes-inl.hpp"
 #include "kernels/samples-inl.hpp"
@@ -60,6 +62,7 @@ constexpr ActivationKernel<typename V::scalar> activation_kernel() {
           F::parameters,
           F::from_output,
           is_row_wise<F>,
+          std::is_same_v<F, formulas::relu>,
           activation_forward<V, F>,
           activation_backward<V, F>};
 }

@@ -6,10 +6,25 @@
 
 #include <cstdint>
 
+#include "kernels/formulas/activations/relu.hpp"
 #include "kernels/table.hpp"
 
 namespace gd::kernels {
 namespace {
+
+// From this many products on, fetching C takes no longer than they do; shorter ones have C in cache.
+constexpr int64_t kDepthThatHidesMemory = 128;
+
+// Rows of A that one pointer reaches with the addresses a load can have: base + row * {0, 1, 2, 3, 4},
+// where 3 rows are a register of their own. More pointers than needed would go to the stack, and
+// the compiler's way there and back takes the multipliers' place.
+constexpr int kRowsAPointer = 5;
+
+// Keeps the compiler from deriving one pointer from another, or reckoning all rows in advance.
+template <class P>
+inline void keep_apart(P& pointer) {
+  asm("" : "+r"(pointer));
+}
 
 template <class V, int Rows, int Vectors, bool Tail, bool PackedA>
 __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& tile) {
@@ -32,73 +47,109 @@ __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& til
       }
     }
   };
-
+  // body(sums, row of a matrix of C's shape) for all rows of the tile.
   V sum[Rows][Vectors];
+  const auto each_row = [&](auto* row, int64_t stride, auto&& body) {
 #pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i) {
-    if (tile.chain == Chain::go_on) {
-      load_row(tile.c + i * tile.ldc, sum[i]);
-    } else {
+    for (int i = 0; i < Rows; ++i, row += stride) body(sum[i], row);
+  };
+
+  if (tile.chain == Chain::go_on) {
+    each_row(tile.c, tile.ldc, [&](V* sums, const T* row) { load_row(row, sums); });
+  } else {
+    each_row(tile.c, 0, [&](V* sums, const T*) {
 #pragma GCC unroll 8
-      for (int j = 0; j < Vectors; ++j) sum[i][j] = V::set1(0);
+      for (int j = 0; j < Vectors; ++j) sums[j] = V::set1(0);
+    });
+    // C is needed after the last product: by then it shall be here.
+    if (tile.depth >= kDepthThatHidesMemory) {
+      each_row(tile.c, tile.ldc, [&](V*, const T* row) {
+        __builtin_prefetch(row, 1);
+        if (Vectors * W * sizeof(T) > 64) __builtin_prefetch(row + 64 / sizeof(T), 1);
+      });
     }
   }
 
-  // C is needed after the last product: by then it shall be here.
-#pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i) {
-    const T* const row = tile.c + i * tile.ldc;
-    __builtin_prefetch(row, 1);
-    if (Vectors * W * sizeof(T) > 64) __builtin_prefetch(row + 64 / sizeof(T), 1);
-  }
-
-  const T* a = tile.a;
   const T* b = tile.b;
+  const int64_t b_depth = tile.b_depth;
+  const int64_t a_depth = tile.a_depth;
   const int64_t a_row = PackedA ? 1 : tile.a_row;
-  for (int64_t k = 0; k < tile.depth; ++k) {
+  constexpr int kPointers = PackedA ? 1 : (Rows + kRowsAPointer - 1) / kRowsAPointer;
+  const T* a[kPointers];
+  for (int g = 0; g < kPointers; ++g) {
+    a[g] = tile.a + g * kRowsAPointer * a_row;
+    keep_apart(a[g]);
+  }
+  for (int64_t k = tile.depth; k > 0; --k) {
     V bk[Vectors];
     load_row(b, bk);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-      const V aik = V::set1(a[i * a_row]);
+      const T* const row = PackedA ? a[0] + i : a[i / kRowsAPointer] + i % kRowsAPointer * a_row;
+      const V aik = V::set1(*row);
 #pragma GCC unroll 8
       for (int j = 0; j < Vectors; ++j) sum[i][j] = V::fma(aik, bk[j], sum[i][j]);
     }
-    a += tile.a_depth;
-    b += tile.b_depth;
+    b += b_depth;
+#pragma GCC unroll 4
+    for (int g = 0; g < kPointers; ++g) a[g] += a_depth;
   }
 
   if (tile.chain == Chain::add_part) {
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
+    each_row(tile.c, tile.ldc, [&](V* sums, const T* row) {
       V before[Vectors];
-      load_row(tile.c + i * tile.ldc, before);
+      load_row(row, before);
 #pragma GCC unroll 8
-      for (int j = 0; j < Vectors; ++j) sum[i][j] = V::add(before[j], sum[i][j]);
-    }
+      for (int j = 0; j < Vectors; ++j) sums[j] = V::add(before[j], sums[j]);
+    });
   }
   if (tile.bias != nullptr) {
     V bias[Vectors];
     load_row(tile.bias, bias);
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
+    each_row(tile.c, 0, [&](V* sums, const T*) {
 #pragma GCC unroll 8
-      for (int j = 0; j < Vectors; ++j) sum[i][j] = V::add(sum[i][j], bias[j]);
-    }
+      for (int j = 0; j < Vectors; ++j) sums[j] = V::add(sums[j], bias[j]);
+    });
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i) store_row(tile.c + i * tile.ldc, sum[i]);
+  if (tile.finish == Finish::relu) {
+    each_row(tile.c, 0, [&](V* sums, const T*) {
+#pragma GCC unroll 8
+      for (int j = 0; j < Vectors; ++j) {
+        sums[j] = formulas::relu::forward<V>(sums[j], nullptr);
+      }
+    });
+  } else if (tile.finish == Finish::relu_gradient) {
+    each_row(tile.saved, tile.lds, [&](V* sums, const T* row) {
+      V saved[Vectors];
+      load_row(row, saved);
+#pragma GCC unroll 8
+      for (int j = 0; j < Vectors; ++j) {
+        sums[j] = formulas::relu::backward<V>(saved[j], sums[j], nullptr);
+      }
+    });
+  }
+  each_row(tile.c, tile.ldc, [&](const V* sums, T* row) { store_row(row, sums); });
 }
 
-// Chooses the compiled tile of tile.rows rows, 1 <= rows <= Rows.
+// The compiled tiles of 1 to Rows rows.
+template <class V, int Rows, int Vectors, bool Tail, bool PackedA>
+struct TileHeights {
+  using Tile = void (*)(const GemmTile<typename V::scalar>&);
+  Tile of[Rows];
+  constexpr TileHeights() { fill<1>(); }
+
+ private:
+  template <int I>
+  constexpr void fill() {
+    of[I - 1] = gemm_tile<V, I, Vectors, Tail, PackedA>;
+    if constexpr (I < Rows) fill<I + 1>();
+  }
+};
+
 template <class V, int Rows, int Vectors, bool Tail, bool PackedA>
 void gemm_rows(const GemmTile<typename V::scalar>& tile) {
-  if constexpr (Rows == 1) {
-    gemm_tile<V, 1, Vectors, Tail, PackedA>(tile);
-  } else {
-    if (tile.rows == Rows) return gemm_tile<V, Rows, Vectors, Tail, PackedA>(tile);
-    gemm_rows<V, Rows - 1, Vectors, Tail, PackedA>(tile);
-  }
+  static constexpr TileHeights<V, Rows, Vectors, Tail, PackedA> heights;
+  heights.of[tile.rows - 1](tile);
 }
 
 template <class V, int Rows, int Vectors>

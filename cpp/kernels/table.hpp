@@ -18,6 +18,10 @@ enum class Chain : uint8_t {
   add_part,  // C = C + (chain from zero): the next part of a split sum
 };
 
+// What a register tile does with its sums, bias and all, before they are written: nothing, or the
+// commonest activation, forward or backward. Others make a pass of their own.
+enum class Finish : uint8_t { none, relu, relu_gradient };
+
 // The register tile (mr x nr) and the cache blocks that suit it, in elements.
 struct GemmBlocks {
   int mr;
@@ -43,6 +47,9 @@ struct GemmTile {
   int cols;       // <= nr
   const T* bias;  // cols elements added after the last product, or null
   Chain chain;
+  Finish finish = Finish::none;
+  const T* saved = nullptr;  // for relu_gradient, of C's shape: relu's output
+  int64_t lds = 0;
 };
 
 // Copies a (depth x width) block of a matrix, element (k, j) at from[k * from_depth + j *
@@ -120,6 +127,7 @@ struct ActivationKernel {
   const char* parameters;  // names, separated by commas
   bool from_output;        // backward needs a (else z)
   bool row_wise;           // needs whole rows (softmax)
+  bool in_tile;            // a register tile can finish with it: relu
   // a = f(z); a may be z. All matrices are rows x cols with their own strides.
   void (*forward)(int64_t rows, int64_t cols, const T* z, int64_t ldz, T* a, int64_t lda,
                   const T* parameters);

@@ -47,6 +47,10 @@ class TileJob {
     const int64_t row_bytes = std::max(p_.a_row, p_.a_col) * static_cast<int64_t>(sizeof(T));
     const bool in_place = (p_.a_col == 1 || p_.a_row == 1) && row_bytes % 1024 != 0;
     copy_a_ = !Unit::reads_in_place || (!in_place && columns.size() > 4 * blocks.nr);
+    const Epilogue<T>& e = p_.epilogue;
+    finishes_within_ = Unit::finishes_tiles && e.kind != Epilogue<T>::Kind::none &&
+                       e.activation->in_tile &&
+                       (e.kind == Epilogue<T>::Kind::backward || e.output == p_.c);
     // Else C goes on from what is there.
     piece_apart_ = p_.consume != nullptr && p_.k <= step_;
   }
@@ -176,8 +180,10 @@ class TileJob {
             read_a_in_place(tile, i, k0);
           }
           find_c(tile, rows, i, j);
+          const bool finishes = last_ && p_.epilogue.kind != Epilogue<T>::Kind::none;
+          if (finishes) finish_within(tile, i, j);
           unit_.multiply(tile);
-          if (last_) finish(tile, i, j);
+          if (finishes && !finishes_within_) finish(tile, i, j);
         }
       }
       if (last_ && p_.consume != nullptr) consume(rows, panel);
@@ -225,7 +231,18 @@ class TileJob {
                   {piece, static_cast<size_t>(rows.size() * base::panel_width(p_.n, panel))});
   }
 
-  void finish(const Tile& tile, int64_t i, int64_t j) {
+  void finish_within(Tile& tile, int64_t i, int64_t j) const {
+    if constexpr (Unit::finishes_tiles) {
+      if (!finishes_within_) return;
+      tile.finish = kernels::Finish::relu;
+      if (p_.epilogue.kind == Epilogue<T>::Kind::forward) return;
+      tile.finish = kernels::Finish::relu_gradient;
+      tile.saved = p_.epilogue.saved + i * p_.epilogue.stride + j;
+      tile.lds = p_.epilogue.stride;
+    }
+  }
+
+  void finish(const Tile& tile, int64_t i, int64_t j) const {
     const Epilogue<T>& e = p_.epilogue;
     const int64_t at = i * e.stride + j;
     if (e.kind == Epilogue<T>::Kind::forward) {
@@ -246,6 +263,7 @@ class TileJob {
   bool copy_a_;
   bool copy_b_;
   bool piece_apart_;
+  bool finishes_within_;
   bool last_ = false;
   Chain chain_ = Chain::start;
 };

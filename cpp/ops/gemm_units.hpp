@@ -35,6 +35,7 @@ struct TileUnit {
   using Packed = T;
   using Tile = kernels::GemmTile<T>;
   static constexpr bool reads_in_place = true;
+  static constexpr bool finishes_tiles = true;
   // Of B, that are packed before the next; a whole number of the unit's steps in depth.
   static constexpr int64_t rows_at_once = 8;
 
@@ -76,6 +77,7 @@ struct Bf16Unit {
   using Packed = uint16_t;
   using Tile = kernels::Bf16Tile;
   static constexpr bool reads_in_place = false;
+  static constexpr bool finishes_tiles = false;
   static constexpr int64_t rows_at_once = 32;
 
   const kernels::Bf16Kernels& kernels = *kernels::kernels().bf16;

@@ -5,16 +5,19 @@
 #include "cpp/kernels/support.hpp"
 
 using gd::kernels::Chain;
+using gd::kernels::Finish;
 using gd::kernels::GemmTile;
 using gd::kernels::TypedKernels;
 using gd::testing::Matrix;
 
 namespace {
 
-constexpr int64_t kDepths[] = {0, 1, 2, 3, 17, 64};
+constexpr int64_t kDepths[] = {0, 1, 2, 3, 17, 64, 130};
 constexpr Chain kChains[] = {Chain::start, Chain::go_on, Chain::add_part};
+constexpr Finish kFinishes[] = {Finish::none, Finish::relu, Finish::relu_gradient};
 
-// What one tile is made from: A (mr, depth), B (depth, nr), C before (mr, nr), bias (nr,).
+// What one tile is made from: A (mr, depth), B (depth, nr), C before (mr, nr), bias (nr,), and relu's
+// output (mr, nr).
 template <class T>
 struct Operands {
   Operands(int64_t mr, int64_t nr, int64_t depth, uint64_t seed, double scale)
@@ -23,9 +26,12 @@ struct Operands {
         a(gd::testing::normals<T>(mr * std::max<int64_t>(depth, 1), seed, scale)),
         b(gd::testing::normals<T>(nr * std::max<int64_t>(depth, 1), seed + 1, scale)),
         c(gd::testing::normals<T>(mr * nr, seed + 2, scale * scale)),
-        bias(gd::testing::normals<T>(nr, seed + 3, scale * scale)) {}
+        bias(gd::testing::normals<T>(nr, seed + 3, scale * scale)),
+        saved(gd::testing::normals<T>(mr * nr, seed + 4, 1.0)) {
+    saved[0] = 0;
+  }
 
-  T element(int64_t i, int64_t j, Chain chain, bool with_bias) const {
+  T element(int64_t i, int64_t j, Chain chain, bool with_bias, Finish finish) const {
     const T before = c[static_cast<size_t>(i * nr_ + j)];
     T sum = chain == Chain::go_on ? before : T(0);
     for (int64_t k = 0; k < depth_; ++k) {
@@ -33,11 +39,14 @@ struct Operands {
                      sum);
     }
     if (chain == Chain::add_part) sum = before + sum;
-    return with_bias ? sum + bias[static_cast<size_t>(j)] : sum;
+    if (with_bias) sum += bias[static_cast<size_t>(j)];
+    if (finish == Finish::relu) return sum > 0 ? sum : T(0);
+    if (finish == Finish::none || saved[static_cast<size_t>(i * nr_ + j)] > 0) return sum;
+    return T(0);
   }
 
   int64_t depth_, nr_;
-  std::vector<T> a, b, c, bias;
+  std::vector<T> a, b, c, bias, saved;
 };
 
 // A as the tile reads it: packed (k, i) with mr between columns, or as it lies with a gap.
@@ -68,33 +77,38 @@ class TileTest {
         gemm_(kernels.gemm),
         mr_(kernels.blocks.mr),
         nr_(kernels.blocks.nr),
-        a_(80 * 80),
-        b_(80 * 80),
+        a_(140 * 80),
+        b_(140 * 80),
         c_(80 * 80),
-        bias_(80) {}
+        bias_(80),
+        saved_(80 * 80) {}
 
   void run(int64_t depth, double scale) {
     const Operands<T> from(mr_, nr_, depth, static_cast<uint64_t>(100 + depth), scale);
     for (const Chain chain : kChains) {
       for (const bool with_bias : {false, true}) {
-        std::vector<T> want;
-        for (int64_t i = 0; i < mr_ * nr_; ++i) {
-          want.push_back(from.element(i / nr_, i % nr_, chain, with_bias));
-        }
-        for (const bool packed : {false, true}) {
-          for (int rows = 1; rows <= mr_; ++rows) {
-            for (int cols = 1; cols <= nr_; ++cols) {
-              tile(from, want, chain, with_bias, packed, rows, cols);
-            }
-          }
-        }
+        for (const Finish finish : kFinishes) run(from, chain, with_bias, finish);
       }
     }
   }
 
  private:
+  void run(const Operands<T>& from, Chain chain, bool with_bias, Finish finish) {
+    std::vector<T> want;
+    for (int64_t i = 0; i < mr_ * nr_; ++i) {
+      want.push_back(from.element(i / nr_, i % nr_, chain, with_bias, finish));
+    }
+    for (const bool packed : {false, true}) {
+      for (int rows = 1; rows <= mr_; ++rows) {
+        for (int cols = 1; cols <= nr_; ++cols) {
+          tile(from, want, chain, with_bias, finish, packed, rows, cols);
+        }
+      }
+    }
+  }
+
   void tile(const Operands<T>& from, const std::vector<T>& want, Chain chain, bool with_bias,
-            bool packed, int rows, int cols) {
+            Finish finish, bool packed, int rows, int cols) {
     GemmTile<T> tile{};
     tile.depth = from.depth_;
     lay_out_a(a_, from, rows, mr_, packed, tile);
@@ -103,8 +117,12 @@ class TileTest {
       for (int64_t j = 0; j < cols; ++j) b_(k, j) = from.b[static_cast<size_t>(k * nr_ + j)];
     }
     c_.shape(rows, cols, 2);
+    saved_.shape(rows, cols, 1);
     for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t j = 0; j < cols; ++j) c_(i, j) = from.c[static_cast<size_t>(i * nr_ + j)];
+      for (int64_t j = 0; j < cols; ++j) {
+        c_(i, j) = from.c[static_cast<size_t>(i * nr_ + j)];
+        saved_(i, j) = from.saved[static_cast<size_t>(i * nr_ + j)];
+      }
     }
     bias_.shape(1, cols).fill(from.bias);
     tile.b = b_.data();
@@ -115,6 +133,11 @@ class TileTest {
     tile.cols = cols;
     tile.bias = with_bias ? bias_.data() : nullptr;
     tile.chain = chain;
+    tile.finish = finish;
+    if (finish == Finish::relu_gradient) {
+      tile.saved = saved_.data();
+      tile.lds = saved_.stride();
+    }
     gemm_(tile);
     bool same = c_.surroundings_untouched();
     for (int64_t i = 0; i < rows; ++i) {
@@ -123,14 +146,15 @@ class TileTest {
       }
     }
     CHECK_AT(same, isa_, " ", rows, "x", cols, " depth ", from.depth_, " chain ",
-             static_cast<int>(chain), with_bias ? " bias" : "", packed ? " packed" : "");
+             static_cast<int>(chain), with_bias ? " bias" : "", packed ? " packed" : "", " finish ",
+             static_cast<int>(finish));
   }
 
   std::string isa_;
   void (*gemm_)(const GemmTile<T>&);
   int mr_;
   int nr_;
-  Matrix<T> a_, b_, c_, bias_;
+  Matrix<T> a_, b_, c_, bias_, saved_;
 };
 
 }  // namespace
@@ -160,7 +184,7 @@ TEST(gemm_tiles_pass_infinity_and_nan_on) {
         const T b[] = {1, 2, -infinity};  // (1, 3)
         for (int i = 0; i < 3; ++i) {
           T c[3] = {};
-          kernels.gemm({1, a + i, 1, 1, b, 3, c, 3, 1, 3, nullptr, Chain::start});
+          kernels.gemm({1, a + i, 1, 1, b, 3, c, 3, 1, 3, nullptr, Chain::start, Finish::none, nullptr, 0});
           for (int j = 0; j < 3; ++j)
             CHECK_AT(gd::testing::same_bits(c[j], a[i] * b[j]), isa, i, j);
         }

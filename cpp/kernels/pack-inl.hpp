@@ -44,26 +44,44 @@ void pack_rows(const PackBlock<T>& block) {
 
 // Rows of the source are columns of the target: squares are transposed in registers. Within a
 // square's rows the last columns come first, so that what runs over is overwritten.
+template <class V, bool Whole, class T = typename V::scalar>
+inline void pack_square(const PackBlock<T>& block, int64_t k, int64_t j, int deep, int64_t ahead) {
+  constexpr int W = V::width;
+  V square[W];
+#pragma GCC unroll 16
+  for (int i = 0; i < W; ++i) {
+    const T* const from = block.from + (j + i) * block.from_width + k;
+    if (Whole || j + i < block.width) {
+      // No hardware prefetcher follows this many rows at once.
+      __builtin_prefetch(from + ahead);
+      square[i] = Whole || deep == W ? V::load(from) : V::load(from, deep, 0);
+    } else {
+      square[i] = V::set1(0);
+    }
+  }
+  V::transpose(square);
+  if constexpr (Whole) {
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) V::store(block.to + (k + i) * block.to_depth + j, square[i]);
+  } else {
+    for (int i = 0; i < deep; ++i) store_lanes<V>(block, k + i, j, square[i]);
+  }
+}
+
 template <class V, class T = typename V::scalar>
 void pack_columns(const PackBlock<T>& block) {
   constexpr int W = V::width;
   const int64_t last_j = (block.to_depth - 1) / W * W;
+  const bool whole = block.width == block.to_depth && block.to_depth % W == 0;
   const int64_t ahead = block.ahead != 0 ? block.ahead : 2 * W;
   for (int64_t k = 0; k < block.depth; k += W) {
     const int deep = block.depth - k < W ? static_cast<int>(block.depth - k) : W;
     for (int64_t j = last_j; j >= 0; j -= W) {
-      V square[W];
-#pragma GCC unroll 16
-      for (int i = 0; i < W; ++i) {
-        const T* const from = block.from + (j + i) * block.from_width + k;
-        // No hardware prefetcher follows this many rows at once.
-        if (j + i < block.width) __builtin_prefetch(from + ahead);
-        square[i] = j + i >= block.width ? V::set1(0)
-                    : deep == W          ? V::load(from)
-                                         : V::load(from, deep, 0);
+      if (whole && deep == W) {
+        pack_square<V, true>(block, k, j, W, ahead);
+      } else {
+        pack_square<V, false>(block, k, j, deep, ahead);
       }
-      V::transpose(square);
-      for (int i = 0; i < deep; ++i) store_lanes<V>(block, k + i, j, square[i]);
     }
   }
 }

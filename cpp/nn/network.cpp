@@ -27,12 +27,27 @@ void transpose(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* t
   }
 }
 
-// Calls f(first unit, units) for each panel of a weight.
+// to (rows, cols) = from.
+template <class T>
+void copy(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to, int64_t to_row) {
+  for (int64_t i = 0; i < rows; ++i) std::copy_n(from + i * from_row, cols, to + i * to_row);
+}
+
+// Calls f(first, how many) for the units, or inputs, of each panel of a weight.
 template <class F>
 void for_panels(const Parameter& weight, F&& f) {
-  for (int64_t unit = 0; unit < weight.rows; unit += base::kPanel) {
-    f(unit, base::panel_width(weight.rows, unit));
+  const int64_t all = weight.lies_as_it_is ? weight.cols : weight.rows;
+  for (int64_t first = 0; first < all; first += base::kPanel) {
+    f(first, base::panel_width(all, first));
   }
+}
+
+// Whether a panel of a few units wastes more of a vector than one of inputs. The first layer has no
+// gradient at its input that would gain what the forward pass loses.
+bool lies_as_it_is(size_t layer, int64_t units, int64_t inputs) {
+  constexpr int64_t kVector = 16;
+  const auto filled_up = [](int64_t n) { return (n + kVector - 1) / kVector * kVector; };
+  return layer > 0 && filled_up(units) * inputs >= units * filled_up(inputs) * 5 / 4;
 }
 
 }  // namespace
@@ -43,18 +58,21 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
   check_layers<T>(layers_, input_size_);
   int64_t offset = 0;
   int64_t inputs = input_size_;
-  const auto place = [&](const std::string& name, ParameterKind kind, int64_t rows, int64_t cols) {
+  const auto place = [&](const std::string& name, ParameterKind kind, int64_t rows, int64_t cols,
+                         bool as_it_is = false) {
     const int layer = static_cast<int>(views_.size());
     const int64_t at = offset;
-    parameters_.push_back({layers_[views_.size()].name + name, kind, layer, rows, cols, at});
+    parameters_.push_back(
+        {layers_[views_.size()].name + name, kind, layer, rows, cols, at, as_it_is});
     base::require<base::ValueError>(
         !__builtin_add_overflow(offset, base::padded<T>(rows * cols), &offset),
         "the parameters of the network do not fit into memory");
     return at;
   };
   for (const DenseSpec& layer : layers_) {
-    LayerView view{inputs, layer.units, 0, -1};
-    view.weight = place(".weight", ParameterKind::weight, layer.units, inputs);
+    const bool as_it_is = lies_as_it_is(views_.size(), layer.units, inputs);
+    LayerView view{inputs, layer.units, 0, -1, as_it_is};
+    view.weight = place(".weight", ParameterKind::weight, layer.units, inputs, as_it_is);
     if (layer.bias) view.bias = place(".bias", ParameterKind::bias, 1, layer.units);
     views_.push_back(view);
     inputs = layer.units;
@@ -88,9 +106,13 @@ template <class T>
 void Network<T>::to_shapes(const T* flat, T* to) const {
   for (const Parameter& p : parameters_) {
     if (p.kind == ParameterKind::weight) {
-      for_panels(p, [&](int64_t unit, int64_t width) {
-        const T* const panel = flat + p.offset + unit * p.cols;
-        transpose(panel, width, p.cols, width, to + unit * p.cols, p.cols);
+      for_panels(p, [&](int64_t first, int64_t width) {
+        if (p.lies_as_it_is) {
+          copy(flat + p.offset + first * p.rows, width, p.rows, width, to + first, p.cols);
+        } else {
+          const T* const panel = flat + p.offset + first * p.cols;
+          transpose(panel, width, p.cols, width, to + first * p.cols, p.cols);
+        }
       });
     } else {
       std::copy_n(flat + p.offset, p.size(), to);
@@ -103,9 +125,13 @@ template <class T>
 void Network<T>::from_shapes(const T* from, T* flat) const {
   for (const Parameter& p : parameters_) {
     if (p.kind == ParameterKind::weight) {
-      for_panels(p, [&](int64_t unit, int64_t width) {
-        T* const panel = flat + p.offset + unit * p.cols;
-        transpose(from + unit * p.cols, p.cols, width, p.cols, panel, width);
+      for_panels(p, [&](int64_t first, int64_t width) {
+        if (p.lies_as_it_is) {
+          copy(from + first, p.cols, p.rows, width, flat + p.offset + first * p.rows, width);
+        } else {
+          T* const panel = flat + p.offset + first * p.cols;
+          transpose(from + first * p.cols, p.cols, width, p.cols, panel, width);
+        }
       });
     } else {
       std::copy_n(from, p.size(), flat + p.offset);

@@ -14,16 +14,19 @@ namespace gd::nn {
 enum class ParameterKind : uint8_t { weight, bias };
 
 // One parameter's shape and its place in the flat buffer, each on a cache-line boundary, gaps zero.
-// A weight is (units, inputs) to the outside, as PyTorch's, and lies in the buffer as its transpose
-// in panels (base/panels.hpp), as the forward pass reads it and the weight gradient is written: row
-// i holds what input i gives to each unit, and units next to each other are one range.
+// A weight is (units, inputs) to the outside, as PyTorch's, and lies in the buffer in panels
+// (base/panels.hpp). Mostly these are of its transpose, as the forward pass reads it and the weight
+// gradient is written: row i holds what input i gives to each unit, and units next to each other
+// are one range. Where that would leave many lanes of a vector idle, they are of the weight as it
+// is, and only the forward pass has to transpose.
 struct Parameter {
   std::string name;  // "0.weight"
   ParameterKind kind;
   int layer;
   int64_t rows;  // a bias has one row
   int64_t cols;
-  int64_t offset;  // elements from the start of the buffer
+  int64_t offset;      // elements from the start of the buffer
+  bool lies_as_it_is;  // a weight, and not its transpose, in panels
   int64_t size() const { return rows * cols; }
 };
 
@@ -33,6 +36,7 @@ struct LayerView {
   int64_t units;
   int64_t weight;
   int64_t bias;
+  bool lies_as_it_is;  // the weight, see Parameter
 };
 
 // A stack of dense layers and its parameters, all in one flat buffer.
@@ -53,8 +57,10 @@ class Network {
   // Where element i of a parameter, counted row by row in its shape, is in the flat buffer.
   int64_t index(const Parameter& parameter, int64_t i) const {
     if (parameter.kind == ParameterKind::bias) return parameter.offset + i;
-    return parameter.offset + base::panel_index(parameter.cols, parameter.rows, i % parameter.cols,
-                                                i / parameter.cols);
+    const int64_t row = i / parameter.cols, col = i % parameter.cols;
+    return parameter.offset + (parameter.lies_as_it_is
+                                   ? base::panel_index(parameter.rows, parameter.cols, row, col)
+                                   : base::panel_index(parameter.cols, parameter.rows, col, row));
   }
   // Between a flat buffer and parameters one after the other, each in its shape, without gaps.
   void to_shapes(const T* flat, T* to) const;

@@ -91,8 +91,9 @@ void DenseForward<T>::work(Worker& worker, const Batch<T>& batch) {
   p.products = context_.products(batch.rows_together);
   p.a = input_of(context_, batch);
   p.a_row = input_stride(context_, batch);
-  p.b = buffers.weight;  // (inputs, units)
-  p.b_layout = ops::Layout::panels;
+  p.b = buffers.weight;  // (inputs, units), or transposed; of one unit both lie alike
+  p.b_layout =
+      shape.lies_as_it_is && shape.units > 1 ? ops::Layout::panels_transposed : ops::Layout::panels;
   const int64_t begin = batch.first_row * buffers.stride;
   p.c = buffers.z + begin;
   p.c_row = buffers.stride;
@@ -154,16 +155,21 @@ WeightGradient<T>::WeightGradient(const DenseContext<T>& context)
 template <class T>
 void WeightGradient<T>::work(Worker& worker, const Batch<T>& batch) {
   const nn::LayerView& shape = context_.shape;
+  // (rows, inputs) and (rows, units): the one is A's transpose, the other B.
+  const T* const input = input_of(context_, batch);
+  const int64_t input_row = input_stride(context_, batch);
+  const T* const delta = delta_of(context_, batch);
+  const int64_t delta_row = context_.buffers.stride;
   ops::GemmProblem<T> p;
-  p.m = shape.inputs;
-  p.n = shape.units;
+  p.m = shape.lies_as_it_is ? shape.units : shape.inputs;
+  p.n = shape.lies_as_it_is ? shape.inputs : shape.units;
   p.k = batch.rows;
   p.products = context_.products(batch.rows_together);
-  p.a = input_of(context_, batch);  // (rows, inputs): A is its transpose
+  p.a = shape.lies_as_it_is ? delta : input;
   p.a_row = 1;
-  p.a_col = input_stride(context_, batch);
-  p.b = delta_of(context_, batch);
-  p.b_row = context_.buffers.stride;
+  p.a_col = shape.lies_as_it_is ? delta_row : input_row;
+  p.b = shape.lies_as_it_is ? input : delta;
+  p.b_row = shape.lies_as_it_is ? input_row : delta_row;
   p.c = batch.gradients + shape.weight;
   p.c_layout = ops::Layout::panels;
   p.part = batch.part;
@@ -218,8 +224,8 @@ void InputGradient<T>::work(Worker& worker, const Batch<T>& batch) {
   const int64_t to_stride = context_.buffers.input_stride;
   p.a = delta_of(context_, batch);
   p.a_row = context_.buffers.stride;
-  p.b = context_.buffers.weight;  // (inputs, units): B is its transpose
-  p.b_layout = ops::Layout::panels_transposed;
+  p.b = context_.buffers.weight;  // (units, inputs), or transposed
+  p.b_layout = shape.lies_as_it_is ? ops::Layout::panels : ops::Layout::panels_transposed;
   p.c = to == nullptr ? batch.input_gradient : to + batch.first_row * context_.buffers.delta_row;
   p.c_row = to == nullptr ? shape.inputs : to_stride;
   p.part = kSumPart;

@@ -125,7 +125,11 @@ class Plan<T>::Compiler {
           scratch.size.cover(ops::gemm_scratch_size<T>(m, n, k, products));
         };
         cover(capacity, view.units, view.inputs);
-        cover(view.inputs, view.units, capacity);
+        if (view.lies_as_it_is) {
+          cover(view.units, view.inputs, capacity);
+        } else {
+          cover(view.inputs, view.units, capacity);
+        }
         cover(capacity, view.inputs, view.units);
       }
     }

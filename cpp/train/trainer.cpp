@@ -51,9 +51,10 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   for (auto& state : states_) state_pointers_.push_back(state.data());
   for (const nn::Parameter& parameter : network.parameters()) {
     const bool weight = parameter.kind == nn::ParameterKind::weight;
-    // As it lies in the buffers: a weight is transposed.
-    spans_.push_back({parameter.offset, weight ? parameter.cols : parameter.rows,
-                      weight ? parameter.rows : parameter.cols,
+    // As it lies in the buffers.
+    const bool transposed = weight && !parameter.lies_as_it_is;
+    spans_.push_back({parameter.offset, transposed ? parameter.cols : parameter.rows,
+                      transposed ? parameter.rows : parameter.cols,
                       weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0,
                       weight ? ops::Layout::panels : ops::Layout::strided});
   }

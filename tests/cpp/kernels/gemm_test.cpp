@@ -16,8 +16,8 @@ constexpr int64_t kDepths[] = {0, 1, 2, 3, 17, 64, 130};
 constexpr Chain kChains[] = {Chain::start, Chain::go_on, Chain::add_part};
 constexpr Finish kFinishes[] = {Finish::none, Finish::relu, Finish::relu_gradient};
 
-// What one tile is made from: A (mr, depth), B (depth, nr), C before (mr, nr), bias (nr,), and relu's
-// output (mr, nr).
+// What one tile is made from: A (mr, depth), B (depth, nr), C before (mr, nr), bias (nr,), and
+// relu's output (mr, nr).
 template <class T>
 struct Operands {
   Operands(int64_t mr, int64_t nr, int64_t depth, uint64_t seed, double scale)
@@ -184,7 +184,8 @@ TEST(gemm_tiles_pass_infinity_and_nan_on) {
         const T b[] = {1, 2, -infinity};  // (1, 3)
         for (int i = 0; i < 3; ++i) {
           T c[3] = {};
-          kernels.gemm({1, a + i, 1, 1, b, 3, c, 3, 1, 3, nullptr, Chain::start, Finish::none, nullptr, 0});
+          kernels.gemm(
+              {1, a + i, 1, 1, b, 3, c, 3, 1, 3, nullptr, Chain::start, Finish::none, nullptr, 0});
           for (int j = 0; j < 3; ++j)
             CHECK_AT(gd::testing::same_bits(c[j], a[i] * b[j]), isa, i, j);
         }

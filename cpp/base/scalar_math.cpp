@@ -8,8 +8,9 @@ double power(double x, int64_t n) {
   double result = 1.0;
   for (; n > 0; n >>= 1) {
     // The bits of a step's number follow no pattern that a branch predictor learns.
-    const double factors[] = {1.0, x};
-    result *= factors[n & 1];
+    const uint64_t all_or_none = ~static_cast<uint64_t>(n & 1) + 1;
+    const uint64_t one = std::bit_cast<uint64_t>(1.0);
+    result *= std::bit_cast<double>(one ^ (all_or_none & (one ^ std::bit_cast<uint64_t>(x))));
     x *= x;
   }
   return result;

@@ -137,16 +137,36 @@ bool all_finite(int64_t size, const T* x) {
   return probe == 0;
 }
 
+// Vectors [j, j + N), the last with n lanes. An addition takes several cycles, so that chains of
+// several columns go side by side.
+template <int N, class V, class T = typename V::scalar>
+inline void column_sums(int64_t rows, const T* x, int64_t ldx, bool add, T* out, int n) {
+  const auto load = [&](const T* row, int v) {
+    return v == N - 1 ? load_lanes<V>(row, v * V::width, n, 0) : V::load(row + v * V::width);
+  };
+  V sum[N];
+  for (int v = 0; v < N; ++v) sum[v] = V::set1(0);
+  for (int64_t i = 0; i < rows; ++i, x += ldx) {
+#pragma GCC unroll 4
+    for (int v = 0; v < N; ++v) sum[v] = V::add(sum[v], load(x, v));
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < N; ++v) {
+    if (add) sum[v] = V::add(load(out, v), sum[v]);
+    V::store(out + v * V::width, v == N - 1 ? n : V::width, sum[v]);
+  }
+}
+
 template <class V, class T = typename V::scalar>
 void column_sum(int64_t rows, int64_t cols, const T* x, int64_t ldx, bool add, T* out) {
-  const auto column = [&](int64_t j, int n) {
-    V sum = V::set1(0);
-    for (int64_t i = 0; i < rows; ++i) sum = V::add(sum, load_lanes<V>(x + i * ldx, j, n, 0));
-    return add ? V::add(load_lanes<V>(out, j, n, 0), sum) : sum;
-  };
-  for_vectors<V>(
-      cols, [&](int64_t j) { V::store(out + j, column(j, V::width)); },
-      [&](int64_t j, int n) { V::store(out + j, n, column(j, n)); });
+  constexpr int kTogether = 4;
+  int64_t j = 0;
+  for (; cols - j >= kTogether * V::width; j += kTogether * V::width) {
+    column_sums<kTogether, V>(rows, x + j, ldx, add, out + j, V::width);
+  }
+  for (; j < cols; j += V::width) {
+    column_sums<1, V>(rows, x + j, ldx, add, out + j, clamp_to_width<V>(cols - j));
+  }
 }
 
 template <class V, class T = typename V::scalar>

@@ -119,9 +119,10 @@ class TileJob {
         p_.b_layout == Layout::strided && p_.b_col == 1 ? Unit::rows_at_once : depth;
     for (int64_t k = 0; k < depth; k += rows) {
       const int64_t deep = std::min(rows, depth - k);
-      Packed* to = panels + k * nr;
-      for (int64_t j = own.begin; j < own.end; j += nr, to += size) {
+      Packed* panel = panels;
+      for (int64_t j = own.begin; j < own.end; j += nr, panel += size) {
         const int64_t width = std::min(nr, own.end - j);
+        Packed* const to = panel + k * unit_.row_of_b(width);
         if (p_.b_layout == Layout::panels_transposed) {
           pack_transposed_panels(j, width, k0, depth, to);
         } else if (p_.b_layout == Layout::panels) {
@@ -139,7 +140,8 @@ class TileJob {
   void pack_transposed_panels(int64_t j, int64_t width, int64_t k0, int64_t depth, Packed* to) {
     const int64_t nr = unit_.blocks.nr;
     const int64_t size = unit_.panel(depth, nr);
-    for (int64_t k = k0; k < k0 + depth; k += kPanel, to += nr * kPanel) {
+    const int64_t step = unit_.row_of_b(width) * kPanel;
+    for (int64_t k = k0; k < k0 + depth; k += kPanel, to += step) {
       const int64_t deep = std::min(kPanel, k0 + depth - k);
       const T* const from = p_.b + base::panel_index(p_.n, p_.k, j, k);
       const int64_t next = k + kPanel < k0 + depth ? p_.n * kPanel : 0;
@@ -201,7 +203,7 @@ class TileJob {
   void find_b(Tile& tile, Range columns, int64_t j, int64_t k0, int64_t depth) const {
     const int64_t nr = unit_.blocks.nr;
     if (copy_b_) {
-      unit_.set_b(tile, buffers_.b + (j - columns.begin) / nr * unit_.panel(depth, nr));
+      unit_.set_b(tile, tile.cols, buffers_.b + (j - columns.begin) / nr * unit_.panel(depth, nr));
     } else if constexpr (Unit::reads_in_place) {
       const bool panels = p_.b_layout == Layout::panels;
       tile.b = panels ? p_.b + base::panel_index(p_.k, p_.n, k0, j) : p_.b + k0 * p_.b_row + j;

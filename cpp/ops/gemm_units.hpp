@@ -50,6 +50,8 @@ struct TileUnit {
     return rows <= blocks.mr ? rows : ceil_div(rows, ceil_div(rows, blocks.mr));
   }
   int64_t panel(int64_t depth, int64_t width) const { return depth * width; }
+  // Elements of a row of a packed B of `width` columns, of at most nr: no more than these.
+  int64_t row_of_b(int64_t width) const { return width; }
   void start(Tile& tile, int64_t depth) const { tile.depth = depth; }
 
   void pack_a(int64_t depth, int64_t width, const Source<T>& from, T* to, int64_t height,
@@ -57,7 +59,7 @@ struct TileUnit {
     kernels.pack({depth, width, from.at, from.depth, from.width, to, height, from.ahead});
   }
   void pack_b(int64_t depth, int64_t width, const Source<T>& from, T* to, int64_t /*panel*/) const {
-    kernels.pack({depth, width, from.at, from.depth, from.width, to, blocks.nr, from.ahead});
+    kernels.pack({depth, width, from.at, from.depth, from.width, to, width, from.ahead});
   }
 
   void set_a(Tile& tile, const T* panel, int64_t height) const {
@@ -65,9 +67,9 @@ struct TileUnit {
     tile.a_row = 1;
     tile.a_depth = height;
   }
-  void set_b(Tile& tile, const T* panel) const {
+  void set_b(Tile& tile, int64_t width, const T* panel) const {
     tile.b = panel;
-    tile.b_depth = blocks.nr;
+    tile.b_depth = width;
   }
   void multiply(const Tile& tile) const { kernels.gemm(tile); }
 };
@@ -87,6 +89,7 @@ struct Bf16Unit {
   explicit Bf16Unit(int count) : products(count) {}
 
   int64_t height(int64_t) const { return blocks.mr; }
+  int64_t row_of_b(int64_t) const { return blocks.nr; }
   // With three products a panel of low parts follows that of the high ones.
   int64_t panel(int64_t depth, int64_t width) const {
     return kernels.panel_size(depth, width) * (products == 3 ? 2 : 1);
@@ -109,7 +112,7 @@ struct Bf16Unit {
   }
 
   void set_a(Tile& tile, const uint16_t* panel, int64_t) const { tile.a = panel; }
-  void set_b(Tile& tile, const uint16_t* panel) const { tile.b = panel; }
+  void set_b(Tile& tile, int64_t /*width*/, const uint16_t* panel) const { tile.b = panel; }
   void multiply(const Tile& tile) const { kernels.gemm(tile); }
 };
 

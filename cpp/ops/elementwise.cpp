@@ -14,6 +14,9 @@ using parallel::Range;
 // Elements a worker takes at a time: 16 KB of floats, a few microseconds of work.
 constexpr int64_t kGrain = 4096;
 
+// Of a loss, whose exponentials take longer.
+constexpr int64_t kLossGrain = 256;
+
 // Calls f(range) over [0, total) in pieces of at least `least`, each a multiple of it.
 template <class F>
 void for_ranges(Worker& worker, TileQueue& queue, int64_t total, int64_t least, F&& f) {
@@ -27,8 +30,8 @@ void for_ranges(Worker& worker, TileQueue& queue, int64_t total, int64_t least, 
   });
 }
 
-int64_t rows_a_piece(int64_t cols) {
-  return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, cols));
+int64_t rows_a_piece(int64_t cols, int64_t grain = kGrain) {
+  return std::max<int64_t>(1, grain / std::max<int64_t>(1, cols));
 }
 
 }  // namespace
@@ -56,7 +59,11 @@ void activation_backward(Worker& worker, TileQueue& queue,
 template <class T>
 void loss(Worker& worker, TileQueue& queue, const kernels::LossKernel<T>& loss,
           const kernels::LossRows<T>& rows) {
-  for_ranges(worker, queue, rows.rows, rows_a_piece(rows.outputs), [&](Range range) {
+  // Whole vectors of samples, see samples-inl.hpp.
+  constexpr int64_t kSamples = 16;
+  const int64_t least = rows_a_piece(rows.outputs, kLossGrain);
+  const int64_t whole = (least + kSamples - 1) / kSamples * kSamples;
+  for_ranges(worker, queue, rows.rows, whole, [&](Range range) {
     const int64_t i = range.begin;
     kernels::LossRows<T> part = rows;
     part.rows = range.size();

@@ -11,7 +11,7 @@ namespace {
 // Tiles a worker should find, so that one that is slowed down leaves few of them undone.
 constexpr int kTilesPerWorker = 4;
 // Below this many multiply-adds a tile costs more to hand out than it balances.
-constexpr int64_t kLeastTileWork = 1 << 16;
+constexpr int64_t kLeastTileWork = 1 << 14;
 // From this many elements on, B is packed once by all workers, between two barriers.
 constexpr int64_t kLeastSharedB = 1 << 18;
 

@@ -62,13 +62,6 @@ __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& til
 #pragma GCC unroll 8
       for (int j = 0; j < Vectors; ++j) sums[j] = V::set1(0);
     });
-    // C is needed after the last product: by then it shall be here.
-    if (tile.depth >= kDepthThatHidesMemory) {
-      each_row(tile.c, tile.ldc, [&](V*, const T* row) {
-        __builtin_prefetch(row, 1);
-        if (Vectors * W * sizeof(T) > 64) __builtin_prefetch(row + 64 / sizeof(T), 1);
-      });
-    }
   }
 
   const T* b = tile.b;

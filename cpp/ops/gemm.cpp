@@ -12,8 +12,9 @@ namespace {
 constexpr int kTilesPerWorker = 4;
 // Below this many multiply-adds a tile costs more to hand out than it balances.
 constexpr int64_t kLeastTileWork = 1 << 14;
-// From this many elements on, B is packed once by all workers, between two barriers.
+// From this many elements and rows on, B is packed once by all workers, between two barriers.
 constexpr int64_t kLeastSharedB = 1 << 18;
+constexpr int64_t kLeastRowsOfSharedB = 336;
 
 // Below this many rows, columns or products a sum, rounding and filling up panels cost more than
 // bfloat16 saves: measured on AVX-512, where 28 x 256 x 256 is 1.6 times as fast, 128 x 10 x 64 1.2
@@ -65,7 +66,7 @@ GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b)
   GemmTiles tiles;
   if (workers == 1 || m == 0 || n == 0) return tiles;
   const GemmBlocks& blocks = typed<T>().blocks;
-  if (packs_b && m >= 2 * blocks.mc && n * k >= kLeastSharedB) {
+  if (packs_b && m >= kLeastRowsOfSharedB && n * k >= kLeastSharedB) {
     const auto least = static_cast<int>(ceil_div(m, blocks.mc));
     tiles.rows = std::max(kTilesPerWorker * workers, (least + workers - 1) / workers * workers);
     tiles.share_b = true;

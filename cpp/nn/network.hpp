@@ -70,6 +70,10 @@ class Network {
   const T* values() const { return values_.data(); }
   int64_t flat_size() const { return values_.size(); }  // with the gaps
 
+  // Of the values, counted from 1. Whoever changes them tells, and holds what guards the network.
+  uint64_t version() const { return version_; }
+  void note_change() { ++version_; }
+
   // The flat gradient buffer, made at the first call; laid out like the values.
   T* gradients();
   // Whether gradients() holds what backward left, and nothing has overwritten it.
@@ -85,6 +89,7 @@ class Network {
   base::AlignedBuffer<T> values_;
   base::AlignedBuffer<T> gradients_;
   bool gradients_valid_ = false;
+  uint64_t version_ = 1;
 };
 
 }  // namespace gd::nn

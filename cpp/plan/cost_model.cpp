@@ -11,7 +11,7 @@ namespace {
 // than it takes over. Measured on two cores with 10-64-64-10 and 10-128-128-10 at batch 128.
 constexpr int64_t kLeastFlopsAWorker = 5'000'000;
 // By samples workers meet only once.
-constexpr int64_t kLeastFlopsAWorkerBySamples = 500'000;
+constexpr int64_t kLeastFlopsAWorkerBySamples = 300'000;
 // Networks above this would spend more on adding whole gradients than on meeting at each layer.
 constexpr int64_t kMostParametersBySamples = 96'000;
 

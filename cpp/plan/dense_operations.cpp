@@ -91,13 +91,14 @@ void DenseForward<T>::work(Worker& worker, const Batch<T>& batch) {
   p.products = context_.products(batch.rows_together);
   p.a = input_of(context_, batch);
   p.a_row = input_stride(context_, batch);
-  p.b = buffers.weight;  // (inputs, units), or transposed; of one unit both lie alike
+  p.b = batch.parameters +
+        shape.weight;  // (inputs, units), or transposed; of one unit both lie alike
   p.b_layout =
       shape.lies_as_it_is && shape.units > 1 ? ops::Layout::panels_transposed : ops::Layout::panels;
   const int64_t begin = batch.first_row * buffers.stride;
   p.c = buffers.z + begin;
   p.c_row = buffers.stride;
-  p.bias = buffers.bias;
+  if (shape.bias >= 0) p.bias = batch.parameters + shape.bias;
   if (activation_.kernel != nullptr && !activation_.kernel->row_wise) {
     p.epilogue.kind = ops::Epilogue<T>::Kind::forward;
     p.epilogue.activation = activation_.kernel;
@@ -224,7 +225,7 @@ void InputGradient<T>::work(Worker& worker, const Batch<T>& batch) {
   const int64_t to_stride = context_.buffers.input_stride;
   p.a = delta_of(context_, batch);
   p.a_row = context_.buffers.stride;
-  p.b = context_.buffers.weight;  // (units, inputs), or transposed
+  p.b = batch.parameters + shape.weight;  // (units, inputs), or transposed
   p.b_layout = shape.lies_as_it_is ? ops::Layout::panels : ops::Layout::panels_transposed;
   p.c = to == nullptr ? batch.input_gradient : to + batch.first_row * context_.buffers.delta_row;
   p.c_row = to == nullptr ? shape.inputs : to_stride;

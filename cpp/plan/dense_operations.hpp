@@ -27,8 +27,6 @@ struct LayerBuffers {
   // Layers of different widths share delta buffers, so that a part of a batch has its place in them
   // by the widest layer: where its first row begins is a multiple of this.
   int64_t delta_row = 0;
-  const T* weight = nullptr;
-  const T* bias = nullptr;
 };
 
 template <class T>

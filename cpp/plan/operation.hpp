@@ -26,7 +26,8 @@ struct Batch {
   int64_t first_row = 0;            // where its rows lie in the plan's buffers
   int64_t rows_together = 0;        // of all that run at once, this being part of them
   int64_t part = kSumPart;          // longest chain of a sum over samples
-  T* gradients = nullptr;           // a flat buffer, laid out as the parameters
+  const T* parameters = nullptr;    // a flat buffer
+  T* gradients = nullptr;           // laid out as the parameters
   bool accumulate = false;          // gradients are added to what is there
   // With a rule, gradients are used up as they are made, and none is kept.
   optim::Rule<T>* rule = nullptr;

@@ -25,6 +25,7 @@ class Plan<T>::Compiler {
       : plan_(plan), network_(network), options_(plan.options_) {}
 
   void compile() {
+    plan_.network_ = &network_;
     plan_.flat_size_ = network_.flat_size();
     if (differentiates()) plan_.gradients_ = network_.gradients();
     plan_.fuses_update_ = options_.kind == PlanKind::training && options_.clip_norm == 0 &&
@@ -163,8 +164,6 @@ class Plan<T>::Compiler {
       buffers.delta_row = widest;
       buffers.delta = deltas[i % 3];
       buffers.input_delta = i == 0 ? nullptr : deltas[(i - 1) % 3];
-      buffers.weight = network_.values() + view.weight;
-      buffers.bias = view.bias < 0 ? nullptr : network_.values() + view.bias;
       contexts_.push_back(context);
       input = buffers.output;
     }
@@ -178,12 +177,27 @@ class Plan<T>::Compiler {
       plan_.partial_ = take(most_partial_gradients(), plan_.flat_size_);
     }
     memory_.gradients = bytes_used() - memory_.packing - memory_.activations;
+    replicas();
+    memory_.replicas = bytes_used() - memory_.packing - memory_.activations - memory_.gradients;
     if (options_.gathers) {
       gathered_.x = take(capacity, network_.input_size());
       gathered_.target = take(capacity, network_.output_size());
       gathered_.weights = take(1, capacity);
     }
-    memory_.batch = bytes_used() - memory_.packing - memory_.activations - memory_.gradients;
+    memory_.batch =
+        bytes_used() - memory_.packing - memory_.activations - memory_.gradients - memory_.replicas;
+  }
+
+  // Where the first update follows the first gradients: not with clipping.
+  void replicas() {
+    if (options_.kind != PlanKind::training || options_.clip_norm > 0) return;
+    const int64_t others = std::min<int64_t>(options_.max_workers - 1, most_partial_gradients());
+    const int workers = static_cast<int>(others) + 1;
+    T* const memory = take(1, Replicas<T>::size(workers, plan_.flat_size_));
+    if (base_ == nullptr || workers == 1) return;
+    plan_.replicas_ = Replicas<T>(memory, workers, plan_.flat_size_);
+    plan_.own_pieces_.assign(static_cast<size_t>(workers),
+                             OwnPieces(plan_.flat_size_ / kLeastElementsAdded + 1));
   }
 
   void gather() {
@@ -321,66 +335,9 @@ void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch, int workers)
 }
 
 template <class T>
-void Plan<T>::run_by_samples(size_t first, const Batch<T>& piece, int workers, bool is_last) {
-  const int64_t parts = (piece.rows + piece.part - 1) / piece.part;
-  for (size_t i = update_begin_; i < operations_.size(); ++i) operations_[i]->reset();
-  add_queue_.reset();
-  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
-    ops::Worker alone = worker.alone();
-    const auto share = [&](int index) { return parallel::split(parts, worker.count(), index); };
-    const int64_t others = share(0).end;  // parts from here on have a gradient of their own
-    const parallel::Range own = share(worker.index());
-    for (int64_t p = own.begin; p < own.end; ++p) {
-      const int64_t begin = p * piece.part;
-      Batch<T> part = piece.rows_from(begin, std::min(piece.part, piece.rows - begin));
-      part.first_row = begin;
-      part.accumulate = p < others && (p > 0 || piece.accumulate);
-      if (p >= others) part.gradients = partial_ + (p - others) * flat_size_;
-      for (size_t i = first; i < update_begin_; ++i) operations_[i]->run(alone, part);
-    }
-    worker.barrier();
-    const bool clips = options_.clip_norm > 0;
-    add_up(worker, piece, parts - others, is_last && !clips);
-    if (!is_last || !clips) return;
-    for (size_t i = update_begin_; i < operations_.size(); ++i) {
-      worker.barrier();
-      operations_[i]->run(worker, piece);
-    }
-  });
-}
-
-template <class T>
-void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, int64_t parts, bool updates) {
-  constexpr int64_t kMost = 1024;
-  constexpr int64_t kLeast = 128;
-  // Small gradients in four pieces a worker, so that none has much more than another.
-  const int64_t share = base::padded<T>(flat_size_ / (4 * worker.count()) + 1);
-  const int64_t elements = std::clamp(share, kLeast, kMost);
-  profiling::Lane* const lane = worker.lane();
-  if (lane != nullptr) lane->begin(profiling::zone_id(Zone::kAddParts));
-  const int64_t pieces = (flat_size_ + elements - 1) / elements;
-  add_queue_.for_each(worker, pieces, [&](int64_t index) {
-    const int64_t begin = index * elements;
-    const std::span<T> gradients(piece.gradients + begin,
-                                 static_cast<size_t>(std::min(elements, flat_size_ - begin)));
-    // What is used up at once need not go back into lines that another worker has.
-    alignas(base::kAlignment) T used[kMost];
-    T* const sum = updates ? used : gradients.data();
-    ops::add_parts<T>(gradients, partial_ + begin, flat_size_, parts, sum);
-    if (!updates) return;
-    const profiling::InnerTime time(lane);
-    options_.rule->update_piece(options_.update, begin, {sum, gradients.size()});
-  });
-  if (lane == nullptr) return;
-  // Not a part of the arithmetic of a step, but of the way it is shared.
-  const profiling::Amount adds{0, flat_size_ * (parts + 2) * int64_t{sizeof(T)}};
-  const profiling::Amount update = operations_.back()->cost().of(piece.rows);
-  lane->end(adds, updates ? profiling::zone_id(Zone::kUpdate) : profiling::kNoOperation, update);
-}
-
-template <class T>
 void Plan<T>::forward(Batch<T> batch) {
   batch.rows_together = batch.rows;
+  batch.parameters = network_->values();
   run(forward_begin_, forward_end_, batch, workers_by_tiles(batch.rows));
 }
 
@@ -388,6 +345,7 @@ template <class T>
 void Plan<T>::backward(Batch<T> batch) {
   batch.rows_together = batch.rows;
   batch.part = part_of(batch.rows);
+  batch.parameters = network_->values();
   batch.gradients = gradients_;
   run(forward_end_, operations_.size(), batch, workers_by_tiles(batch.rows));
 }
@@ -425,10 +383,14 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   const bool is_last = place.begin + piece.rows == place.rows;
   piece.rows_together = piece.rows;
   piece.part = part_of(place.rows);
+  piece.parameters = network_->values();
   piece.gradients = gradients_;
   piece.accumulate = piece.accumulate || !is_first;
   const Schedule schedule = this->schedule(piece.rows);
-  if (schedule.sharing == Sharing::by_samples && schedule.workers > 1) {
+  if (schedule.sharing == Sharing::by_samples && schedule.workers > 1 && fuses_update_ &&
+      is_first && is_last) {
+    run_on_replicas(first, piece, schedule.workers);
+  } else if (schedule.sharing == Sharing::by_samples && schedule.workers > 1) {
     run_by_samples(first, piece, schedule.workers, is_last);
   } else if (fuses_update_ && is_first && is_last) {
     piece.rule = options_.rule;
@@ -437,6 +399,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   } else {
     run(first, is_last ? operations_.size() : update_begin_, piece, schedule.workers);
   }
+  if (is_last && options_.kind == PlanKind::training) network_->note_change();
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));
   return ops::weighted_sum<T>(losses, piece.weights, start);
 }

@@ -11,8 +11,10 @@
 #include "base/aligned_buffer.hpp"
 #include "nn/network.hpp"
 #include "optim/rule.hpp"
+#include "parallel/partition.hpp"
 #include "plan/gather_operation.hpp"
 #include "plan/operation.hpp"
+#include "plan/replicas.hpp"
 
 namespace gd::plan {
 
@@ -47,6 +49,7 @@ struct PlanMemory {
   int64_t packing = 0;      // of all workers, for matmuls
   int64_t activations = 0;  // outputs of the layers, gradients at them, losses of the samples
   int64_t gradients = 0;    // of parts of the batch, where workers share it by samples
+  int64_t replicas = 0;     // of the parameters, for hired workers then
   int64_t batch = 0;        // the rows of a shuffled batch
 };
 
@@ -107,8 +110,21 @@ class Plan {
   }
   // A piece of a batch in parts, from operation `first` on, with the update if it is the last.
   void run_by_samples(size_t first, const Batch<T>& piece, int workers, bool is_last);
-  // Adds the parts of the gradient to the first, and updates with the sum unless it is clipped.
-  void add_up(ops::Worker& worker, const Batch<T>& piece, int64_t parts, bool updates);
+  // The same for a whole batch, by workers that have parameters of their own.
+  void run_on_replicas(size_t first, const Batch<T>& batch, int workers);
+  // The gradients of a worker's parts, from operation `first` on.
+  void run_parts(size_t first, const Batch<T>& piece, const ops::Worker& worker,
+                 const T* parameters);
+  // The parts that a worker takes, and the buffer of the first one's gradient.
+  parallel::Range parts_of(const Batch<T>& piece, int worker, int workers) const;
+  T* gradients_of(const Batch<T>& piece, int worker, int workers) const;
+  // Calls add(piece, begin, gradients, sum) for pieces of the flat gradient, over all workers; the
+  // gradients are those of the first worker. With `updates` their sum is used up.
+  template <class Add>
+  void add_up(ops::Worker& worker, const Batch<T>& piece, bool updates, Add&& add);
+  int64_t elements_added(int workers) const;  // in a piece
+  // Copies the pieces that others have updated from this worker's gradients to its parameters.
+  void take_over(ops::Worker& worker, const Batch<T>& batch, const OwnPieces& own, T* parameters);
   int64_t part_of(int64_t rows) const { return sample_part(rows, flat_size_); }
   // Runs operations from `first` on for a piece of a batch, whose gradients add to those of the
   // pieces before; the update comes with the last. Adds the piece's losses to `start`.
@@ -130,6 +146,7 @@ class Plan {
   const T* output_ = nullptr;
   T* output_gradient_ = nullptr;
   T* sample_loss_ = nullptr;
+  nn::Network<T>* network_ = nullptr;
   T* gradients_ = nullptr;  // the network's
   T* partial_ = nullptr;    // gradients of parts, one after the other
   int64_t flat_size_ = 0;   // of the parameters
@@ -137,6 +154,8 @@ class Plan {
   int64_t flops_fixed_ = 0;
   bool fuses_update_ = false;
   ops::TileQueue add_queue_;
+  Replicas<T> replicas_;
+  std::vector<OwnPieces> own_pieces_;  // of each worker
 };
 
 }  // namespace gd::plan

@@ -27,6 +27,7 @@
   X(kBiasGradient, "bias_gradient", "column sums of dY")                                           \
   X(kInputGradient, "input_gradient", "dY W: not done for the first layer")                        \
   X(kAddParts, "add_parts", "sum of the gradients of parts of a batch, where workers share it")    \
+  X(kShareWeights, "share_weights", "taking over what other workers updated, to weights of one's own") \
   X(kClip, "clip", "norm of the whole gradient, and its scaling: a barrier before the update")     \
   X(kUpdate, "update", "the rule's pass over weights and states; also a phase")                    \
   X(kSnapshot, "snapshot", "copy of parameters and states that a diverged epoch goes back to")     \

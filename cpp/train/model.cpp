@@ -70,12 +70,13 @@ void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
   plan.forward(batch);
   copy_rows<T>(plan.output(rows), {out, rows, network_.output_size()});
   rows_kept_ = rows;
+  version_kept_ = network_.version();
 }
 
 template <class T>
 int64_t Model<T>::rows_kept() {
   const Lock lock(mutex_);
-  require<StateError>(rows_kept_ >= 0,
+  require<StateError>(rows_kept_ >= 0 && version_kept_ == network_.version(),
                       "backward needs forward(x, training=True) before it, with the parameters "
                       "unchanged since");
   return rows_kept_;
@@ -119,7 +120,7 @@ template <class T>
 void Model<T>::set_values(const T* from) {
   const Lock lock(mutex_);
   network_.from_shapes(from, network_.values());
-  parameters_changed();
+  network_.note_change();
   network_.set_gradients_valid(false);
 }
 

@@ -38,9 +38,6 @@ class Model {
   // forward_training with as many rows came before. Runs on the threads of the forward pass.
   void backward(const T* output_gradient, int64_t rows, bool accumulate, T* input_gradient);
 
-  // Must be called by whoever changes parameters; the caller holds the mutex.
-  void parameters_changed() { rows_kept_ = -1; }
-
   // Copies of the values, or of the gradients (StateError unless valid), in the order and sizes of
   // description().parameters(), one after the other without gaps.
   void copy_values(T* to);
@@ -57,6 +54,7 @@ class Model {
   std::unique_ptr<plan::Plan<T>> differentiable_;
   base::AlignedBuffer<T> kept_x_;
   int64_t rows_kept_ = -1;
+  uint64_t version_kept_ = 0;  // of the parameters that they went through
 };
 
 // Rows at a time where the caller leaves it open: enough for the matmuls, little memory.

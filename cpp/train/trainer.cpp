@@ -119,7 +119,6 @@ void Trainer<T>::begin_update(double lr) {
 template <class T>
 void Trainer<T>::end_update() {
   ++steps_;
-  model_->parameters_changed();
 }
 
 template <class T>
@@ -252,7 +251,7 @@ void Trainer<T>::restore_snapshot() {
   std::copy_n(from, update_.size, update_.weights);
   for (T* state : state_pointers_) std::copy_n(from += update_.size, update_.size, state);
   steps_ = snapshot_steps_;
-  model_->parameters_changed();
+  model_->network().note_change();
 }
 
 template <class T>
@@ -312,6 +311,7 @@ void Trainer<T>::apply_gradients() {
     }
     apply_->run(worker, {});
   });
+  network.note_change();
   end_update();
   network.set_gradients_valid(false);  // used up
 }
@@ -351,6 +351,7 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
     result.plan = plan::Plan<T>::memory(
         model_->network(), training_options(std::min(batch_size, plan::kMostRows), shuffle));
     result.gradients += result.plan.gradients;  // of the parts that workers take
+    result.parameters += result.plan.replicas;
   } else {  // forward and backward keep whole batches, and their input
     plan::PlanOptions<T> options;
     options.kind = plan::PlanKind::differentiable;

@@ -129,11 +129,29 @@ T sum_squares(int64_t size, const T* x) {
 }
 
 // x * 0 is 0 for a finite x and NaN for the rest, and NaN stays in a sum.
+// Several sums, since an addition takes several cycles; their order does not matter.
 template <class V, class T = typename V::scalar>
 bool all_finite(int64_t size, const T* x) {
+  constexpr int kSums = 4;
   const V zero = V::set1(0);
-  const T probe = lane_sum<V>(
-      size, [&](int64_t at, int n) { return V::mul(load_lanes<V>(x, at, n, 0), zero); });
+  V sums[kSums];
+  for (V& sum : sums) sum = zero;
+  int64_t i = 0;
+  for (; size - i >= kSums * V::width; i += kSums * V::width) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kSums; ++k) {
+      sums[k] = V::fma(V::load(x + i + k * V::width), zero, sums[k]);
+    }
+  }
+  for (; i < size; i += V::width) {
+    const int n = clamp_to_width<V>(size - i);
+    sums[0] = V::fma(load_lanes<V>(x, i, n, 0), zero, sums[0]);
+  }
+  const V sum = V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3]));
+  T lanes[V::width];
+  V::store(lanes, sum);
+  T probe = 0;
+  for (const T lane : lanes) probe += lane;
   return probe == 0;
 }
 

@@ -28,6 +28,7 @@ class BoundRule:
         native = RULES[self._arrays[0].dtype.name]
         sizes = [array.size for array in self._arrays]
         self._native = native(optimizer.name, optimizer.parameters(), sizes)
+        self._step = self._native.step
 
     @property
     def lr(self) -> float:
@@ -56,7 +57,7 @@ class BoundRule:
             gradients = listed("gradients", gradients, "arrays")
         if type(check_finite) is not bool:
             check_finite = flag("check_finite", check_finite)
-        self._native.step(self._arrays, gradients, check_finite)
+        self._step(self._arrays, gradients, check_finite)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuses to be pickled or copied."""

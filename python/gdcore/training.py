@@ -121,6 +121,9 @@ class Trainer:
             self._clip_grad_norm,
             self._matmul_precision,
         )
+        # Looked up once: each time anew takes a twentieth of the smallest step.
+        self._step = self._native.step
+        self._learn_one = self._native.learn_one
         if self._schedule is not None:
             own = isinstance(self._schedule, Function)
             self._native.set_schedule(
@@ -225,7 +228,7 @@ class Trainer:
             ValueError: An array is of another shape, empty, not finite, or holds labels or weights
                 out of range.
         """
-        return self._native.step(x, y, sample_weight)
+        return self._step(x, y, sample_weight)
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> float:
         """Online learning: makes one update on one sample as it comes.
@@ -249,7 +252,7 @@ class Trainer:
             TypeError: x or y is complex, of objects or of strings, or a label no integer.
             ValueError: x or y is of another shape, not finite, or a label out of range.
         """
-        return self._native.learn_one(x, y)
+        return self._learn_one(x, y)
 
     def learn_many(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
         """Online learning: makes one update on each sample, in order, as `learn_one` does.

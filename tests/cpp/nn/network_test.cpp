@@ -66,6 +66,29 @@ TEST(parameters_lie_one_after_the_other_on_cache_lines) {
   check_layout<double>();
 }
 
+// However a weight lies in the flat buffer: whole panels, a narrow last one, or as it is.
+TEST(parameters_go_to_their_shapes_and_back) {
+  Network<float> network(stack({70, 40, 10, 1}, "relu", "identity"), 33, 0);
+  const auto& parameters = network.parameters();
+  const std::vector<bool> as_they_are = {false, false, true, true};
+  std::vector<float> numbers(static_cast<size_t>(network.num_parameters()));
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i + 1);
+  std::vector<float> flat(static_cast<size_t>(network.flat_size()));
+  network.from_shapes(numbers.data(), flat.data());
+  size_t at = 0;
+  std::vector<bool> found;
+  for (const Parameter& p : parameters) {
+    if (p.kind == ParameterKind::weight) found.push_back(p.lies_as_it_is);
+    for (int64_t i = 0; i < p.size(); ++i, ++at) {
+      CHECK_EQ(flat[static_cast<size_t>(network.index(p, i))], numbers[at]);
+    }
+  }
+  CHECK(found == as_they_are);
+  std::vector<float> back(numbers.size());
+  network.to_shapes(flat.data(), back.data());
+  CHECK_SAME(back, numbers);
+}
+
 TEST(gradients_are_zero_at_first_and_invalid) {
   Network<float> network(stack({4, 3}, "relu", "identity"), 5, 0);
   CHECK(!network.gradients_valid());

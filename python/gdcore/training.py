@@ -122,8 +122,8 @@ class Trainer:
             self._matmul_precision,
         )
         # Looked up once: each time anew takes a twentieth of the smallest step.
-        self._step = self._native.step
-        self._learn_one = self._native.learn_one
+        self._step: Callable[..., float] = self._native.step
+        self._learn_one: Callable[..., float] = self._native.learn_one
         if self._schedule is not None:
             own = isinstance(self._schedule, Function)
             self._native.set_schedule(

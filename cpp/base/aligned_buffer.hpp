@@ -1,15 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <memory>
-#include <new>
 
 #include "base/check.hpp"
+#include "base/memory.hpp"
 
 namespace gd::base {
-
-inline constexpr int64_t kAlignment = 64;  // bytes: a cache line, and the widest vector
 
 // Elements of T rounded up so that what follows starts on a cache line again.
 template <class T>
@@ -26,9 +23,8 @@ class AlignedBuffer {
   explicit AlignedBuffer(int64_t size) : size_(size) {
     if (size == 0) return;
     const int64_t bytes = checked_product(padded<T>(size), sizeof(T), "buffer size");
-    void* memory = ::operator new(static_cast<size_t>(bytes), std::align_val_t(kAlignment));
-    std::memset(memory, 0, static_cast<size_t>(bytes));
-    data_.reset(static_cast<T*>(memory));
+    data_ = {static_cast<T*>(allocate_zeroed(static_cast<size_t>(bytes))),
+             Free{static_cast<size_t>(bytes)}};
   }
 
   T* data() { return data_.get(); }
@@ -38,7 +34,8 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(T* memory) const { ::operator delete(memory, std::align_val_t(kAlignment)); }
+    size_t bytes = 0;
+    void operator()(T* memory) const { deallocate(memory, bytes); }
   };
   std::unique_ptr<T, Free> data_;
   int64_t size_ = 0;

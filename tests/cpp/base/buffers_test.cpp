@@ -51,7 +51,7 @@ namespace {
 
 template <class T>
 void check_buffers() {
-  for (const int64_t size : {1, 7, 16, 17, 1000}) {
+  for (const int64_t size : {1, 7, 16, 17, 1000, (3 << 20) + 5}) {  // the last on huge pages
     AlignedBuffer<T> buffer(size);
     CHECK_EQ(buffer.size(), size);
     CHECK_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 64, 0u);

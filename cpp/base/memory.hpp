@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace gd::base {
+
+inline constexpr int64_t kAlignment = 64;  // bytes: a cache line, and the widest vector
+
+// Zero-filled memory on a cache-line boundary. What is as large as a huge page lies on huge pages,
+// as far as it fills them and the system has them: a step on a wide network reads hundreds of
+// megabytes, and finding as many small pages takes 3 % of it. std::bad_alloc where there is none.
+void* allocate_zeroed(std::size_t bytes);
+// With the size that was asked for.
+void deallocate(void* memory, std::size_t bytes) noexcept;
+
+}  // namespace gd::base

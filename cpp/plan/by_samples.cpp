@@ -110,6 +110,7 @@ void Plan<T>::take_over(ops::Worker& worker, const Batch<T>& batch, const OwnPie
     std::copy_n(parameters + begin, size, from + begin);  // to own the lines, see Replicas
   }
   if (lane == nullptr) return;
+  // Counts once, though every worker has its own part of it.
   lane->did_tiles(worker.index() == 0 ? 1 : 0, 1, worker.index() == 0);
   lane->end({0, 3 * flat_size_ * int64_t{sizeof(T)}});
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <system_error>
 #include <thread>
@@ -33,6 +34,35 @@ class SignalsBlocked {
 
  private:
   sigset_t before_;
+};
+
+// How long a worker has had its core. Shorter than schedulers let a thread run while another waits.
+class Turn {
+ public:
+  Turn() : length_(length()), begun_(profiling::ticks()) {}
+
+  void begin() { begun_ = profiling::ticks(); }
+  bool is_over() const { return profiling::ticks() - begun_ > length_; }
+
+ private:
+  static uint64_t length() {
+    static const uint64_t ticks = in_ticks(kLength);
+    return ticks;
+  }
+  // As many as pass in that time.
+  static uint64_t in_ticks(std::chrono::nanoseconds time) {
+    using Clock = std::chrono::steady_clock;
+    constexpr std::chrono::microseconds kMeasured{100};
+    const auto start = Clock::now();
+    const uint64_t first = profiling::ticks();
+    while (Clock::now() - start < kMeasured) pause();
+    return (profiling::ticks() - first) * static_cast<uint64_t>(time / kMeasured);
+  }
+
+  static constexpr std::chrono::milliseconds kLength{2};
+
+  uint64_t length_;
+  uint64_t begun_;
 };
 
 // For debuggers and perf; the system allows 15 characters.
@@ -82,6 +112,7 @@ void Crew::serve(int index) {
   const uint32_t hired = static_cast<uint32_t>(size_) - 1;
   Patience between_runs = patience_between_runs();
   Patience within_run = patience_within_run();
+  Turn turn;
   between_runs.allow_moves();
   within_run.allow_moves();
   for (uint32_t order = 1;; ++order) {
@@ -93,8 +124,28 @@ void Crew::serve(int index) {
                                       : profiling::Recorder::instance().join(
                                             index, lane_->step(), between_runs.asleep_since());
     work(index, within_run, *body_, lane);
+    const bool gives_way = size_ == 2 && turn.is_over();
+    if (gives_way) here_.store(false, std::memory_order_relaxed);  // seen with what comes next
     if (finished_.add(1) == order * hired) finished_.wake();
+    if (gives_way) {
+      std::this_thread::yield();
+      turn.begin();
+      here_.store(true, std::memory_order_release);
+    }
   }
+}
+
+bool Crew::all_here(int64_t patience) {
+  const auto here = [this] { return here_.load(std::memory_order_acquire); };
+  if (here()) {
+    waited_ = false;
+    return true;
+  }
+  if (waited_) return false;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::nanoseconds(patience);
+  while (!here() && std::chrono::steady_clock::now() < end) pause();
+  waited_ = !here();
+  return !waited_;
 }
 
 void Crew::run(Body body) {

@@ -24,6 +24,10 @@ class Crew {
   void run(Body body);
   void dismiss();  // the threads end soon after
 
+  // Whether a run can begin with everybody. Waits for who has given way to others of the system, up
+  // to so many nanoseconds, and then not again until all have been back.
+  bool all_here(int64_t patience);
+
   int size() const { return size_; }
 
  private:
@@ -42,6 +46,11 @@ class Crew {
 
   alignas(kCacheLine) std::atomic<bool> failed_{false};
   std::exception_ptr error_;  // of the worker that set failed_
+
+  // A lone hired worker that has been at it for long lets others have its core between two runs: a
+  // busy neighbour would else take it in the midst of one, and the caller wait for milliseconds.
+  alignas(kCacheLine) std::atomic<bool> here_{true};
+  bool waited_ = false;  // the caller, in vain, since all were here
 
   int size_ = 1;
   Patience patience_ = patience_within_run();  // the caller's

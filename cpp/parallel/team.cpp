@@ -36,6 +36,10 @@ void Team::run(base::FunctionRef<void(Worker&)> f) {
   crew_->run(f);
 }
 
+bool Team::all_here(int64_t patience) {
+  return !crew_ || forks_ != TeamPool::forks() || crew_->all_here(patience);
+}
+
 TeamLease::~TeamLease() {
   if (team_ != nullptr) TeamPool::instance().give_back(*team_);
 }

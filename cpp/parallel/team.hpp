@@ -24,6 +24,11 @@ class Team {
 
   int size() const { return size_; }
 
+  // Whether the next run can begin with everybody; else it is better made by another team, or by
+  // the caller alone. Waits up to so many nanoseconds for a worker that has let others have its
+  // core.
+  bool all_here(int64_t patience);
+
   // Calls f once on every worker, the caller being worker 0, and returns when all are done. What
   // the first failing worker threw is rethrown; others leave at their next barrier. Exclusive: one
   // thread at a time, and not from within f. Allocates nothing.

@@ -61,6 +61,10 @@ struct StepShape {
 // For a whole training step on at most `most` workers.
 Schedule choose_schedule(const StepShape& step, int most);
 
+// Nanoseconds to wait for a worker that others keep from its core before a step of so much
+// arithmetic goes on without it: a twentieth, roughly, of what it takes one worker alone.
+constexpr int64_t patience_for(int64_t flops) { return flops / 2000; }
+
 // How many of at most `most` workers to share `flops` by tiles are worth it.
 int workers_for(int64_t flops, int most);
 

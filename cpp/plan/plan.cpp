@@ -386,7 +386,11 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   piece.parameters = network_->values();
   piece.gradients = gradients_;
   piece.accumulate = piece.accumulate || !is_first;
-  const Schedule schedule = this->schedule(piece.rows);
+  Schedule schedule = this->schedule(piece.rows);
+  if (schedule.workers > 1 &&
+      !parallel::acquire_team(schedule.workers)->all_here(patience_for(flops(piece.rows)))) {
+    schedule.workers = 1;
+  }
   if (schedule.sharing == Sharing::by_samples && schedule.workers > 1 && fuses_update_ &&
       is_first && is_last) {
     run_on_replicas(first, piece, schedule.workers);

@@ -53,6 +53,25 @@ TEST(team_runs_ten_thousand_times) {
   CHECK_EQ(counts[1], 10'000);
 }
 
+// Longer than a worker keeps its core: it gives way between runs, misses none and comes back.
+TEST(a_worker_that_gives_way_comes_back) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int64_t kForLong = 10'000'000'000;
+  for (const int workers : {1, 2, 3}) {
+    TeamLease team = acquire_team(workers);
+    std::atomic<int> calls{0};
+    int runs = 0;
+    for (const auto end = Clock::now() + std::chrono::milliseconds(30); Clock::now() < end;
+         ++runs) {
+      if (runs % 2 == 0) CHECK(team->all_here(kForLong));
+      team->run([&](Worker&) { ++calls; });
+    }
+    CHECK_EQ(calls.load(), workers * runs);
+    CHECK(team->all_here(kForLong));
+    CHECK(team->all_here(0));
+  }
+}
+
 TEST(barrier_orders_phases) {
   for (const int workers : {2, 3, 5}) {
     TeamLease team = acquire_team(workers);

@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -35,6 +36,9 @@ class SignalsBlocked {
  private:
   sigset_t before_;
 };
+
+// Nanoseconds: recorded steps are shared as planned.
+constexpr int64_t kPatienceRecorded = 1'000'000'000;
 
 // How long a worker has had its core. Shorter than schedulers let a thread run while another waits.
 class Turn {
@@ -124,7 +128,8 @@ void Crew::serve(int index) {
                                       : profiling::Recorder::instance().join(
                                             index, lane_->step(), between_runs.asleep_since());
     work(index, within_run, *body_, lane);
-    const bool gives_way = size_ == 2 && turn.is_over();
+    // Not while it is recorded: a recording shows what holds a team up, see docs/profiling.md.
+    const bool gives_way = size_ == 2 && lane == nullptr && turn.is_over();
     if (gives_way) here_.store(false, std::memory_order_relaxed);  // seen with what comes next
     if (finished_.add(1) == order * hired) finished_.wake();
     if (gives_way) {
@@ -141,7 +146,8 @@ bool Crew::all_here(int64_t patience) {
     waited_ = false;
     return true;
   }
-  if (waited_) return false;
+  if (waited_ && profiling::current_lane() == nullptr) return false;
+  if (profiling::current_lane() != nullptr) patience = std::max(patience, kPatienceRecorded);
   const auto end = std::chrono::steady_clock::now() + std::chrono::nanoseconds(patience);
   while (!here() && std::chrono::steady_clock::now() < end) pause();
   waited_ = !here();

@@ -75,10 +75,11 @@ void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, bool updates, A
 }
 
 template <class T>
-void Plan<T>::run_by_samples(size_t first, const Batch<T>& piece, int workers, bool is_last) {
+void Plan<T>::run_by_samples(size_t first, const Batch<T>& piece, parallel::Team& team,
+                             bool is_last) {
   for (size_t i = update_begin_; i < operations_.size(); ++i) operations_[i]->reset();
   add_queue_.reset();
-  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+  ops::run_collective(team, [&](ops::Worker& worker) {
     run_parts(first, piece, worker, piece.parameters);
     worker.barrier();
     const bool clips = options_.clip_norm > 0;
@@ -116,10 +117,10 @@ void Plan<T>::take_over(ops::Worker& worker, const Batch<T>& batch, const OwnPie
 }
 
 template <class T>
-void Plan<T>::run_on_replicas(size_t first, const Batch<T>& batch, int workers) {
+void Plan<T>::run_on_replicas(size_t first, const Batch<T>& batch, parallel::Team& team) {
   const uint64_t version = network_->version();
   add_queue_.reset();
-  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+  ops::run_collective(team, [&](ops::Worker& worker) {
     const int index = worker.index();
     T* const parameters = index == 0 ? options_.update.weights : replicas_.of(index);
     if (index > 0) {
@@ -153,9 +154,9 @@ void Plan<T>::run_on_replicas(size_t first, const Batch<T>& batch, int workers) 
   });
 }
 
-#define GD_INSTANTIATE(T)                                                    \
-  template void Plan<T>::run_by_samples(size_t, const Batch<T>&, int, bool); \
-  template void Plan<T>::run_on_replicas(size_t, const Batch<T>&, int);
+#define GD_INSTANTIATE(T)                                                                \
+  template void Plan<T>::run_by_samples(size_t, const Batch<T>&, parallel::Team&, bool); \
+  template void Plan<T>::run_on_replicas(size_t, const Batch<T>&, parallel::Team&);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)
 #undef GD_INSTANTIATE

@@ -315,7 +315,7 @@ Schedule Plan<T>::schedule(int64_t rows) const {
 }
 
 template <class T>
-void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch, int workers) {
+void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch, parallel::Team& team) {
   const auto body = [&](ops::Worker& worker) {
     for (size_t i = first; i < last; ++i) {
       Operation<T>& operation = *operations_[i];
@@ -323,7 +323,7 @@ void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch, int workers)
       if (operation.barrier_after() && i + 1 < last) worker.barrier();
     }
   };
-  if (workers == 1) {
+  if (team.size() == 1) {
     const ops::KernelScope scope;
     ops::Worker alone(profiling::current_lane());
     if (alone.lane() != nullptr) alone.lane()->lap(profiling::zone_id(Zone::kStep));
@@ -331,14 +331,14 @@ void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch, int workers)
     return;
   }
   for (size_t i = first; i < last; ++i) operations_[i]->reset();
-  ops::run_collective(*parallel::acquire_team(workers), body);
+  ops::run_collective(team, body);
 }
 
 template <class T>
 void Plan<T>::forward(Batch<T> batch) {
   batch.rows_together = batch.rows;
   batch.parameters = network_->values();
-  run(forward_begin_, forward_end_, batch, workers_by_tiles(batch.rows));
+  run(forward_begin_, forward_end_, batch, *parallel::acquire_team(workers_by_tiles(batch.rows)));
 }
 
 template <class T>
@@ -347,7 +347,8 @@ void Plan<T>::backward(Batch<T> batch) {
   batch.part = part_of(batch.rows);
   batch.parameters = network_->values();
   batch.gradients = gradients_;
-  run(forward_end_, operations_.size(), batch, workers_by_tiles(batch.rows));
+  run(forward_end_, operations_.size(), batch,
+      *parallel::acquire_team(workers_by_tiles(batch.rows)));
 }
 
 template <class T>
@@ -386,22 +387,20 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   piece.parameters = network_->values();
   piece.gradients = gradients_;
   piece.accumulate = piece.accumulate || !is_first;
-  Schedule schedule = this->schedule(piece.rows);
-  if (schedule.workers > 1 &&
-      !parallel::acquire_team(schedule.workers)->all_here(patience_for(flops(piece.rows)))) {
-    schedule.workers = 1;
-  }
-  if (schedule.sharing == Sharing::by_samples && schedule.workers > 1 && fuses_update_ &&
-      is_first && is_last) {
-    run_on_replicas(first, piece, schedule.workers);
-  } else if (schedule.sharing == Sharing::by_samples && schedule.workers > 1) {
-    run_by_samples(first, piece, schedule.workers, is_last);
+  const Schedule schedule = this->schedule(piece.rows);
+  parallel::TeamLease team = parallel::acquire_team(schedule.workers);
+  if (!team->all_here(patience_for(flops(piece.rows)))) team = parallel::acquire_team(1);
+  const bool by_samples = schedule.sharing == Sharing::by_samples && team->size() > 1;
+  if (by_samples && fuses_update_ && is_first && is_last) {
+    run_on_replicas(first, piece, *team);
+  } else if (by_samples) {
+    run_by_samples(first, piece, *team, is_last);
   } else if (fuses_update_ && is_first && is_last) {
     piece.rule = options_.rule;
     piece.update = &options_.update;
-    run(first, update_begin_, piece, schedule.workers);
+    run(first, update_begin_, piece, *team);
   } else {
-    run(first, is_last ? operations_.size() : update_begin_, piece, schedule.workers);
+    run(first, is_last ? operations_.size() : update_begin_, piece, *team);
   }
   if (is_last && options_.kind == PlanKind::training) network_->note_change();
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));

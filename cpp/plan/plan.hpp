@@ -104,14 +104,14 @@ class Plan {
 
   explicit Plan(const PlanOptions<T>& options)  // not compiled
       : options_(options), add_queue_(options.max_workers) {}
-  void run(size_t first, size_t last, const Batch<T>& batch, int workers);
+  void run(size_t first, size_t last, const Batch<T>& batch, parallel::Team& team);
   int workers_by_tiles(int64_t rows) const {
     return workers_for(flops(rows), options_.max_workers);
   }
   // A piece of a batch in parts, from operation `first` on, with the update if it is the last.
-  void run_by_samples(size_t first, const Batch<T>& piece, int workers, bool is_last);
+  void run_by_samples(size_t first, const Batch<T>& piece, parallel::Team& team, bool is_last);
   // The same for a whole batch, by workers that have parameters of their own.
-  void run_on_replicas(size_t first, const Batch<T>& batch, int workers);
+  void run_on_replicas(size_t first, const Batch<T>& batch, parallel::Team& team);
   // The gradients of a worker's parts, from operation `first` on.
   void run_parts(size_t first, const Batch<T>& piece, const ops::Worker& worker,
                  const T* parameters);

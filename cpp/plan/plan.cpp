@@ -388,8 +388,13 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   piece.gradients = gradients_;
   piece.accumulate = piece.accumulate || !is_first;
   const Schedule schedule = this->schedule(piece.rows);
-  parallel::TeamLease team = parallel::acquire_team(schedule.workers);
-  if (!team->all_here(patience_for(flops(piece.rows)))) team = parallel::acquire_team(1);
+  parallel::Team alone;
+  parallel::TeamLease lease;
+  parallel::Team* team = &alone;
+  if (schedule.workers > 1) {
+    lease = parallel::acquire_team(schedule.workers);
+    if (lease->all_here(patience_for(flops(piece.rows)))) team = &*lease;
+  }
   const bool by_samples = schedule.sharing == Sharing::by_samples && team->size() > 1;
   if (by_samples && fuses_update_ && is_first && is_last) {
     run_on_replicas(first, piece, *team);

@@ -12,14 +12,14 @@ struct elu {
   static constexpr bool from_output = true;
 
   template <class V>
-  static V forward(V z, const typename V::scalar* parameters) {
-    const V low = V::mul(V::set1(parameters[0]), kernels::expm1(V::min(V::set1(0), z)));
+  static V forward(V z, const typename V::scalar* p) {
+    const V low = V::mul(V::set1(p[0]), kernels::expm1(V::min(V::set1(0), z)));
     return V::select(V::gt(z, V::set1(0)), z, low);
   }
 
   template <class V>
-  static V backward(V a, V g, const typename V::scalar* parameters) {
-    const V low = V::mul(g, V::add(a, V::set1(parameters[0])));
+  static V backward(V a, V g, const typename V::scalar* p) {
+    const V low = V::mul(g, V::add(a, V::set1(p[0])));
     return V::select(V::gt(a, V::set1(0)), g, low);
   }
 };

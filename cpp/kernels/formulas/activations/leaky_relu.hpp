@@ -10,13 +10,13 @@ struct leaky_relu {
   static constexpr bool from_output = true;
 
   template <class V>
-  static V forward(V z, const typename V::scalar* parameters) {
-    return V::select(V::gt(z, V::set1(0)), z, V::mul(z, V::set1(parameters[0])));
+  static V forward(V z, const typename V::scalar* p) {
+    return V::select(V::gt(z, V::set1(0)), z, V::mul(z, V::set1(p[0])));
   }
 
   template <class V>
-  static V backward(V a, V g, const typename V::scalar* parameters) {
-    return V::select(V::gt(a, V::set1(0)), g, V::mul(g, V::set1(parameters[0])));
+  static V backward(V a, V g, const typename V::scalar* p) {
+    return V::select(V::gt(a, V::set1(0)), g, V::mul(g, V::set1(p[0])));
   }
 };
 

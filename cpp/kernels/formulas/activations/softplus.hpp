@@ -12,14 +12,14 @@ struct softplus {
   static constexpr bool from_output = false;
 
   template <class V>
-  static V forward(V z, const typename V::scalar* parameters) {
-    const V beta = V::set1(parameters[0]);
+  static V forward(V z, const typename V::scalar* p) {
+    const V beta = V::set1(p[0]);
     return V::div(kernels::log1p_exp(V::mul(beta, z)), beta);
   }
 
   template <class V>
-  static V backward(V z, V g, const typename V::scalar* parameters) {
-    return V::mul(g, kernels::sigmoid(V::mul(V::set1(parameters[0]), z)));
+  static V backward(V z, V g, const typename V::scalar* p) {
+    return V::mul(g, kernels::sigmoid(V::mul(V::set1(p[0]), z)));
   }
 };
 

@@ -15,10 +15,10 @@ struct cross_entropy {
   static constexpr bool row_wise = true;
 
   template <class Samples, class V = typename Samples::vector, class T = typename V::scalar>
-  static V loss(Samples& samples, const T* parameters) {
-    const V smoothing = V::set1(parameters[0]);
-    const V keep = V::set1(1 - parameters[0]);
-    const V spread = V::set1(parameters[0] / static_cast<T>(samples.outputs()));
+  static V loss(Samples& samples, const T* p) {
+    const V smoothing = V::set1(p[0]);
+    const V keep = V::set1(1 - p[0]);
+    const V spread = V::set1(p[0] / static_cast<T>(samples.outputs()));
 
     // log softmax(y)_c = y_c - top - log_sum
     const V top = samples.max();
@@ -36,7 +36,7 @@ struct cross_entropy {
     const auto q_of = [&](auto at) { return V::fma(keep, samples.target(at), spread); };
     if (samples.labelled()) {
       loss = V::mul(keep, V::sub(log_sum, V::sub(samples.of_label(), top)));
-      if (parameters[0] != 0) {
+      if (p[0] != 0) {
         const V others = V::mul(spread, samples.sum(shifted));
         loss = V::add(loss, V::sub(V::mul(smoothing, log_sum), others));
       }

@@ -12,8 +12,8 @@ struct huber {
   static constexpr Targets targets = Targets::any;
 
   template <class V>
-  static V loss(V y, V t, const typename V::scalar* parameters) {
-    const V delta = V::set1(parameters[0]);
+  static V loss(V y, V t, const typename V::scalar* p) {
+    const V delta = V::set1(p[0]);
     const V half = V::set1(static_cast<typename V::scalar>(0.5));
     const V d = V::abs(V::sub(y, t));
     const V square = V::mul(half, V::mul(d, d));
@@ -22,8 +22,8 @@ struct huber {
   }
 
   template <class V>
-  static V gradient(V y, V t, const typename V::scalar* parameters) {
-    const V delta = V::set1(parameters[0]);
+  static V gradient(V y, V t, const typename V::scalar* p) {
+    const V delta = V::set1(p[0]);
     const V d = V::sub(y, t);
     return V::select(V::lt(V::abs(d), delta), d, V::copysign(delta, d));
   }

@@ -172,7 +172,10 @@ class TileJob {
       for (int64_t j = panel; j < end; j += unit_.blocks.nr) {
         tile.cols = static_cast<int>(std::min<int64_t>(unit_.blocks.nr, end - j));
         find_b(tile, columns, j, k0, depth);
+        find_c(tile, rows, j);
         tile.bias = last_ && p_.bias != nullptr ? p_.bias + j : nullptr;
+        const bool finishes = last_ && p_.epilogue.kind != Epilogue<T>::Kind::none;
+        if (finishes) finish_within(tile, rows.begin, j);
         const Packed* panel_a = buffers_.a;
         for (int64_t i = rows.begin; i < rows.end; i += height, panel_a += size_a) {
           tile.rows = static_cast<int>(std::min(height, rows.end - i));
@@ -181,11 +184,9 @@ class TileJob {
           } else {
             read_a_in_place(tile, i, k0);
           }
-          find_c(tile, rows, i, j);
-          const bool finishes = last_ && p_.epilogue.kind != Epilogue<T>::Kind::none;
-          if (finishes) finish_within(tile, i, j);
           unit_.multiply(tile);
           if (finishes && !finishes_within_) finish(tile, i, j);
+          next_rows(tile, height);
         }
       }
       if (last_ && p_.consume != nullptr) consume(rows, panel);
@@ -211,15 +212,21 @@ class TileJob {
     }
   }
 
-  void find_c(Tile& tile, Range rows, int64_t i, int64_t j) const {
+  // Of the first rows.
+  void find_c(Tile& tile, Range rows, int64_t j) const {
     if (p_.c_layout == Layout::strided) {
-      tile.c = p_.c + i * p_.c_row + j;
+      tile.c = p_.c + rows.begin * p_.c_row + j;
       tile.ldc = p_.c_row;
     } else {
-      const int64_t at = base::panel_index(p_.m, p_.n, i, j);
+      const int64_t in_panel = j - base::panel_begin(j);
+      tile.c = (piece_apart_ ? buffers_.piece : p_.c + piece_begin(rows, j)) + in_panel;
       tile.ldc = base::panel_width(p_.n, j);
-      tile.c = piece_apart_ ? buffers_.piece + at - piece_begin(rows, j) : p_.c + at;
     }
+  }
+
+  void next_rows(Tile& tile, int64_t height) const {
+    tile.c += height * tile.ldc;
+    if constexpr (Unit::finishes_tiles) tile.saved += height * tile.lds;
   }
 
   int64_t piece_begin(Range rows, int64_t j) const {

@@ -35,4 +35,13 @@ void run_collective(Team& team, Body&& body) {
   });
 }
 
+// The same by those who come in time, see Team::offer.
+template <class Body>
+void offer_collective(Team& team, Body&& body) {
+  team.offer([&](Worker& worker) {
+    const KernelScope scope;
+    body(worker);
+  });
+}
+
 }  // namespace gd::ops

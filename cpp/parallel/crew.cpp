@@ -113,15 +113,16 @@ void Crew::host(int workers) {
 }
 
 void Crew::serve(int index) {
-  const uint32_t hired = static_cast<uint32_t>(size_) - 1;
   Patience between_runs = patience_between_runs();
   Patience within_run = patience_within_run();
   Turn turn;
   between_runs.allow_moves();
   within_run.allow_moves();
-  for (uint32_t order = 1;; ++order) {
+  for (uint32_t order = 0;;) {
     between_runs.stay_awake();
-    orders_.wait(between_runs, [order](uint32_t now) { return now == order; });
+    orders_.wait(between_runs,
+                 [order](uint32_t now) { return static_cast<int32_t>(now - order) > 0; });
+    if (!take_up(order)) continue;
     if (body_ == nullptr) return;
     profiling::Lane* const lane = lane_ == nullptr
                                       ? nullptr
@@ -131,13 +132,22 @@ void Crew::serve(int index) {
     // Not while it is recorded: a recording shows what holds a team up, see docs/profiling.md.
     const bool gives_way = size_ == 2 && lane == nullptr && turn.is_over();
     if (gives_way) here_.store(false, std::memory_order_relaxed);  // seen with what comes next
-    if (finished_.add(1) == order * hired) finished_.wake();
+    const uint32_t awaited = awaited_;  // the caller's own again once it has what it awaits
+    if (finished_.add(1) == awaited) finished_.wake();
     if (gives_way) {
       std::this_thread::yield();
       turn.begin();
       here_.store(true, std::memory_order_release);
     }
   }
+}
+
+bool Crew::take_up(uint32_t& order) {
+  uint64_t stage = stage_.load(std::memory_order_acquire);
+  while (stage % 4 == kOffered && !stage_.compare_exchange_weak(stage, stage - kOffered + kTaken)) {
+  }
+  order = static_cast<uint32_t>(stage >> 2);
+  return stage % 4 == kForAll || stage % 4 == kOffered;
 }
 
 bool Crew::all_here(int64_t patience) {
@@ -154,30 +164,47 @@ bool Crew::all_here(int64_t patience) {
   return !waited_;
 }
 
-void Crew::run(Body body) {
-  profiling::Lane* const lane = profiling::current_lane();
-  body_ = &body;
-  lane_ = lane;
-  const uint32_t order = orders_.add(1);
-  orders_.wake();
-  if (lane != nullptr) lane->lap(profiling::zone_id(profiling::Zone::kStep));
-  work(0, patience_, body, lane);
-  const uint32_t done = order * (static_cast<uint32_t>(size_) - 1);
-  patience_.stay_awake();
-  finished_.wait(patience_, [done](uint32_t now) { return now == done; });
-  if (lane != nullptr) lane->end_wait(patience_.asleep_since());
-  if (failed_.load(std::memory_order_relaxed)) {
-    failed_.store(false, std::memory_order_relaxed);
-    barrier_.mend();
-    std::rethrow_exception(std::exchange(error_, nullptr));
-  }
-}
-
-void Crew::dismiss() {
-  body_ = nullptr;
+void Crew::give(const Body* body, Stage stage, uint32_t takers) {
+  body_ = body;
+  lane_ = profiling::current_lane();
+  awaited_ = finished_.load() + takers;
+  stage_.store(stage_of(orders_.load() + 1, stage), std::memory_order_release);
   orders_.add(1);
   orders_.wake();
 }
+
+void Crew::wait_for_takers() {
+  patience_.stay_awake();
+  finished_.wait(patience_, [this](uint32_t now) { return now == awaited_; });
+}
+
+void Crew::run(Body body) {
+  profiling::Lane* const lane = profiling::current_lane();
+  give(&body, kForAll, static_cast<uint32_t>(size_) - 1);
+  if (lane != nullptr) lane->lap(profiling::zone_id(profiling::Zone::kStep));
+  work(0, patience_, body, lane);
+  wait_for_takers();
+  if (lane != nullptr) lane->end_wait(patience_.asleep_since());
+  rethrow();
+}
+
+void Crew::offer(Body body) {
+  give(&body, kOffered, 1);
+  work(0, patience_, body, nullptr);
+  const uint32_t order = orders_.load();
+  uint64_t offered = stage_of(order, kOffered);
+  if (!stage_.compare_exchange_strong(offered, stage_of(order, kClosed))) wait_for_takers();
+  rethrow();
+}
+
+void Crew::rethrow() {
+  if (!failed_.load(std::memory_order_relaxed)) return;
+  failed_.store(false, std::memory_order_relaxed);
+  barrier_.mend();
+  std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void Crew::dismiss() { give(nullptr, kForAll, 0); }
 
 void Crew::work(int index, Patience& patience, const Body& body, profiling::Lane* lane) noexcept {
   Worker worker(index, size_, patience, barrier_, lane);

@@ -22,6 +22,8 @@ class Crew {
   static std::shared_ptr<Crew> hire(int workers);
 
   void run(Body body);
+  // For the caller and whoever comes before it is done.
+  void offer(Body body);
   void dismiss();  // the threads end soon after
 
   // Whether a run can begin with everybody. Waits for who has given way to others of the system, up
@@ -36,10 +38,24 @@ class Crew {
   void work(int index, Patience& patience, const Body& body, profiling::Lane* lane) noexcept;
   void fail(std::exception_ptr error) noexcept;
 
+  // An order and who may take it up, in one word: a worker that comes late takes up what there is
+  // now, or nothing.
+  enum Stage : uint64_t { kForAll, kOffered, kTaken, kClosed };
+  static constexpr uint64_t stage_of(uint32_t order, Stage stage) {
+    return uint64_t{order} << 2 | stage;
+  }
+  void give(const Body* body, Stage stage, uint32_t takers);
+  // Sees to the order that there is; true: it is to be done. For worker 1 and up.
+  bool take_up(uint32_t& order);
+  void wait_for_takers();
+  void rethrow();  // what a worker threw, if one has
+
   // Side by side, so that one cache line brings the news and what to do.
   alignas(kCacheLine) WaitWord orders_;    // counts them
-  const Body* body_ = nullptr;             // of the last order; nullptr: go home
+  std::atomic<uint64_t> stage_{0};         // of the last one
+  const Body* body_ = nullptr;             // nullptr: go home
   const profiling::Lane* lane_ = nullptr;  // of its caller, if that is recorded
+  uint32_t awaited_ = 0;                   // finished_ when all who took it up are done
 
   alignas(kCacheLine) WaitWord finished_;  // counts bodies left, over all hired workers
   Barrier barrier_{1};                     // of size_ once that is known

@@ -20,7 +20,8 @@ void Team::hire(int workers) {
   forks_ = TeamPool::forks();
 }
 
-void Team::run(base::FunctionRef<void(Worker&)> f) {
+template <class Order>
+void Team::order(base::FunctionRef<void(Worker&)> f, Order order) {
   if (!crew_) {
     Worker alone(profiling::current_lane());
     f(alone);
@@ -33,7 +34,16 @@ void Team::run(base::FunctionRef<void(Worker&)> f) {
     explicit Running(bool& f) : flag(f) { flag = true; }
     ~Running() { flag = false; }
   } running(running_);
-  crew_->run(f);
+  order(*crew_);
+}
+
+void Team::run(base::FunctionRef<void(Worker&)> f) {
+  order(f, [&](Crew& crew) { crew.run(f); });
+}
+
+void Team::offer(base::FunctionRef<void(Worker&)> f) {
+  const bool waits = size_ != 2 || profiling::current_lane() != nullptr;
+  order(f, [&](Crew& crew) { waits ? crew.run(f) : crew.offer(f); });
 }
 
 bool Team::all_here(int64_t patience) {

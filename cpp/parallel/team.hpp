@@ -34,10 +34,17 @@ class Team {
   // thread at a time, and not from within f. Allocates nothing.
   void run(base::FunctionRef<void(Worker&)> f);
 
+  // The same on the caller and on those who come before it is done: nobody waits for a worker that
+  // has not begun. So f shares its work by queues alone, and workers do not meet within it. For two
+  // workers; larger teams run it.
+  void offer(base::FunctionRef<void(Worker&)> f);
+
  private:
   friend class TeamPool;
 
   void hire(int workers);
+  template <class Order>
+  void order(base::FunctionRef<void(Worker&)> f, Order order);
 
   int size_ = 1;
   int wanted_ = 1;      // may be more than OpenMP gave; the pool's key

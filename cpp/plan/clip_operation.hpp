@@ -12,6 +12,7 @@ class Clip final : public Operation<T> {
  public:
   Clip(std::span<T> gradients, double max_norm, int max_workers);
   void reset() override { state_.reset(); }
+  bool meets(const Batch<T>& /*batch*/, int /*workers*/) const override { return true; }
 
  private:
   void work(ops::Worker& worker, const Batch<T>& batch) override;

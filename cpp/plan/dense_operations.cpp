@@ -54,14 +54,16 @@ int64_t input_stride(const DenseContext<T>& context, const Batch<T>& batch) {
 }
 
 template <class T>
+ops::GemmTiles tiles_of(const ops::GemmProblem<T>& problem, int workers) {
+  if (workers == 1) return {};
+  const bool packs_b = problem.b_layout != ops::Layout::panels || problem.products > 0;
+  return ops::gemm_tiles<T>(problem.m, problem.n, problem.k, workers, packs_b);
+}
+
+template <class T>
 void multiply(const DenseContext<T>& context, Worker& worker, ops::TileQueue& queue,
               const ops::GemmProblem<T>& problem) {
-  ops::GemmTiles tiles;
-  if (worker.count() > 1) {
-    const bool packs_b = problem.b_layout != ops::Layout::panels || problem.products > 0;
-    tiles = ops::gemm_tiles<T>(problem.m, problem.n, problem.k, worker.count(), packs_b);
-  }
-  ops::gemm(worker, queue, tiles, problem, context.scratch);
+  ops::gemm(worker, queue, tiles_of(problem, worker.count()), problem, context.scratch);
 }
 
 template <class T>
@@ -81,7 +83,7 @@ DenseForward<T>::DenseForward(const DenseContext<T>& context, const ActivationUs
       activation_(activation) {}
 
 template <class T>
-void DenseForward<T>::work(Worker& worker, const Batch<T>& batch) {
+ops::GemmProblem<T> DenseForward<T>::problem(const Batch<T>& batch) const {
   const nn::LayerView& shape = context_.shape;
   const LayerBuffers<T>& buffers = context_.buffers;
   ops::GemmProblem<T> p;
@@ -106,7 +108,17 @@ void DenseForward<T>::work(Worker& worker, const Batch<T>& batch) {
     p.epilogue.output = buffers.output + begin;
     p.epilogue.stride = buffers.stride;
   }
-  multiply(context_, worker, this->queue(), p);
+  return p;
+}
+
+template <class T>
+bool DenseForward<T>::meets(const Batch<T>& batch, int workers) const {
+  return tiles_of(problem(batch), workers).share_b;
+}
+
+template <class T>
+void DenseForward<T>::work(Worker& worker, const Batch<T>& batch) {
+  multiply(context_, worker, this->queue(), problem(batch));
 }
 
 template <class T>
@@ -154,7 +166,7 @@ WeightGradient<T>::WeightGradient(const DenseContext<T>& context)
       context_(context) {}
 
 template <class T>
-void WeightGradient<T>::work(Worker& worker, const Batch<T>& batch) {
+ops::GemmProblem<T> WeightGradient<T>::problem(const Batch<T>& batch) const {
   const nn::LayerView& shape = context_.shape;
   // (rows, inputs) and (rows, units): the one is A's transpose, the other B.
   const T* const input = input_of(context_, batch);
@@ -175,9 +187,20 @@ void WeightGradient<T>::work(Worker& worker, const Batch<T>& batch) {
   p.c_layout = ops::Layout::panels;
   p.part = batch.part;
   p.accumulate = batch.accumulate;
+  return p;
+}
+
+template <class T>
+bool WeightGradient<T>::meets(const Batch<T>& batch, int workers) const {
+  return tiles_of(problem(batch), workers).share_b;
+}
+
+template <class T>
+void WeightGradient<T>::work(Worker& worker, const Batch<T>& batch) {
+  ops::GemmProblem<T> p = problem(batch);
   const auto update = [&](int64_t begin, std::span<const T> gradients) {
     const profiling::InnerTime time(worker.lane());
-    batch.rule->update_piece(*batch.update, shape.weight + begin, gradients);
+    batch.rule->update_piece(*batch.update, context_.shape.weight + begin, gradients);
   };
   const base::FunctionRef<void(int64_t, std::span<const T>)> consume = update;
   if (batch.rule != nullptr) p.consume = &consume;
@@ -214,7 +237,7 @@ InputGradient<T>::InputGradient(const DenseContext<T>& context, const Activation
       saved_(saved) {}
 
 template <class T>
-void InputGradient<T>::work(Worker& worker, const Batch<T>& batch) {
+ops::GemmProblem<T> InputGradient<T>::problem(const Batch<T>& batch) const {
   const nn::LayerView& shape = context_.shape;
   T* const to = context_.buffers.input_delta;
   ops::GemmProblem<T> p;
@@ -237,7 +260,17 @@ void InputGradient<T>::work(Worker& worker, const Batch<T>& batch) {
     p.epilogue.saved = saved_ + batch.first_row * to_stride;
     p.epilogue.stride = to_stride;
   }
-  multiply(context_, worker, this->queue(), p);
+  return p;
+}
+
+template <class T>
+bool InputGradient<T>::meets(const Batch<T>& batch, int workers) const {
+  return tiles_of(problem(batch), workers).share_b;
+}
+
+template <class T>
+void InputGradient<T>::work(Worker& worker, const Batch<T>& batch) {
+  multiply(context_, worker, this->queue(), problem(batch));
 }
 
 #define GD_INSTANTIATE(T)               \

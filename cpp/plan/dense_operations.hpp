@@ -51,8 +51,10 @@ class DenseForward final : public Operation<T> {
  public:
   DenseForward(const DenseContext<T>& context, const ActivationUse<T>& activation);
   int products(int64_t rows) const override { return context_.products(rows); }
+  bool meets(const Batch<T>& batch, int workers) const override;
 
  private:
+  ops::GemmProblem<T> problem(const Batch<T>& batch) const;
   void work(ops::Worker& worker, const Batch<T>& batch) override;
 
   DenseContext<T> context_;
@@ -91,10 +93,12 @@ class WeightGradient final : public Operation<T> {
  public:
   explicit WeightGradient(const DenseContext<T>& context);
   int products(int64_t rows) const override { return context_.products(rows); }
+  bool meets(const Batch<T>& batch, int workers) const override;
   int64_t updates() const override { return context_.shape.inputs * context_.shape.units; }
   bool updates_apart() const override { return true; }
 
  private:
+  ops::GemmProblem<T> problem(const Batch<T>& batch) const;
   void work(ops::Worker& worker, const Batch<T>& batch) override;
 
   DenseContext<T> context_;
@@ -120,8 +124,10 @@ class InputGradient final : public Operation<T> {
   // `before` belongs to the layer whose output is this one's input; `saved` is what it kept.
   InputGradient(const DenseContext<T>& context, const ActivationUse<T>& before, const T* saved);
   int products(int64_t rows) const override { return context_.products(rows); }
+  bool meets(const Batch<T>& batch, int workers) const override;
 
  private:
+  ops::GemmProblem<T> problem(const Batch<T>& batch) const;
   void work(ops::Worker& worker, const Batch<T>& batch) override;
 
   DenseContext<T> context_;

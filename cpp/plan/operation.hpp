@@ -103,6 +103,9 @@ class Operation {
   bool barrier_after() const { return barrier_after_; }
   void set_barrier_after(bool needed) { barrier_after_ = needed; }
 
+  // Whether workers wait for each other within it.
+  virtual bool meets(const Batch<T>& /*batch*/, int /*workers*/) const { return false; }
+
   // Between two runs, by one thread.
   virtual void reset() { queue_.reset(); }
 

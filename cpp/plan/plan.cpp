@@ -335,6 +335,28 @@ void Plan<T>::run(size_t first, size_t last, const Batch<T>& batch, parallel::Te
 }
 
 template <class T>
+void Plan<T>::run_in_stages(size_t first, size_t last, const Batch<T>& batch,
+                            parallel::Team& team) {
+  parallel::Team alone;
+  while (first < last) {
+    size_t end = first;
+    bool meets = false;
+    do {
+      operations_[end]->reset();
+      meets = meets || operations_[end]->meets(batch, team.size());
+    } while (!operations_[end++]->barrier_after() && end < last);
+    if (meets) {
+      run(first, end, batch, team.all_here(kPatienceForStage) ? team : alone);
+    } else {
+      ops::offer_collective(team, [&](ops::Worker& worker) {
+        for (size_t i = first; i < end; ++i) operations_[i]->run(worker, batch);
+      });
+    }
+    first = end;
+  }
+}
+
+template <class T>
 void Plan<T>::forward(Batch<T> batch) {
   batch.rows_together = batch.rows;
   batch.parameters = network_->values();
@@ -391,10 +413,17 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   parallel::Team alone;
   parallel::TeamLease lease;
   parallel::Team* team = &alone;
+  bool in_stages = false;
   if (schedule.workers > 1) {
     lease = parallel::acquire_team(schedule.workers);
-    if (lease->all_here(patience_for(flops(piece.rows)))) team = &*lease;
+    const int64_t flops = this->flops(piece.rows);
+    in_stages = schedule.sharing == Sharing::by_tiles && flops >= kLeastFlopsInStages &&
+                profiling::current_lane() == nullptr;
+    if (in_stages || lease->all_here(patience_for(flops))) team = &*lease;
   }
+  const auto run_operations = [&](size_t last) {
+    in_stages ? run_in_stages(first, last, piece, *team) : run(first, last, piece, *team);
+  };
   const bool by_samples = schedule.sharing == Sharing::by_samples && team->size() > 1;
   if (by_samples && fuses_update_ && is_first && is_last) {
     run_on_replicas(first, piece, *team);
@@ -403,9 +432,9 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   } else if (fuses_update_ && is_first && is_last) {
     piece.rule = options_.rule;
     piece.update = &options_.update;
-    run(first, update_begin_, piece, *team);
+    run_operations(update_begin_);
   } else {
-    run(first, is_last ? operations_.size() : update_begin_, piece, *team);
+    run_operations(is_last ? operations_.size() : update_begin_);
   }
   if (is_last && options_.kind == PlanKind::training) network_->note_change();
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));

@@ -105,6 +105,8 @@ class Plan {
   explicit Plan(const PlanOptions<T>& options)  // not compiled
       : options_(options), add_queue_(options.max_workers) {}
   void run(size_t first, size_t last, const Batch<T>& batch, parallel::Team& team);
+  // The same, where a worker may give way and come back between two operations.
+  void run_in_stages(size_t first, size_t last, const Batch<T>& batch, parallel::Team& team);
   int workers_by_tiles(int64_t rows) const {
     return workers_for(flops(rows), options_.max_workers);
   }

@@ -16,6 +16,7 @@
 
 #include "base/check.hpp"
 #include "cpp/testing.hpp"
+#include "parallel/tile_queue.hpp"
 
 using gd::parallel::acquire_team;
 using gd::parallel::TeamLease;
@@ -69,6 +70,66 @@ TEST(a_worker_that_gives_way_comes_back) {
     CHECK_EQ(calls.load(), workers * runs);
     CHECK(team->all_here(kForLong));
     CHECK(team->all_here(0));
+  }
+}
+
+TEST(an_offer_is_done_by_whoever_comes_in_time) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int64_t kTiles = 50;
+  for (const int workers : {1, 2, 3}) {
+    TeamLease team = acquire_team(workers);
+    gd::parallel::TileQueue queue(workers);
+    std::vector<int64_t> done(kTiles, 0);  // plain: offers must order them
+    std::atomic<int> others{0};
+    int64_t runs = 0;
+    const auto offer = [&] {
+      queue.reset();
+      bool caller_came = false;
+      team->offer([&](Worker& worker) {
+        CHECK_EQ(worker.count(), workers);
+        if (worker.index() == 0) {
+          caller_came = true;
+        } else {
+          ++others;
+        }
+        queue.for_each(worker, kTiles, [&](int64_t tile) { ++done[static_cast<size_t>(tile)]; });
+      });
+      CHECK(caller_came);
+      ++runs;
+    };
+    // Longer than a worker keeps its core, and until somebody has come; in between all are called.
+    const auto begin = Clock::now();
+    while (Clock::now() - begin < std::chrono::milliseconds(20) || (workers > 1 && others == 0)) {
+      offer();
+      if (runs % 3 != 0) continue;
+      std::atomic<int> called{0};
+      team->run([&](Worker&) { ++called; });
+      CHECK_EQ(called.load(), workers);
+    }
+    for (const int64_t count : done) CHECK_EQ(count, runs);
+    CHECK(others <= (workers - 1) * runs);
+    if (workers == 3) CHECK_EQ(others.load(), 2 * runs);
+  }
+}
+
+TEST(what_a_taker_of_an_offer_throws_reaches_the_caller) {
+  TeamLease team = acquire_team(2);
+  for (int thrower = 0; thrower < 2; ++thrower) {
+    std::string caught;
+    while (caught.empty()) {
+      try {
+        team->offer([&](Worker& worker) {
+          if (worker.index() == thrower)
+            throw std::runtime_error("from " + std::to_string(thrower));
+        });
+      } catch (const std::runtime_error& error) {
+        caught = error.what();
+      }
+    }
+    CHECK_EQ(caught, "from " + std::to_string(thrower));
+    std::atomic<int> called{0};
+    team->run([&](Worker&) { ++called; });
+    CHECK_EQ(called.load(), 2);
   }
 }
 

@@ -1,5 +1,8 @@
 // A step's bits hang on data, description and seed alone: not on workers, capacity or gathering.
 
+#include <atomic>
+#include <thread>
+
 #include "cpp/plan/support.hpp"
 #include "plan/cost_model.hpp"
 
@@ -61,6 +64,31 @@ TEST(training_gives_the_same_bits_on_any_number_of_workers) {
       CHECK_SAME(losses, want_losses, "workers ", workers);
     }
   });
+}
+
+// Long enough that a worker comes and goes between operations, beside others that want its core.
+TEST(steps_in_stages_give_the_same_bits_beside_busy_neighbours) {
+  constexpr int64_t rows = 300;
+  const Samples<float> samples(rows, kInputs, 10, 1);
+  const auto train = [&](int workers) {
+    Training<float> training(large_network(), kInputs, "cross_entropy", rows, workers);
+    CHECK(training.plan().flops(rows) >= gd::plan::kLeastFlopsInStages);
+    for (int step = 0; step < 15; ++step) training.step(samples.batch(rows, true));
+    return training.values();
+  };
+  const std::vector<float> want = train(1);
+  CHECK_SAME(train(2), want, "alone");
+  std::atomic<bool> busy = true;
+  std::vector<std::thread> neighbours;
+  for (int i = 0; i < 2; ++i) {
+    neighbours.emplace_back([&] {
+      while (busy) {
+      }
+    });
+  }
+  CHECK_SAME(train(2), want, "beside others");
+  busy = false;
+  for (std::thread& neighbour : neighbours) neighbour.join();
 }
 
 TEST(clipped_training_gives_the_same_bits_on_any_number_of_workers) {

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.serve import serve
 from gdcore.benchmark.turns import Step, repeated
-from gdcore.benchmark.updates import gdcore_update, normals, turn_of
+from gdcore.benchmark.updates import gdcore_update, alternating, normals
 from gdcore.config import set_num_threads
 from gdcore.optimizers import Optimizer
 
@@ -32,8 +32,8 @@ def _torch_update(rule: str, size: int, threads: int) -> tuple[Step, str]:
     torch.set_num_threads(threads)
     family: Any = getattr(torch.optim, peer_name(rule))
     parameter = torch.nn.Parameter(torch.from_numpy(normals(size, 0)))
-    gradients = [torch.from_numpy(normals(size, seed)) for seed in (1, 2)]
-    parameter.grad = gradients[0]
+    gradients = alternating(*(torch.from_numpy(normals(size, seed)) for seed in (1, 2)))
+    parameter.grad = next(gradients)
     lr = Optimizer.members[rule]().lr
     optimizer, form = family([parameter], lr=lr), "default"
     if "fused" in inspect.signature(family).parameters:
@@ -42,8 +42,8 @@ def _torch_update(rule: str, size: int, threads: int) -> tuple[Step, str]:
             fused.step()
             optimizer, form = fused, "fused"
 
-    def step(number: int) -> None:
-        gradient = gradients[turn_of(number)]
+    def step(_: int) -> None:
+        gradient = next(gradients)
         if parameter.grad is not gradient:
             parameter.grad = gradient
         optimizer.step()

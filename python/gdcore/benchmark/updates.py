@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,16 +22,18 @@ from gdcore.training import Trainer
 __all__ = [
     "SIZES",
     "UpdateTime",
+    "alternating",
     "bytes_moved",
     "gdcore_update",
     "memory_measures",
     "normals",
     "on_threads",
     "rule_names",
-    "turn_of",
     "update_rows",
     "update_times",
 ]
+
+A = TypeVar("A")
 
 SIZES = (1 << 25, 4096)
 _LARGE = 1 << 22  # parameters, from where on no cache holds them
@@ -43,13 +47,13 @@ def rule_names() -> list[str]:
     return list(Optimizer.members)
 
 
-def turn_of(number: int) -> int:
-    """Which of two gradients a step takes.
+def alternating(*gradients: A) -> Iterator[A]:
+    """Which gradients the next step takes, for ever.
 
     With one and the same for ever a rule's means of it, and what differs from them, settle down to
     values that no training has; a change at every step would be part of what is measured.
     """
-    return number // _TURN % 2
+    return cycle([each for each in gradients for _ in range(_TURN)])
 
 
 def normals(size: int, seed: int) -> np.ndarray:
@@ -61,10 +65,10 @@ def normals(size: int, seed: int) -> np.ndarray:
 def gdcore_update(name: str, size: int) -> Step:
     """One step of a rule, with its defaults; like its peers it does not look for NaN first."""
     bound = Optimizer.resolve("rule", name).bind([normals(size, 0)])
-    gradients = [normals(size, 1)], [normals(size, 2)]
+    gradients = alternating([normals(size, 1)], [normals(size, 2)])
 
-    def step(number: int) -> None:
-        bound.step(gradients[turn_of(number)], check_finite=False)
+    def step(_: int) -> None:
+        bound.step(next(gradients), check_finite=False)
 
     return step
 

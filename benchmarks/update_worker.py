@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.serve import serve
 from gdcore.benchmark.turns import Step, repeated
-from gdcore.benchmark.updates import gdcore_update, alternating, normals
+from gdcore.benchmark.updates import alternating, gdcore_update, normals
 from gdcore.config import set_num_threads
 from gdcore.optimizers import Optimizer
 

@@ -4,23 +4,17 @@
 
 namespace gd::base {
 
-std::array<double, 2> powers(double x, double y, int64_t n) {
-  using Pair = double __attribute__((vector_size(16)));
-  using Bits = int64_t __attribute__((vector_size(16)));
-  const Pair ones = {1.0, 1.0};
-  Pair square = {x, y};
-  Pair result = ones;
+double power(double x, int64_t n) {
+  double result = 1.0;
   for (; n > 0; n >>= 1) {
     // The bits of a step's number follow no pattern that a branch predictor learns.
-    const Bits all_or_none = {-(n & 1), -(n & 1)};
-    result *= std::bit_cast<Pair>((std::bit_cast<Bits>(square) & all_or_none) |
-                                  (std::bit_cast<Bits>(ones) & ~all_or_none));
-    square *= square;
+    const uint64_t all_or_none = ~static_cast<uint64_t>(n & 1) + 1;
+    const uint64_t one = std::bit_cast<uint64_t>(1.0);
+    result *= std::bit_cast<double>(one ^ (all_or_none & (one ^ std::bit_cast<uint64_t>(x))));
+    x *= x;
   }
-  return {result[0], result[1]};
+  return result;
 }
-
-double power(double x, int64_t n) { return powers(x, x, n)[0]; }
 
 double log(double x) {
   // x = m 2^e with m in [sqrt(1/2), sqrt(2)); log m = 2 artanh(s), s = (m - 1) / (m + 1), |s| <

@@ -3,15 +3,12 @@
 // Scalar functions whose results reach a parameter. libm's differ between machines; these are made
 // of +, -, *, / and sqrt alone, which IEEE 754 fixes to the last bit.
 
-#include <array>
 #include <cstdint>
 
 namespace gd::base {
 
 // x^n for n >= 0, by squaring.
 double power(double x, int64_t n);
-// The same of two numbers, in the time of one.
-std::array<double, 2> powers(double x, double y, int64_t n);
 
 // Natural logarithm of a normal x > 0, within a few units in the last place.
 double log(double x);

@@ -70,14 +70,6 @@ TEST(power_by_squaring_is_exact_where_it_can_be) {
 }
 
 // Each of about log2 n squarings doubles the relative error and adds half a unit.
-TEST(powers_are_both_powers) {
-  for (const int64_t n : {0, 1, 2, 7, 1000, 123457}) {
-    const auto [x, y] = gd::base::powers(0.9, 0.999, n);
-    CHECK_EQ(x, gd::base::power(0.9, n));
-    CHECK_EQ(y, gd::base::power(0.999, n));
-  }
-}
-
 TEST(power_is_close_to_the_library) {
   for (const double x : {0.9, 0.999, 1.0009, -0.75}) {
     for (const int64_t n : {1, 2, 3, 7, 16, 100, 1000}) {

@@ -22,14 +22,13 @@ struct adam {
 
   enum { kRate, kDecay, kKeep1, kTake1, kKeep2, kTake2, kRootScale, kEpsilon };
   static void prepare(const double* h, double lr, int64_t step, double* scalars) {
-    const auto [forgotten1, forgotten2] = base::powers(h[kBeta1], h[kBeta2], step);
-    scalars[kRate] = -lr / (1.0 - forgotten1);
+    scalars[kRate] = -lr / (1.0 - base::power(h[kBeta1], step));
     scalars[kDecay] = h[kWeightDecay];
     scalars[kKeep1] = h[kBeta1];
     scalars[kTake1] = 1.0 - h[kBeta1];
     scalars[kKeep2] = h[kBeta2];
     scalars[kTake2] = 1.0 - h[kBeta2];
-    scalars[kRootScale] = 1.0 / __builtin_sqrt(1.0 - forgotten2);
+    scalars[kRootScale] = 1.0 / __builtin_sqrt(1.0 - base::power(h[kBeta2], step));
     scalars[kEpsilon] = h[kEps];
   }
 

@@ -32,9 +32,11 @@ void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
   const auto packed = [](T* at) { return reinterpret_cast<Packed*>(at); };
   typename Job::Buffers buffers{packed(own), packed(own + size.a), own + size.a + size.b};
   if (tiles.share_b) {
-    buffers.b = packed(scratch.data + size.a);
+    buffers.b = packed(scratch.data + size.a);  // worker 0's: nobody may be elsewhere meanwhile
     Job job(unit, problem, {0, problem.m}, {0, problem.n}, buffers);
+    worker.barrier();
     job.run_shared(worker, queue, tiles.rows);
+    worker.barrier();
     return;
   }
   if (tiles.count() == 1 && worker.count() == 1) {

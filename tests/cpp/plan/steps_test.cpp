@@ -66,6 +66,24 @@ TEST(training_gives_the_same_bits_on_any_number_of_workers) {
   });
 }
 
+// Wide enough that workers pack the B of weight gradients together, one after the other and with
+// passes between them that pack their own.
+TEST(products_with_a_shared_b_give_the_same_bits_on_any_number_of_workers) {
+  constexpr int64_t rows = 512;
+  constexpr int64_t inputs = 400;
+  const Samples<float> samples(rows, inputs, 10, 1);
+  const auto train = [&](int workers) {
+    Training<float> training(stack({512, 512, 10}, "relu", "softmax"), inputs, "cross_entropy",
+                             rows, workers);
+    for (int step = 0; step < 3; ++step) training.step(samples.batch(rows, true));
+    return training.values();
+  };
+  const std::vector<float> want = train(1);
+  for (const int workers : kWorkerCounts) {
+    for (int again = 0; again < 3; ++again) CHECK_SAME(train(workers), want, "workers ", workers);
+  }
+}
+
 // Long enough that a worker comes and goes between operations, beside others that want its core.
 TEST(steps_in_stages_give_the_same_bits_beside_busy_neighbours) {
   constexpr int64_t rows = 300;

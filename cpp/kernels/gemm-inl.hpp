@@ -12,10 +12,6 @@
 namespace gd::kernels {
 namespace {
 
-// From this many products on, fetching C takes no longer than they do; shorter ones have C in
-// cache.
-constexpr int64_t kDepthThatHidesMemory = 128;
-
 // Rows of A that one pointer reaches with the addresses a load can have: base + row * {0, 1, 2, 3,
 // 4}, where 3 rows are a register of their own. More pointers than needed would go to the stack,
 // and the compiler's way there and back takes the multipliers' place.

@@ -103,7 +103,7 @@ struct GemmScratch {
   GemmScratchSize size;  // covers gemm_scratch_size of the problem
 };
 
-// All workers together.
+// All workers together or, unless they share B, those who come.
 template <class T>
 void gemm(Worker& worker, TileQueue& queue, const GemmTiles& tiles, const GemmProblem<T>& problem,
           const GemmScratch<T>& scratch);

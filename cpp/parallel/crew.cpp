@@ -143,11 +143,11 @@ void Crew::serve(int index) {
 }
 
 bool Crew::take_up(uint32_t& order) {
-  uint64_t stage = stage_.load(std::memory_order_acquire);
-  while (stage % 4 == kOffered && !stage_.compare_exchange_weak(stage, stage - kOffered + kTaken)) {
+  uint64_t call = call_.load(std::memory_order_acquire);
+  while (call % 4 == kOffered && !call_.compare_exchange_weak(call, call - kOffered + kTaken)) {
   }
-  order = static_cast<uint32_t>(stage >> 2);
-  return stage % 4 == kForAll || stage % 4 == kOffered;
+  order = static_cast<uint32_t>(call >> 2);
+  return call % 4 == kForAll || call % 4 == kOffered;
 }
 
 bool Crew::all_here(int64_t patience) {
@@ -164,11 +164,11 @@ bool Crew::all_here(int64_t patience) {
   return !waited_;
 }
 
-void Crew::give(const Body* body, Stage stage, uint32_t takers) {
+void Crew::give(const Body* body, const profiling::Lane* lane, Call call, uint32_t takers) {
   body_ = body;
-  lane_ = profiling::current_lane();
+  lane_ = lane;
   awaited_ = finished_.load() + takers;
-  stage_.store(stage_of(orders_.load() + 1, stage), std::memory_order_release);
+  call_.store(call_of(orders_.load() + 1, call), std::memory_order_release);
   orders_.add(1);
   orders_.wake();
 }
@@ -180,7 +180,7 @@ void Crew::wait_for_takers() {
 
 void Crew::run(Body body) {
   profiling::Lane* const lane = profiling::current_lane();
-  give(&body, kForAll, static_cast<uint32_t>(size_) - 1);
+  give(&body, lane, kForAll, static_cast<uint32_t>(size_) - 1);
   if (lane != nullptr) lane->lap(profiling::zone_id(profiling::Zone::kStep));
   work(0, patience_, body, lane);
   wait_for_takers();
@@ -189,11 +189,14 @@ void Crew::run(Body body) {
 }
 
 void Crew::offer(Body body) {
-  give(&body, kOffered, 1);
+  give(&body, nullptr, kOffered, 1);
   work(0, patience_, body, nullptr);
   const uint32_t order = orders_.load();
-  uint64_t offered = stage_of(order, kOffered);
-  if (!stage_.compare_exchange_strong(offered, stage_of(order, kClosed))) wait_for_takers();
+  uint64_t offered = call_of(order, kOffered);
+  if (!call_.compare_exchange_strong(offered, call_of(order, kClosed))) {
+    wait_for_takers();
+    waited_ = false;
+  }
   rethrow();
 }
 
@@ -204,7 +207,7 @@ void Crew::rethrow() {
   std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-void Crew::dismiss() { give(nullptr, kForAll, 0); }
+void Crew::dismiss() { give(nullptr, nullptr, kForAll, 0); }
 
 void Crew::work(int index, Patience& patience, const Body& body, profiling::Lane* lane) noexcept {
   Worker worker(index, size_, patience, barrier_, lane);

@@ -40,11 +40,11 @@ class Crew {
 
   // An order and who may take it up, in one word: a worker that comes late takes up what there is
   // now, or nothing.
-  enum Stage : uint64_t { kForAll, kOffered, kTaken, kClosed };
-  static constexpr uint64_t stage_of(uint32_t order, Stage stage) {
-    return uint64_t{order} << 2 | stage;
+  enum Call : uint64_t { kForAll, kOffered, kTaken, kClosed };
+  static constexpr uint64_t call_of(uint32_t order, Call call) {
+    return uint64_t{order} << 2 | call;
   }
-  void give(const Body* body, Stage stage, uint32_t takers);
+  void give(const Body* body, const profiling::Lane* lane, Call call, uint32_t takers);
   // Sees to the order that there is; true: it is to be done. For worker 1 and up.
   bool take_up(uint32_t& order);
   void wait_for_takers();
@@ -52,7 +52,7 @@ class Crew {
 
   // Side by side, so that one cache line brings the news and what to do.
   alignas(kCacheLine) WaitWord orders_;    // counts them
-  std::atomic<uint64_t> stage_{0};         // of the last one
+  std::atomic<uint64_t> call_{0};          // of the last one
   const Body* body_ = nullptr;             // nullptr: go home
   const profiling::Lane* lane_ = nullptr;  // of its caller, if that is recorded
   uint32_t awaited_ = 0;                   // finished_ when all who took it up are done

@@ -61,7 +61,7 @@ class Worker {
     return worker;
   }
 
-  int index() const { return index_; }  // 0 is the thread that called Team::run
+  int index() const { return index_; }  // 0 is the thread that called Team::run or offer
   int count() const { return count_; }
   int slot() const { return slot_; }  // whose buffers it may use
 

@@ -65,9 +65,10 @@ Schedule choose_schedule(const StepShape& step, int most);
 // arithmetic goes on without it: a twentieth, roughly, of what it takes one worker alone.
 constexpr int64_t patience_for(int64_t flops) { return flops / 2000; }
 
-// A step of so much arithmetic, some half a millisecond, is shared operation by operation, so that
-// a worker can give way and come back in its midst; each of them then waits no longer than this.
+// A step of so much arithmetic, some half a millisecond, is shared operation by operation by a team
+// of two, so that the hired worker can give way and come back in its midst.
 constexpr int64_t kLeastFlopsInStages = 100'000'000;
+// Nanoseconds to wait for it before an operation within which the two meet.
 constexpr int64_t kPatienceForStage = 20'000;
 
 // How many of at most `most` workers to share `flops` by tiles are worth it.

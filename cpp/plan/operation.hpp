@@ -57,7 +57,8 @@ struct Cost {
   profiling::Amount of(int64_t rows) const { return {flops(rows), bytes(rows)}; }
 };
 
-// One thing that all workers of a team do together in every step.
+// One thing that the workers of a team do together in every step: all of them or, where they do not
+// meet within it, those who come.
 template <class T>
 class Operation {
  public:

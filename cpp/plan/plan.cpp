@@ -417,8 +417,8 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   if (schedule.workers > 1) {
     lease = parallel::acquire_team(schedule.workers);
     const int64_t flops = this->flops(piece.rows);
-    in_stages = schedule.sharing == Sharing::by_tiles && flops >= kLeastFlopsInStages &&
-                profiling::current_lane() == nullptr;
+    in_stages = lease->size() == 2 && schedule.sharing == Sharing::by_tiles &&
+                flops >= kLeastFlopsInStages && profiling::current_lane() == nullptr;
     if (in_stages || lease->all_here(patience_for(flops))) team = &*lease;
   }
   const auto run_operations = [&](size_t last) {

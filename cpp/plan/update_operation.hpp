@@ -12,6 +12,9 @@ class Update final : public Operation<T> {
   // input.size may have gaps between the parameters.
   Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int64_t parameters,
          int max_workers);
+  bool meets(const Batch<T>& /*batch*/, int /*workers*/) const override {
+    return rule_.needs() != optim::RuleNeeds::elementwise;
+  }
 
  private:
   void work(ops::Worker& worker, const Batch<T>& batch) override;

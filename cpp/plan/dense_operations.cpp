@@ -61,40 +61,48 @@ ops::GemmTiles tiles_of(const ops::GemmProblem<T>& problem, int workers) {
 }
 
 template <class T>
-void multiply(const DenseContext<T>& context, Worker& worker, ops::TileQueue& queue,
-              const ops::GemmProblem<T>& problem) {
-  ops::gemm(worker, queue, tiles_of(problem, worker.count()), problem, context.scratch);
-}
-
-template <class T>
 const T* saved_of(const DenseContext<T>& context, const ActivationUse<T>& activation) {
   return activation.kernel->from_output ? context.buffers.output : context.buffers.z;
 }
 
 }  // namespace
 
+template <class T>
+bool Product<T>::meets(const Batch<T>& batch, int workers) const {
+  return tiles_of(problem(batch), workers).share_b;
+}
+
+template <class T>
+void Product<T>::work(Worker& worker, const Batch<T>& batch) {
+  multiply(worker, problem(batch));
+}
+
+template <class T>
+void Product<T>::multiply(Worker& worker, const ops::GemmProblem<T>& problem) {
+  ops::gemm(worker, this->queue(), tiles_of(problem, worker.count()), problem, context_.scratch);
+}
+
 // ---- forward ----
 
 template <class T>
 DenseForward<T>::DenseForward(const DenseContext<T>& context, const ActivationUse<T>& activation)
-    : Operation<T>(Zone::kDenseForward, Zone::kForward, context.layer, context.max_workers,
-                   forward_cost<T>(context.shape)),
-      context_(context),
+    : Product<T>(Zone::kDenseForward, Zone::kForward, context, forward_cost<T>(context.shape)),
       activation_(activation) {}
 
 template <class T>
 ops::GemmProblem<T> DenseForward<T>::problem(const Batch<T>& batch) const {
-  const nn::LayerView& shape = context_.shape;
-  const LayerBuffers<T>& buffers = context_.buffers;
+  const DenseContext<T>& context = this->context();
+  const nn::LayerView& shape = context.shape;
+  const LayerBuffers<T>& buffers = context.buffers;
   ops::GemmProblem<T> p;
   p.m = batch.rows;
   p.n = shape.units;
   p.k = shape.inputs;
-  p.products = context_.products(batch.rows_together);
-  p.a = input_of(context_, batch);
-  p.a_row = input_stride(context_, batch);
-  p.b = batch.parameters +
-        shape.weight;  // (inputs, units), or transposed; of one unit both lie alike
+  p.products = context.products(batch.rows_together);
+  p.a = input_of(context, batch);
+  p.a_row = input_stride(context, batch);
+  // (inputs, units), or transposed; of one unit both lie alike.
+  p.b = batch.parameters + shape.weight;
   p.b_layout =
       shape.lies_as_it_is && shape.units > 1 ? ops::Layout::panels_transposed : ops::Layout::panels;
   const int64_t begin = batch.first_row * buffers.stride;
@@ -109,16 +117,6 @@ ops::GemmProblem<T> DenseForward<T>::problem(const Batch<T>& batch) const {
     p.epilogue.stride = buffers.stride;
   }
   return p;
-}
-
-template <class T>
-bool DenseForward<T>::meets(const Batch<T>& batch, int workers) const {
-  return tiles_of(problem(batch), workers).share_b;
-}
-
-template <class T>
-void DenseForward<T>::work(Worker& worker, const Batch<T>& batch) {
-  multiply(context_, worker, this->queue(), problem(batch));
 }
 
 template <class T>
@@ -161,23 +159,22 @@ void ActivationBackward<T>::work(Worker& worker, const Batch<T>& batch) {
 
 template <class T>
 WeightGradient<T>::WeightGradient(const DenseContext<T>& context)
-    : Operation<T>(Zone::kWeightGradient, Zone::kBackward, context.layer, context.max_workers,
-                   product_cost<T>(context.shape)),
-      context_(context) {}
+    : Product<T>(Zone::kWeightGradient, Zone::kBackward, context, product_cost<T>(context.shape)) {}
 
 template <class T>
 ops::GemmProblem<T> WeightGradient<T>::problem(const Batch<T>& batch) const {
-  const nn::LayerView& shape = context_.shape;
+  const DenseContext<T>& context = this->context();
+  const nn::LayerView& shape = context.shape;
   // (rows, inputs) and (rows, units): the one is A's transpose, the other B.
-  const T* const input = input_of(context_, batch);
-  const int64_t input_row = input_stride(context_, batch);
-  const T* const delta = delta_of(context_, batch);
-  const int64_t delta_row = context_.buffers.stride;
+  const T* const input = input_of(context, batch);
+  const int64_t input_row = input_stride(context, batch);
+  const T* const delta = delta_of(context, batch);
+  const int64_t delta_row = context.buffers.stride;
   ops::GemmProblem<T> p;
   p.m = shape.lies_as_it_is ? shape.units : shape.inputs;
   p.n = shape.lies_as_it_is ? shape.inputs : shape.units;
   p.k = batch.rows;
-  p.products = context_.products(batch.rows_together);
+  p.products = context.products(batch.rows_together);
   p.a = shape.lies_as_it_is ? delta : input;
   p.a_row = 1;
   p.a_col = shape.lies_as_it_is ? delta_row : input_row;
@@ -191,20 +188,15 @@ ops::GemmProblem<T> WeightGradient<T>::problem(const Batch<T>& batch) const {
 }
 
 template <class T>
-bool WeightGradient<T>::meets(const Batch<T>& batch, int workers) const {
-  return tiles_of(problem(batch), workers).share_b;
-}
-
-template <class T>
 void WeightGradient<T>::work(Worker& worker, const Batch<T>& batch) {
   ops::GemmProblem<T> p = problem(batch);
   const auto update = [&](int64_t begin, std::span<const T> gradients) {
     const profiling::InnerTime time(worker.lane());
-    batch.rule->update_piece(*batch.update, context_.shape.weight + begin, gradients);
+    batch.rule->update_piece(*batch.update, this->context().shape.weight + begin, gradients);
   };
   const base::FunctionRef<void(int64_t, std::span<const T>)> consume = update;
   if (batch.rule != nullptr) p.consume = &consume;
-  multiply(context_, worker, this->queue(), p);
+  this->multiply(worker, p);
 }
 
 template <class T>
@@ -230,27 +222,26 @@ void BiasGradient<T>::work(Worker& worker, const Batch<T>& batch) {
 template <class T>
 InputGradient<T>::InputGradient(const DenseContext<T>& context, const ActivationUse<T>& before,
                                 const T* saved)
-    : Operation<T>(Zone::kInputGradient, Zone::kBackward, context.layer, context.max_workers,
-                   product_cost<T>(context.shape)),
-      context_(context),
+    : Product<T>(Zone::kInputGradient, Zone::kBackward, context, product_cost<T>(context.shape)),
       before_(before),
       saved_(saved) {}
 
 template <class T>
 ops::GemmProblem<T> InputGradient<T>::problem(const Batch<T>& batch) const {
-  const nn::LayerView& shape = context_.shape;
-  T* const to = context_.buffers.input_delta;
+  const DenseContext<T>& context = this->context();
+  const nn::LayerView& shape = context.shape;
+  T* const to = context.buffers.input_delta;
   ops::GemmProblem<T> p;
   p.m = batch.rows;
   p.n = shape.inputs;
   p.k = shape.units;
-  p.products = context_.products(batch.rows_together);
-  const int64_t to_stride = context_.buffers.input_stride;
-  p.a = delta_of(context_, batch);
-  p.a_row = context_.buffers.stride;
+  p.products = context.products(batch.rows_together);
+  const int64_t to_stride = context.buffers.input_stride;
+  p.a = delta_of(context, batch);
+  p.a_row = context.buffers.stride;
   p.b = batch.parameters + shape.weight;  // (units, inputs), or transposed
   p.b_layout = shape.lies_as_it_is ? ops::Layout::panels : ops::Layout::panels_transposed;
-  p.c = to == nullptr ? batch.input_gradient : to + batch.first_row * context_.buffers.delta_row;
+  p.c = to == nullptr ? batch.input_gradient : to + batch.first_row * context.buffers.delta_row;
   p.c_row = to == nullptr ? shape.inputs : to_stride;
   p.part = kSumPart;
   if (before_.kernel != nullptr && !before_.kernel->row_wise) {
@@ -261,16 +252,6 @@ ops::GemmProblem<T> InputGradient<T>::problem(const Batch<T>& batch) const {
     p.epilogue.stride = to_stride;
   }
   return p;
-}
-
-template <class T>
-bool InputGradient<T>::meets(const Batch<T>& batch, int workers) const {
-  return tiles_of(problem(batch), workers).share_b;
-}
-
-template <class T>
-void InputGradient<T>::work(Worker& worker, const Batch<T>& batch) {
-  multiply(context_, worker, this->queue(), problem(batch));
 }
 
 #define GD_INSTANTIATE(T)               \

@@ -45,19 +45,35 @@ struct DenseContext {
   }
 };
 
-// z = x W^T + b, and a = f(z) on tiles still in cache unless f needs whole rows.
+// One of a layer's matrix products.
 template <class T>
-class DenseForward final : public Operation<T> {
+class Product : public Operation<T> {
  public:
-  DenseForward(const DenseContext<T>& context, const ActivationUse<T>& activation);
-  int products(int64_t rows) const override { return context_.products(rows); }
-  bool meets(const Batch<T>& batch, int workers) const override;
+  int products(int64_t rows) const final { return context_.products(rows); }
+  bool meets(const Batch<T>& batch, int workers) const final;
+
+ protected:
+  Product(Zone zone, Zone phase, const DenseContext<T>& context, Cost cost)
+      : Operation<T>(zone, phase, context.layer, context.max_workers, cost), context_(context) {}
+
+  virtual ops::GemmProblem<T> problem(const Batch<T>& batch) const = 0;
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+  void multiply(ops::Worker& worker, const ops::GemmProblem<T>& problem);
+  const DenseContext<T>& context() const { return context_; }
 
  private:
-  ops::GemmProblem<T> problem(const Batch<T>& batch) const;
-  void work(ops::Worker& worker, const Batch<T>& batch) override;
-
   DenseContext<T> context_;
+};
+
+// z = x W^T + b, and a = f(z) on tiles still in cache unless f needs whole rows.
+template <class T>
+class DenseForward final : public Product<T> {
+ public:
+  DenseForward(const DenseContext<T>& context, const ActivationUse<T>& activation);
+
+ private:
+  ops::GemmProblem<T> problem(const Batch<T>& batch) const override;
+
   ActivationUse<T> activation_;
 };
 
@@ -89,19 +105,17 @@ class ActivationBackward final : public Operation<T> {
 
 // dW^T = x^T delta, and the update of W where the batch asks for it.
 template <class T>
-class WeightGradient final : public Operation<T> {
+class WeightGradient final : public Product<T> {
  public:
   explicit WeightGradient(const DenseContext<T>& context);
-  int products(int64_t rows) const override { return context_.products(rows); }
-  bool meets(const Batch<T>& batch, int workers) const override;
-  int64_t updates() const override { return context_.shape.inputs * context_.shape.units; }
+  int64_t updates() const override {
+    return this->context().shape.inputs * this->context().shape.units;
+  }
   bool updates_apart() const override { return true; }
 
  private:
-  ops::GemmProblem<T> problem(const Batch<T>& batch) const;
+  ops::GemmProblem<T> problem(const Batch<T>& batch) const override;
   void work(ops::Worker& worker, const Batch<T>& batch) override;
-
-  DenseContext<T> context_;
 };
 
 // db = column sums of delta, and the update of b where the batch asks for it.
@@ -119,18 +133,14 @@ class BiasGradient final : public Operation<T> {
 
 // The gradient at the layer's input, delta W, times the derivative of the activation before it.
 template <class T>
-class InputGradient final : public Operation<T> {
+class InputGradient final : public Product<T> {
  public:
   // `before` belongs to the layer whose output is this one's input; `saved` is what it kept.
   InputGradient(const DenseContext<T>& context, const ActivationUse<T>& before, const T* saved);
-  int products(int64_t rows) const override { return context_.products(rows); }
-  bool meets(const Batch<T>& batch, int workers) const override;
 
  private:
-  ops::GemmProblem<T> problem(const Batch<T>& batch) const;
-  void work(ops::Worker& worker, const Batch<T>& batch) override;
+  ops::GemmProblem<T> problem(const Batch<T>& batch) const override;
 
-  DenseContext<T> context_;
   ActivationUse<T> before_;
   const T* saved_;
 };

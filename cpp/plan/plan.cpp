@@ -342,12 +342,12 @@ void Plan<T>::run_in_stages(size_t first, size_t last, const Batch<T>& batch,
     size_t end = first;
     bool meets = false;
     do {
-      operations_[end]->reset();
       meets = meets || operations_[end]->meets(batch, team.size());
     } while (!operations_[end++]->barrier_after() && end < last);
     if (meets) {
       run(first, end, batch, team.all_here(kPatienceForStage) ? team : alone);
     } else {
+      for (size_t i = first; i < end; ++i) operations_[i]->reset();
       ops::offer_collective(team, [&](ops::Worker& worker) {
         for (size_t i = first; i < end; ++i) operations_[i]->run(worker, batch);
       });

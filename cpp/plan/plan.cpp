@@ -33,6 +33,7 @@ class Plan<T>::Compiler {
     layout();
     plan_.arena_ = base::AlignedBuffer<T>(used_);
     base_ = plan_.arena_.data();
+    if constexpr (nn::kChecksGaps) std::fill_n(base_, used_, nn::gap_pattern<T>());
     used_ = 0;
     contexts_.clear();
     layout();
@@ -43,9 +44,8 @@ class Plan<T>::Compiler {
     plan_.update_begin_ = plan_.operations_.size();
     if (options_.kind == PlanKind::training) {
       if (options_.clip_norm > 0) {
-        const std::span<T> gradients(network_.gradients(),
-                                     static_cast<size_t>(network_.flat_size()));
-        add<Clip<T>>(gradients, options_.clip_norm, options_.max_workers);
+        add<Clip<T>>(network_.gradients(), network_.extents(), options_.clip_norm,
+                     options_.max_workers);
       }
       add<Update<T>>(*options_.rule, options_.update, network_.num_parameters(),
                      options_.max_workers);
@@ -174,7 +174,8 @@ class Plan<T>::Compiler {
     if (has_loss()) plan_.sample_loss_ = take(1, capacity);
     memory_.activations = bytes_used() - memory_.packing;
     if (options_.kind == PlanKind::training && options_.max_workers > 1) {
-      plan_.partial_ = take(most_partial_gradients(), plan_.flat_size_);
+      plan_.partials_ = most_partial_gradients();
+      plan_.partial_ = take(plan_.partials_, plan_.flat_size_);
     }
     memory_.gradients = bytes_used() - memory_.packing - memory_.activations;
     replicas();
@@ -401,6 +402,19 @@ double Plan<T>::add_losses(const Batch<T>& batch, double start) {
 }
 
 template <class T>
+void Plan<T>::check_gaps() const {
+  const auto check = [&](const T* flat, const char* what) {
+    if (flat != nullptr) nn::check_gaps(network_->extents(), flat_size_, flat, what);
+  };
+  check(network_->values(), "parameters");
+  check(gradients_, "gradients");
+  for (int64_t p = 0; p < partials_; ++p) check(partial_ + p * flat_size_, "gradient of a part");
+  if (options_.kind != PlanKind::training) return;
+  for (int i = 0; i < options_.rule->states(); ++i) check(options_.update.states[i], "states");
+  for (int i = 1; i < replicas_.workers(); ++i) check(replicas_.of(i), "replicas");
+}
+
+template <class T>
 double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double start) {
   const bool is_first = place.begin == 0;
   const bool is_last = place.begin + piece.rows == place.rows;
@@ -437,6 +451,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
     run_operations(is_last ? operations_.size() : update_begin_);
   }
   if (is_last && options_.kind == PlanKind::training) network_->note_change();
+  if constexpr (nn::kChecksGaps) check_gaps();
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));
   return ops::weighted_sum<T>(losses, piece.weights, start);
 }

@@ -199,14 +199,24 @@ TEST(updates_on_a_team_are_those_of_one_call) {
         return all;
       };
       const int variant = rule.variant(hyper.data());
+      const int64_t gap = size / 3;  // [gap, 2 gap) is none's
+      const std::vector<gd::parallel::Range> extents = {{0, gap}, {2 * gap, size}};
       const std::vector<T> want = updated([&](const auto& span) {
         const gd::ops::KernelScope scope;
-        rule.update[variant](span);
+        for (const gd::parallel::Range& extent : extents) {
+          gd::ops::RuleSpan<T> part = span;
+          part.size = extent.size();
+          part.weights += extent.begin;
+          part.gradients += extent.begin;
+          for (int s = 0; s < 3; ++s) part.states[s] += extent.begin;
+          rule.update[variant](part);
+        }
       });
       for (const int workers : kWorkerCounts) {
         const std::vector<T> got = updated([&](const auto& span) {
           on_team(workers, [&](Worker& worker, TileQueue& queue) {
-            gd::ops::update<T>(worker, queue, rule, variant, span);
+            // What lies between two extents is not touched.
+            gd::ops::update<T>(worker, queue, rule, variant, span, extents);
           });
         });
         CHECK_SAME(got, want, "size ", size, " workers ", workers);

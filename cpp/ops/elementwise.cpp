@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/gemm.hpp"
 #include "parallel/partition.hpp"
 
 namespace gd::ops {
@@ -83,14 +84,28 @@ void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t
                 bool accumulate, T* out, base::FunctionRef<void(int64_t, int64_t)> finished) {
   constexpr int64_t columns_a_piece = 64;
   const auto& reduce = kernels::kernels().of<T>().reduce;
-  for_ranges(worker, queue, x.cols, columns_a_piece, [&](Range columns) {
-    int64_t i = 0;
+  // Of rows [begin, end), which go on from what is in `to` or not.
+  const auto sum = [&](Range columns, int64_t begin, int64_t end, bool goes_on, T* to) {
+    int64_t i = begin;
     do {  // once even without rows: the sum is then zero
-      const int64_t rows = std::min(part, x.rows - i);
+      const int64_t rows = std::min(part, end - i);
       reduce.column_sum(rows, columns.size(), x.row(i) + columns.begin, x.stride,
-                        accumulate || i > 0, out + columns.begin);
+                        goes_on || i > begin, to);
       i += rows;
-    } while (i < x.rows);
+    } while (i < end);
+  };
+  for_ranges(worker, queue, x.cols, columns_a_piece, [&](Range columns) {
+    int64_t end = std::min(kLongSum, x.rows);
+    sum(columns, 0, end, accumulate, out + columns.begin);
+    for (; end < x.rows - kLongSum; end += kLongSum) {
+      for (int64_t j = columns.begin; j < columns.end; j += columns_a_piece) {
+        const Range some{j, std::min(j + columns_a_piece, columns.end)};
+        T beside[columns_a_piece];
+        sum(some, end, end + kLongSum, false, beside);
+        reduce.add_parts(some.size(), out + j, beside, 0, 1, out + j);
+      }
+    }
+    if (end < x.rows) sum(columns, end, x.rows, true, out + columns.begin);
     finished(columns.begin, columns.size());
   });
 }

@@ -34,7 +34,8 @@ template <class T>
 void loss(Worker& worker, TileQueue& queue, const kernels::LossKernel<T>& loss,
           const kernels::LossRows<T>& rows);
 
-// out[j] = (accumulate ? out[j] : 0) + sum over rows of x[i, j], in parts of `part` rows in order.
+// out[j] = (accumulate ? out[j] : 0) + sum over rows of x[i, j], in parts of `part` rows in order,
+// and anew every kLongSum rows, as a matmul's over k (ops/gemm.hpp).
 // finished(begin, size) is called for each piece of out by the worker that made it.
 template <class T>
 void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t part,

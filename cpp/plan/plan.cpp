@@ -375,6 +375,34 @@ void Plan<T>::backward(Batch<T> batch) {
 }
 
 template <class T>
+int64_t Plan<T>::rows_at_once(int64_t begin, int64_t rows) const {
+  return std::min({capacity(), rows - begin, ops::kLongSum - begin % ops::kLongSum});
+}
+
+// Sums over a batch begin anew as those of one long matmul do, see ops/gemm.hpp.
+template <class T>
+bool Plan<T>::goes_on(Place place) {
+  if (gradients_ == nullptr || place.begin == 0 || place.begin % ops::kLongSum != 0) {
+    return place.begin > 0;
+  }
+  const bool is_last = place.begin >= place.rows - ops::kLongSum;
+  const ops::Extents extents = network_->extents();
+  if (place.begin == ops::kLongSum) {
+    if (is_last) return true;
+    if (sums_.size() == 0) sums_ = network_->make_flat();
+    ops::copy_extents<T>(extents, gradients_, sums_.data());
+    return false;
+  }
+  T* const to = is_last ? gradients_ : sums_.data();
+  const ops::KernelScope scope;
+  for (const parallel::Range& run : extents) {
+    const std::span<const T> sum(sums_.data() + run.begin, static_cast<size_t>(run.size()));
+    ops::add_parts<T>(sum, gradients_ + run.begin, 0, 1, to + run.begin);
+  }
+  return is_last;
+}
+
+template <class T>
 double Plan<T>::step(const Batch<T>& batch) {
   return add_losses(batch, 0) / batch.weight_sum;
 }
@@ -384,7 +412,7 @@ double Plan<T>::step(const Batch<T>& batch, std::span<const int64_t> indices) {
   const auto rows = static_cast<int64_t>(indices.size());
   double sum = 0;
   for (int64_t begin = 0; begin < rows; begin += capacity()) {
-    const int64_t count = std::min(capacity(), rows - begin);
+    const int64_t count = rows_at_once(begin, rows);
     const auto chosen = indices.subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
     sum = run_piece(0, gather_->prepare(batch, chosen), {begin, rows}, sum);
   }
@@ -395,7 +423,7 @@ template <class T>
 double Plan<T>::add_losses(const Batch<T>& batch, double start) {
   double sum = start;
   for (int64_t begin = 0; begin < batch.rows; begin += capacity()) {
-    const int64_t count = std::min(capacity(), batch.rows - begin);
+    const int64_t count = rows_at_once(begin, batch.rows);
     sum = run_piece(forward_begin_, batch.rows_from(begin, count), {begin, batch.rows}, sum);
   }
   return sum;
@@ -422,7 +450,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   piece.part = part_of(place.rows);
   piece.parameters = network_->values();
   piece.gradients = gradients_;
-  piece.accumulate = piece.accumulate || !is_first;
+  piece.accumulate = goes_on(place) || (is_first && piece.accumulate);
   const Schedule schedule = this->schedule(piece.rows);
   parallel::Team alone;
   parallel::TeamLease lease;

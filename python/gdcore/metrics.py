@@ -6,18 +6,32 @@ with targets and outputs, and computes in NumPy, in float64:
 >>> gdcore.metrics.TopK(3)(y, net.predict(x))
 0.93
 
-p stands for the outputs, (N, K), y for the targets, as the losses take them: (N,) or (N, 1) for a
-network with one output, (N, K) for K outputs, and for classes either labels from 0 to K - 1, in
-(N,) or (N, 1), or probabilities (N, K). w_i are the sample weights, 1 without.
+p stands for the outputs, (N, K), y for the targets: (N, K), or for one output (N,) as well; for
+classes labels from 0 to K - 1, (N,), or probabilities (N, K). That is as the losses take them; a
+metric that is called on its own takes labels in (N, 1) too, which no loss does. w_i are the sample
+weights, 1 without.
+
+Accuracy, top k and AUC depend on what the outputs mean. A trainer tells them the `Loss.task` of its
+loss; otherwise the argument ``task`` does:
+
+- ``"multiclass"``: each sample is of one of K classes; K is at least 2.
+- ``"binary"``: each of K outputs is the logit of a label of its own, a target within [0, 1]; a
+  sample may have several labels.
+- ``"regression"``: outputs are numbers, which these metrics do not judge. Only the AUC of one
+  output does, where all targets are 0 or 1.
+
+Without it one output is binary, labels are multiclass, and so are targets (N, K) that add up to 1
+in each row; other targets (N, K) are binary.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,12 +43,22 @@ __all__ = ["AUC", "MAE", "R2", "RMSE", "Accuracy", "Metric", "TopK", "resolve_me
 
 Array = NDArray[np.float64]
 
+TASKS = ("multiclass", "binary", "regression")
+
+# How far from 1 the probabilities of a row may add up to, as for the losses.
+SUM_TOLERANCE = 1 / 256
+
 
 class Metric(Formula, family="a metric"):
     """Base of all metrics; a metric of one's own sets `name` and says `value`.
 
-    Where no parameters and no sample weights are needed, a function f(y, output) does as well.
+    Where it has no parameters, a function f(y, output) or f(y, output, sample_weight) does as well.
+
+    Attributes:
+        higher_is_better: Whether a model is better where the metric is larger. None: not told.
     """
+
+    higher_is_better: ClassVar[bool | None] = None
 
     @property
     def key(self) -> str:
@@ -42,7 +66,12 @@ class Metric(Formula, family="a metric"):
         return self.name
 
     def __call__(
-        self, y: ArrayLike, output: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        y: ArrayLike,
+        output: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        task: str | None = None,
     ) -> float:
         """Computes the metric.
 
@@ -50,6 +79,8 @@ class Metric(Formula, family="a metric"):
             y: The targets, as the losses take them, finite.
             output: (N, K), what `Network.predict` gives.
             sample_weight: (N,), finite, at least 0, not all 0.
+            task: What the outputs mean: ``"multiclass"``, ``"binary"`` or ``"regression"``, see
+                `gdcore.metrics`. None tells it from y.
 
         Returns:
             The metric; NaN where outputs that are NaN decide it.
@@ -57,8 +88,10 @@ class Metric(Formula, family="a metric"):
         Raises:
             TypeError: An array is complex, of objects or of strings, or labels are no integers.
             ValueError: An array is of another shape, empty, or holds labels or weights out of
-                range, or the metric is not defined for such data.
+                range, there is no such task, or the metric is not defined for such data.
         """
+        if task is not None and task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
         outputs = _real("output", output)
         if outputs.ndim != 2 or 0 in outputs.shape:
             raise ValueError(
@@ -69,44 +102,78 @@ class Metric(Formula, family="a metric"):
             raise ValueError("y must be finite, got NaN or infinity")
         with np.errstate(over="ignore", invalid="ignore"):
             weights = _weights(sample_weight, len(outputs))
-            return float(self.value(targets, outputs.astype(np.float64), weights))
+            numbers = outputs.astype(np.float64)
+            return float(self.value(self._targets(targets, numbers, task), numbers, weights))
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
-        """The metric of arrays that are checked already; one weight a sample, 1 without weights."""
+        """The metric of arrays that are checked already; one weight a sample, 1 without weights.
+
+        Args:
+            y: In the shape of the output, or labels (N,). For accuracy, top k and AUC labels of
+                integers, or bools in the shape of the output.
+            output: (N, K).
+            weights: (N,).
+        """
         raise NotImplementedError(f"{type(self).__name__} must define value(y, output, weights)")
+
+    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+        """The targets as `value` takes them."""
+        samples, outputs = output.shape
+        if y.shape[:1] != (samples,):
+            raise ValueError(f"y must have {samples} rows as output has, got shape {y.shape}")
+        return y.reshape(output.shape) if outputs == 1 and y.shape == (samples,) else y
+
+
+class _OfNumbers(Metric):
+    """A metric of outputs that are numbers."""
+
+    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+        return _numbers(y, output)
+
+
+class _OfClasses(Metric):
+    """A metric of outputs that are logits."""
+
+    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+        told = _task_of(y, output) if task is None else task
+        if told == "regression":
+            raise ValueError(
+                f"the metric {self.key!r} judges classes or labels, got a regression: its outputs "
+                "are numbers"
+            )
+        return _classes(y, output) if told == "multiclass" else _positive(y, output)
 
 
 @dataclass(frozen=True)
-class Accuracy(Metric):
+class Accuracy(_OfClasses):
     """Share of right answers, sum_i w_i [sample i is right] / sum_i w_i.
 
     Of several outputs the largest must be the class: the label, or the largest of the target
-    probabilities; of equal ones the first counts. One output is a logit: it must be above 0 where
-    the target, within [0, 1], is above 1/2, and not above 0 where it is not. That is the accuracy
-    of `Trainer.evaluate` for ``"cross_entropy"``, and for ``"bce_with_logits"`` with one output;
-    with several outputs, ``"bce_with_logits"`` judges each on its own, and this does not.
+    probabilities; of equal ones the first counts. Where outputs are labels of their own, as under
+    ``"bce_with_logits"``, each is a logit: it must be above 0 where the target is above 1/2, and
+    not above 0 where it is not, and sample i counts by its share of right outputs. That is the
+    accuracy of `Trainer.evaluate`.
 
     Source: Metz, "Basic principles of ROC analysis", Seminars in Nuclear Medicine 8, 1978.
     """
 
     name: ClassVar[str] = "accuracy"
+    higher_is_better: ClassVar[bool | None] = True
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        if output.shape[1] == 1:
-            right = (output[:, 0] > 0) == _positive(y, output)
-        else:
-            right = _first_largest(output) == _classes(y, output)
-        return _mean(right, weights)
+        if y.ndim == 1:
+            return _mean(_first_largest(output) == y, weights)
+        return _mean(((output > 0) == y).mean(axis=1), weights)
 
 
 @dataclass(frozen=True)
-class TopK(Metric):
+class TopK(_OfClasses):
     """Share of samples whose class is among the k largest outputs.
 
     sum_i w_i [fewer than k outputs come before p_i,y_i] / sum_i w_i. A larger output comes before a
-    smaller one, and of equal ones the first, so that ``TopK(1)`` is `Accuracy` for several outputs.
-    Its key is ``"top5"`` for k = 5.
+    smaller one, and of equal ones the first, so that ``TopK(1)`` is `Accuracy` for classes. Its key
+    is ``"top5"`` for k = 5. ValueError where outputs are labels of their own or numbers.
 
     Source: Russakovsky et al., "ImageNet large scale visual recognition challenge",
     arXiv:1409.0575.
@@ -116,6 +183,7 @@ class TopK(Metric):
     """
 
     name: ClassVar[str] = "top_k"
+    higher_is_better: ClassVar[bool | None] = True
     k: int = field(default=5, metadata={"check": integer})
 
     @property
@@ -126,17 +194,22 @@ class TopK(Metric):
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
         classes = output.shape[1]
+        if y.ndim != 1:
+            raise ValueError(
+                f"the metric {self.key!r} ranks the outputs of classes, one class a sample, got "
+                "labels of their own: one output, or targets that do not add up to 1 in each row"
+            )
         if self.k > classes:
             raise ValueError(f"k of TopK must be at most the {classes} outputs, got {self.k}")
         order = _ordered(output)
-        wanted = _classes(y, output)[:, None]
+        wanted = y[:, None]
         own = np.take_along_axis(order, wanted, axis=1)
         before = (order > own) | ((order == own) & (np.arange(classes) < wanted))
         return _mean(before.sum(axis=1) < self.k, weights)
 
 
 @dataclass(frozen=True)
-class MAE(Metric):
+class MAE(_OfNumbers):
     """Mean absolute error, sum_i w_i (1/K sum_k |p_ik - y_ik|) / sum_i w_i, as the loss.
 
     Source: Willmott and Matsuura, "Advantages of the mean absolute error (MAE) over the root mean
@@ -144,14 +217,15 @@ class MAE(Metric):
     """
 
     name: ClassVar[str] = "mae"
+    higher_is_better: ClassVar[bool | None] = False
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        return _mean(np.abs(output - _numbers(y, output)).mean(axis=1), weights)
+        return _mean(np.abs(output - y).mean(axis=1), weights)
 
 
 @dataclass(frozen=True)
-class RMSE(Metric):
+class RMSE(_OfNumbers):
     """Root of the mean squared error, sqrt(sum_i w_i (1/K sum_k (p_ik - y_ik)^2) / sum_i w_i).
 
     It is the root of the loss ``"mse"``. Of several outputs, scikit-learn's
@@ -161,14 +235,15 @@ class RMSE(Metric):
     """
 
     name: ClassVar[str] = "rmse"
+    higher_is_better: ClassVar[bool | None] = False
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        return math.sqrt(_mean(((output - _numbers(y, output)) ** 2).mean(axis=1), weights))
+        return math.sqrt(_mean(((output - y) ** 2).mean(axis=1), weights))
 
 
 @dataclass(frozen=True)
-class R2(Metric):
+class R2(_OfNumbers):
     """Coefficient of determination, 1/K sum_k R2_k; 1 is perfect, 0 no better than the mean.
 
     R2_k = 1 - sum_i w_i (p_ik - y_ik)^2 / sum_i w_i (y_ik - m_k)^2, m_k the weighted mean of the
@@ -179,69 +254,90 @@ class R2(Metric):
     """
 
     name: ClassVar[str] = "r2"
+    higher_is_better: ClassVar[bool | None] = True
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        targets = _numbers(y, output)
-        if len(targets) < 2:
+        if len(y) < 2:
             return math.nan
         column = weights[:, None]
-        counted = targets[weights > 0]
+        counted = y[weights > 0]
         same = counted.min(axis=0) == counted.max(axis=0)  # rounding would make the mean another
-        mean = (column * targets).sum(axis=0) / weights.sum()
-        missed = (column * (output - targets) ** 2).sum(axis=0)
-        spread = np.where(same, 0.0, (column * (targets - mean) ** 2).sum(axis=0))
+        mean = (column * y).sum(axis=0) / weights.sum()
+        missed = (column * (output - y) ** 2).sum(axis=0)
+        spread = np.where(same, 0.0, (column * (y - mean) ** 2).sum(axis=0))
         none = np.where(missed == 0, 1.0, np.where(np.isnan(missed), math.nan, 0.0))
         scores = np.where(spread == 0, none, 1 - missed / np.where(spread == 0, 1.0, spread))
         return float(scores.mean())
 
 
 @dataclass(frozen=True)
-class AUC(Metric):
+class AUC(_OfClasses):
     """Area under the ROC curve of two classes: how often a positive sample is above a negative one.
 
     sum_ij w_i w_j ([s_i > s_j] + [s_i = s_j] / 2) / sum_ij w_i w_j over all pairs of a positive
-    sample i and a negative sample j. The score s is the output, or of two outputs the second minus
-    the first. Positive are targets above 1/2, within [0, 1]; of two outputs the label 1, or the
-    larger second probability. It is NaN where a score is.
+    sample i and a negative sample j. Of two classes the second is positive, and the score s is its
+    output minus the first's. Where outputs are labels of their own, as under
+    ``"bce_with_logits"``, each is a score, and targets above 1/2, within [0, 1], are positive: the
+    metric is the mean over the labels, as scikit-learn's ``roc_auc_score(average="macro")``. Under
+    a loss of numbers, the one output is a score if all targets are 0 or 1. It is NaN where a score
+    is.
 
-    ValueError where the targets, as far as they have weight, are of one class only.
+    ValueError where the targets of a label, as far as they have weight, are of one class only, and
+    for more than two classes.
 
     Source: Hanley and McNeil, "The meaning and use of the area under a receiver operating
     characteristic (ROC) curve", Radiology 143, 1982.
     """
 
     name: ClassVar[str] = "auc"
+    higher_is_better: ClassVar[bool | None] = True
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
         outputs = output.shape[1]
-        if outputs > 2:
-            raise ValueError(f"output must have 1 or 2 columns for auc, got {outputs}")
-        positive = _positive(y, output) if outputs == 1 else _classes(y, output) == 1
-        score = output[:, 0] if outputs == 1 else output[:, 1] - output[:, 0]
-        for kind, there in (("positive", positive), ("negative", ~positive)):
-            if not weights[there].any():
-                raise ValueError(f"y must hold samples of both classes for auc, got no {kind} one")
-        if np.isnan(score).any():
-            return math.nan
-        _, group = np.unique(score, return_inverse=True)  # equal scores are one group, ascending
-        up, down = np.bincount(group, weights * positive), np.bincount(group, weights * ~positive)
-        return float((up * (np.cumsum(down) - down / 2)).sum() / (up.sum() * down.sum()))
+        if y.ndim == 2:
+            areas = [
+                _area(y[:, k], output[:, k], weights, f" in column {k}" * (outputs > 1))
+                for k in range(outputs)
+            ]
+            return float(np.mean(areas))
+        if outputs != 2:
+            raise ValueError(
+                f"output must have 1 or 2 columns for auc, got {outputs}, of a class each: a score "
+                "tells only two classes apart"
+            )
+        return _area(y == 1, output[:, 1] - output[:, 0], weights, "")
+
+    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+        # A score of two classes may come from any loss.
+        if task == "regression" and output.shape[1] == 1 and np.isin(y, (0, 1)).all():
+            return _positive(y, output)
+        return super()._targets(y, output, task)
 
 
-Computed = Callable[[Any, Any, Any], float]
+class Computed(Protocol):
+    """What `resolve_metrics` makes of a metric."""
+
+    def __call__(
+        self, y: Any, output: Any, sample_weight: Any = None, *, task: str | None = None
+    ) -> float:
+        """See `Metric.__call__`."""
 
 
 @dataclass(frozen=True)
 class _Function:
-    """A function of the caller's with the signature of a metric; it gets no weights."""
+    """A function of the caller's with the signature of a metric."""
 
     key: str
-    function: Callable[[Any, Any], Any]
+    function: Callable[..., Any]
+    weighted: bool  # whether it takes sample_weight
 
-    def __call__(self, y: Any, output: Any, sample_weight: Any = None) -> float:
-        found = self.function(y, output)
+    def __call__(
+        self, y: Any, output: Any, sample_weight: Any = None, *, task: str | None = None
+    ) -> float:
+        weights = {"sample_weight": sample_weight} if self.weighted else {}
+        found = self.function(y, output, **weights)
         real = isinstance(found, numbers.Real) and not isinstance(found, bool)
         value = float(found) if real else math.inf
         if math.isinf(value):
@@ -257,7 +353,8 @@ def resolve_metrics(metrics: object) -> list[tuple[str, Computed]]:
 
     Args:
         metrics: A sequence of names, `Metric` objects and functions f(y, output) -> float. The key
-            of a function is its ``__name__``. Sample weights are for `Metric` objects alone.
+            of a function is its ``__name__``. Where it has an argument ``sample_weight``, it gets
+            the weights, or None; else none.
 
     Raises:
         TypeError: ``metrics`` is no sequence, or an entry is none of these. A function that returns
@@ -292,7 +389,21 @@ def _resolved(argument: str, entry: Any) -> tuple[str, Computed]:
             f"{argument} must be a function with a name for its key, got {_name(entry)}: "
             "write it with def, or set its __name__"
         )
-    return name, _Function(name, entry)
+    return name, _Function(name, entry, _takes_weights(entry))
+
+
+def takes_no_weights(metric: Computed) -> bool:
+    """Whether what `resolve_metrics` returned is a function that leaves sample weights out."""
+    return isinstance(metric, _Function) and not metric.weighted
+
+
+def _takes_weights(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some functions of C do not tell theirs
+        return False
+    found = parameters.get("sample_weight")
+    return found is not None and found.kind in (found.POSITIONAL_OR_KEYWORD, found.KEYWORD_ONLY)
 
 
 def _name(value: Any) -> str:
@@ -347,19 +458,58 @@ def _numbers(y: NDArray[Any], output: Array) -> Array:
     return y.astype(np.float64).reshape(output.shape)
 
 
+def _task_of(y: NDArray[Any], output: Array) -> str:
+    """What the targets tell of the outputs, where nobody says it."""
+    if output.shape[1] == 1:
+        return "binary"
+    if y.shape != output.shape:
+        return "multiclass"  # labels, or an error there
+    return "multiclass" if (_off_one(y) <= SUM_TOLERANCE).all() else "binary"
+
+
+def _off_one(y: NDArray[Any]) -> Array:
+    """How far from 1 each row adds up to; infinite where it has numbers below 0."""
+    rows: Array = y.astype(np.float64)
+    return np.where((rows >= 0).all(axis=1), np.abs(rows.sum(axis=1) - 1), math.inf)
+
+
 def _positive(y: NDArray[Any], output: Array) -> NDArray[np.bool_]:
-    """Whether the target of the one output is above 1/2, (N,)."""
-    targets = _numbers(y, output)[:, 0]
+    """Whether the target of each output is above 1/2, (N, K)."""
+    targets = _numbers(y, output)
     outside = (targets < 0) | (targets > 1)
     if outside.any():
-        raise ValueError(f"y must be within [0, 1] for one output, got {targets[outside][0]:g}")
+        which = "one output" if output.shape[1] == 1 else "outputs that are labels of their own"
+        raise ValueError(f"y must be within [0, 1] for {which}, got {targets[outside][0]:g}")
     return targets > 0.5
+
+
+def _area(positive: NDArray[np.bool_], score: Array, weights: Array, where: str) -> float:
+    """The AUC of one score."""
+    for kind, there in (("positive", positive), ("negative", ~positive)):
+        if not weights[there].any():
+            raise ValueError(
+                f"y must hold samples of both classes for auc, got no {kind} one{where}"
+            )
+    if np.isnan(score).any():
+        return math.nan
+    _, group = np.unique(score, return_inverse=True)  # equal scores are one group, ascending
+    up, down = np.bincount(group, weights * positive), np.bincount(group, weights * ~positive)
+    return float((up * (np.cumsum(down) - down / 2)).sum() / (up.sum() * down.sum()))
 
 
 def _classes(y: NDArray[Any], output: Array) -> NDArray[np.intp]:
     """The class of each sample, (N,), from labels or probabilities."""
     samples, classes = output.shape
-    if classes > 1 and y.shape == output.shape:
+    if classes == 1:
+        raise ValueError("output must have a column for each of at least two classes, got one")
+    if y.shape == output.shape:
+        off = _off_one(y)
+        if (off > SUM_TOLERANCE).any():
+            at = int((off > SUM_TOLERANCE).argmax())
+            raise ValueError(
+                "y must hold class probabilities of at least 0 that add up to 1 in each row, got "
+                f"{y[at].astype(np.float64).sum():g} in row {at}"
+            )
         return _first_largest(y.astype(np.float64))
     if y.shape not in ((samples,), (samples, 1)):
         raise ValueError(

@@ -38,15 +38,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from gdcore._check import integer, listed
 from gdcore._formula import Formula
+from gdcore._metric_arrays import (
+    Array,
+    area,
+    classes_of,
+    first_largest,
+    numbers_of,
+    ordered,
+    positive_labels,
+    real_array,
+    task_of,
+    weighted_mean,
+    weights_of,
+)
 
 __all__ = ["AUC", "MAE", "R2", "RMSE", "Accuracy", "Metric", "TopK", "resolve_metrics"]
 
-Array = NDArray[np.float64]
-
 TASKS = ("multiclass", "binary", "regression")
-
-# How far from 1 the probabilities of a row may add up to, as for the losses.
-SUM_TOLERANCE = 1 / 256
 
 
 class Metric(Formula, family="a metric"):
@@ -92,16 +100,16 @@ class Metric(Formula, family="a metric"):
         """
         if task is not None and task not in TASKS:
             raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
-        outputs = _real("output", output)
+        outputs = real_array("output", output)
         if outputs.ndim != 2 or 0 in outputs.shape:
             raise ValueError(
                 f"output must have shape (N, K) with at least one row, got {outputs.shape}"
             )
-        targets = _real("y", y)
+        targets = real_array("y", y)
         if not np.isfinite(targets).all():
             raise ValueError("y must be finite, got NaN or infinity")
         with np.errstate(over="ignore", invalid="ignore"):
-            weights = _weights(sample_weight, len(outputs))
+            weights = weights_of(sample_weight, len(outputs))
             numbers = outputs.astype(np.float64)
             return float(self.value(self._targets(targets, numbers, task), numbers, weights))
 
@@ -128,20 +136,20 @@ class _OfNumbers(Metric):
     """A metric of outputs that are numbers."""
 
     def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
-        return _numbers(y, output)
+        return numbers_of(y, output)
 
 
 class _OfClasses(Metric):
     """A metric of outputs that are logits."""
 
     def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
-        told = _task_of(y, output) if task is None else task
+        told = task_of(y, output) if task is None else task
         if told == "regression":
             raise ValueError(
                 f"the metric {self.key!r} judges classes or labels, got a regression: its outputs "
                 "are numbers"
             )
-        return _classes(y, output) if told == "multiclass" else _positive(y, output)
+        return classes_of(y, output) if told == "multiclass" else positive_labels(y, output)
 
 
 @dataclass(frozen=True)
@@ -163,8 +171,8 @@ class Accuracy(_OfClasses):
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
         if y.ndim == 1:
-            return _mean(_first_largest(output) == y, weights)
-        return _mean(((output > 0) == y).mean(axis=1), weights)
+            return weighted_mean(first_largest(output) == y, weights)
+        return weighted_mean(((output > 0) == y).mean(axis=1), weights)
 
 
 @dataclass(frozen=True)
@@ -201,11 +209,11 @@ class TopK(_OfClasses):
             )
         if self.k > classes:
             raise ValueError(f"k of TopK must be at most the {classes} outputs, got {self.k}")
-        order = _ordered(output)
+        order = ordered(output)
         wanted = y[:, None]
         own = np.take_along_axis(order, wanted, axis=1)
         before = (order > own) | ((order == own) & (np.arange(classes) < wanted))
-        return _mean(before.sum(axis=1) < self.k, weights)
+        return weighted_mean(before.sum(axis=1) < self.k, weights)
 
 
 @dataclass(frozen=True)
@@ -221,7 +229,7 @@ class MAE(_OfNumbers):
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        return _mean(np.abs(output - y).mean(axis=1), weights)
+        return weighted_mean(np.abs(output - y).mean(axis=1), weights)
 
 
 @dataclass(frozen=True)
@@ -239,7 +247,7 @@ class RMSE(_OfNumbers):
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        return math.sqrt(_mean(((output - y) ** 2).mean(axis=1), weights))
+        return math.sqrt(weighted_mean(((output - y) ** 2).mean(axis=1), weights))
 
 
 @dataclass(frozen=True)
@@ -298,7 +306,7 @@ class AUC(_OfClasses):
         outputs = output.shape[1]
         if y.ndim == 2:
             areas = [
-                _area(y[:, k], output[:, k], weights, f" in column {k}" * (outputs > 1))
+                area(y[:, k], output[:, k], weights, f" in column {k}" * (outputs > 1))
                 for k in range(outputs)
             ]
             return float(np.mean(areas))
@@ -307,12 +315,12 @@ class AUC(_OfClasses):
                 f"output must have 1 or 2 columns for auc, got {outputs}, of a class each: a score "
                 "tells only two classes apart"
             )
-        return _area(y == 1, output[:, 1] - output[:, 0], weights, "")
+        return area(y == 1, output[:, 1] - output[:, 0], weights, "")
 
     def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
         # A score of two classes may come from any loss.
         if task == "regression" and output.shape[1] == 1 and np.isin(y, (0, 1)).all():
-            return _positive(y, output)
+            return positive_labels(y, output)
         return super()._targets(y, output, task)
 
 
@@ -409,140 +417,3 @@ def _takes_weights(function: Callable[..., Any]) -> bool:
 def _name(value: Any) -> str:
     name = getattr(value, "__name__", type(value).__name__)
     return "a lambda" if name == "<lambda>" else str(name)
-
-
-# ---- what the metrics share; no products of BLAS, whose sums depend on the machine ----
-
-
-def _real(argument: str, value: Any) -> NDArray[Any]:
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{argument} must not be a masked array: fill or drop what is masked first")
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument} cannot be made an array: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{argument} must hold real numbers, got dtype {array.dtype}")
-    return array
-
-
-def _weights(value: Any, samples: int) -> Array:
-    if value is None:
-        return np.ones(samples)
-    weights: Array = _real("sample_weight", value).astype(np.float64)
-    if weights.shape != (samples,):
-        raise ValueError(
-            f"sample_weight must have shape ({samples},) like output, got {weights.shape}"
-        )
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        wrong = weights[~(np.isfinite(weights) & (weights >= 0))][0]
-        raise ValueError(f"sample_weight must hold finite weights of at least 0, got {wrong:g}")
-    if not weights.any():
-        raise ValueError("sample_weight must not be all zero")
-    # One power of two for all changes no bit of a quotient, and no sum or product of sums leaves
-    # the range of float64.
-    scaled: Array = np.ldexp(weights, -np.frexp(weights.max())[1])
-    return scaled
-
-
-def _mean(values: NDArray[Any], weights: Array) -> float:
-    return float((weights * values).sum() / weights.sum())
-
-
-def _numbers(y: NDArray[Any], output: Array) -> Array:
-    """The targets of outputs that are numbers, (N, K)."""
-    samples, outputs = output.shape
-    if y.shape != output.shape and not (outputs == 1 and y.shape == (samples,)):
-        flat = f"({samples},) or " if outputs == 1 else ""
-        raise ValueError(f"y must have shape {flat}{output.shape}, got {y.shape}")
-    return y.astype(np.float64).reshape(output.shape)
-
-
-def _task_of(y: NDArray[Any], output: Array) -> str:
-    """What the targets tell of the outputs, where nobody says it."""
-    if output.shape[1] == 1:
-        return "binary"
-    if y.shape != output.shape:
-        return "multiclass"  # labels, or an error there
-    return "multiclass" if (_off_one(y) <= SUM_TOLERANCE).all() else "binary"
-
-
-def _off_one(y: NDArray[Any]) -> Array:
-    """How far from 1 each row adds up to; infinite where it has numbers below 0."""
-    rows: Array = y.astype(np.float64)
-    return np.where((rows >= 0).all(axis=1), np.abs(rows.sum(axis=1) - 1), math.inf)
-
-
-def _positive(y: NDArray[Any], output: Array) -> NDArray[np.bool_]:
-    """Whether the target of each output is above 1/2, (N, K)."""
-    targets = _numbers(y, output)
-    outside = (targets < 0) | (targets > 1)
-    if outside.any():
-        which = "one output" if output.shape[1] == 1 else "outputs that are labels of their own"
-        raise ValueError(f"y must be within [0, 1] for {which}, got {targets[outside][0]:g}")
-    return targets > 0.5
-
-
-def _area(positive: NDArray[np.bool_], score: Array, weights: Array, where: str) -> float:
-    """The AUC of one score."""
-    for kind, there in (("positive", positive), ("negative", ~positive)):
-        if not weights[there].any():
-            raise ValueError(
-                f"y must hold samples of both classes for auc, got no {kind} one{where}"
-            )
-    if np.isnan(score).any():
-        return math.nan
-    _, group = np.unique(score, return_inverse=True)  # equal scores are one group, ascending
-    up, down = np.bincount(group, weights * positive), np.bincount(group, weights * ~positive)
-    return float((up * (np.cumsum(down) - down / 2)).sum() / (up.sum() * down.sum()))
-
-
-def _classes(y: NDArray[Any], output: Array) -> NDArray[np.intp]:
-    """The class of each sample, (N,), from labels or probabilities."""
-    samples, classes = output.shape
-    if classes == 1:
-        raise ValueError("output must have a column for each of at least two classes, got one")
-    if y.shape == output.shape:
-        off = _off_one(y)
-        if (off > SUM_TOLERANCE).any():
-            at = int((off > SUM_TOLERANCE).argmax())
-            raise ValueError(
-                "y must hold class probabilities of at least 0 that add up to 1 in each row, got "
-                f"{y[at].astype(np.float64).sum():g} in row {at}"
-            )
-        return _first_largest(y.astype(np.float64))
-    if y.shape not in ((samples,), (samples, 1)):
-        raise ValueError(
-            f"y must have shape ({samples},) of labels or {output.shape} of probabilities, "
-            f"got {y.shape}"
-        )
-    if y.dtype.kind == "f":
-        raise TypeError(
-            f"y must hold integer class labels in (N,) or probabilities in (N, {classes}), "
-            f"got {y.dtype} of shape {y.shape}"
-        )
-    labels = y.reshape(samples)
-    outside = np.flatnonzero((labels < 0) | (labels >= classes))
-    if outside.size:
-        at = outside[0]
-        raise ValueError(
-            f"y must hold labels from 0 to {classes - 1}, got {labels[at]} at index {at}"
-        )
-    return labels.astype(np.intp)
-
-
-def _ordered(values: Array) -> Array:
-    """The values as the C++ accuracy compares them.
-
-    There a class is chosen where it is larger than all before it. So NaN is never chosen, but for
-    the first class, which nothing replaces then.
-    """
-    nan = np.isnan(values)
-    ordered = np.where(nan, -math.inf, values)
-    ordered[nan[:, 0], 0] = math.inf
-    return ordered
-
-
-def _first_largest(values: Array) -> NDArray[np.intp]:
-    first: NDArray[np.intp] = _ordered(values).argmax(axis=1)
-    return first

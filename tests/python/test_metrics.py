@@ -135,7 +135,7 @@ def test_labels_come_in_any_integers_and_as_probabilities(metric: Metric) -> Non
         assert metric(y.astype(dtype), output) == found
     assert metric(y[:, None], output) == found
     assert metric(list(y), output.tolist()) == found
-    for one_hot in (np.eye(3)[y], np.eye(3, dtype=int)[y], 0.8 * np.eye(3)[y] + 0.1):
+    for one_hot in (np.eye(3)[y], np.eye(3, dtype=int)[y], 0.7 * np.eye(3)[y] + 0.1):
         assert metric(one_hot, output) == found
     assert Accuracy()(y > 0, output[:, :2]) == Accuracy()((y > 0).astype(int), output[:, :2])
 
@@ -153,6 +153,50 @@ def test_auc_as_scikit_learn(outputs: int, ties: bool, weighting: str) -> None:
     soft = 0.8 * y + 0.1
     targets = soft if outputs == 1 else np.stack([1 - soft, soft], axis=1)
     assert AUC()(targets, output, weights) == pytest.approx(expected, rel=EPS)
+
+
+@WEIGHTS
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("labels", [2, 3, 6])
+def test_auc_of_labels_is_the_mean_over_them(labels: int, ties: bool, weighting: str) -> None:
+    _, output = random_data(labels, ties)
+    y = np.random.default_rng(labels).integers(0, 2, (SAMPLES, labels))
+    weights = weights_of(weighting)
+    expected = sk.roc_auc_score(y, output, average="macro", sample_weight=weights)
+    for targets in (y, y.astype(float), 0.8 * y + 0.1):
+        assert AUC()(targets, output, weights) == pytest.approx(expected, rel=EPS)
+        told = AUC()(targets, output, weights, task="binary")
+        assert told == pytest.approx(expected, rel=EPS)
+
+
+def test_the_task_decides_where_each_sample_happens_to_have_one_label() -> None:
+    output = np.array([[2.0, 1.0], [3.0, 2.5], [-1.0, -0.5], [0.5, -0.5]])
+    y = np.array([[1, 0], [0, 1], [0, 1], [1, 0]])
+    assert Accuracy()(y, output) == Accuracy()(y, output, task="multiclass") == 0.75
+    assert Accuracy()(y, output, task="binary") == 0.625
+    of_classes = sk.roc_auc_score(y[:, 1], output[:, 1] - output[:, 0])
+    assert AUC()(y, output) == AUC()(y, output, task="multiclass") == of_classes
+    each = sk.roc_auc_score(y, output, average="macro")
+    assert AUC()(y, output, task="binary") == each != of_classes
+
+
+@WEIGHTS
+def test_accuracy_of_labels_counts_each(weighting: str) -> None:
+    _, output = random_data(4)
+    y = np.random.default_rng(4).integers(0, 2, (SAMPLES, 4))
+    weights = weights_of(weighting)
+    columns = [
+        sk.accuracy_score(y[:, k], output[:, k] > 0, sample_weight=weights) for k in range(4)
+    ]
+    assert Accuracy()(y, output, weights) == pytest.approx(np.mean(columns), rel=EPS)
+
+
+def test_auc_ranks_by_any_loss_where_targets_are_two_classes() -> None:
+    y, (_, output) = labels_of(2), random_data(1)
+    expected = sk.roc_auc_score(y, output[:, 0])
+    for targets in (y, y[:, None], y.astype(float), y > 0):
+        found = AUC()(targets, output, task="regression")
+        assert found == pytest.approx(expected, rel=EPS)
 
 
 small = st.integers(-2, 2).map(float)
@@ -211,6 +255,8 @@ def test_weights_count_by_their_ratios(data: st.DataObject, scale: int) -> None:
         ("bce_with_logits", 1, "numbers"),
         ("bce_with_logits", 1, "column"),
         ("bce_with_logits", 1, "probabilities"),
+        ("bce_with_logits", 3, "labels of their own"),
+        ("bce_with_logits", 2, "independent probabilities"),
     ],
 )
 def test_accuracy_is_that_of_evaluate(
@@ -220,8 +266,13 @@ def test_accuracy_is_that_of_evaluate(
     net = nets.network([6, 9, outputs], ["relu", "identity"], dtype)
     x, weights = nets.inputs(SAMPLES, 6), weights_of(weighting)
     if form == "probabilities":
-        y = random.dirichlet(np.ones(outputs), SAMPLES) if outputs > 1 else random.random((200, 1))
-        y = np.round(y, 1)  # with ties
+        y = random.random((SAMPLES, 1)).round(1)  # with ties
+        if outputs > 1:
+            y = random.multinomial(10, np.ones(outputs) / outputs, SAMPLES) / 10
+    elif form == "labels of their own":
+        y = random.integers(0, 2, (SAMPLES, outputs))
+    elif form == "independent probabilities":
+        y = random.random((SAMPLES, outputs)).round(1)
     else:
         y = random.integers(0, max(2, outputs), SAMPLES)
         y = y[:, None] if form == "column" else y
@@ -294,6 +345,11 @@ BOTH = "y must hold samples of both classes for auc, got no "
         (AUC(), [-1, 1], ONE, "y must be within [0, 1] for one output, got -1"),
         (AUC(), [0, 1], np.ones((2, 3)), "output must have 1 or 2 columns for auc, got 3"),
         (AUC(), [1, 1], ONE, BOTH + "negative one"),
+        (AUC(), [[1, 0], [0, 0]], TWO, BOTH + "positive one in column 1"),
+        (Accuracy(), [[2.0, 1.0], [0.0, 1.0]], TWO, "y must be within [0, 1] for outputs that are"),
+        (AUC(), [[0.1, -0.4], [0.3, 1.0]], TWO, "y must be within [0, 1] for outputs that are"),
+        (TopK(1), [[1, 1], [0, 1]], TWO, "the metric 'top1' ranks the outputs of classes"),
+        (TopK(1), [0, 1], ONE, "the metric 'top1' ranks the outputs of classes"),
         (AUC(), [0, 0], TWO, BOTH + "positive one"),
     ],
 )
@@ -319,6 +375,29 @@ def test_types_that_are_not_right_are_named(
 ) -> None:
     with pytest.raises(TypeError, match=re.escape(message)):
         metric(y, output)
+
+
+@pytest.mark.parametrize(
+    ("metric", "y", "output", "task", "message"),
+    [
+        (Accuracy(), [0, 1], TWO, "regression", "'accuracy' judges classes or labels, got a regr"),
+        (Accuracy(), [0, 1], ONE, "regression", "'accuracy' judges classes or labels, got a regr"),
+        (AUC(), [[0, 1], [1, 0]], TWO, "regression", "the metric 'auc' judges classes or labels"),
+        (AUC(), [0.3, 1.0], ONE, "regression", "the metric 'auc' judges classes or labels"),
+        (TopK(2), [0, 1], TWO, "regression", "the metric 'top2' judges classes or labels"),
+        (TopK(1), [[0, 1], [1, 0]], TWO, "binary", "the metric 'top1' ranks the outputs of class"),
+        (Accuracy(), [[1, 1], [0, 1]], TWO, "multiclass", "to 1 in each row, got a sum of 2 in row"),
+        (AUC(), [[0, 1], [3, -2]], TWO, "multiclass", "of at least 0 that add up to 1 in each row"),
+        (Accuracy(), [0, 0], ONE, "multiclass", "output must have a column for each of at least"),
+        (Accuracy(), [0, 1], TWO, "binary", "y must have shape (2, 2), got (2,)"),
+        (MAE(), [0, 1], ONE, "multilabel", "task must be one of multiclass, binary, regression"),
+    ],
+)
+def test_what_does_not_fit_the_task_is_told(
+    metric: Metric, y: Any, output: Any, task: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        metric(y, output, task=task)
 
 
 @pytest.mark.parametrize(
@@ -385,6 +464,7 @@ def test_every_member_is_public_frozen_and_told() -> None:
         assert member.__name__ in metrics.__all__
         assert member.__dataclass_params__.frozen
         assert hash(member()) == hash(member())
+        assert member.higher_is_better is (name not in ("mae", "rmse"))
         assert resolve_metrics((name,)) == [(member().key, member())]
         assert re.search(r"[=+/] |\[", member.__doc__), "no equation"
         assert "Source: " in member.__doc__
@@ -392,18 +472,35 @@ def test_every_member_is_public_frozen_and_told() -> None:
             assert re.search(rf"^ +{field.name}: ", member.__doc__, re.MULTILINE)
 
 
-def test_sample_weights_are_for_metrics_and_not_for_functions() -> None:
-    seen: list[int] = []
+def test_functions_that_take_sample_weights_get_them() -> None:
+    seen: list[Any] = []
 
     def positional(*arguments: Any) -> float:
         seen.append(len(arguments))
         return 0.0
 
-    (_, mae), (_, function) = resolve_metrics(("mae", positional))
+    def weighted(y: Any, output: Any, sample_weight: Any) -> float:
+        seen.append(sample_weight)
+        return 0.0
+
+    def by_name(y: Any, output: Any, *, sample_weight: Any = "none") -> float:
+        seen.append(sample_weight)
+        return 0.0
+
+    def others(y: Any, output: Any, **options: Any) -> float:
+        seen.append(options)
+        return 0.0
+
+    (_, mae), *functions = resolve_metrics(("mae", positional, weighted, by_name, others))
     y, output, weights = [0.0, 0.0], [[1.0], [3.0]], [1.0, 0.0]
     assert mae(y, output, weights) == 1
-    assert function(y, output, weights) == 0
-    assert seen == [2]
+    for _, function in functions:
+        function(y, output, weights)
+        function(y, output)
+    assert seen == [2, 2, weights, None, weights, None, {}, {}]
+    told = [metrics.takes_no_weights(function) for _, function in functions]
+    assert told == [True, False, False, True]
+    assert not metrics.takes_no_weights(mae)
 
 
 def test_a_metric_of_ones_own_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,11 +511,17 @@ def test_a_metric_of_ones_own_is_found_by_its_name(monkeypatch: pytest.MonkeyPat
         name: ClassVar[str] = "worst"
 
         def value(self, y: Any, output: Any, weights: Any) -> float:
-            return float((weights * abs(output[:, 0] - y)).max())
+            return float((weights * abs(output - y).mean(axis=1)).max())
 
     ((key, metric),) = resolve_metrics(("worst",))
     assert key == "worst"
-    assert metric([0.0, 0.0], [[1.0], [3.0]], None) == 3
+    assert Worst.higher_is_better is None
+    for y in ([1.0, 4.0], [[1.0], [4.0]]):
+        assert metric(y, [[1.0], [3.0]], None) == 1  # not 3, of y against each output
+    assert metric([[0.0, 0.0]], [[1.0, 3.0]], None) == 2
+    for y in ([0.0], [[0.0]], 0.0, [0.0, 0.0, 0.0]):
+        with pytest.raises(ValueError, match=r"y must have 2 rows as output has, got shape \("):
+            metric(y, [[1.0], [3.0]], None)
 
 
 def test_a_metric_without_a_value_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

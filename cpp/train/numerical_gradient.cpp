@@ -27,7 +27,7 @@ constexpr double kEps = std::numeric_limits<double>::epsilon();
 // Below this share of the slopes their difference may be curvature: no look is taken.
 constexpr double kSuspicious = 1e-4;
 // A look closer takes the steps 256 h, 64 h, ... h/256: large ones see through rounding, small ones
-// see curvature and kinks. More of these while a gap shows through the rounding.
+// see curvature and kinks. More of these while what they see shows through the rounding.
 constexpr double kFiner = 4.0;
 constexpr int kCoarser = 4;
 constexpr double kCoarsest = 2e-3;  // of max(1, |w|)
@@ -175,29 +175,33 @@ double least_noise(Probe& probe, const plan::LossDescription& loss, const Datase
 }
 
 // What rounding may make of the loss near the point. Sums in floating point are those of weights a
-// few units in the last place away (Higham, "Accuracy and Stability of Numerical Algorithms",
-// section 3.5), so weights are moved by as much, and how the loss scatters is seen: there where
-// the differences take it, one step away.
-double noise_of(Probe& probe, std::span<const int64_t> offsets, std::optional<double> h) {
+// few units in the last place away (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd
+// edition, section 3.1), so weights are moved by as much, and how the loss scatters is seen: there
+// where the differences take it, one step away.
+double noise_of(Probe& probe, const plan::LossDescription& loss, const Dataset<double>& data,
+                std::span<const int64_t> offsets, std::optional<double> h) {
   std::vector<double> start(offsets.size());
   for (size_t i = 0; i < start.size(); ++i) start[i] = probe.value(offsets[i]);
+  double least = least_noise(probe, loss, data);
   double squares = 0;
   for (uint32_t draw = 0; draw < kDraws; ++draw) {
-    const auto move = [&](bool by_units) {
+    const auto move = [&](double units) {
       for (size_t i = 0; i < start.size(); ++i) {
         const auto bits = base::philox4x32({static_cast<uint32_t>(i), draw, 0, 0}, {0, 0});
         const double step = (bits[0] & 1) != 0 ? 1.0 : -1.0;
-        const double units = (bits[1] & 1) != 0 ? 4 * kEps : -4 * kEps;
-        const double there = start[i] + step * reach_of(start[i], h);
-        probe.value(offsets[i]) = by_units ? there * (1 + units) : there;
+        const double change = (bits[1] & 1) != 0 ? units * kEps : -units * kEps;
+        probe.value(offsets[i]) = (start[i] + step * reach_of(start[i], h)) * (1 + change);
       }
       return probe.loss();
     };
-    const double difference = move(true) - move(false);
+    const double scattered = move(4);
+    const double difference = scattered - move(0);
     if (std::isfinite(difference)) squares += difference * difference / (2.0 * kDraws);
+    if (draw > 0) continue;
+    if (const double there = least_noise(probe, loss, data); there > least) least = there;
   }
   for (size_t i = 0; i < start.size(); ++i) probe.value(offsets[i]) = start[i];
-  return kDeviations * std::sqrt(squares);
+  return std::max(least, kDeviations * std::sqrt(squares));
 }
 
 struct Slopes {
@@ -224,6 +228,12 @@ Slopes slopes_at(Probe& probe, int64_t offset, double here_loss, double h) {
           (up_loss - down_loss) / (up - down)};
 }
 
+// How far off rounding makes the central difference: that of the losses, and that of w + h and w -
+// h, which then are not equally far from w, so that curvature counts.
+double rounding_of(const Slopes& slopes, double value, double h, double noise) {
+  return (noise + kEps * std::abs(value) * slopes.gap()) / h;
+}
+
 struct Found {
   Slopes slopes;
   double error = 0;
@@ -240,9 +250,12 @@ Found look_closer(Probe& probe, int64_t offset, double here_loss, double h, doub
   int steps = 0;
   for (; steps < kMostSteps; ++steps, h /= kFiner) {
     if (steps > 0 && h < 1024 * kEps * size) break;  // rounded, it would be another
-    if (steps >= kSteps && 32 * noise / h > at[steps - 1].gap()) break;
+    if (steps >= kSteps) {
+      const double moved = std::abs(at[steps - 1].central - at[steps - 2].central);
+      if (32 * noise / h > std::max(moved, at[steps - 1].gap())) break;
+    }
     at[steps] = slopes_at(probe, offset, here_loss, h);
-    rounding[steps] = noise / h;
+    rounding[steps] = rounding_of(at[steps], probe.value(offset), h, noise);
   }
   // The finest step whose gap, the difference of two slopes, shows a kink through the rounding.
   const double whole_gap = at[0].gap();
@@ -323,7 +336,7 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
   double noise = 0;
   {
     Probe probe(model, loss, data);
-    noise = std::max(least_noise(probe, loss, data), noise_of(probe, offsets, h));
+    noise = noise_of(probe, loss, data, offsets, h);
     result.evaluations = probe.evaluations();
   }
   std::atomic<int64_t> evaluations{0};
@@ -337,8 +350,8 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
       const auto i = static_cast<size_t>(tile);
       const int64_t offset = offsets[static_cast<size_t>(wanted[i])];
       const double reach = reach_of(probe.value(offset), h);
-      Found found{slopes_at(probe, offset, here_loss, reach), noise / reach};
-      const Slopes& slopes = found.slopes;
+      const Slopes slopes = slopes_at(probe, offset, here_loss, reach);
+      Found found{slopes, rounding_of(slopes, probe.value(offset), reach, noise)};
       const double curvature =
           kSuspicious * (std::abs(slopes.below) + std::abs(slopes.above)) +
           std::max(10 * reach * std::max(1.0, std::abs(here_loss)), 4 * found.error);

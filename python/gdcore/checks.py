@@ -5,9 +5,9 @@ number in w. Backpropagation gets all derivatives for about the price of three v
 it exists; `check_gradients` tells the price of both.
 
 Source of the step: Press et al., "Numerical Recipes", section 5.7: an error in f of eps |f| and a
-third derivative of the size of f make h = eps^(1/3) max(1, |w|) about the best. Source of the
-look closer where both gradients differ: section 5.7 as well, after Ridders, "Accurate computation
-of F'(x) and F'(x) F''(x)", Advances in Engineering Software 4, 1982.
+third derivative of the size of f make h = eps^(1/3) max(1, |w|) about the best. Several steps to
+tell the error, as `check_gradients` takes them, are of the same section, after Ridders, "Accurate
+computation of F'(x) and F'(x) F''(x)", Advances in Engineering Software 4, 1982.
 """
 
 from __future__ import annotations
@@ -215,15 +215,21 @@ def check_gradients(
     """Sets backpropagation and central differences beside each other, per parameter, in float64.
 
     The network is copied to float64 first, and not changed. The central differences run in C++ on
-    all threads; they cost two forward passes a parameter, so take a small network or few samples.
+    all threads; they cost two forward passes a parameter, some twenty where a look closer is taken,
+    so take a small network or few samples.
 
-    A central difference is off by up to n / h, n what rounding makes of the loss. n is measured, by
-    moving all weights by a few units in the last place, and is eps (|f| + sum |df/dp p|) at least
-    over the outputs p, and eps max(1, |p|) beside a loss of logits: near a minimum, or where a
-    classifier is sure, it is far more than eps |f|. Where both gradients differ by more than that
-    and the tolerance, smaller steps h/4, h/16, ... tell whether there is a kink, such as ReLU's at
-    0: at the point, where there is no derivative, or nearby, where there is one. A kink at the
-    point is told, and left out of what is judged.
+    Rounding makes noise n of the loss, and a central difference is off by up to n / h. Near a
+    minimum, or where a classifier is sure, n is far more than eps |loss|, and gradients are small.
+    n is measured: the loss scatters as all weights move by a few units in the last place, which is
+    what rounding in sums amounts to (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd
+    edition, section 3.1). It is at least what moving the outputs p so makes of the loss, and for
+    losses of logits eps max(1, |p|).
+
+    Where both gradients differ by more than that and the tolerance, or where n / h could hide a
+    difference, a look closer takes steps from 256 h down to h / 256, and the slope from that which
+    agrees best with all smaller ones; what is left between them counts as its error. The slopes
+    on both sides tell whether there is a kink, such as ReLU's at 0: nearby, where there is a
+    derivative, or at the point, where there is none. The latter is told, and not judged.
 
     >>> print(gdcore.check_gradients(net, "cross_entropy", x[:8], y[:8]))
 
@@ -234,7 +240,8 @@ def check_gradients(
         y: The targets, as the loss takes them.
         sample_weight: (N,), finite, at least 0, not all 0.
         h: The step of the differences, above 0; None for eps^(1/3) max(1, |w_i|), about 6e-6.
-        tolerance: The largest relative error, in norm for an array, that passes; above 0.
+        tolerance: The largest relative error, in norm for an array, that passes, beside what
+            rounding and step may make; above 0. No single number may be off by more either.
 
     Raises:
         TypeError: An argument is of the wrong type, or an array complex, of objects or of strings.

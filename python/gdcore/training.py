@@ -55,7 +55,8 @@ class Trainer:
     Args:
         network: What to train; its parameters are changed in place.
         loss: A loss by name or as an object, or None where gradients come from a loss of one's own;
-            see `apply_gradients`.
+            see `apply_gradients`. ``"bce_with_logits"`` and ``"cross_entropy"`` take logits: a
+            last layer with an activation that bounds them, such as relu or tanh, is warned of.
         optimizer: An optimizer by name or as an object.
         matmul_precision: Of the products in training steps: ``"highest"``, ``"high"`` or
             ``"medium"``, as in `gdcore.matmul`. Layers for which a lower one would be slower take
@@ -75,7 +76,9 @@ class Trainer:
     Raises:
         TypeError: An argument is of the wrong type.
         ValueError: An argument is out of its domain or names nothing that there is, or loss and
-            network do not go together.
+            network do not go together: ``"cross_entropy"`` over one output, or a loss of logits
+            over sigmoid or softmax (but for ``"cross_entropy"`` over softmax, see
+            `gdcore.CrossEntropy`).
     """
 
     def __init__(
@@ -241,7 +244,7 @@ class Trainer:
         Args:
             x: (input_size,), finite.
             y: The sample's target, as the loss takes it: a label, (outputs,) numbers, or for one
-                output a number.
+                output a number; no other shape.
 
         Returns:
             The loss of the sample before the update.
@@ -309,8 +312,11 @@ class Trainer:
             validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch.
             metrics: What else to compute on the validation data, see `gdcore.metrics`: names such
                 as ``"auc"``, objects such as ``gdcore.metrics.TopK(3)``, or functions
-                f(y, output) -> float, named by their ``__name__``. Each is tried once before the
-                first epoch, so that what it cannot judge is an error before any update.
+                f(y, output) -> float, named by their ``__name__``. Functions get arrays, y in the
+                shape of the output or labels (N,), and the weights if they have an argument
+                ``sample_weight``; where they have none and there are weights, a warning tells. Each
+                metric is tried once before the first epoch, so that what it cannot judge is an
+                error before any update.
             callbacks: What to do after batches and epochs, see `gdcore.callbacks`.
             progress: Shows a bar on standard error, or in the notebook.
 
@@ -512,6 +518,8 @@ class Trainer:
         num_threads: int | None = None,
     ) -> Trainer:
         """Reads a trainer that `save` wrote.
+
+        Where its loss and network do not go together, as older files may have it, a warning tells.
 
         Args:
             path: The file.

@@ -311,52 +311,6 @@ for name, x, y, error, argument in (
     ("y None", X[0], None, TypeError, "y"),
 ):
     case(f"learn_one: {name}", lambda w, x=x, y=y: w.mse.learn_one(x, y), error, argument)
-for name, y in (
-    ("(1, 4)", Y[:1]), ("(4, 1)", Y[:1].T), ("(2, 2)", Y[0].reshape(2, 2)),
-    ("(1, 1, 4)", Y[0].reshape(1, 1, 4)), ("a number", 0.5), ("(1,)", [0.5]), ("none", []),
-):  # fmt: skip
-    case(f"learn_one: y of shape {name}", lambda w, y=y: w.mse.learn_one(X[0], y), ValueError, "y",
-         "(4,)")  # fmt: skip
-    case(f"learn_one: y of {name} of 4 labels", lambda w, y=y: w.binary.learn_one(X[0], y),
-         ValueError, "y", "(4,)")  # fmt: skip
-for name, y in (("(1, 4)", PROBABILITIES[:1]), ("(2, 2)", np.full((2, 2), 0.25)),
-                ("(1, 1)", [[1]]), ("(2,)", [0.5, 0.5])):  # fmt: skip
-    case(f"learn_one: probabilities of shape {name}",
-         lambda w, y=y: w.classes.learn_one(X[0], y), ValueError, "y", "(4,)")  # fmt: skip
-ROWS = {
-    "all zero": [0, 0, 0, 0],
-    "two classes": [1, 1, 0, 0],
-    "per cent": [100, 0, 0, 0],
-    "a rest": [0.3, 0.3, 0.3, 0],
-    "logits": [2.5, 0.1, 0.3, 1.7],
-    "two decimals": [0.33, 0.33, 0.33, 0],
-    "nearly": [0.25, 0.25, 0.25, 0.256],
-}
-for name, row in ROWS.items():
-    y = PROBABILITIES.copy()
-    y[5] = row
-    told = (f"{sum(row):.4g}"[:4], "add up to 1")
-    for way, call in {
-        "step": lambda w, y: w.classes.step(X, y),
-        "float32": lambda w, y: w.classes.step(X, y.astype("float32")),
-        "fit": lambda w, y: w.classes.fit(X, y, progress=False),
-        "validation": lambda w, y: w.classes.fit(X, LABELS, validation_data=(X, y), progress=False),
-        "evaluate": lambda w, y: w.classes.evaluate(X, y),
-        "learn_many": lambda w, y: w.classes.learn_many(X, y),
-        "check_gradients": lambda w, y: gd.check_gradients(w.net, "cross_entropy", X, y),
-        "top_k": lambda w, y: gd.metrics.TopK(2)(y, X[:, :4], task="multiclass"),
-        "accuracy": lambda w, y: gd.metrics.Accuracy()(y, X[:, :4], task="multiclass"),
-    }.items():
-        argument = "validation_data[1]" if way == "validation" else "y"
-        case(f"{way}: probabilities that are {name}", lambda w, c=call, y=y: c(w, y), ValueError,
-             argument, "row 5", *told)  # fmt: skip
-    case(f"learn_one: probabilities that are {name}",
-         lambda w, r=row: w.classes.learn_one(X[0], r), ValueError, "y", *told)  # fmt: skip
-for rows in ([0, 0, 0, 0], [1, 1, 0, 0], [100, 0, 0, 0]):
-    case(f"integer rows that are {rows}", lambda w, r=rows: w.classes.step(X, np.array([r] * 8)),
-         ValueError, "y", "add up to 1")  # fmt: skip
-case("rows with a number below 0", lambda w: w.classes.step(X, [[1.5, -0.5, 0, 0]] * 8),
-     ValueError, "y", "-0.5")  # fmt: skip
 for label, error in ((4, ValueError), (-1, ValueError), (1.5, TypeError), ([1], ValueError)):
     case(f"learn_one label {label}", lambda w, v=label: w.classes.learn_one(X[0], v), error, "y")
 case("learn_many x", lambda w: w.mse.learn_many(put(X, NAN), Y), ValueError, "x")

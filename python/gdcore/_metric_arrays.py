@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Array",
+    "are_probabilities",
     "area",
     "classes_of",
     "first_largest",
@@ -84,7 +85,12 @@ def task_of(y: NDArray[Any], output: Array) -> str:
         return "binary"
     if y.shape != output.shape:
         return "multiclass"  # labels, or an error there
-    return "multiclass" if (_off_one(y) <= _SUM_TOLERANCE).all() else "binary"
+    return "multiclass" if are_probabilities(y) else "binary"
+
+
+def are_probabilities(rows: NDArray[Any]) -> bool:
+    """Whether each row is of numbers of at least 0 that add up to 1."""
+    return bool((_off_one(rows) <= _SUM_TOLERANCE).all())
 
 
 def _off_one(y: NDArray[Any]) -> Array:

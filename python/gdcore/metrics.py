@@ -11,17 +11,19 @@ classes labels from 0 to K - 1, (N,), or probabilities (N, K). That is as the lo
 metric that is called on its own takes labels in (N, 1) too, which no loss does. w_i are the sample
 weights, 1 without.
 
-Accuracy, top k and AUC depend on what the outputs mean. A trainer tells them the `Loss.task` of its
-loss; otherwise the argument ``task`` does:
+What the outputs mean is the ``task``. A trainer tells it, as the `Loss.task` of its loss; where a
+metric is called on its own, the argument of that name may:
 
-- ``"multiclass"``: each sample is of one of K classes; K is at least 2.
+- ``"regression"``: numbers. MAE, RMSE and R2 judge them, and AUC where there is one output and all
+  targets are 0 or 1.
 - ``"binary"``: each of K outputs is the logit of a label of its own, a target within [0, 1]; a
-  sample may have several labels.
-- ``"regression"``: outputs are numbers, which these metrics do not judge. Only the AUC of one
-  output does, where all targets are 0 or 1.
+  sample may have several labels. Accuracy and AUC judge them.
+- ``"multiclass"``: the logits of K classes, at least 2, of which a sample has one. Accuracy, top k
+  and, of two classes, AUC judge them, and the metrics of numbers the probabilities after softmax.
 
-Without it one output is binary, labels are multiclass, and so are targets (N, K) that add up to 1
-in each row; other targets (N, K) are binary.
+Anything else is an error. Without a task, metrics of numbers judge whatever comes, and for the
+others one output is binary, labels are multiclass, and targets (N, K) are multiclass if they add up
+to 1 in each row, else binary.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from gdcore._check import integer, listed
 from gdcore._formula import Formula
 from gdcore._metric_arrays import (
     Array,
+    are_probabilities,
     area,
     classes_of,
     first_largest,
@@ -133,10 +136,18 @@ class Metric(Formula, family="a metric"):
 
 
 class _OfNumbers(Metric):
-    """A metric of outputs that are numbers."""
+    """A metric of outputs that are numbers in the units of the targets."""
 
     def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
-        return numbers_of(y, output)
+        targets = numbers_of(y, output)
+        # After softmax they are.
+        logits = task == "multiclass" and not are_probabilities(output[~np.isnan(output[:, 0])])
+        if task == "binary" or logits:
+            raise ValueError(
+                f"the metric {self.key!r} judges numbers, got logits, which are not in the units "
+                "of the targets"
+            )
+        return targets
 
 
 class _OfClasses(Metric):

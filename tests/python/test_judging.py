@@ -81,6 +81,9 @@ def test_labels_are_no_classes_though_each_sample_has_one() -> None:
         ("huber", 3, "auc", "the metric 'auc' judges classes or labels"),
         (gd.Huber(0.3), 2, "accuracy", "the metric 'accuracy' judges classes or labels"),
         ("cross_entropy", 3, "auc", "output must have 1 or 2 columns for auc, got 3"),
+        ("bce_with_logits", 1, "rmse", "the metric 'rmse' judges numbers, got logits"),
+        ("bce_with_logits", 2, "mae", "the metric 'mae' judges numbers, got logits"),
+        ("cross_entropy", 3, "r2", "y must have shape (60, 3), got (60,)"),
     ],
 )
 def test_what_a_metric_does_not_judge_is_an_error_before_any_update(
@@ -95,6 +98,16 @@ def test_what_a_metric_does_not_judge_is_an_error_before_any_update(
         t.fit(X, y, validation_data=(X, y), metrics=(metric,), progress=False)
     assert digest(t.network.state_dict()) == before
     assert t.steps == 0
+
+
+def test_probabilities_are_numbers_and_their_logits_are_not() -> None:
+    y = np.random.default_rng(0).dirichlet(np.ones(3), SAMPLES)
+    with pytest.raises(ValueError, match="the metric 'rmse' judges numbers, got logits"):
+        trainer("cross_entropy", 3).evaluate(X, y, metrics=("rmse",))
+    net = nets.network([4, 5, 3], ["tanh", "softmax"])
+    expected = sk.root_mean_squared_error(y.ravel(), net.predict(X).ravel())
+    found = both(gd.Trainer(net, "cross_entropy", "sgd"), y, "rmse")
+    assert found == pytest.approx((expected, expected), rel=1e-12)
 
 
 def test_auc_of_a_score_from_a_regression_on_two_classes() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _core
+from gdcore._judging import Judging
 from gdcore._native import NativeTrainer
 from gdcore.callbacks import Callback
 from gdcore.history import History
@@ -16,22 +17,7 @@ from gdcore.history import History
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["Fitting", "Validation"]
-
-
-@dataclass
-class Validation:
-    """Data to evaluate: as C++ holds them, and as metrics take them."""
-
-    data: Any
-    x: Any
-    y: Any
-    weight: Any
-    metrics: list[tuple[str, Callable[..., float]]]
-
-    def without(self, key: str) -> Validation:
-        """The same data, with one metric less."""
-        return replace(self, metrics=[each for each in self.metrics if each[0] != key])
+__all__ = ["Fitting"]
 
 
 @dataclass
@@ -41,7 +27,7 @@ class Fitting:
     data: Any
     batch_size: int | None
     shuffle: bool
-    validation: Validation | None
+    validation: Judging | None
     callbacks: list[Callback]
     progress: bool
 
@@ -64,7 +50,7 @@ class Fitting:
                     break
                 values = {"loss": loss}
                 if self.validation is not None:
-                    found = trainer._scores(self.validation)
+                    found = self.validation.scores(trainer)
                     values |= {f"val_{key}": value for key, value in found.items()}
                 history.append(values)
                 if bar:

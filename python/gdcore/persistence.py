@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gdcore import files
 from gdcore._check import integer, real, thread_count
 from gdcore._describe import described_formula, described_network, formula_from, network_from
+from gdcore._pairing import as_saved, tell_saved
 from gdcore.files import PathLike
 from gdcore.losses import Loss
 from gdcore.network import Network
@@ -119,15 +120,18 @@ def load_trainer(
         _restore(trainer, description, arrays)
         return trainer
 
-    try:
-        trainer = made(loaded)
-    except (TypeError, ValueError) as error:
-        raise _damaged(path, error) from None
-    if network is None:
-        return trainer
-    # Only now, when all is known to be right, does the caller's network change.
-    network.load_state_dict(loaded.state_dict())
-    return made(network)
+    with as_saved():
+        try:
+            trainer = made(loaded)
+        except (TypeError, ValueError) as error:
+            raise _damaged(path, error) from None
+        if network is not None:
+            # Only now, when all is known to be right, does the caller's network change.
+            network.load_state_dict(loaded.state_dict())
+            trainer = made(network)
+    if trainer.loss is not None:
+        tell_saved(trainer.loss, trainer.network)
+    return trainer
 
 
 def _parts(description: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 #include "bindings/arrays.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
@@ -17,16 +18,10 @@ namespace {
 
 bool is_real(char kind) { return kind == 'b' || kind == 'i' || kind == 'u' || kind == 'f'; }
 
-// What NumPy says when it cannot make an array, without the traceback.
-std::string reason(py::error_already_set& error) { return py::str(error.value()); }
-
+// As NumPy sees it; gdcore/_frames.py knows what else there is, and tells what is wrong with it.
 py::object as_array(py::handle object, std::string_view name) {
-  try {
-    return py::module_::import("numpy").attr("asarray")(object);
-  } catch (py::error_already_set& error) {
-    if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
-    fail<ValueError>(name, " cannot be made an array: ", reason(error));
-  }
+  return py::module_::import("gdcore._frames")
+      .attr("array")(object, py::str(name.data(), name.size()));
 }
 
 // Float64 numbers beyond float32 become infinite; NumPy's warning would come before our error.
@@ -65,6 +60,22 @@ py::array_t<T> converted_array(const py::array& array) {
   return common ? result : py::array_t<T>(cast(array, kDtype<T>));
 }
 
+template <class T>
+[[noreturn]] void fail_not_finite(const py::array_t<T>& array, std::string_view name) {
+  const T* begin = array.data();
+  const T* wrong =
+      std::find_if(begin, begin + array.size(), [](T value) { return !std::isfinite(value); });
+  const int64_t at = wrong - begin;
+  std::string place;
+  if (array.ndim() == 1) place = base::message(" at index ", at);
+  if (array.ndim() == 2) {
+    const auto columns = static_cast<int64_t>(array.shape(1));
+    place = base::message(" at row ", at / columns, ", column ", at % columns);
+  }
+  fail<ValueError>(name, " must be finite in ", kDtype<T>, ", got ",
+                   std::isnan(*wrong) ? "NaN" : "infinity", place);
+}
+
 }  // namespace
 
 py::array any_real_array(py::handle object, std::string_view name) {
@@ -88,8 +99,7 @@ py::array_t<T> real_array(py::handle object, std::string_view name) {
 template <class T>
 void check_finite(const py::array_t<T>& array, std::string_view name) {
   const std::span<const T> values(array.data(), static_cast<size_t>(array.size()));
-  require<ValueError>(ops::all_finite(values), name, " must be finite in ", kDtype<T>,
-                      ", got NaN or infinity");
+  if (!ops::all_finite(values)) fail_not_finite(array, name);
 }
 
 template <class T>

@@ -167,6 +167,11 @@ bool all_finite(std::span<const T> x) {
 }
 
 template <class T>
+T sum_squares(std::span<const T> x) {
+  return kernels::kernels().of<T>().reduce.sum_squares(static_cast<int64_t>(x.size()), x.data());
+}
+
+template <class T>
 void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::atomic<bool>& finite) {
   for_ranges(worker, queue, static_cast<int64_t>(x.size()), kGrain, [&](Range range) {
     const auto piece =
@@ -190,6 +195,7 @@ void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::ato
   template double clip_norm<T>(Worker&, ClipState&, double, std::span<T>);                       \
   template double weighted_sum<T>(std::span<const T>, const T*, double);                         \
   template bool all_finite<T>(std::span<const T>);                                               \
+  template T sum_squares<T>(std::span<const T>);                                                 \
   template void all_finite<T>(Worker&, TileQueue&, std::span<const T>, std::atomic<bool>&);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "data/sampler.hpp"
+#include "parallel/cpus.hpp"
 #include "plan/cost_model.hpp"
 #include "profiling/recorder.hpp"
 #include "train/accuracy.hpp"
@@ -40,6 +41,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     : model_(std::move(model)),
       options_(options),
       rule_(options.rule, options.hyper),
+      threads_(options.threads),
       lr_(options.hyper.front()) {
   if (has_loss()) {
     check_loss<T>(options_.loss);
@@ -63,11 +65,28 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   update_.weights = network.values();
   update_.gradients = network.gradients();
   update_.states = state_pointers_.data();
-  apply_.emplace(rule_, update_, network.num_parameters(), options_.threads);
+  make_apply();
+}
+
+template <class T>
+int Trainer<T>::threads() const {
+  if (const int own = threads_) return own;
+  if (const int chosen = parallel::chosen_num_threads()) return chosen;
+  // Asking the system takes as long as a small step: once, as when the trainer was made.
+  if (default_threads_ == 0) default_threads_ = parallel::default_thread_count().count;
+  return default_threads_;
+}
+
+template <class T>
+void Trainer<T>::make_apply() {
+  const int threads = this->threads();
+  if (apply_threads_ == threads) return;
+  apply_.emplace(rule_, update_, model_->description().num_parameters(), threads);
   if (options_.clip_norm > 0) {
-    const std::span<T> gradients(network.gradients(), static_cast<size_t>(update_.size));
-    clip_.emplace(gradients, options_.clip_norm, options_.threads);
+    const std::span<T> gradients(model_->network().gradients(), static_cast<size_t>(update_.size));
+    clip_.emplace(gradients, options_.clip_norm, threads);
   }
+  apply_threads_ = threads;
 }
 
 template <class T>
@@ -75,7 +94,7 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
   plan::PlanOptions<T> options;
   options.kind = plan::PlanKind::training;
   options.capacity = rows;
-  options.max_workers = options_.threads;
+  options.max_workers = threads();
   options.gathers = gathers;
   options.clip_norm = options_.clip_norm;
   options.precision = options_.precision;
@@ -88,7 +107,8 @@ template <class T>
 plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
   require<StateError>(has_loss(), "this trainer has no loss: use backward and apply_gradients");
   rows = std::min(rows, plan::kMostRows);
-  if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_)) {
+  if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_) ||
+      training_->max_workers() != threads()) {
     plan::PlanOptions<T> options = training_options(rows, gathers || training_gathers_);
     options.rule = &rule_;
     training_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
@@ -100,11 +120,12 @@ plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
 template <class T>
 plan::Plan<T>& Trainer<T>::evaluation_plan(int64_t rows) {
   require<StateError>(has_loss(), "this trainer has no loss to evaluate");
-  if (evaluation_ == nullptr || evaluation_->capacity() < rows) {
+  if (evaluation_ == nullptr || evaluation_->capacity() < rows ||
+      evaluation_->max_workers() != threads()) {
     plan::PlanOptions<T> options;
     options.kind = plan::PlanKind::evaluation;
     options.capacity = rows;
-    options.max_workers = options_.threads;
+    options.max_workers = threads();
     options.loss = options_.loss;
     evaluation_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
   }
@@ -124,8 +145,12 @@ void Trainer<T>::end_update() {
 template <class T>
 double Trainer<T>::lr() const {
   if (schedule_ == nullptr) return lr_;
-  const int64_t t = schedule_unit_ == optim::ScheduleUnit::step ? steps_ : epochs_;
-  const double lr = scale_ * schedule_->rate(lr_, t);
+  return rate_at(schedule_unit_ == optim::ScheduleUnit::step ? steps_ : epochs_);
+}
+
+template <class T>
+double Trainer<T>::rate_at(int64_t t) const {
+  const double lr = scaled(schedule_->rate(lr_, t));
   require<ValueError>(lr >= 0 && lr <= static_cast<double>(std::numeric_limits<T>::max()),
                       "schedule must give a learning rate that is finite and at least 0, got ", lr,
                       " at time ", t);
@@ -139,9 +164,28 @@ void Trainer<T>::set_lr(double lr) {
     lr_ = lr;
     return;
   }
-  const double unscaled = this->lr() / scale_;
+  const int64_t t = schedule_unit_ == optim::ScheduleUnit::step ? steps_ : epochs_;
+  const double unscaled = schedule_->rate(lr_, t);
   require<ValueError>(unscaled > 0, "lr cannot be set where the schedule is at 0");
-  scale_ = lr / unscaled;
+  set_scale(lr, unscaled);
+}
+
+template <class T>
+void Trainer<T>::set_scale(double scale, double at) {
+  ++scale_version_;  // odd: a reader waits
+  scale_ = scale;
+  scale_at_ = at;
+  ++scale_version_;
+}
+
+template <class T>
+double Trainer<T>::scaled(double rate) const {
+  for (;;) {
+    const uint64_t version = scale_version_;
+    const double scale = scale_;
+    const double at = scale_at_;
+    if (version % 2 == 0 && version == scale_version_) return scale * (rate / at);
+  }
 }
 
 template <class T>
@@ -203,8 +247,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
         weight_sum += weights;
       }
       if (i + 1 == sampler.batches()) {
-        // The last update has no loss after it that would tell.
-        if (!parameters_finite()) diverged(0, lr);
+        check_end(data, at_once, lr);
         ++epochs_;
       }
     }
@@ -226,10 +269,15 @@ int64_t Trainer<T>::learn_many(const Dataset& data, double* losses, Progress pro
 template <class T>
 void Trainer<T>::take_snapshot() {
   const Lock lock(model_->mutex());
-  require<StateError>(
-      parameters_finite(),
-      "the parameters are not finite, so that no epoch can go on from them: give the "
-      "network others with load_state_dict");
+  if (!known_to_be_right()) {
+    require<StateError>(
+        all_finite(update_.weights),
+        "the parameters are not finite, so that no epoch can go on from them: give the "
+        "network others with load_state_dict");
+    require<StateError>(states_finite(),
+                        "the optimizer's state is not finite, so that no epoch can go on from it: "
+                        "make a new trainer of the network");
+  }
   const auto arrays = static_cast<int64_t>(1 + states_.size());
   if (snapshot_.size() == 0) snapshot_ = base::AlignedBuffer<T>(arrays * update_.size);
   T* to = std::copy_n(update_.weights, update_.size, snapshot_.data());
@@ -238,11 +286,51 @@ void Trainer<T>::take_snapshot() {
 }
 
 template <class T>
-bool Trainer<T>::parameters_finite() const {
+bool Trainer<T>::all_finite(const T* flat) const {
   return std::ranges::all_of(spans_, [&](const optim::ParameterSpan& span) {  // not the gaps
     return ops::all_finite(
-        std::span<const T>(update_.weights + span.offset, static_cast<size_t>(span.size())));
+        std::span<const T>(flat + span.offset, static_cast<size_t>(span.size())));
   });
+}
+
+template <class T>
+bool Trainer<T>::states_finite() const {
+  return std::ranges::all_of(state_pointers_, [&](const T* state) { return all_finite(state); });
+}
+
+template <class T>
+bool Trainer<T>::known_to_be_right() const {
+  return right_steps_ == steps_ && right_version_ == model_->network().version();
+}
+
+template <class T>
+void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr) {
+  if (!all_finite(update_.weights)) diverged("a parameter left the finite numbers", lr);
+  if (!states_finite()) diverged("the optimizer's state left the finite numbers", lr);
+  if (may_overflow()) {
+    const Dataset rows = data.rows(0, std::min(batch_size, kDefaultBatch));
+    const double weights = sum_of_weights(rows);
+    if (weights > 0) {
+      const double sum = evaluation_plan(rows.size()).add_losses(batch_of(rows, weights), 0);
+      if (!std::isfinite(sum)) diverged(sum, lr);
+    }
+  }
+  right_steps_ = steps_;
+  right_version_ = model_->network().version();
+}
+
+template <class T>
+bool Trainer<T>::may_overflow() const {
+  // Outputs are at most |x| times the product of the layers' Frobenius norms, but for what biases
+  // and activations add; a loss squares them at most.
+  double product = 1;
+  for (const optim::ParameterSpan& span : spans_) {
+    if (span.kind == optim::SpanKind::bias) continue;
+    const T sum = ops::sum_squares(
+        std::span<const T>(update_.weights + span.offset, static_cast<size_t>(span.size())));
+    product *= std::max(1.0, std::sqrt(static_cast<double>(sum)));
+  }
+  return !(product < std::pow(static_cast<double>(std::numeric_limits<T>::max()), 0.3));
 }
 
 template <class T>
@@ -256,13 +344,15 @@ void Trainer<T>::restore_snapshot() {
 
 template <class T>
 void Trainer<T>::diverged(double loss, double lr) {
+  diverged(std::isnan(loss) ? "the loss became NaN" : "the loss became infinite", lr);
+}
+
+template <class T>
+void Trainer<T>::diverged(const char* what, double lr) {
   const int64_t step = steps_;
   restore_snapshot();
   throw base::DivergenceError(base::message(
-      std::isfinite(loss) ? "a parameter left the finite numbers"
-      : std::isnan(loss)  ? "the loss became NaN"
-                          : "the loss became infinite",
-      " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
+      what, " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
       "; parameters and optimizer are back where the epoch began. Try a smaller learning rate or "
       "clip_grad_norm."));
 }
@@ -301,7 +391,8 @@ void Trainer<T>::apply_gradients() {
   require<ValueError>(ops::all_finite(gradients),
                       "gradients must be finite, got NaN or infinity from backward");
   begin_update(lr);
-  const int workers = plan::update_workers(update_.size, rule_.states(), options_.threads);
+  make_apply();
+  const int workers = plan::update_workers(update_.size, rule_.states(), apply_threads_);
   apply_->reset();
   if (clip_) clip_->reset();
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
@@ -322,7 +413,7 @@ Position Trainer<T>::copy(T* parameters, const std::vector<T*>& states) {
   const nn::Network<T>& network = model_->description();
   network.to_shapes(network.values(), parameters);
   for (size_t k = 0; k < states.size(); ++k) network.to_shapes(state_pointers_[k], states[k]);
-  return {steps_, epochs_, lr_, scale_};
+  return {steps_, epochs_, lr_, scale_, scale_at_};
 }
 
 template <class T>
@@ -335,11 +426,24 @@ void Trainer<T>::restore(const Position& position, const std::vector<std::vector
   steps_ = position.steps;
   epochs_ = position.epochs;
   lr_ = position.lr;
-  scale_ = position.scale;
+  set_scale(position.scale, position.at);
+  right_steps_ = -1;
 }
+
+namespace {
+
+// Far beyond any machine, and far from where a cost or a size would overflow.
+void check_countable(int64_t batch_size, double of_one) {
+  require<ValueError>(static_cast<double>(batch_size) * std::max(of_one, 1.0) < 0x1p62,
+                      "batch_size must be smaller: the numbers for ", batch_size,
+                      " samples are beyond 2^62");
+}
+
+}  // namespace
 
 template <class T>
 MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
+  check_countable(batch_size, 1);
   const Lock lock(model_->mutex());
   const auto flat = model_->description().flat_size() * static_cast<int64_t>(sizeof(T));
   MemoryPlan result;
@@ -356,7 +460,7 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
     plan::PlanOptions<T> options;
     options.kind = plan::PlanKind::differentiable;
     options.capacity = batch_size;
-    options.max_workers = options_.threads;
+    options.max_workers = threads();
     result.plan = plan::Plan<T>::memory(model_->network(), options);
     result.plan.batch = batch_size * model_->description().input_size() * int64_t{sizeof(T)};
   }

@@ -36,6 +36,8 @@ class Metric(Formula, family="a metric"):
     Where no parameters and no sample weights are needed, a function f(y, output) does as well.
     """
 
+    higher_is_better: ClassVar[bool | None] = None
+
     @property
     def key(self) -> str:
         """What results and the history call it; with ``val_`` before it for validation data."""
@@ -90,6 +92,7 @@ class Accuracy(Metric):
     """
 
     name: ClassVar[str] = "accuracy"
+    higher_is_better: ClassVar[bool | None] = True
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
@@ -116,6 +119,7 @@ class TopK(Metric):
     """
 
     name: ClassVar[str] = "top_k"
+    higher_is_better: ClassVar[bool | None] = True
     k: int = field(default=5, metadata={"check": integer})
 
     @property
@@ -144,6 +148,7 @@ class MAE(Metric):
     """
 
     name: ClassVar[str] = "mae"
+    higher_is_better: ClassVar[bool | None] = False
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
@@ -161,6 +166,7 @@ class RMSE(Metric):
     """
 
     name: ClassVar[str] = "rmse"
+    higher_is_better: ClassVar[bool | None] = False
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
@@ -179,6 +185,7 @@ class R2(Metric):
     """
 
     name: ClassVar[str] = "r2"
+    higher_is_better: ClassVar[bool | None] = True
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
@@ -212,6 +219,7 @@ class AUC(Metric):
     """
 
     name: ClassVar[str] = "auc"
+    higher_is_better: ClassVar[bool | None] = True
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""

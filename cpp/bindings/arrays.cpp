@@ -103,6 +103,21 @@ void check_finite(const py::array_t<T>& array, std::string_view name) {
 }
 
 template <class T>
+Vanished vanished(py::handle object, const py::array_t<T>& converted) {
+  Vanished found;
+  if (sizeof(T) == sizeof(double) || is_ready<T>(object)) return found;
+  const auto tiny = [](T value) { return std::abs(value) < std::numeric_limits<T>::min(); };
+  const T* begin = converted.data();
+  if (std::none_of(begin, begin + converted.size(), tiny)) return found;
+  const auto before = real_array<double>(object, "object");
+  for (int64_t i = 0; i < converted.size(); ++i) {
+    if (before.data()[i] == 0 || !tiny(begin[i])) continue;
+    if (found.count++ == 0) found.first = before.data()[i];
+  }
+  return found;
+}
+
+template <class T>
 py::array_t<T> finite_matrix(py::handle object, std::string_view name, int64_t rows, int64_t cols) {
   py::array_t<T> array = real_array<T>(object, name);
   const bool fits =
@@ -139,6 +154,8 @@ int64_t check_batch_size(int64_t batch_size) {
 
 template py::array_t<float> real_array<float>(py::handle, std::string_view);
 template py::array_t<double> real_array<double>(py::handle, std::string_view);
+template Vanished vanished<float>(py::handle, const py::array_t<float>&);
+template Vanished vanished<double>(py::handle, const py::array_t<double>&);
 template void check_finite<float>(const py::array_t<float>&, std::string_view);
 template void check_finite<double>(const py::array_t<double>&, std::string_view);
 template py::array_t<float> finite_matrix<float>(py::handle, std::string_view, int64_t, int64_t);

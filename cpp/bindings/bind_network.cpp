@@ -106,7 +106,10 @@ void bind_network_of(py::module_& m, const char* name) {
     auto copy = std::make_shared<train::Model<double>>(
         description.layers(), description.input_size(), description.seed());
     std::vector<T> values(static_cast<size_t>(description.num_parameters()));
-    without_gil([&] { self.copy_values(values.data()); });
+    without_gil([&] {
+      self.copy_values(values.data());
+      copy->set_input_names(self.input_names());
+    });
     const std::vector<double> wide(values.begin(), values.end());
     copy->set_values(wide.data());
     return copy;

@@ -47,6 +47,9 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     check_loss<T>(options_.loss);
     loss_kernel_ = &ops::find_loss<T>(options_.loss.name);
   }
+  if (options_.clip_norm > 0) {  // however large: then it never clips
+    base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
+  }
   const Lock lock(model_->mutex());
   nn::Network<T>& network = model_->network();
   for (int i = 0; i < rule_.states(); ++i) states_.emplace_back(network.flat_size());
@@ -432,18 +435,20 @@ void Trainer<T>::restore(const Position& position, const std::vector<std::vector
 
 namespace {
 
-// Far beyond any machine, and far from where a cost or a size would overflow.
-void check_countable(int64_t batch_size, double of_one) {
-  require<ValueError>(static_cast<double>(batch_size) * std::max(of_one, 1.0) < 0x1p62,
-                      "batch_size must be smaller: the numbers for ", batch_size,
-                      " samples are beyond 2^62");
+// Nothing told about a batch may overflow, nor may sums of it.
+void check_countable(double amount, int64_t batch_size) {
+  require<ValueError>(amount < 0x1p62, "batch_size must be smaller: what ", batch_size,
+                      " samples take is beyond 2^62");
+}
+
+double at(int64_t a_row, int64_t fixed, int64_t rows) {
+  return static_cast<double>(a_row) * static_cast<double>(rows) + static_cast<double>(fixed);
 }
 
 }  // namespace
 
 template <class T>
 MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
-  check_countable(batch_size, 1);
   const Lock lock(model_->mutex());
   const auto flat = model_->description().flat_size() * static_cast<int64_t>(sizeof(T));
   MemoryPlan result;
@@ -457,6 +462,11 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
     result.gradients += result.plan.gradients;  // of the parts that workers take
     result.parameters += result.plan.replicas;
   } else {  // forward and backward keep whole batches, and their input
+    // No less than what a row takes, in bytes kept for it and in operations.
+    int64_t columns = model_->description().input_size();
+    for (const auto& view : model_->description().views()) columns += 16 + 4 * view.units;
+    const int64_t a_row = columns * int64_t{sizeof(T)} + 8 * model_->description().flat_size();
+    check_countable(at(a_row, 0, batch_size), batch_size);
     plan::PlanOptions<T> options;
     options.kind = plan::PlanKind::differentiable;
     options.capacity = batch_size;
@@ -472,11 +482,17 @@ std::vector<OperationInfo> Trainer<T>::operations(int64_t batch_size) {
   const Lock lock(model_->mutex());
   const auto& layers = model_->description().layers();
   std::vector<OperationInfo> result;
+  double flops = 0;
+  double bytes = 0;
   for (const auto& operation : training_plan(batch_size, training_gathers_).operations()) {
     const int layer = operation->layer();
+    const plan::Cost& cost = operation->cost();
+    flops += at(cost.flops_a_row, cost.flops_fixed, batch_size);
+    bytes += at(cost.bytes_a_row, cost.bytes_fixed, batch_size);
+    check_countable(std::max(flops, bytes), batch_size);
     result.push_back({operation->zone(), operation->phase(),
                       layer < 0 ? std::string() : layers[static_cast<size_t>(layer)].name,
-                      operation->cost().flops(batch_size), operation->cost().bytes(batch_size)});
+                      cost.flops(batch_size), cost.bytes(batch_size)});
   }
   return result;
 }

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Fitting", "Validation", "caller_level", "figures_of"]
 
 _NOTHING = 1e-8  # of the first rate: updates that small are lost in rounding
-_LAST = 2**53  # time of a schedule; beyond it nothing changes that anyone lives to see
 
 
 @dataclass
@@ -58,28 +57,22 @@ class Fitting:
             if isinstance(callback._watch, Watch):
                 callback._watch.check(figures)
 
-    def over(
-        self, schedule: Schedule | None, native: NativeTrainer, first: int, last: int
-    ) -> str | None:
-        """What there is to say where no epoch from first to last has a rate that would train."""
+    def over(self, schedule: Schedule | None, native: NativeTrainer) -> str | None:
+        """What there is to say where no rate from here on would train."""
         # A function of the caller's is called when its time comes, and never before.
-        if schedule is None or isinstance(schedule, Function) or first > last:
+        if schedule is None or isinstance(schedule, Function):
             return None
-        begin, end = first - 1, last - 1
-        if schedule.per == "step":
-            batches = 1 if self.batch_size is None else -(-self.data.samples // self.batch_size)
-            begin, end = native.steps, native.steps + (last - first + 1) * batches - 1
-        # Between its turns a rate only rises or only falls.
-        times = [begin, end, *(time for time in schedule.turns() if begin < time < end)]
-        times = [min(time, _LAST) for time in times]
+        now = native.steps if schedule.per == "step" else native.epochs
+        # Between its turns a rate only rises or only falls, and after the last it does not rise.
+        times = [now, *(time for time in schedule.turns() if time > now)]
         highest = max(map(native.rate_at, times))
         # The second is for who set the rate to next to nothing by hand, and knows it.
         if max(highest, *map(native.scheduled_at, times)) >= _NOTHING * native.base_lr:
             return None
         return (
-            f"the schedule {schedule} is over: the learning rate is at most {highest:.2g} in this "
-            f"fit, where it began with {native.base_lr:.2g}. Give another schedule to a trainer "
-            "of the network, or to Trainer.load"
+            f"the schedule {schedule} is over: from here on the learning rate is at most "
+            f"{highest:.2g}, where it began with {native.base_lr:.2g}. Give another schedule to a "
+            "new trainer of the network, or to Trainer.load"
         )
 
     def run(

@@ -127,21 +127,20 @@ def _some(names: Sequence[str]) -> str:
 def _matrix(
     x: Any, labels: list[Any], argument: str, order: list[int] | None, dtype: Any
 ) -> NDArray[Any]:
-    whole = None if _has_categories(x) else _whole(x)
-    if whole is not None and whole.ndim == 2 and whole.dtype.kind in "biuf":
-        made = whole if order is None else whole[:, order]
-    else:
-        columns = _columns(x, len(labels))
-        if columns is None:  # a table that gives no column: then it is told as an array
-            return np.asarray(x)
-        places = range(len(labels)) if order is None else order
-        found = [_column(columns[place], argument, labels[place]) for place in places]
-        rows = len(found[0]) if found else 0
-        made = np.empty((rows, len(found)), dtype)
-        with np.errstate(all="ignore"):  # what is beyond float32 is told below
+    columns = None if _only_numbers(x) else _columns(x, len(labels))
+    with np.errstate(all="ignore"):  # what is beyond float32 is told below
+        if columns is None:
+            whole = _whole(x)
+            if whole is None or whole.ndim != 2 or whole.dtype.kind not in "biuf":
+                return np.asarray(x)  # told as any array
+            made = np.asarray(whole if order is None else whole[:, order], dtype)
+        else:
+            places = range(len(labels)) if order is None else order
+            found = [_column(columns[place], argument, labels[place]) for place in places]
+            made = np.empty((len(found[0]) if found else 0, len(found)), dtype)
             for place, column in enumerate(found):
                 made[:, place] = column
-    if made.dtype.kind == "f" and not np.isfinite(made).all():
+    if not np.isfinite(made).all():
         row, place = np.argwhere(~np.isfinite(made))[0]
         label = labels[place if order is None else order[place]]
         raise ValueError(
@@ -165,9 +164,16 @@ def _whole(x: Any) -> NDArray[Any] | None:
         return None  # told column by column
 
 
-def _has_categories(x: Any) -> bool:
-    """Whether a column says that its numbers are names; NumPy would not see it."""
-    return any(str(dtype) == "category" for dtype in _listed(getattr(x, "dtypes", None)) or ())
+def _only_numbers(x: Any) -> bool:
+    """Whether no column is a date or a category, whose numbers NumPy would take as well."""
+    dtypes = _listed(getattr(x, "dtypes", None))
+    return dtypes is not None and all(map(_is_number, dtypes))
+
+
+def _is_number(dtype: Any) -> bool:
+    if hasattr(dtype, "is_numeric"):  # of polars
+        return bool(dtype.is_numeric())
+    return getattr(dtype, "kind", "O") in "biuf"
 
 
 def _columns(x: Any, count: int) -> Sequence[Any] | None:

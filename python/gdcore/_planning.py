@@ -9,6 +9,8 @@ from gdcore._native import NativeTrainer
 
 __all__ = ["Operation", "Planning"]
 
+_MOST = 2**53  # samples: more than any memory holds
+
 
 class Operation(TypedDict):
     """One operation of a training step, as `Trainer.operations` lists them."""
@@ -33,7 +35,7 @@ class Planning:
             TypeError: batch_size is no integer.
             ValueError: batch_size is below 1, or so large that the numbers are beyond 2^62.
         """
-        return self._native.operations(integer("batch_size", batch_size))
+        return self._native.operations(integer("batch_size", batch_size, at_most=_MOST))
 
     def flops_per_step(self, batch_size: int) -> int:
         """Counts the floating-point operations of one step: those of all `operations` together.
@@ -43,7 +45,7 @@ class Planning:
             TypeError: batch_size is no integer.
             ValueError: batch_size is below 1, or so large that the numbers are beyond 2^62.
         """
-        return self._native.flops_per_step(integer("batch_size", batch_size))
+        return self._native.flops_per_step(integer("batch_size", batch_size, at_most=_MOST))
 
     def memory_plan(
         self, batch_size: int | None, samples: int | None = None, shuffle: bool = True
@@ -74,7 +76,9 @@ class Planning:
         batch_size = optional_integer("batch_size", batch_size)
         if batch_size is None and samples is None:
             raise ValueError("samples must be given where batch_size is None")
-        batch = min(each for each in (batch_size, samples) if each is not None)
+        given = {"batch_size": batch_size, "samples": samples}
+        batch, name = min((each, name) for name, each in given.items() if each is not None)
+        integer(name, batch, at_most=_MOST)
         # Rows of a batch that has them all are taken where they lie.
         moves = flag("shuffle", shuffle) and batch_size is not None and batch != samples
         plan: dict[str, int] = self._native.memory(batch, moves)

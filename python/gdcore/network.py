@@ -194,6 +194,9 @@ class Network:
         Args:
             state: An array for each key of `state_dict`, of the same shape, finite.
 
+        Warns:
+            UserWarning: A number is so small that float32 takes it for 0.
+
         Raises:
             TypeError: state is no mapping, or an array is complex, of objects or of strings.
             ValueError: Keys are missing or left over, a shape differs, or a number is not finite.

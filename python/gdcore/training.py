@@ -296,7 +296,7 @@ class Trainer(Online, Planning):
             ``"val_..."`` for each metric.
 
         Warns:
-            UserWarning: The schedule is over: no epoch of this fit has a rate that would train. Or
+            UserWarning: The schedule is over: from here on no rate is left that would train. Or
                 nothing says how many epochs there shall be.
 
         Raises:
@@ -339,7 +339,7 @@ class Trainer(Online, Planning):
             self._judged(validation)  # what a metric cannot judge is an error before any update
         if bare:
             warnings.warn(_BARE, stacklevel=caller_level(2))
-        if words := fitting.over(self._schedule, self._native, first, last):
+        if first <= last and (words := fitting.over(self._schedule, self._native)):
             warnings.warn(words, stacklevel=caller_level(2))
         if self._network.feature_names is None and names is not None:
             self._network._native.input_names = list(names)

@@ -221,10 +221,15 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
           py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest");
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
-  cls.def_property("num_threads", &Trainer::threads,
-                   [](Trainer& self, std::optional<int> num_threads) {
-                     self.set_threads(num_threads ? resolve_threads(num_threads) : 0);
-                   });
+  cls.def_property(
+      "num_threads",
+      [](Trainer& self) {
+        self.ask_for_threads();
+        return self.threads();
+      },
+      [](Trainer& self, std::optional<int> num_threads) {
+        self.set_threads(num_threads ? resolve_threads(num_threads) : 0);
+      });
   cls.def("rate_at", &Trainer::rate_at, py::arg("t"));
   cls.def("scheduled_at", &Trainer::scheduled_at, py::arg("t"));
   cls.def_property_readonly("base_lr", &Trainer::base_lr);

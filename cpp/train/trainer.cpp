@@ -75,9 +75,10 @@ template <class T>
 int Trainer<T>::threads() const {
   if (const int own = threads_) return own;
   if (const int chosen = parallel::chosen_num_threads()) return chosen;
-  // Asking the system takes as long as a small step: once, as when the trainer was made.
-  if (default_threads_ == 0) default_threads_ = parallel::default_thread_count().count;
-  return default_threads_;
+  // Asking the system takes as long as a small step: no oftener than once an epoch.
+  int count = default_threads_;
+  if (count == 0) default_threads_ = count = parallel::default_thread_count().count;
+  return count;
 }
 
 template <class T>
@@ -214,6 +215,7 @@ double Trainer<T>::step(const Dataset& batch) {
 template <class T>
 double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
                              Progress progress) {
+  ask_for_threads();
   const int64_t at_once = std::min(batch_size, data.size());
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);

@@ -97,6 +97,8 @@ class Trainer {
   // How many threads a call may use: the option or what was set since, else what set_num_threads
   // says now, else what counts without it. No result depends on it at the highest precision.
   int threads() const;
+  // Asks the system anew what counts where nobody has said a number.
+  void ask_for_threads() { default_threads_ = 0; }
   void set_threads(int threads) { threads_ = threads; }  // 0 as in the options
 
   // The rate of the next step: the schedule's, if there is one. ValueError where that is no rate.

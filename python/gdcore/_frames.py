@@ -127,26 +127,36 @@ def _some(names: Sequence[str]) -> str:
 def _matrix(
     x: Any, labels: list[Any], argument: str, order: list[int] | None, dtype: Any
 ) -> NDArray[Any]:
-    columns = None if _only_numbers(x) else _columns(x, len(labels))
-    with np.errstate(all="ignore"):  # what is beyond float32 is told below
-        if columns is None:
-            whole = _whole(x)
-            if whole is None or whole.ndim != 2 or whole.dtype.kind not in "biuf":
-                return np.asarray(x)  # told as any array
+    places = list(range(len(labels))) if order is None else order
+    whole = _whole(x) if _only_numbers(x) else None
+    columns = None if _is_matrix(whole) else _columns(x, len(labels))
+    if columns is not None:
+        made = _side_by_side([_column(columns[i], argument, labels[i]) for i in places], dtype)
+    else:
+        whole = np.asarray(x) if whole is None else whole
+        if not _is_matrix(whole) or whole.shape[1] != len(labels):
+            return whole  # told as any array
+        with np.errstate(all="ignore"):
             made = np.asarray(whole if order is None else whole[:, order], dtype)
-        else:
-            places = range(len(labels)) if order is None else order
-            found = [_column(columns[place], argument, labels[place]) for place in places]
-            made = np.empty((len(found[0]) if found else 0, len(found)), dtype)
-            for place, column in enumerate(found):
-                made[:, place] = column
     if not np.isfinite(made).all():
         row, place = np.argwhere(~np.isfinite(made))[0]
-        label = labels[place if order is None else order[place]]
+        label = labels[places[place]]
         raise ValueError(
             f"{argument} must be finite in {made.dtype}, got {_told(made[row, place])} at row "
             f"{row}, column {label!r}"
         )
+    return made
+
+
+def _is_matrix(array: NDArray[Any] | None) -> bool:
+    return array is not None and array.ndim == 2 and array.dtype.kind in "biuf"
+
+
+def _side_by_side(columns: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    made = np.empty((len(columns[0]) if columns else 0, len(columns)), dtype)
+    with np.errstate(all="ignore"):  # what is beyond float32 is told with its place
+        for place, column in enumerate(columns):
+            made[:, place] = column
     return made
 
 

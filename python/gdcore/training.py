@@ -181,8 +181,8 @@ class Trainer(Online, Planning):
     def num_threads(self) -> int:
         """How many threads the next call may use; can be set.
 
-        It is what was given or set. Where that is None, it is what `gdcore.set_num_threads` said
-        last, or without it what `gdcore.get_num_threads` was at this trainer's first call.
+        It is what was given or set. Where that is None, it is what `gdcore.get_num_threads` tells:
+        what `gdcore.set_num_threads` says counts from the next step on.
         """
         return self._native.num_threads
 

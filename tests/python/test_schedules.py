@@ -142,6 +142,15 @@ def test_a_rate_that_is_set_is_read_back(make: Any, per: str) -> None:
             assert np.array_equal(one.network.state_dict()[key], array)
 
 
+def test_a_rate_of_zero_can_be_left_again() -> None:
+    for schedule in (Exponential(0.5), lambda epoch: 0.3):
+        one = trainer(schedule)
+        one.lr = 0.0
+        assert one.lr == 0.0
+        one.lr = 0.1
+        assert one.lr == 0.1
+
+
 def test_a_rate_that_was_set_is_the_same_after_a_file(tmp_path: Any) -> None:
     one = trainer(Exponential(0.37, per="step"), lr=0.0171)
     for value in np.random.default_rng(4).uniform(1e-6, 1, 30):

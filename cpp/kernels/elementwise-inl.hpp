@@ -120,12 +120,10 @@ T sum(int64_t size, const T* x) {
 
 template <class V, class T = typename V::scalar>
 T sum_squares(int64_t size, const T* x) {
-  auto lanes = Lanes<V>::all(0);
-  lanes.absorb(size, 0, [&](V lane, int64_t at, int n, T fill) {
-    const V v = load_lanes<V>(x, at, n, fill);
+  return sum_of_lanes<V>(size, [&](V lane, int64_t at, int n) {
+    const V v = load_lanes<V>(x, at, n, 0);
     return V::fma(v, v, lane);
   });
-  return lanes.sum();
 }
 
 // x * 0 is 0 for a finite x and NaN for the rest, and NaN stays in a sum.

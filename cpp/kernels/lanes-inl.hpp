@@ -1,7 +1,8 @@
 #pragma once
 
 // Loops over spans, and sums over 16 virtual lanes: element i belongs to lane i % 16 whatever the
-// vector's width, and the lanes meet in one fixed tree. Included after an ISA's vec.hpp.
+// vector's width, and the lanes meet in one fixed tree. A long sum begins anew every kLongLanes
+// elements, and the parts are added in pairs. Included after an ISA's vec.hpp.
 
 #include <cstdint>
 
@@ -9,6 +10,8 @@ namespace gd::kernels {
 namespace {
 
 constexpr int kLanes = 16;
+constexpr int64_t kLongLanes = 1 << 14;
+static_assert(kLongLanes % kLanes == 0);
 
 template <class V>
 constexpr int clamp_to_width(int64_t n) {
@@ -35,10 +38,10 @@ struct Lanes {
     return lanes;
   }
 
-  // lane = combine(lane, x[i]) for every i; lanes beyond the end see `neutral`.
+  // lane = combine(lane, x[i]) for i in [begin, size); lanes beyond the end see `neutral`.
   template <class Combine>
-  void absorb(int64_t size, T neutral, Combine combine) {
-    int64_t i = 0;
+  void absorb(int64_t size, T neutral, Combine combine, int64_t begin = 0) {
+    int64_t i = begin;
     for (; i + kLanes <= size; i += kLanes) {
       for (int p = 0; p < parts; ++p) {
         const int64_t at = i + p * V::width;
@@ -72,12 +75,33 @@ inline V load_lanes(const typename V::scalar* x, int64_t at, int n, typename V::
   return n == V::width ? V::load(x + at) : V::load(x + at, n, fill);
 }
 
+// The sum of lanes that absorb all of [0, size), combine(lane, at, n) being given what has n <
+// width elements too.
+template <class V, class Combine>
+inline typename V::scalar sum_of_lanes(int64_t size, Combine combine) {
+  using T = typename V::scalar;
+  T sums[64];  // of 1, 2, 4, ... parts, the longest first
+  int count = 0;
+  int64_t begin = 0;
+  for (int64_t i = 0; i == 0 || begin < size; ++i) {
+    const int64_t end = size - begin <= kLongLanes ? size : begin + kLongLanes;
+    auto lanes = Lanes<V>::all(0);
+    lanes.absorb(end, 0, [&](V lane, int64_t at, int n, T) { return combine(lane, at, n); }, begin);
+    sums[count++] = lanes.sum();
+    for (int64_t pairs = i; (pairs & 1) != 0; pairs >>= 1, --count) {
+      sums[count - 2] += sums[count - 1];
+    }
+    begin = end;
+  }
+  for (; count > 1; --count) sums[count - 2] += sums[count - 1];
+  return sums[0];
+}
+
 // sum over i of term(i-th vector), where term(at, n) has zeros in the lanes from n on.
 template <class V, class Term>
 inline typename V::scalar lane_sum(int64_t size, Term term) {
-  auto lanes = Lanes<V>::all(0);
-  lanes.absorb(size, 0, [&](V lane, int64_t at, int n, auto) { return V::add(lane, term(at, n)); });
-  return lanes.sum();
+  return sum_of_lanes<V>(size,
+                         [&](V lane, int64_t at, int n) { return V::add(lane, term(at, n)); });
 }
 
 template <class V>

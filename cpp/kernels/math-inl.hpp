@@ -155,6 +155,13 @@ template <class V>
   return V::abs(minus_ratio(V::select(V::lt(x, zero), e, one), one, e));
 }
 
+// The same for x <= 0 only.
+template <class V>
+[[gnu::always_inline]] inline V sigmoid_of_negative(V x) {
+  const V e = exp(x);
+  return V::abs(minus_ratio(e, V::set1(1), e));
+}
+
 // e ln 2 + log(1 + f) for 1 + f in [sqrt(1/2), sqrt(2)]. With s = f / (2 + f) and z = s^2 the
 // second is 2 atanh(s) = 2 s + s z p(z); as 2 s = f - s f, and s f = f^2/2 - s f^2/2, it is f -
 // f^2/2 + s (f^2/2 + z p(z)), where f is exact and the rest small.

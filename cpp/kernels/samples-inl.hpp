@@ -12,7 +12,7 @@
 //   each(body)                   body(at) for all places
 //   gradient(at)                 what set_gradient(at, v) left; both only where wants_gradient()
 //   of_label()                   the prediction at the label
-//   take_from_label(v)           off the gradient there
+//   gradient_of_label(), set_gradient_of_label(v)   the same of the gradient
 // What belongs to a sample (max, sum, a loss) is a vector too: the same in all lanes along the
 // outputs, a sample's own in each lane through samples.
 
@@ -93,10 +93,11 @@ class AlongOutputs {
   }
 
   V of_label() const { return V::set1(prediction_[label_]); }
-  void take_from_label(V v) {
+  V gradient_of_label() const { return V::set1(gradient_[label_]); }
+  void set_gradient_of_label(V v) {
     T lanes[V::width];
     V::store(lanes, v);
-    gradient_[label_] -= lanes[0];
+    gradient_[label_] = lanes[0];
   }
 
   void finish(V loss, T* sample_loss) const {
@@ -182,16 +183,11 @@ class ThroughSamples {
     for (int64_t at = 0; at < outputs(); ++at) body(at);
   }
 
-  V of_label() const {
-    V found = prediction_[0];
-    for (int64_t at = 1; at < outputs(); ++at) {
-      found = V::select(is_label(at), prediction_[at], found);
-    }
-    return found;
-  }
-  void take_from_label(V v) {
+  V of_label() const { return at_label(prediction_); }
+  V gradient_of_label() const { return at_label(gradient_); }
+  void set_gradient_of_label(V v) {
     for (int64_t at = 0; at < outputs(); ++at) {
-      gradient_[at] = V::select(is_label(at), V::sub(gradient_[at], v), gradient_[at]);
+      gradient_[at] = V::select(is_label(at), v, gradient_[at]);
     }
   }
 
@@ -204,6 +200,12 @@ class ThroughSamples {
 
  private:
   typename V::Mask is_label(Place at) const { return V::eq(V::set1(static_cast<T>(at)), label_); }
+
+  V at_label(const V* columns) const {
+    V found = columns[0];
+    for (int64_t at = 1; at < outputs(); ++at) found = V::select(is_label(at), columns[at], found);
+    return found;
+  }
 
   int squares_end(int64_t at) const { return clamp_to_width<V>(outputs() - at); }
 

@@ -64,6 +64,8 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
     const int64_t at = offset;
     parameters_.push_back(
         {layers_[views_.size()].name + name, kind, layer, rows, cols, at, as_it_is});
+    if (extents_.empty() || extents_.back().end != at) extents_.push_back({at, at});
+    extents_.back().end = at + rows * cols;
     base::require<base::ValueError>(
         !__builtin_add_overflow(offset, base::padded<T>(rows * cols), &offset),
         "the parameters of the network do not fit into memory");
@@ -78,7 +80,8 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
     inputs = layer.units;
   }
 
-  values_ = base::AlignedBuffer<T>(offset);
+  flat_size_ = offset;
+  values_ = make_flat();
   std::vector<T> drawn(static_cast<size_t>(num_parameters()));
   T* next = drawn.data();
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -93,6 +96,13 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
     next += parameter.size();
   }
   from_shapes(drawn.data(), values());
+}
+
+template <class T>
+base::AlignedBuffer<T> Network<T>::make_flat() const {
+  base::AlignedBuffer<T> flat(flat_size_);
+  fill_gaps(extents(), flat_size_, flat.data());
+  return flat;
 }
 
 template <class T>
@@ -142,7 +152,7 @@ void Network<T>::from_shapes(const T* from, T* flat) const {
 
 template <class T>
 T* Network<T>::gradients() {
-  if (gradients_.size() == 0) gradients_ = base::AlignedBuffer<T>(flat_size());
+  if (gradients_.size() == 0) gradients_ = make_flat();
   return gradients_.data();
 }
 

@@ -7,14 +7,15 @@
 
 #include "base/aligned_buffer.hpp"
 #include "base/panels.hpp"
+#include "nn/gaps.hpp"
 #include "nn/layers.hpp"
 
 namespace gd::nn {
 
 enum class ParameterKind : uint8_t { weight, bias };
 
-// One parameter's shape and its place in the flat buffer, each on a cache-line boundary, gaps zero.
-// A weight is (units, inputs) to the outside, as PyTorch's, and lies in the buffer in panels
+// One parameter's shape and its place in the flat buffer, each on a cache-line boundary. A weight
+// is (units, inputs) to the outside, as PyTorch's, and lies in the buffer in panels
 // (base/panels.hpp). Mostly these are of its transpose, as the forward pass reads it and the weight
 // gradient is written: row i holds what input i gives to each unit, and units next to each other
 // are one range. Where that would leave many lanes of a vector idle, they are of the weight as it
@@ -62,13 +63,17 @@ class Network {
                                    ? base::panel_index(parameter.rows, parameter.cols, row, col)
                                    : base::panel_index(parameter.cols, parameter.rows, col, row));
   }
+  // The runs of a flat buffer without gaps.
+  ops::Extents extents() const { return extents_; }
+  // A buffer laid out like the values, zero.
+  base::AlignedBuffer<T> make_flat() const;
   // Between a flat buffer and parameters one after the other, each in its shape, without gaps.
   void to_shapes(const T* flat, T* to) const;
   void from_shapes(const T* from, T* flat) const;
 
   T* values() { return values_.data(); }
   const T* values() const { return values_.data(); }
-  int64_t flat_size() const { return values_.size(); }  // with the gaps
+  int64_t flat_size() const { return flat_size_; }  // with the gaps
 
   // Of the values, counted from 1. Whoever changes them tells, and holds what guards the network.
   uint64_t version() const { return version_; }
@@ -86,6 +91,8 @@ class Network {
   uint64_t seed_;
   std::vector<LayerView> views_;
   std::vector<Parameter> parameters_;
+  std::vector<parallel::Range> extents_;
+  int64_t flat_size_ = 0;
   base::AlignedBuffer<T> values_;
   base::AlignedBuffer<T> gradients_;
   bool gradients_valid_ = false;

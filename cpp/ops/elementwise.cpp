@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "ops/gemm.hpp"
 #include "parallel/partition.hpp"
 
 namespace gd::ops {
@@ -82,31 +84,47 @@ void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t
                 bool accumulate, T* out, base::FunctionRef<void(int64_t, int64_t)> finished) {
   constexpr int64_t columns_a_piece = 64;
   const auto& reduce = kernels::kernels().of<T>().reduce;
-  for_ranges(worker, queue, x.cols, columns_a_piece, [&](Range columns) {
-    int64_t i = 0;
+  // Of rows [begin, end), which go on from what is in `to` or not.
+  const auto sum = [&](Range columns, int64_t begin, int64_t end, bool goes_on, T* to) {
+    int64_t i = begin;
     do {  // once even without rows: the sum is then zero
-      const int64_t rows = std::min(part, x.rows - i);
+      const int64_t rows = std::min(part, end - i);
       reduce.column_sum(rows, columns.size(), x.row(i) + columns.begin, x.stride,
-                        accumulate || i > 0, out + columns.begin);
+                        goes_on || i > begin, to);
       i += rows;
-    } while (i < x.rows);
+    } while (i < end);
+  };
+  for_ranges(worker, queue, x.cols, columns_a_piece, [&](Range columns) {
+    int64_t end = std::min(kLongSum, x.rows);
+    sum(columns, 0, end, accumulate, out + columns.begin);
+    for (; end < x.rows - kLongSum; end += kLongSum) {
+      for (int64_t j = columns.begin; j < columns.end; j += columns_a_piece) {
+        const Range some{j, std::min(j + columns_a_piece, columns.end)};
+        T beside[columns_a_piece];
+        sum(some, end, end + kLongSum, false, beside);
+        reduce.add_parts(some.size(), out + j, beside, 0, 1, out + j);
+      }
+    }
+    if (end < x.rows) sum(columns, end, x.rows, true, out + columns.begin);
     finished(columns.begin, columns.size());
   });
 }
 
 template <class T>
 void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule, int variant,
-            const kernels::RuleSpan<T>& span) {
+            const kernels::RuleSpan<T>& span, Extents extents) {
   const int states = kernels::kMaxStates;
-  for_ranges(worker, queue, span.size, kGrain, [&](Range range) {
-    kernels::RuleSpan<T> part = span;
-    part.size = range.size();
-    part.weights += range.begin;
-    part.gradients += range.begin;
-    for (int s = 0; s < states; ++s) {
-      if (part.states[s] != nullptr) part.states[s] += range.begin;
-    }
-    rule.update[variant](part);
+  for_ranges(worker, queue, extents_end(extents), kGrain, [&](Range range) {
+    for_extents(extents, range, [&](Range run) {
+      kernels::RuleSpan<T> part = span;
+      part.size = run.size();
+      part.weights += run.begin;
+      part.gradients += run.begin;
+      for (int s = 0; s < states; ++s) {
+        if (part.states[s] != nullptr) part.states[s] += run.begin;
+      }
+      rule.update[variant](part);
+    });
   });
 }
 
@@ -120,24 +138,66 @@ void ClipState::reset() {
   scale_queue_.reset();
 }
 
+namespace {
+
+// The norm of numbers whose squares are beyond T, by one worker: scaled by the largest of them.
 template <class T>
-double clip_norm(Worker& worker, ClipState& state, double max_norm, std::span<T> x) {
+double scaled_norm(const T* x, Extents extents) {
+  const Range all{0, extents_end(extents)};
+  double largest = 0;
+  double squares = 0;
+  const auto absolute = [](T value) { return std::abs(static_cast<double>(value)); };
+  for_extents(extents, all, [&](Range run) {
+    for (int64_t i = run.begin; i < run.end; ++i) {
+      const double value = absolute(x[i]);
+      largest = value > largest || std::isnan(value) ? value : largest;
+    }
+  });
+  if (!(largest > 0) || std::isinf(largest)) return largest;
+  for_extents(extents, all, [&](Range run) {
+    for (int64_t i = run.begin; i < run.end; ++i) {
+      const double value = absolute(x[i]) / largest;
+      squares += value * value;
+    }
+  });
+  return largest * std::sqrt(squares);
+}
+
+// Squares that add up to less may have lost digits, or all.
+template <class T>
+constexpr double least_squares(int64_t size) {
+  using Limits = std::numeric_limits<T>;
+  return static_cast<double>(size) * static_cast<double>(Limits::min() / Limits::epsilon());
+}
+
+}  // namespace
+
+template <class T>
+double clip_norm(Worker& worker, ClipState& state, double max_norm, T* x, Extents extents) {
   const auto& typed = kernels::kernels().of<T>();
-  const auto size = static_cast<int64_t>(x.size());
   const auto pieces = static_cast<int64_t>(state.sums_.size());
-  const auto piece_size = [&](int64_t piece) { return std::min(kGrain, size - piece * kGrain); };
+  const auto piece_at = [](int64_t piece) { return Range{piece * kGrain, (piece + 1) * kGrain}; };
   state.sum_queue_.for_each(worker, pieces, [&](int64_t piece) {
-    const T sum = typed.reduce.sum_squares(piece_size(piece), x.data() + piece * kGrain);
-    state.sums_[static_cast<size_t>(piece)] = static_cast<double>(sum);
+    double sum = 0;
+    for_extents(extents, piece_at(piece), [&](Range run) {
+      sum += static_cast<double>(typed.reduce.sum_squares(run.size(), x + run.begin));
+    });
+    state.sums_[static_cast<size_t>(piece)] = sum;
   });
   worker.barrier();
   double squares = 0;  // every worker adds up the same numbers in the same order
   for (const double sum : state.sums_) squares += sum;
-  const double norm = std::sqrt(squares);
+  double norm = std::sqrt(squares);
+  const double least = least_squares<T>(extents_end(extents));
+  if (!std::isfinite(squares) || (squares < least && max_norm * max_norm < least)) {
+    norm = scaled_norm(x, extents);
+    worker.barrier();  // before anybody scales what others still read
+  }
   if (norm <= max_norm) return norm;
   const T factor = static_cast<T>(max_norm / (norm + 1e-6));
   state.scale_queue_.for_each(worker, pieces, [&](int64_t piece) {
-    typed.scale(piece_size(piece), factor, x.data() + piece * kGrain);
+    for_extents(extents, piece_at(piece),
+                [&](Range run) { typed.scale(run.size(), factor, x + run.begin); });
   });
   return norm;
 }
@@ -172,6 +232,13 @@ T sum_squares(std::span<const T> x) {
 }
 
 template <class T>
+bool all_finite(const T* flat, Extents extents) {
+  return std::ranges::all_of(extents, [&](const Range& extent) {
+    return all_finite(std::span<const T>(flat + extent.begin, static_cast<size_t>(extent.size())));
+  });
+}
+
+template <class T>
 void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::atomic<bool>& finite) {
   for_ranges(worker, queue, static_cast<int64_t>(x.size()), kGrain, [&](Range range) {
     const auto piece =
@@ -191,11 +258,12 @@ void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::ato
                               base::FunctionRef<void(int64_t, int64_t)>);                        \
   template void add_parts<T>(std::span<const T>, const T*, int64_t, int64_t, T*);                \
   template void update<T>(Worker&, TileQueue&, const kernels::RuleKernel<T>&, int,               \
-                          const kernels::RuleSpan<T>&);                                          \
-  template double clip_norm<T>(Worker&, ClipState&, double, std::span<T>);                       \
+                          const kernels::RuleSpan<T>&, Extents);                                 \
+  template double clip_norm<T>(Worker&, ClipState&, double, T*, Extents);                        \
   template double weighted_sum<T>(std::span<const T>, const T*, double);                         \
   template bool all_finite<T>(std::span<const T>);                                               \
   template T sum_squares<T>(std::span<const T>);                                                 \
+  template bool all_finite<T>(const T*, Extents);                                                \
   template void all_finite<T>(Worker&, TileQueue&, std::span<const T>, std::atomic<bool>&);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

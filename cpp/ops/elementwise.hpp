@@ -11,6 +11,7 @@
 #include "base/function_ref.hpp"
 #include "base/matrix_view.hpp"
 #include "ops/collective.hpp"
+#include "ops/extents.hpp"
 
 namespace gd::ops {
 
@@ -33,16 +34,18 @@ template <class T>
 void loss(Worker& worker, TileQueue& queue, const kernels::LossKernel<T>& loss,
           const kernels::LossRows<T>& rows);
 
-// out[j] = (accumulate ? out[j] : 0) + sum over rows of x[i, j], in parts of `part` rows in order.
+// out[j] = (accumulate ? out[j] : 0) + sum over rows of x[i, j], in parts of `part` rows in order,
+// and anew every kLongSum rows, as a matmul's over k (ops/gemm.hpp).
 // finished(begin, size) is called for each piece of out by the worker that made it.
 template <class T>
 void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t part,
                 bool accumulate, T* out, base::FunctionRef<void(int64_t, int64_t)> finished);
 
-// One pass of an elementwise update rule over the whole span.
+// One pass of an elementwise update rule over the extents of flat buffers; `span` has the buffers'
+// beginnings and the scalars.
 template <class T>
 void update(Worker& worker, TileQueue& queue, const kernels::RuleKernel<T>& rule, int variant,
-            const kernels::RuleSpan<T>& span);
+            const kernels::RuleSpan<T>& span, Extents extents);
 
 // sum[i] = x[i] + parts[i] + parts[stride + i] + ..., `count` of them, in this order, by one
 // worker; sum may be x.
@@ -52,22 +55,23 @@ void add_parts(std::span<const T> x, const T* parts, int64_t stride, int64_t cou
 // What clip_norm needs between its two passes.
 class ClipState {
  public:
-  ClipState(int64_t size, int max_workers);
+  ClipState(int64_t size, int max_workers);  // up to the end of the last extent
   void reset();
 
  private:
   template <class T>
-  friend double clip_norm(Worker&, ClipState&, double, std::span<T>);
+  friend double clip_norm(Worker&, ClipState&, double, T*, Extents);
 
   TileQueue sum_queue_;
   TileQueue scale_queue_;
   std::vector<double> sums_;  // of the squares of each piece
 };
 
-// Where the Euclidean norm of x is above max_norm, x = x max_norm / (norm + 1e-6), as PyTorch's
-// clip_grad_norm_ does. Returns the norm before. Waits for all workers in between.
+// Where the Euclidean norm of all of x's extents is above max_norm, x = x max_norm / (norm + 1e-6),
+// as PyTorch's clip_grad_norm_ does; also where the squares are beyond T. Returns the norm before.
+// Waits for all workers in between.
 template <class T>
-double clip_norm(Worker& worker, ClipState& state, double max_norm, std::span<T> x);
+double clip_norm(Worker& worker, ClipState& state, double max_norm, T* x, Extents extents);
 
 // start + w[0] x[0] + w[1] x[1] + ..., on one thread, in double and in this order; without weights
 // start + x[0] + x[1] + ...
@@ -77,6 +81,10 @@ double weighted_sum(std::span<const T> x, const T* weights, double start = 0);
 // Whether no element is NaN or infinite.
 template <class T>
 bool all_finite(std::span<const T> x);
+
+// The same of a flat buffer's extents.
+template <class T>
+bool all_finite(const T* flat, Extents extents);
 
 // x[0]^2 + x[1]^2 + ..., in T: infinite where that overflows.
 template <class T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/gemm_job.hpp"
+#include "ops/long_sum.hpp"
 
 namespace gd::ops {
 
@@ -21,35 +22,59 @@ constexpr int64_t kLeastRowsOfSharedB = 336;
 // times and 8 x 256 x 256 no faster.
 constexpr int64_t kLeastBf16Edge = 16;
 
+// The buffers of one worker, in its share of the scratch memory or in that of worker 0.
+template <class T, class Packed>
+struct Share {
+  T* data;
+  const GemmScratchSize& size;
+  Packed* a() const { return reinterpret_cast<Packed*>(data); }
+  Packed* b() const { return reinterpret_cast<Packed*>(data + size.a); }
+  T* piece() const { return data + size.a + size.b; }
+  T* sum() const { return piece() + size.piece; }
+};
+
 template <class Unit, class T>
 void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
               const GemmProblem<T>& problem, const GemmScratch<T>& scratch) {
   using Job = TileJob<T, Unit>;
   using Packed = typename Unit::Packed;
   const Unit unit(problem.products);
-  const GemmScratchSize& size = scratch.size;
-  T* const own = scratch.data + worker.slot() * size.all();
-  const auto packed = [](T* at) { return reinterpret_cast<Packed*>(at); };
-  typename Job::Buffers buffers{packed(own), packed(own + size.a), own + size.a + size.b};
+  const Share<T, Packed> own{scratch.data + worker.slot() * scratch.size.all(), scratch.size};
+  const Share<T, Packed> common{scratch.data, scratch.size};  // nobody may be elsewhere meanwhile
+  const LongSum<T> sum(problem, worker.count() == 1 ? own.sum() : common.sum());
   if (tiles.share_b) {
-    buffers.b = packed(scratch.data + size.a);  // worker 0's: nobody may be elsewhere meanwhile
-    Job job(unit, problem, {0, problem.m}, {0, problem.n}, buffers);
-    worker.barrier();
-    job.run_shared(worker, queue, tiles.rows);
+    const typename Job::Buffers buffers{own.a(), common.b(), own.piece()};
+    const auto run_shared = [&](const GemmProblem<T>& p, Range depths) {
+      worker.barrier();
+      Job(unit, p, {0, p.m}, {0, p.n}, buffers, depths).run_shared(worker, queue, tiles.rows);
+      worker.barrier();
+    };
+    if (sum.count() == 1) return run_shared(problem, {0, problem.k});
+    for (int64_t i = 0; i < sum.count(); ++i) {
+      if (i > 0 && worker.index() == 0) queue.reset();
+      run_shared(sum.product(i), sum.depths(i));
+      sum.add(i, parallel::split(problem.m, worker.count(), worker.index()), {0, problem.n});
+    }
     worker.barrier();
     return;
   }
-  if (tiles.count() == 1 && worker.count() == 1) {
-    Job(unit, problem, {0, problem.m}, {0, problem.n}, buffers).run();
-    return;
-  }
+  const typename Job::Buffers buffers{own.a(), own.b(), own.piece()};
+  const auto run = [&](Range rows, Range columns) {
+    if (sum.count() == 1) return Job(unit, problem, rows, columns, buffers, {0, problem.k}).run();
+    for (int64_t i = 0; i < sum.count(); ++i) {
+      const GemmProblem<T> product = sum.product(i);
+      Job(unit, product, rows, columns, buffers, sum.depths(i)).run();
+      sum.add(i, rows, columns);
+    }
+  };
+  if (tiles.count() == 1 && worker.count() == 1) return run({0, problem.m}, {0, problem.n});
   const auto multiply_tile = [&](int64_t tile) {
     const Range rows =
         parallel::split(problem.m, tiles.rows, static_cast<int>(tile % tiles.rows), unit.blocks.mr);
     const Range columns =
         parallel::split(problem.n, tiles.columns, static_cast<int>(tile / tiles.rows), kPanel);
     if (rows.empty() || columns.empty()) return int64_t{0};
-    Job(unit, problem, rows, columns, buffers).run();
+    run(rows, columns);
     return rows.size() * columns.size();
   };
   queue.for_each(worker, tiles.count(), multiply_tile, problem.m * problem.n);
@@ -61,6 +86,7 @@ void GemmScratchSize::cover(const GemmScratchSize& other) {
   a = std::max(a, other.a);
   b = std::max(b, other.b);
   piece = std::max(piece, other.piece);
+  sum = std::max(sum, other.sum);
 }
 
 template <class T>

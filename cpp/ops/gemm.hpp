@@ -1,8 +1,8 @@
 #pragma once
 
 // C = A B, cut into tiles that the workers of a team share. An element of C is one chain of fused
-// multiply-adds in increasing k, or, where `part` says so, a sum in order of chains over parts of
-// that length. So the result does not depend on tiles, workers or blocks.
+// multiply-adds in increasing k, or, where `part` says so or k is large, a sum in order of chains
+// over parts of that length. So the result does not depend on tiles, workers or blocks.
 
 #include <cstdint>
 #include <span>
@@ -12,6 +12,14 @@
 #include "ops/collective.hpp"
 
 namespace gd::ops {
+
+// The error of a sum grows with the additions that its terms go through. So a chain of more
+// products than kLongestChain begins anew every kLongPart, no shorter than the blocks of AVX2 and
+// AVX-512, so that it costs nothing. And parts, of whatever length, are added to a sum that begins
+// anew every kLongSum products; those sums are added in order, and the parts of the last to them.
+inline constexpr int64_t kLongestChain = 1 << 14;
+inline constexpr int64_t kLongPart = 1 << 10;
+inline constexpr int64_t kLongSum = 1 << 18;
 
 // What happens to a tile of C while it is in cache.
 template <class T>
@@ -47,7 +55,7 @@ struct GemmProblem {
   Layout c_layout = Layout::strided;
   const T* bias = nullptr;  // (n,), added after the last product
   int products = 0;         // of bfloat16 numbers, see bf16_products; 0: of T
-  int64_t part = 0;         // 0: one chain over all of k
+  int64_t part = 0;         // 0: one chain over all of k, up to kLongestChain
   bool accumulate = false;  // C = C + parts; needs part > 0
   // Gets each finished piece of a C in panels, where it begins and its elements, while it is in
   // cache; of a product that takes one pass over k nothing is then written to c. Not together with
@@ -71,14 +79,15 @@ struct GemmTiles {
 template <class T>
 GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b = true);
 
-// What each worker needs: elements, whole cache lines, for panels of A, panels of B, and the piece
-// of C that goes to a sink.
+// What each worker needs: elements, whole cache lines, for panels of A, panels of B, the piece of C
+// that goes to a sink, and the next part of a very long sum.
 struct GemmScratchSize {
   int64_t a = 0;
   int64_t b = 0;
   int64_t piece = 0;
+  int64_t sum = 0;  // of C, where a sum begins anew
 
-  int64_t all() const { return a + b + piece; }
+  int64_t all() const { return a + b + piece + sum; }
   // Grows to what either needs.
   void cover(const GemmScratchSize& other);
 };

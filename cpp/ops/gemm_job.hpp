@@ -33,11 +33,21 @@ class TileJob {
     T* piece;
   };
 
+  // Over all of k, or a part of it that begins with a chain of its own.
   TileJob(const Unit& unit, const GemmProblem<T>& problem, Range rows, Range columns,
-          const Buffers& buffers)
-      : unit_(unit), p_(problem), rows_(rows), columns_(columns), buffers_(buffers) {
+          const Buffers& buffers, Range depths)
+      : unit_(unit),
+        p_(problem),
+        rows_(rows),
+        columns_(columns),
+        depths_(depths),
+        buffers_(buffers),
+        part_(problem.part > 0            ? problem.part
+              : problem.k > kLongestChain ? kLongPart
+                                          : 0) {
     const GemmBlocks& blocks = unit_.blocks;
-    step_ = p_.part > 0 ? std::min(p_.part, blocks.kc) : blocks.kc;
+    step_ = unit_.depth(p_.k);
+    if (part_ > 0) step_ = std::min(step_, part_);
     // A copy pays when it is read often enough: B once for every mr rows, A for every nr columns.
     const int64_t b_bytes = p_.k * p_.b_row * static_cast<int64_t>(sizeof(T));
     copy_b_ = !Unit::reads_in_place || p_.b_layout == Layout::panels_transposed ||
@@ -96,17 +106,17 @@ class TileJob {
   template <class Pass>
   void for_each_pass(Pass&& pass) {
     const int64_t nc = unit_.blocks.nc;
-    int64_t k0 = 0;
+    int64_t k0 = depths_.begin;
     do {  // once even for k = 0: C is then the bias
-      const int64_t depth = std::min(step_, p_.k - k0);
+      const int64_t depth = std::min(step_, depths_.end - k0);
       last_ = k0 + depth >= p_.k;
-      chain_ = k0 == 0 ? (p_.accumulate ? Chain::add_part : Chain::start)
-                       : (p_.part > 0 ? Chain::add_part : Chain::go_on);
+      chain_ = k0 == depths_.begin ? (p_.accumulate ? Chain::add_part : Chain::start)
+                                   : (part_ > 0 ? Chain::add_part : Chain::go_on);
       for (int64_t j0 = columns_.begin; j0 < columns_.end; j0 += nc) {
         pass(Range{j0, std::min(j0 + nc, columns_.end)}, k0, depth);
       }
       k0 += depth;
-    } while (k0 < p_.k);
+    } while (k0 < depths_.end);
   }
 
   // Columns `own` of a block, to where they lie in it; own.begin is whole panels into the block.
@@ -267,7 +277,9 @@ class TileJob {
   const GemmProblem<T>& p_;
   Range rows_;
   Range columns_;
+  Range depths_;
   Buffers buffers_;
+  int64_t part_;
   int64_t step_;  // of k
   bool copy_a_;
   bool copy_b_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/aligned_buffer.hpp"
+#include "base/check.hpp"
 #include "kernels/dispatch.hpp"
 #include "ops/gemm.hpp"
 
@@ -43,6 +44,11 @@ struct TileUnit {
   const GemmBlocks& blocks = kernels.blocks;
 
   explicit TileUnit(int /*products*/ = 0) {}
+
+  // Of a block, at most. Parts are never cut, as nothing adds them but the register tile.
+  int64_t depth(int64_t k) const {
+    return k > kLongestChain ? std::max(blocks.kc, kLongPart) : blocks.kc;
+  }
 
   // Rows a tile where `rows` are to be done: equal ones, since a last tile of a row or two would
   // leave the multipliers idle.
@@ -88,6 +94,8 @@ struct Bf16Unit {
 
   explicit Bf16Unit(int count) : products(count) {}
 
+  int64_t depth(int64_t) const { return blocks.kc; }
+
   int64_t height(int64_t) const { return blocks.mr; }
   int64_t row_of_b(int64_t) const { return blocks.nr; }
   // With three products a panel of low parts follows that of the high ones.
@@ -119,15 +127,17 @@ struct Bf16Unit {
 template <class T, class Unit>
 GemmScratchSize scratch_size(const Unit& unit, int64_t m, int64_t n, int64_t k) {
   const GemmBlocks& blocks = unit.blocks;
-  const int64_t depth = std::min(k, blocks.kc);
+  const int64_t depth = std::min(k, unit.depth(k));
   const auto size = [&](int64_t panels, int64_t width) {
     const int64_t bytes =
         panels * unit.panel(depth, width) * static_cast<int64_t>(sizeof(typename Unit::Packed));
     return base::padded<T>(ceil_div(bytes, sizeof(T)));
   };
-  return {size(ceil_div(std::min(m, blocks.mc), blocks.mr), blocks.mr),
-          size(ceil_div(std::min(n, blocks.nc), blocks.nr), blocks.nr),
-          base::padded<T>(std::min(m, blocks.mc) * std::min(n, base::kPanel))};
+  return {
+      size(ceil_div(std::min(m, blocks.mc), blocks.mr), blocks.mr),
+      size(ceil_div(std::min(n, blocks.nc), blocks.nr), blocks.nr),
+      base::padded<T>(std::min(m, blocks.mc) * std::min(n, base::kPanel)),
+      k <= 2 * kLongSum ? 0 : base::padded<T>(base::checked_product(m, n, "elements of a sum"))};
 }
 
 }  // namespace gd::ops

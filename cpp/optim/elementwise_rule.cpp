@@ -32,12 +32,11 @@ template <class T>
 void ElementwiseRule<T>::update(ops::Worker& worker, ops::TileQueue& queue,
                                 const UpdateInput<T>& input) {
   ops::RuleSpan<T> span{};
-  span.size = input.size;
   span.weights = input.weights;
   span.gradients = input.gradients;
   for (int i = 0; i < states(); ++i) span.states[i] = input.states[i];
   span.scalars = scalars_;
-  ops::update(worker, queue, kernel_, variant_, span);
+  ops::update(worker, queue, kernel_, variant_, span, input.extents);
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 #include "base/check.hpp"
 #include "base/function_ref.hpp"
 #include "ops/collective.hpp"
+#include "ops/extents.hpp"
 #include "ops/formulas.hpp"
 #include "ops/gemm.hpp"
 
@@ -33,7 +34,7 @@ struct ParameterSpan {
 template <class T>
 struct UpdateInput {
   std::span<const ParameterSpan> spans;
-  int64_t size = 0;  // elements of each flat buffer, gaps between spans included (zero)
+  ops::Extents extents;  // of each flat buffer: the spans, those without a gap between as one
   T* weights = nullptr;
   const T* gradients = nullptr;  // what a closure returns is new; otherwise those of this step
   T* const* states = nullptr;    // states() flat buffers, zero before the first step

@@ -58,14 +58,15 @@ void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, bool updates, A
   if (lane != nullptr) lane->begin(profiling::zone_id(Zone::kAddParts));
   const int64_t pieces = (flat_size_ + elements - 1) / elements;
   add_queue_.for_each(worker, pieces, [&](int64_t index) {
-    const int64_t begin = index * elements;
-    const std::span<T> gradients(piece.gradients + begin,
-                                 static_cast<size_t>(std::min(elements, flat_size_ - begin)));
     alignas(base::kAlignment) T used[kMostElementsAdded];
-    T* const sum = updates ? used : gradients.data();
-    ops::add_parts<T>(gradients, partial_ + begin, flat_size_, parts, sum);
-    const profiling::InnerTime time(updates ? lane : nullptr);
-    add(index, begin, gradients, sum);
+    const parallel::Range range{index * elements, (index + 1) * elements};
+    ops::for_extents(network_->extents(), range, [&](parallel::Range run) {
+      const std::span<T> gradients(piece.gradients + run.begin, static_cast<size_t>(run.size()));
+      T* const sum = updates ? used : gradients.data();
+      ops::add_parts<T>(gradients, partial_ + run.begin, flat_size_, parts, sum);
+      const profiling::InnerTime time(updates ? lane : nullptr);
+      add(index, run.begin, gradients, sum);
+    });
   });
   if (lane == nullptr) return;
   // Not a part of the arithmetic of a step, but of the way it is shared.
@@ -106,9 +107,10 @@ void Plan<T>::take_over(ops::Worker& worker, const Batch<T>& batch, const OwnPie
   T* const from = gradients_of(batch, worker.index(), worker.count());
   for (int64_t begin = 0, piece = 0; begin < flat_size_; begin += elements, ++piece) {
     if (own.has(piece)) continue;
-    const int64_t size = std::min(elements, flat_size_ - begin);
-    std::copy_n(from + begin, size, parameters + begin);
-    std::copy_n(parameters + begin, size, from + begin);  // to own the lines, see Replicas
+    const parallel::Range range{begin, begin + elements};
+    ops::copy_extents<T>(network_->extents(), range, from, parameters);
+    ops::copy_extents<T>(network_->extents(), range, parameters,
+                         from);  // to own the lines, see Replicas
   }
   if (lane == nullptr) return;
   // Counts once, though every worker has its own part of it.
@@ -125,7 +127,7 @@ void Plan<T>::run_on_replicas(size_t first, const Batch<T>& batch, parallel::Tea
     T* const parameters = index == 0 ? options_.update.weights : replicas_.of(index);
     if (index > 0) {
       if (replicas_.version(index) != version) {
-        std::copy_n(options_.update.weights, flat_size_, parameters);
+        ops::copy_extents<T>(network_->extents(), options_.update.weights, parameters);
       }
       replicas_.version(index) = 0;  // until the step is done
     }

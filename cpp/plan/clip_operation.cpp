@@ -15,16 +15,17 @@ Cost clip_cost(int64_t size) {
 }  // namespace
 
 template <class T>
-Clip<T>::Clip(std::span<T> gradients, double max_norm, int max_workers)
+Clip<T>::Clip(T* gradients, ops::Extents extents, double max_norm, int max_workers)
     : Operation<T>(Zone::kClip, Zone::kUpdate, -1, max_workers,
-                   clip_cost<T>(static_cast<int64_t>(gradients.size()))),
+                   clip_cost<T>(ops::extents_end(extents))),
       gradients_(gradients),
+      extents_(extents),
       max_norm_(max_norm),
-      state_(static_cast<int64_t>(gradients.size()), max_workers) {}
+      state_(ops::extents_end(extents), max_workers) {}
 
 template <class T>
 void Clip<T>::work(ops::Worker& worker, const Batch<T>&) {
-  ops::clip_norm(worker, state_, max_norm_, gradients_);
+  ops::clip_norm(worker, state_, max_norm_, gradients_, extents_);
 }
 
 template class Clip<float>;

@@ -33,6 +33,7 @@ class Plan<T>::Compiler {
     layout();
     plan_.arena_ = base::AlignedBuffer<T>(used_);
     base_ = plan_.arena_.data();
+    if constexpr (nn::kChecksGaps) std::fill_n(base_, used_, nn::gap_pattern<T>());
     used_ = 0;
     contexts_.clear();
     layout();
@@ -43,9 +44,8 @@ class Plan<T>::Compiler {
     plan_.update_begin_ = plan_.operations_.size();
     if (options_.kind == PlanKind::training) {
       if (options_.clip_norm > 0) {
-        const std::span<T> gradients(network_.gradients(),
-                                     static_cast<size_t>(network_.flat_size()));
-        add<Clip<T>>(gradients, options_.clip_norm, options_.max_workers);
+        add<Clip<T>>(network_.gradients(), network_.extents(), options_.clip_norm,
+                     options_.max_workers);
       }
       add<Update<T>>(*options_.rule, options_.update, network_.num_parameters(),
                      options_.max_workers);
@@ -174,7 +174,8 @@ class Plan<T>::Compiler {
     if (has_loss()) plan_.sample_loss_ = take(1, capacity);
     memory_.activations = bytes_used() - memory_.packing;
     if (options_.kind == PlanKind::training && options_.max_workers > 1) {
-      plan_.partial_ = take(most_partial_gradients(), plan_.flat_size_);
+      plan_.partials_ = most_partial_gradients();
+      plan_.partial_ = take(plan_.partials_, plan_.flat_size_);
     }
     memory_.gradients = bytes_used() - memory_.packing - memory_.activations;
     replicas();
@@ -374,6 +375,34 @@ void Plan<T>::backward(Batch<T> batch) {
 }
 
 template <class T>
+int64_t Plan<T>::rows_at_once(int64_t begin, int64_t rows) const {
+  return std::min({capacity(), rows - begin, ops::kLongSum - begin % ops::kLongSum});
+}
+
+// Sums over a batch begin anew as those of one long matmul do, see ops/gemm.hpp.
+template <class T>
+bool Plan<T>::goes_on(Place place) {
+  if (gradients_ == nullptr || place.begin == 0 || place.begin % ops::kLongSum != 0) {
+    return place.begin > 0;
+  }
+  const bool is_last = place.begin >= place.rows - ops::kLongSum;
+  const ops::Extents extents = network_->extents();
+  if (place.begin == ops::kLongSum) {
+    if (is_last) return true;
+    if (sums_.size() == 0) sums_ = network_->make_flat();
+    ops::copy_extents<T>(extents, gradients_, sums_.data());
+    return false;
+  }
+  T* const to = is_last ? gradients_ : sums_.data();
+  const ops::KernelScope scope;
+  for (const parallel::Range& run : extents) {
+    const std::span<const T> sum(sums_.data() + run.begin, static_cast<size_t>(run.size()));
+    ops::add_parts<T>(sum, gradients_ + run.begin, 0, 1, to + run.begin);
+  }
+  return is_last;
+}
+
+template <class T>
 double Plan<T>::step(const Batch<T>& batch) {
   return add_losses(batch, 0) / batch.weight_sum;
 }
@@ -383,7 +412,7 @@ double Plan<T>::step(const Batch<T>& batch, std::span<const int64_t> indices) {
   const auto rows = static_cast<int64_t>(indices.size());
   double sum = 0;
   for (int64_t begin = 0; begin < rows; begin += capacity()) {
-    const int64_t count = std::min(capacity(), rows - begin);
+    const int64_t count = rows_at_once(begin, rows);
     const auto chosen = indices.subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
     sum = run_piece(0, gather_->prepare(batch, chosen), {begin, rows}, sum);
   }
@@ -394,10 +423,23 @@ template <class T>
 double Plan<T>::add_losses(const Batch<T>& batch, double start) {
   double sum = start;
   for (int64_t begin = 0; begin < batch.rows; begin += capacity()) {
-    const int64_t count = std::min(capacity(), batch.rows - begin);
+    const int64_t count = rows_at_once(begin, batch.rows);
     sum = run_piece(forward_begin_, batch.rows_from(begin, count), {begin, batch.rows}, sum);
   }
   return sum;
+}
+
+template <class T>
+void Plan<T>::check_gaps() const {
+  const auto check = [&](const T* flat, const char* what) {
+    if (flat != nullptr) nn::check_gaps(network_->extents(), flat_size_, flat, what);
+  };
+  check(network_->values(), "parameters");
+  check(gradients_, "gradients");
+  for (int64_t p = 0; p < partials_; ++p) check(partial_ + p * flat_size_, "gradient of a part");
+  if (options_.kind != PlanKind::training) return;
+  for (int i = 0; i < options_.rule->states(); ++i) check(options_.update.states[i], "states");
+  for (int i = 1; i < replicas_.workers(); ++i) check(replicas_.of(i), "replicas");
 }
 
 template <class T>
@@ -408,7 +450,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   piece.part = part_of(place.rows);
   piece.parameters = network_->values();
   piece.gradients = gradients_;
-  piece.accumulate = piece.accumulate || !is_first;
+  piece.accumulate = goes_on(place) || (is_first && piece.accumulate);
   const Schedule schedule = this->schedule(piece.rows);
   parallel::Team alone;
   parallel::TeamLease lease;
@@ -437,6 +479,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
     run_operations(is_last ? operations_.size() : update_begin_);
   }
   if (is_last && options_.kind == PlanKind::training) network_->note_change();
+  if constexpr (nn::kChecksGaps) check_gaps();
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));
   return ops::weighted_sum<T>(losses, piece.weights, start);
 }

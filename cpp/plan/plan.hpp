@@ -120,8 +120,8 @@ class Plan {
   // The parts that a worker takes, and the buffer of the first one's gradient.
   parallel::Range parts_of(const Batch<T>& piece, int worker, int workers) const;
   T* gradients_of(const Batch<T>& piece, int worker, int workers) const;
-  // Calls add(piece, begin, gradients, sum) for pieces of the flat gradient, over all workers; the
-  // gradients are those of the first worker. With `updates` their sum is used up.
+  // Calls add(piece, begin, gradients, sum) for the extents of pieces of the flat gradient, over
+  // all workers; the gradients are those of the first worker. With `updates` their sum is used up.
   template <class Add>
   void add_up(ops::Worker& worker, const Batch<T>& piece, bool updates, Add&& add);
   int64_t elements_added(int workers) const;  // in a piece
@@ -135,6 +135,10 @@ class Plan {
     int64_t rows;   // of the batch
   };
   double run_piece(size_t first, Batch<T> piece, Place place, double start);
+  // Rows of the piece that begins there, and whether its gradients go on from the network's.
+  int64_t rows_at_once(int64_t begin, int64_t rows) const;
+  bool goes_on(Place place);
+  void check_gaps() const;  // of all flat buffers, see nn/gaps.hpp
 
   PlanOptions<T> options_;
   base::AlignedBuffer<T> arena_;
@@ -149,9 +153,11 @@ class Plan {
   T* output_gradient_ = nullptr;
   T* sample_loss_ = nullptr;
   nn::Network<T>* network_ = nullptr;
-  T* gradients_ = nullptr;  // the network's
-  T* partial_ = nullptr;    // gradients of parts, one after the other
-  int64_t flat_size_ = 0;   // of the parameters
+  T* gradients_ = nullptr;       // the network's
+  T* partial_ = nullptr;         // gradients of parts, one after the other
+  int64_t partials_ = 0;         // how many
+  base::AlignedBuffer<T> sums_;  // of gradients, for a batch of more rows than two long sums
+  int64_t flat_size_ = 0;        // of the parameters
   int64_t flops_a_row_ = 0;
   int64_t flops_fixed_ = 0;
   bool fuses_update_ = false;

@@ -26,6 +26,7 @@ class Replicas {
   Replicas(T* memory, int workers, int64_t flat_size)
       : memory_(memory), flat_size_(flat_size), versions_(static_cast<size_t>(workers - 1)) {}
 
+  int workers() const { return static_cast<int>(versions_.size()) + 1; }
   static int64_t size(int workers, int64_t flat_size) { return (workers - 1) * flat_size; }
 
   T* of(int worker) const { return memory_ + (worker - 1) * flat_size_; }

@@ -9,7 +9,7 @@ namespace gd::plan {
 template <class T>
 class Update final : public Operation<T> {
  public:
-  // input.size may have gaps between the parameters.
+  // `parameters` counts their elements, for the cost.
   Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int64_t parameters,
          int max_workers);
   bool meets(const Batch<T>& /*batch*/, int /*workers*/) const override {

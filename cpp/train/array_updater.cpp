@@ -70,7 +70,8 @@ std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
     T* states[ops::kMaxStates] = {};
     for (size_t s = 0; s < count; ++s) states[s] = states_[i * count + s].data();
     optim::UpdateInput<T> input;
-    input.size = sizes_[i];
+    const parallel::Range all{0, sizes_[i]};
+    input.extents = {&all, 1};
     input.weights = weights[i];
     input.gradients = gradients[i].data();
     input.states = states;

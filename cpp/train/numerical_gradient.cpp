@@ -40,7 +40,7 @@ class Probe {
   Probe(Model<double>& model, const plan::LossDescription& loss, const Dataset<double>& data)
       : network_(without_values(model.description().layers()), model.description().input_size(), 0),
         batch_(batch_of(data)) {
-    std::copy_n(model.network().values(), network_.flat_size(), network_.values());
+    ops::copy_extents<double>(network_.extents(), model.network().values(), network_.values());
     plan::PlanOptions<double> options;
     options.kind = plan::PlanKind::evaluation;
     options.capacity = std::min(data.size(), plan::kMostRows);

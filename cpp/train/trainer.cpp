@@ -52,7 +52,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   }
   const Lock lock(model_->mutex());
   nn::Network<T>& network = model_->network();
-  for (int i = 0; i < rule_.states(); ++i) states_.emplace_back(network.flat_size());
+  for (int i = 0; i < rule_.states(); ++i) states_.push_back(network.make_flat());
   for (auto& state : states_) state_pointers_.push_back(state.data());
   for (const nn::Parameter& parameter : network.parameters()) {
     const bool weight = parameter.kind == nn::ParameterKind::weight;
@@ -64,7 +64,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
                       weight ? ops::Layout::panels : ops::Layout::strided});
   }
   update_.spans = spans_;
-  update_.size = network.flat_size();
+  update_.extents = network.extents();
   update_.weights = network.values();
   update_.gradients = network.gradients();
   update_.states = state_pointers_.data();
@@ -87,8 +87,7 @@ void Trainer<T>::make_apply() {
   if (apply_threads_ == threads) return;
   apply_.emplace(rule_, update_, model_->description().num_parameters(), threads);
   if (options_.clip_norm > 0) {
-    const std::span<T> gradients(model_->network().gradients(), static_cast<size_t>(update_.size));
-    clip_.emplace(gradients, options_.clip_norm, threads);
+    clip_.emplace(model_->network().gradients(), update_.extents, options_.clip_norm, threads);
   }
   apply_threads_ = threads;
 }
@@ -283,19 +282,18 @@ void Trainer<T>::take_snapshot() {
                         "the optimizer's state is not finite, so that no epoch can go on from it: "
                         "make a new trainer of the network");
   }
+  const int64_t size = model_->description().flat_size();
   const auto arrays = static_cast<int64_t>(1 + states_.size());
-  if (snapshot_.size() == 0) snapshot_ = base::AlignedBuffer<T>(arrays * update_.size);
-  T* to = std::copy_n(update_.weights, update_.size, snapshot_.data());
-  for (const T* state : state_pointers_) to = std::copy_n(state, update_.size, to);
+  if (snapshot_.size() == 0) snapshot_ = base::AlignedBuffer<T>(arrays * size);
+  T* to = snapshot_.data();
+  ops::copy_extents<T>(update_.extents, update_.weights, to);
+  for (const T* state : state_pointers_) ops::copy_extents<T>(update_.extents, state, to += size);
   snapshot_steps_ = steps_;
 }
 
 template <class T>
 bool Trainer<T>::all_finite(const T* flat) const {
-  return std::ranges::all_of(spans_, [&](const optim::ParameterSpan& span) {  // not the gaps
-    return ops::all_finite(
-        std::span<const T>(flat + span.offset, static_cast<size_t>(span.size())));
-  });
+  return ops::all_finite<T>(flat, update_.extents);
 }
 
 template <class T>
@@ -326,11 +324,10 @@ void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr) {
 
 template <class T>
 bool Trainer<T>::may_overflow() const {
-  // Outputs are at most |x| times the product of the layers' Frobenius norms, but for what biases
-  // and activations add; a loss squares them at most.
+  // Outputs are about |x| times the product of the layers' Frobenius norms at most, with those of
+  // their biases; a loss squares them at most.
   double product = 1;
   for (const optim::ParameterSpan& span : spans_) {
-    if (span.kind == optim::SpanKind::bias) continue;
     const T sum = ops::sum_squares(
         std::span<const T>(update_.weights + span.offset, static_cast<size_t>(span.size())));
     product *= std::max(1.0, std::sqrt(static_cast<double>(sum)));
@@ -340,9 +337,10 @@ bool Trainer<T>::may_overflow() const {
 
 template <class T>
 void Trainer<T>::restore_snapshot() {
+  const int64_t size = model_->description().flat_size();
   const T* from = snapshot_.data();
-  std::copy_n(from, update_.size, update_.weights);
-  for (T* state : state_pointers_) std::copy_n(from += update_.size, update_.size, state);
+  ops::copy_extents<T>(update_.extents, from, update_.weights);
+  for (T* state : state_pointers_) ops::copy_extents<T>(update_.extents, from += size, state);
   steps_ = snapshot_steps_;
   model_->network().note_change();
 }
@@ -392,12 +390,11 @@ void Trainer<T>::apply_gradients() {
   nn::Network<T>& network = model_->network();
   require<StateError>(network.gradients_valid(),
                       "apply_gradients needs the network's backward before it");
-  const std::span<const T> gradients(network.gradients(), static_cast<size_t>(update_.size));
-  require<ValueError>(ops::all_finite(gradients),
+  require<ValueError>(ops::all_finite<T>(network.gradients(), update_.extents),
                       "gradients must be finite, got NaN or infinity from backward");
   begin_update(lr);
   make_apply();
-  const int workers = plan::update_workers(update_.size, rule_.states(), apply_threads_);
+  const int workers = plan::update_workers(network.flat_size(), rule_.states(), apply_threads_);
   apply_->reset();
   if (clip_) clip_->reset();
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
@@ -407,6 +404,7 @@ void Trainer<T>::apply_gradients() {
     }
     apply_->run(worker, {});
   });
+  nn::check_gaps(update_.extents, network.flat_size(), update_.weights, "parameters");
   network.note_change();
   end_update();
   network.set_gradients_valid(false);  // used up

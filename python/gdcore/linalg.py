@@ -42,7 +42,11 @@ def matmul(
     """Multiplies two matrices, (M, K) times (K, N).
 
     At ``"highest"`` each element is one chain of fused multiply-adds over increasing k, so that the
-    result has the same bits on any number of threads and any instruction set.
+    result has the same bits on any number of threads and any instruction set. From K = 16,385 on
+    the chain begins anew every 1,024 products; the parts are added in order, and their sum begins
+    anew every 2^18 products. So an element is off by at most u n (|A| |B|), where u is 2^-24 for
+    float32 and 2^-53 for float64, n = K up to K = 16,384, and n = 1536 + K / 2^18 beyond (Higham,
+    "Accuracy and Stability of Numerical Algorithms", 2002, section 4.2).
 
     Args:
         a: (M, K), or (K, M) with transpose_a; real numbers. Where both matrices are float32 the

@@ -176,3 +176,53 @@ def test_moments_that_decay_into_denormals_end_at_zero(dtype: str) -> None:
         bound.step([np.zeros(64, dtype=dtype)])
     assert np.isfinite(weight).all()
     assert_same_bits(weight, rest, "weight at rest")
+
+
+TINY_RULES = {
+    "adam": lambda eps: gd.Adam(lr=1e-3, eps=eps),
+    "amsgrad": lambda eps: gd.Adam(lr=1e-3, eps=eps, amsgrad=True),
+    "other betas": lambda eps: gd.Adam(lr=1e-3, eps=eps, betas=(0.5, 0.9999)),
+    "adamw": lambda eps: gd.AdamW(lr=1e-3, eps=eps, weight_decay=0.0),
+    "rmsprop": lambda eps: gd.RMSprop(lr=1e-3, eps=eps),
+    "rmsprop centered": lambda eps: gd.RMSprop(lr=1e-3, eps=eps, centered=True),
+    "rmsprop momentum": lambda eps: gd.RMSprop(lr=1e-3, eps=eps, momentum=0.9),
+    "adagrad": lambda eps: gd.Adagrad(lr=1e-3, eps=eps),
+    "adadelta": lambda eps: gd.Adadelta(lr=1.0, eps=max(eps, 1.2e-38)),
+}
+
+
+@pytest.mark.parametrize("pattern", ["constant", "alternating", "once"])
+@pytest.mark.parametrize("name", TINY_RULES)
+def test_gradients_whose_squares_vanish_make_no_long_steps(name: str, pattern: str) -> None:
+    """No step of float32 is much longer than one of float64, which still holds the squares."""
+    magnitudes = 10.0 ** np.arange(-37, -9)
+    for eps in (0.0, 1.2e-38, 1e-30, 1e-20, 1e-8):
+        weights = {dtype: np.ones(magnitudes.size, dtype) for dtype in ("float32", "float64")}
+        rules = {dtype: TINY_RULES[name](eps).bind([weights[dtype]]) for dtype in weights}
+        longest = np.full(magnitudes.size, 1e-3)
+        for step in range(30):
+            factor = {"constant": 1, "alternating": (-1) ** step, "once": step == 0}[pattern]
+            before = {dtype: w.astype(np.float64) for dtype, w in weights.items()}
+            for dtype, rule in rules.items():
+                rule.step([(factor * magnitudes).astype(dtype)])
+            moved = {dtype: np.abs(weights[dtype] - before[dtype]) for dtype in weights}
+            longest = np.maximum(longest, moved["float64"])
+            assert np.all(moved["float32"] <= 8 * longest), (eps, step)
+
+
+def test_the_first_step_of_adam_is_the_rate_however_small_the_gradient() -> None:
+    for gradient in (1e-37, 1e-30, 3e-20, 1e-18):
+        w = np.ones(1, np.float32)
+        gd.Adam(lr=1e-3, eps=1.2e-38).bind([w]).step([np.full(1, gradient, np.float32)])
+        assert abs(w[0] - 0.999) <= (2e-4 if gradient < 1e-33 else 1e-7)
+
+
+@pytest.mark.parametrize("name", TINY_RULES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_without_epsilon_a_gradient_of_zero_changes_nothing(name: str, dtype: str) -> None:
+    w = np.linspace(-1, 1, 19).astype(dtype)
+    before = w.copy()
+    rule = TINY_RULES[name](0.0).bind([w])
+    for _ in range(3):
+        rule.step([np.zeros(19, dtype)])
+    assert_same_bits(w, before, "weights")

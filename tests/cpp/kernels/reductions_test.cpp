@@ -1,5 +1,6 @@
 // Sums over 16 virtual lanes, column sums, the test for finite numbers, and scaling.
 
+#include <algorithm>
 #include <cmath>
 
 #include "cpp/kernels/support.hpp"
@@ -8,6 +9,8 @@ using gd::kernels::TypedKernels;
 using gd::testing::Matrix;
 
 namespace {
+
+constexpr size_t kLong = size_t{1} << 14;
 
 // The definition: element i joins lane i % 16, then halves of the lanes are added.
 template <class T, class Join>
@@ -31,6 +34,21 @@ T lane_sum(const std::vector<T>& x) {
 template <class T>
 T lane_squares(const std::vector<T>& x) {
   return lanes_of(x, [](T lane, T value) { return std::fma(value, value, lane); });
+}
+
+// The definition of a long sum: parts of 2^14 elements, and pairs of them, and pairs of pairs.
+template <class T, class Part>
+T pairwise(const std::vector<T>& x, Part part) {
+  std::vector<T> sums;
+  for (size_t i = 0; i < x.size(); i += kLong) {
+    sums.push_back(part(
+        std::vector<T>(x.begin() + static_cast<std::ptrdiff_t>(i),
+                       x.begin() + static_cast<std::ptrdiff_t>(std::min(i + kLong, x.size())))));
+  }
+  for (size_t width = 1; width < sums.size(); width *= 2) {
+    for (size_t i = 0; i + width < sums.size(); i += 2 * width) sums[i] += sums[i + width];
+  }
+  return sums[0];
 }
 
 template <class T>
@@ -75,6 +93,27 @@ TEST(sums_go_over_sixteen_lanes) {
           }
         }
       });
+}
+
+TEST(long_sums_begin_anew_and_are_added_in_pairs) {
+  gd::testing::for_every_table([]<class T>(const std::string& isa, const TypedKernels<T>& kernels,
+                                           const TypedKernels<T>&) {
+    for (const size_t size : {kLong, kLong + 1, 2 * kLong + 17, 5 * kLong, 7 * kLong - 3}) {
+      const std::vector<T> x = gd::testing::normals<T>(static_cast<int64_t>(size), 6, 3.0);
+      CHECK_AT(gd::testing::same_bits(kernels.reduce.sum(static_cast<int64_t>(size), x.data()),
+                                      pairwise(x, lane_sum<T>)),
+               isa, " sum of ", size);
+      CHECK_AT(
+          gd::testing::same_bits(kernels.reduce.sum_squares(static_cast<int64_t>(size), x.data()),
+                                 pairwise(x, lane_squares<T>)),
+          isa, " squares of ", size);
+    }
+    // One chain a lane would end far from it: 24 bits hold no more than 2^24 ones.
+    const std::vector<T> tenths(size_t{3} << 20, T(0.1));
+    const double want = static_cast<double>(tenths.size()) * static_cast<double>(T(0.1));
+    const T sum = kernels.reduce.sum(static_cast<int64_t>(tenths.size()), tenths.data());
+    CHECK_AT(std::abs(sum / want - 1) < 1024 * std::numeric_limits<T>::epsilon(), isa, sum);
+  });
 }
 
 TEST(all_finite_finds_any_that_is_not) {

@@ -4,8 +4,10 @@
 
 #include <limits>
 
+#include "base/aligned_buffer.hpp"
 #include "cpp/ops/support.hpp"
 #include "ops/formulas.hpp"
+#include "ops/gemm.hpp"
 
 using gd::base::MatrixView;
 using gd::ops::TileQueue;
@@ -156,6 +158,40 @@ TEST(column_sums_are_chains_over_parts_of_rows) {
   });
 }
 
+// Of many rows they begin anew, as a matmul with a row of ones does.
+TEST(column_sums_of_many_rows_are_those_of_a_matmul) {
+  for_both_types([]<class T>() {
+    constexpr int64_t cols = 3;
+    const int64_t rows = 2 * gd::ops::kLongSum + 300;
+    std::vector<T> x = normals<T>(1000 * cols, 13);
+    x.resize(static_cast<size_t>(rows * cols));
+    for (size_t i = 1000 * cols; i < x.size(); ++i) x[i] = x[i - 1000 * cols];
+    const std::vector<T> ones(static_cast<size_t>(rows), T(1));
+    std::vector<T> want(cols, T(2));
+    gd::ops::GemmProblem<T> p;
+    p.m = 1;
+    p.n = cols;
+    p.k = rows;
+    p.a = ones.data();
+    p.a_row = rows;
+    p.b = x.data();
+    p.b_row = cols;
+    p.c = want.data();
+    p.c_row = cols;
+    p.part = 256;
+    p.accumulate = true;
+    const gd::ops::GemmScratchSize size = gd::ops::gemm_scratch_size<T>(1, cols, rows);
+    gd::base::AlignedBuffer<T> scratch(size.all());
+    std::vector<T> got(cols, T(2));
+    on_team(1, [&](Worker& worker, TileQueue& queue) {
+      gd::ops::gemm(worker, queue, {}, p, {scratch.data(), size});
+      gd::ops::column_sum<T>(worker, queue, {x.data(), rows, cols, cols}, 256, true, got.data(),
+                             [](int64_t, int64_t) {});
+    });
+    CHECK_SAME(got, want);
+  });
+}
+
 TEST(parts_are_added_in_order) {
   for_both_types([]<class T>() {
     for (const int64_t size : {1, 15, 16, 17, 100}) {
@@ -199,14 +235,24 @@ TEST(updates_on_a_team_are_those_of_one_call) {
         return all;
       };
       const int variant = rule.variant(hyper.data());
+      const int64_t gap = size / 3;  // [gap, 2 gap) is none's
+      const std::vector<gd::parallel::Range> extents = {{0, gap}, {2 * gap, size}};
       const std::vector<T> want = updated([&](const auto& span) {
         const gd::ops::KernelScope scope;
-        rule.update[variant](span);
+        for (const gd::parallel::Range& extent : extents) {
+          gd::ops::RuleSpan<T> part = span;
+          part.size = extent.size();
+          part.weights += extent.begin;
+          part.gradients += extent.begin;
+          for (int s = 0; s < 3; ++s) part.states[s] += extent.begin;
+          rule.update[variant](part);
+        }
       });
       for (const int workers : kWorkerCounts) {
         const std::vector<T> got = updated([&](const auto& span) {
           on_team(workers, [&](Worker& worker, TileQueue& queue) {
-            gd::ops::update<T>(worker, queue, rule, variant, span);
+            // What lies between two extents is not touched.
+            gd::ops::update<T>(worker, queue, rule, variant, span, extents);
           });
         });
         CHECK_SAME(got, want, "size ", size, " workers ", workers);

@@ -75,6 +75,25 @@ TEST(gemm_of_nothing_is_the_bias) {
   check_both({.m = 13, .n = 17, .k = 0, .part = 256, .accumulate = true, .bias = true});
 }
 
+// Of many products chains begin anew, of very many their sums too; what follows a product still
+// does.
+TEST(gemm_of_long_sums_begins_anew) {
+  using gd::ops::kLongestChain;
+  using gd::ops::kLongSum;
+  for (const bool transpose : {false, true}) {
+    for (const int64_t k : {kLongestChain, kLongestChain + 1, 3 * kLongestChain + 777}) {
+      check_both({.m = 3, .n = 5, .k = k, .transpose_a = transpose, .transpose_b = transpose});
+      check_both({.m = 3, .n = 40, .k = k, .transpose_b = transpose, .b_panels = true});
+    }
+  }
+  const int64_t k = kLongSum + 1500;
+  check_both({.m = 2, .n = 2, .k = k, .bias = true, .activation = "tanh"});
+  check_both({.m = 1, .n = 2, .k = k, .part = 256, .activation = "gelu", .backward = true});
+  const int64_t longer = 2 * kLongSum + 5;
+  check_both({.m = 2, .n = 1, .k = longer, .bias = true, .activation = "relu", .in_place = true});
+  check_both({.m = 1, .n = 2, .k = longer, .part = 256, .accumulate = true, .c_panels = true});
+}
+
 // Chains begin anew at every part, are added in order, and go on from what is there.
 TEST(gemm_in_parts_restarts_its_chains) {
   for (const int64_t k : {1, 7, 8, 9, 255, 256, 257, 600}) {

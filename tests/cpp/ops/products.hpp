@@ -166,16 +166,25 @@ class Product {
 
   void element(T& c, int64_t i, int64_t j) const {
     const ops::GemmProblem<T> p = problem(nullptr, nullptr);
-    const int64_t part = p.part > 0 ? p.part : std::max<int64_t>(p.k, 1);
+    const int64_t part = p.part > 0 ? p.part : p.k > ops::kLongestChain ? ops::kLongPart : p.k;
+    T sum = p.accumulate ? c : T(0);  // of the present kLongSum products; before them: c
     bool first = !p.accumulate;
-    for (int64_t k0 = 0; k0 < std::max<int64_t>(p.k, 1); k0 += part) {
+    for (int64_t k0 = 0; k0 < p.k; k0 += part) {
       T chain = 0;
       for (int64_t k = k0; k < std::min(k0 + part, p.k); ++k) {
         chain = std::fma(p.a[i * p.a_row + k * p.a_col], p.b[k * p.b_row + j * p.b_col], chain);
       }
-      c = first ? chain : c + chain;
+      const int64_t in_sum = k0 % ops::kLongSum;
+      const bool in_last = k0 - in_sum + ops::kLongSum >= p.k;
+      if (in_sum == 0 && k0 > 0) {
+        c = k0 == ops::kLongSum ? sum : c + sum;
+        if (in_last) sum = c;
+        first = !in_last;
+      }
+      sum = first ? chain : sum + chain;
       first = false;
     }
+    c = sum;
     if (p.bias != nullptr) c += p.bias[j];
   }
 

@@ -23,18 +23,23 @@ class LineSearch final : public gd::optim::Rule<T> {
     T* const start = input.states[0];
     T* const direction = input.states[1];
     if (worker.index() == 0) {
-      std::copy_n(input.weights, input.size, start);
-      std::copy_n(input.gradients, input.size, direction);
+      gd::ops::copy_extents<T>(input.extents, input.weights, start);
+      gd::ops::copy_extents<T>(input.extents, input.gradients, direction);
     }
     worker.barrier();
-    const double squares = static_cast<double>(
-        gd::kernels::kernels().of<T>().reduce.sum_squares(input.size, direction));
+    double squares = 0;
+    const auto& reduce = gd::kernels::kernels().of<T>().reduce;
+    for (const gd::parallel::Range& extent : input.extents) {
+      squares += static_cast<double>(reduce.sum_squares(extent.size(), direction + extent.begin));
+    }
     const double before = (*input.closure)(worker);
     double rate = lr_;
     while (true) {
       if (worker.index() == 0) {
-        for (int64_t i = 0; i < input.size; ++i) {
-          input.weights[i] = start[i] - static_cast<T>(rate) * direction[i];
+        for (const gd::parallel::Range& extent : input.extents) {
+          for (int64_t i = extent.begin; i < extent.end; ++i) {
+            input.weights[i] = start[i] - static_cast<T>(rate) * direction[i];
+          }
         }
         ++evaluations_;
       }
@@ -63,6 +68,8 @@ class Bowl {
 
   double evaluate(gd::ops::Worker& worker) {
     queue_.for_each(worker, gd::testing::kFlatSize, [&](int64_t i) {
+      const auto has = [i](const gd::parallel::Range& e) { return e.begin <= i && i < e.end; };
+      if (std::ranges::none_of(gd::testing::kExtents, has)) return;
       const T curvature = static_cast<T>(1 + i % 7);
       const T w = bench_.weights()[i];
       bench_.gradients()[i] = curvature * w;

@@ -114,12 +114,12 @@ TEST(rules_are_the_published_ones) {
     std::vector<double> memory(3 * w.size());
     for (int t = 1; t <= 5; ++t) {
       bench.draw_gradients(static_cast<uint64_t>(t));
-      for (size_t i = 0; i < w.size(); ++i) {
+      for (const size_t i : gd::testing::elements()) {
         w[i] = one.update(w[i], bench.gradients()[i], &memory[3 * i], t);
       }
       bench.step(1, kLr);
     }
-    for (size_t i = 0; i < w.size(); ++i) {
+    for (const size_t i : gd::testing::elements()) {
       CHECK_AT(std::abs(bench.weights()[i] - w[i]) < 1e-12, one.rule, " with ", rule.states(),
                " states: ", bench.weights()[i], " ", w[i]);
     }
@@ -135,7 +135,7 @@ TEST(rules_in_float_follow_those_in_double) {
     };
     const std::vector<double> want = after.operator()<double>();
     const std::vector<float> got = after.operator()<float>();
-    for (size_t i = 0; i < want.size(); ++i) {
+    for (const size_t i : gd::testing::elements()) {
       CHECK_AT(std::abs(got[i] - want[i]) < 2e-5 * (1 + std::abs(want[i])), one.rule, ": ", got[i],
                " ", want[i]);
     }

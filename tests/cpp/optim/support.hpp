@@ -2,6 +2,8 @@
 
 // Rules at work on flat buffers, on teams of any size.
 
+#include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "base/aligned_buffer.hpp"
@@ -10,13 +12,24 @@
 
 namespace gd::testing {
 
-// Three parameters with gaps between them, as a network lays them out.
+// Three parameters with gaps between them, as a network lays them out. What is in the gaps would
+// spoil whatever it got into.
 inline std::vector<optim::ParameterSpan> three_spans() {
   return {{0, 5, 7, optim::SpanKind::weight, 0},
           {48, 1, 5, optim::SpanKind::bias, 0},
           {64, 9, 4, optim::SpanKind::weight, 0}};
 }
+inline constexpr parallel::Range kExtents[] = {{0, 35}, {48, 53}, {64, 100}};
 inline constexpr int64_t kFlatSize = 112;
+
+// The places of a flat buffer that are in no gap.
+inline std::vector<size_t> elements() {
+  std::vector<size_t> places;
+  for (const parallel::Range& extent : kExtents) {
+    for (int64_t i = extent.begin; i < extent.end; ++i) places.push_back(static_cast<size_t>(i));
+  }
+  return places;
+}
 
 // Weights, gradients and states of one rule over three_spans().
 template <class T>
@@ -25,6 +38,8 @@ class Bench {
   Bench(optim::Rule<T>& rule, uint64_t seed)
       : rule_(rule), spans_(three_spans()), weights_(kFlatSize), gradients_(kFlatSize) {
     for (int i = 0; i < rule.states(); ++i) states_.emplace_back(kFlatSize);
+    for (auto* flat : {&weights_, &gradients_}) spoil_gaps(flat->data());
+    for (auto& state : states_) spoil_gaps(state.data());
     for (auto& state : states_) pointers_.push_back(state.data());
     fill(weights_, seed);
   }
@@ -33,14 +48,14 @@ class Bench {
   T* gradients() { return gradients_.data(); }
   const std::vector<optim::ParameterSpan>& spans() const { return spans_; }
 
-  // Normals in the spans, zeros between them.
+  // Normals in the spans.
   void draw_gradients(uint64_t seed) { fill(gradients_, seed); }
 
   void step(int workers, double lr,
             const base::FunctionRef<double(ops::Worker&)>* closure = nullptr) {
     optim::UpdateInput<T> input;
     input.spans = spans_;
-    input.size = kFlatSize;
+    input.extents = kExtents;
     input.weights = weights_.data();
     input.gradients = gradients_.data();
     input.states = pointers_.data();
@@ -56,6 +71,14 @@ class Bench {
   }
 
  private:
+  static void spoil_gaps(T* flat) {
+    int64_t end = 0;
+    for (const parallel::Range& extent : kExtents) {
+      std::fill(flat + end, flat + extent.begin, std::numeric_limits<T>::quiet_NaN());
+      end = extent.end;
+    }
+    std::fill(flat + end, flat + kFlatSize, std::numeric_limits<T>::quiet_NaN());
+  }
   void fill(base::AlignedBuffer<T>& flat, uint64_t seed) {
     const std::vector<T> values = normals<T>(kFlatSize, seed);
     for (const optim::ParameterSpan& span : spans_) {

@@ -204,7 +204,11 @@ TEST(accumulated_gradients_are_added) {
   const std::vector<double> once(network.gradients(), network.gradients() + network.flat_size());
   const std::vector<double> at_input = outside.input_gradient;
   outside.backward(true);
-  for (size_t i = 0; i < once.size(); ++i) CHECK_EQ(network.gradients()[i], 2 * once[i]);
+  for (const gd::parallel::Range& extent : network.extents()) {
+    for (int64_t i = extent.begin; i < extent.end; ++i) {
+      CHECK_EQ(network.gradients()[i], 2 * once[static_cast<size_t>(i)]);
+    }
+  }
   CHECK_SAME(outside.input_gradient, at_input);
   outside.backward(false);
   CHECK_SAME(network.gradients(), once.data(), network.flat_size());

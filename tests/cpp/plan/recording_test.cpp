@@ -121,5 +121,5 @@ TEST(recorded_steps_have_the_same_bits) {
     if (recorded) Recorder::instance().stop();
     values[recorded] = training.values();
   }
-  CHECK(values[0] == values[1]);
+  CHECK_SAME(values[0], values[1]);
 }

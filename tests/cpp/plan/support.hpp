@@ -75,14 +75,14 @@ class Training {
   Training(const std::vector<nn::DenseSpec>& layers, int64_t inputs, const std::string& loss,
            int64_t capacity, int max_workers, bool gathers = false, double clip_norm = 0)
       : network_(layers, inputs, 7), rule_("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {
-    for (int i = 0; i < rule_.states(); ++i) states_.emplace_back(network_.flat_size());
+    for (int i = 0; i < rule_.states(); ++i) states_.push_back(network_.make_flat());
     for (auto& state : states_) pointers_.push_back(state.data());
     plan::PlanOptions<T> options =
         options_of<T>(plan::PlanKind::training, capacity, loss, max_workers);
     options.gathers = gathers;
     options.clip_norm = clip_norm;
     options.rule = &rule_;
-    options.update.size = network_.flat_size();
+    options.update.extents = network_.extents();
     options.update.weights = network_.values();
     options.update.gradients = network_.gradients();
     options.update.states = pointers_.data();

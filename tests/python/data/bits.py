@@ -136,6 +136,10 @@ told |= {f"descent, {rule}": descend(rule, "float32") for rule in ALL_RULES}
 told["descent, double"] = descend("rmsprop centered", "float64")
 told["special float32"], told["special float64"] = special("float32"), special("float64")
 a, b = nets.inputs(301, 517, 8).astype(np.float32), nets.inputs(517, 203, 9).astype(np.float32)
-told["matmul"] = {"product": digest({"c": gd.matmul(a, b)})}
+wide = nets.inputs(2, 600_000, 10).astype(np.float32)
+told["matmul"] = {
+    "product": digest({"c": gd.matmul(a, b)}),
+    "long": digest({"c": gd.matmul(wide, wide, transpose_b=True)}),
+}
 config = gd.show_config()
 print(json.dumps({"isa": config["isa"], "workers": threads_here() - before, "digests": told}))

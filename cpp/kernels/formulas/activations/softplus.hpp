@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/formulas/log1p_exp-inl.hpp"
+#include "kernels/math-inl.hpp"
 
 namespace gd::kernels::formulas {
 namespace {
@@ -14,7 +14,9 @@ struct softplus {
   template <class V>
   static V forward(V z, const typename V::scalar* p) {
     const V beta = V::set1(p[0]);
-    return V::div(kernels::log1p_exp(V::mul(beta, z)), beta);
+    const V x = V::mul(beta, z);
+    const V tail = kernels::log1p(kernels::exp(V::sub(V::set1(0), V::abs(x))));
+    return V::div(V::add(V::max(x, V::set1(0)), tail), beta);
   }
 
   template <class V>

@@ -1,13 +1,14 @@
 #pragma once
 
-#include "kernels/formulas/log1p_exp-inl.hpp"
 #include "kernels/math-inl.hpp"
 #include "kernels/table.hpp"
 
 namespace gd::kernels::formulas {
 namespace {
 
-// -t log s(y) - (1 - t) log(1 - s(y)) = max(y, 0) - y t + log(1 + exp(-|y|)), s the sigmoid.
+// -t log s(y) - (1 - t) log(1 - s(y)), s the sigmoid. With u = 1 - t for y > 0 and t otherwise, the
+// target seen from the nearer end, it is |y| u + log(1 + exp(-|y|)), and the derivative s(y) - t is
+// s(-|y|) - u, or that negated: nothing cancels that is not the difference of s and t itself.
 struct bce_with_logits {
   static constexpr const char* name = "bce_with_logits";
   static constexpr const char* parameters = "";
@@ -15,12 +16,27 @@ struct bce_with_logits {
 
   template <class V>
   static V loss(V y, V t, const typename V::scalar*) {
-    return V::sub(kernels::log1p_exp(y), V::mul(y, t));
+    const V rest = kernels::log1p(kernels::exp(minus_abs(y)));
+    return V::fma(V::abs(y), from_nearer_end(y, t), rest);
   }
 
   template <class V>
   static V gradient(V y, V t, const typename V::scalar*) {
-    return V::sub(kernels::sigmoid(y), t);
+    const V zero = V::set1(0);
+    const V g = V::sub(kernels::sigmoid_of_negative(minus_abs(y)), from_nearer_end(y, t));
+    return V::select(V::gt(y, zero), V::sub(zero, g), g);
+  }
+
+ private:
+  template <class V>
+  static V minus_abs(V y) {
+    return V::sub(V::set1(0), V::abs(y));
+  }
+
+  // Exact where it matters: 1 - t is for t from 1/2 on.
+  template <class V>
+  static V from_nearer_end(V y, V t) {
+    return V::select(V::gt(y, V::set1(0)), V::sub(V::set1(1), t), t);
   }
 };
 

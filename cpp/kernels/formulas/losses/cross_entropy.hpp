@@ -16,56 +16,67 @@ struct cross_entropy {
 
   template <class Samples, class V = typename Samples::vector, class T = typename V::scalar>
   static V loss(Samples& samples, const T* p) {
+    const V zero = V::set1(0), one = V::set1(1), half = V::set1(static_cast<T>(0.5));
     const V smoothing = V::set1(p[0]);
     const V keep = V::set1(1 - p[0]);
     const V spread = V::set1(p[0] / static_cast<T>(samples.outputs()));
 
-    // log softmax(y)_c = y_c - top - log_sum
+    // softmax(y)_c = exp(y_c - top) / (1 + rest), where rest leaves out one output at the top: of a
+    // confident answer it is small, and would lose its digits beside the 1.
     const V top = samples.max();
-    const V sum = samples.sum([&](auto at) {
+    const auto at_top = [&](auto at) { return V::le(top, samples.prediction(at)); };
+    const V below = samples.sum([&](auto at) {
       const V e = kernels::exp(V::sub(samples.prediction(at), top));
       if (samples.wants_gradient()) samples.set_gradient(at, e);
-      return e;
+      return V::select(at_top(at), zero, e);
     });
-    const V log_sum = kernels::log(sum);
+    const V level = samples.sum([&](auto at) { return V::select(at_top(at), one, zero); });
+    const V rest = V::add(below, V::sub(level, one));
+    const V sum = V::add(one, rest);
+    // log(1 + rest), with what is lost of rest in the sum.
+    const V lost = V::sub(rest, V::sub(sum, one));
+    const V log_sum = V::add(kernels::log(sum), V::div(lost, sum));
 
-    // With q_c as weights: loss = q_total (top + log_sum) - sum_c q_c y_c, each term shifted by
-    // top.
-    V loss, q_total = V::set1(1);
-    const auto shifted = [&](auto at) { return below_top(samples.prediction(at), top); };
+    // With q_c as weights: loss = q_total log_sum + sum_c q_c (top - y_c). The distance may be
+    // beyond the largest number where its share is not, so halves are taken, and q_c twice.
+    V loss, q_total = one;
+    const V half_top = V::mul(half, top);
+    const auto half_distance = [&](V y) { return V::sub(half_top, V::mul(half, y)); };
     const auto q_of = [&](auto at) { return V::fma(keep, samples.target(at), spread); };
-    if (samples.labelled()) {
-      loss = V::mul(keep, V::sub(log_sum, V::sub(samples.of_label(), top)));
+    // A weight of zero counts as zero beside minus infinity too.
+    const auto share = [&](V q, V y) {
+      return V::select(V::eq(q, zero), zero, V::mul(V::add(q, q), half_distance(y)));
+    };
+    const bool labelled = samples.labelled();
+    if (labelled) {
+      loss = V::fma(V::add(keep, keep), half_distance(samples.of_label()), V::mul(keep, log_sum));
       if (p[0] != 0) {
-        const V others = V::mul(spread, samples.sum(shifted));
-        loss = V::add(loss, V::sub(V::mul(smoothing, log_sum), others));
+        const V others =
+            samples.sum([&](auto at) { return share(spread, samples.prediction(at)); });
+        loss = V::add(loss, V::fma(smoothing, log_sum, others));
       }
     } else {
       q_total = samples.sum(q_of);
-      const V weighted = samples.sum([&](auto at) { return V::mul(q_of(at), shifted(at)); });
-      loss = V::sub(V::mul(q_total, log_sum), weighted);
+      const V distance =
+          samples.sum([&](auto at) { return share(q_of(at), samples.prediction(at)); });
+      loss = V::fma(q_total, log_sum, distance);
     }
     if (!samples.wants_gradient()) return loss;
 
-    // scale (q_total softmax(y) - q)
+    // scale (q_total softmax(y) - q), where softmax(y) = 1 - rest / sum at the top.
     const V factor = V::div(q_total, sum);
-    const bool labelled = samples.labelled();
+    const V missing = V::mul(factor, rest);
+    const auto gradient = [&](V e, V q) {
+      const V at_the_top = V::sub(V::sub(q_total, q), missing);
+      const V g = V::select(V::lt(e, one), V::fma(factor, e, V::sub(zero, q)), at_the_top);
+      return V::mul(samples.scale(), g);
+    };
+    const V of_label = labelled ? gradient(samples.gradient_of_label(), V::add(keep, spread)) : zero;
     samples.each([&](auto at) {
-      const V soft = V::mul(factor, samples.gradient(at));
-      const V q = labelled ? spread : q_of(at);
-      samples.set_gradient(at, V::mul(samples.scale(), V::sub(soft, q)));
+      samples.set_gradient(at, gradient(samples.gradient(at), labelled ? spread : q_of(at)));
     });
-    if (labelled) samples.take_from_label(V::mul(samples.scale(), keep));
+    if (labelled) samples.set_gradient_of_label(of_label);
     return loss;
-  }
-
- private:
-  // y - top, kept finite: a weight of zero times minus infinity would not be zero.
-  template <class V, class T = typename V::scalar>
-  static V below_top(V y, V top) {
-    constexpr T lowest =
-        sizeof(T) == sizeof(float) ? static_cast<T>(-__FLT_MAX__) : static_cast<T>(-__DBL_MAX__);
-    return V::max(V::set1(lowest), V::sub(y, top));
   }
 };
 

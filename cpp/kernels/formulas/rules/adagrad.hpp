@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/formulas/root-inl.hpp"
 #include "kernels/table.hpp"
 
 namespace gd::kernels::formulas {
@@ -41,7 +42,8 @@ struct adagrad {
     g = V::fma(c.decay, w, g);
     V& sum = state[0];
     sum = V::fma(g, g, V::add(sum, c.start));
-    return V::fma(c.rate, V::div(g, V::add(V::sqrt(sum), c.eps)), w);
+    const V root = kernels::root_of_mean(sum, g, V::set1(1));
+    return V::fma(c.rate, V::div(g, V::add(root, c.eps)), w);
   }
 };
 

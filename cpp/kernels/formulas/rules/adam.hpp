@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/scalar_math.hpp"
+#include "kernels/formulas/root-inl.hpp"
 #include "kernels/table.hpp"
 
 namespace gd::kernels::formulas {
@@ -9,6 +10,7 @@ namespace {
 // g += weight_decay w
 // m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2
 // w -= lr / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps), with amsgrad the largest v so far
+// Where v is denormal and m is not, v / (1 - b2^t) is the square of m / (1 - b1^t), no less.
 // Kingma, Ba: "Adam: A method for stochastic optimization", ICLR 2015;
 // Reddi, Kale, Kumar: "On the convergence of Adam and beyond", ICLR 2018.
 struct adam {
@@ -20,9 +22,10 @@ struct adam {
   static constexpr int states_of(int variant) { return 2 + variant; }
   static int variant(const double* h) { return h[kAmsgrad] == 0 ? 0 : 1; }
 
-  enum { kRate, kDecay, kKeep1, kTake1, kKeep2, kTake2, kRootScale, kEpsilon };
+  enum { kRate, kDecay, kKeep1, kTake1, kKeep2, kTake2, kRootScale, kEpsilon, kShare };
   static void prepare(const double* h, double lr, int64_t step, double* scalars) {
-    scalars[kRate] = -lr / (1.0 - base::power(h[kBeta1], step));
+    const double weights = 1.0 - base::power(h[kBeta1], step);  // of m
+    scalars[kRate] = -lr / weights;
     scalars[kDecay] = h[kWeightDecay];
     scalars[kKeep1] = h[kBeta1];
     scalars[kTake1] = 1.0 - h[kBeta1];
@@ -30,6 +33,7 @@ struct adam {
     scalars[kTake2] = 1.0 - h[kBeta2];
     scalars[kRootScale] = 1.0 / __builtin_sqrt(1.0 - base::power(h[kBeta2], step));
     scalars[kEpsilon] = h[kEps];
+    scalars[kShare] = 1.0 / (weights * scalars[kRootScale]);
   }
 
   template <class V>
@@ -42,8 +46,9 @@ struct adam {
           keep2(V::set1(s[kKeep2])),
           take2(V::set1(s[kTake2])),
           root_scale(V::set1(s[kRootScale])),
-          eps(V::set1(s[kEpsilon])) {}
-    V rate, decay, keep1, take1, keep2, take2, root_scale, eps;
+          eps(V::set1(s[kEpsilon])),
+          share(V::set1(s[kShare])) {}
+    V rate, decay, keep1, take1, keep2, take2, root_scale, eps, share;
   };
 
   template <class V, int Variant>
@@ -63,7 +68,7 @@ struct adam {
       state[2] = V::max(state[2], v);
       largest = state[2];
     }
-    const V root = V::fma(V::sqrt(largest), c.root_scale, c.eps);
+    const V root = V::fma(kernels::root_of_mean(largest, m, c.share), c.root_scale, c.eps);
     return V::fma(c.rate, V::div(m, root), w);
   }
 };

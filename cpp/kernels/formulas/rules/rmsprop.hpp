@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/formulas/root-inl.hpp"
 #include "kernels/table.hpp"
 
 namespace gd::kernels::formulas {
@@ -21,7 +22,7 @@ struct rmsprop {
     return (h[kMomentum] != 0 ? 1 : 0) + (h[kCentered] != 0 ? 2 : 0);
   }
 
-  enum { kRate, kDecay, kKeep, kTake, kEpsilon, kMu };
+  enum { kRate, kDecay, kKeep, kTake, kEpsilon, kMu, kShare };
   static void prepare(const double* h, double lr, int64_t, double* scalars) {
     scalars[kRate] = -lr;
     scalars[kDecay] = h[kWeightDecay];
@@ -29,6 +30,8 @@ struct rmsprop {
     scalars[kTake] = 1.0 - h[kAlpha];
     scalars[kEpsilon] = h[kEps];
     scalars[kMu] = h[kMomentum];
+    // Of a root: v - m^2 is no less than (1 - alpha) g^2, less the square of (1 - alpha) g.
+    scalars[kShare] = __builtin_sqrt((1.0 - h[kAlpha]) * (h[kCentered] == 0 ? 1.0 : h[kAlpha]));
   }
 
   template <class V>
@@ -39,8 +42,9 @@ struct rmsprop {
           keep(V::set1(s[kKeep])),
           take(V::set1(s[kTake])),
           eps(V::set1(s[kEpsilon])),
-          mu(V::set1(s[kMu])) {}
-    V rate, decay, keep, take, eps, mu;
+          mu(V::set1(s[kMu])),
+          share(V::set1(s[kShare])) {}
+    V rate, decay, keep, take, eps, mu, share;
   };
 
   template <class V, int Variant>
@@ -57,7 +61,7 @@ struct rmsprop {
       // Rounding must not take it below zero, where the root is not a number.
       spread = V::max(V::fma(V::sub(V::set1(0), mean), mean, v), V::set1(0));
     }
-    V d = V::div(g, V::add(V::sqrt(spread), c.eps));
+    V d = V::div(g, V::add(kernels::root_of_mean(spread, g, c.share), c.eps));
     if constexpr (momentum) {
       state[1] = V::fma(c.mu, state[1], d);
       d = state[1];

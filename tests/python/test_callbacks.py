@@ -476,12 +476,12 @@ def test_a_checkpoint_without_epoch_keeps_the_last(tmp_path: Path) -> None:
 def test_a_checkpoint_of_the_best(mode: str, every: int, epochs: list[int], tmp_path: Path) -> None:
     figures, checkpoint = (
         [2.0, 3.0, 1.0, 1.0, 4.0, math.nan, 2.0],
-        Checkpoint(tmp_path / "{epoch}", monitor="val_score", mode=mode, every=every),
+        Checkpoint(tmp_path / "{epoch}", monitor="val_rmse", mode=mode, every=every),
     )
     trainer = new()
-    stopped_by(checkpoint, figures, trainer)
+    stopped_by(checkpoint, figures, trainer, "rmse")
     assert sorted(int(path.name) for path in tmp_path.iterdir()) == epochs
-    stopped_by(checkpoint, [99.0] * every, trainer)  # the first of another fit is its best
+    stopped_by(checkpoint, [99.0] * every, trainer, "rmse")  # the first of another fit is its best
     assert (tmp_path / str(trainer.epochs - trainer.epochs % every)).exists()
 
 

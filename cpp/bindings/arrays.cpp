@@ -1,6 +1,7 @@
 #include "bindings/arrays.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
@@ -17,16 +18,10 @@ namespace {
 
 bool is_real(char kind) { return kind == 'b' || kind == 'i' || kind == 'u' || kind == 'f'; }
 
-// What NumPy says when it cannot make an array, without the traceback.
-std::string reason(py::error_already_set& error) { return py::str(error.value()); }
-
+// As NumPy sees it; gdcore/_frames.py knows what else there is, and tells what is wrong with it.
 py::object as_array(py::handle object, std::string_view name) {
-  try {
-    return py::module_::import("numpy").attr("asarray")(object);
-  } catch (py::error_already_set& error) {
-    if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
-    fail<ValueError>(name, " cannot be made an array: ", reason(error));
-  }
+  return py::module_::import("gdcore._frames")
+      .attr("array")(object, py::str(name.data(), name.size()));
 }
 
 // Float64 numbers beyond float32 become infinite; NumPy's warning would come before our error.
@@ -59,6 +54,22 @@ bool convert(const py::array& array, py::array_t<T>* converted) {
   std::transform(from, from + array.size(), converted->mutable_data(),
                  [](From value) { return static_cast<T>(value); });
   return true;
+}
+
+template <class T>
+[[noreturn]] void fail_not_finite(const py::array_t<T>& array, std::string_view name) {
+  const T* begin = array.data();
+  const T* wrong =
+      std::find_if(begin, begin + array.size(), [](T value) { return !std::isfinite(value); });
+  const int64_t at = wrong - begin;
+  std::string place;
+  if (array.ndim() == 1) place = base::message(" at index ", at);
+  if (array.ndim() == 2) {
+    const auto columns = static_cast<int64_t>(array.shape(1));
+    place = base::message(" at row ", at / columns, ", column ", at % columns);
+  }
+  fail<ValueError>(name, " must be finite in ", kDtype<T>, ", got ",
+                   std::isnan(*wrong) ? "NaN" : "infinity", place);
 }
 
 }  // namespace
@@ -103,8 +114,22 @@ py::array_t<T> real_array(py::handle object, std::string_view name) {
 template <class T>
 void check_finite(const py::array_t<T>& array, std::string_view name) {
   const std::span<const T> values(array.data(), static_cast<size_t>(array.size()));
-  require<ValueError>(ops::all_finite(values), name, " must be finite in ", kDtype<T>,
-                      ", got NaN or infinity");
+  if (!ops::all_finite(values)) fail_not_finite(array, name);
+}
+
+template <class T>
+Vanished vanished(py::handle object, const py::array_t<T>& converted) {
+  Vanished found;
+  if (sizeof(T) == sizeof(double) || is_ready<T>(object)) return found;
+  const auto tiny = [](T value) { return std::abs(value) < std::numeric_limits<T>::min(); };
+  const T* begin = converted.data();
+  if (std::none_of(begin, begin + converted.size(), tiny)) return found;
+  const auto before = real_array<double>(object, "object");
+  for (int64_t i = 0; i < converted.size(); ++i) {
+    if (before.data()[i] == 0 || !tiny(begin[i])) continue;
+    if (found.count++ == 0) found.first = before.data()[i];
+  }
+  return found;
 }
 
 template <class T>
@@ -145,6 +170,8 @@ int64_t check_batch_size(int64_t batch_size) {
 template py::array_t<int64_t> converted<int64_t>(const py::array&, std::string_view);
 template py::array_t<float> real_array<float>(py::handle, std::string_view);
 template py::array_t<double> real_array<double>(py::handle, std::string_view);
+template Vanished vanished<float>(py::handle, const py::array_t<float>&);
+template Vanished vanished<double>(py::handle, const py::array_t<double>&);
 template void check_finite<float>(const py::array_t<float>&, std::string_view);
 template void check_finite<double>(const py::array_t<double>&, std::string_view);
 template py::array_t<float> finite_matrix<float>(py::handle, std::string_view, int64_t, int64_t);

@@ -59,6 +59,15 @@ py::array_t<T> finite_matrix(py::handle object, std::string_view name, int64_t r
 template <class T>
 void check_finite(const py::array_t<T>& array, std::string_view name);
 
+// What became of an array that was converted to T: how many numbers, not 0 before, are now so small
+// that arithmetic takes them for 0, and the first of them as it was.
+struct Vanished {
+  int64_t count = 0;
+  double first = 0;
+};
+template <class T>
+Vanished vanished(py::handle object, const py::array_t<T>& converted);
+
 // Any object as a NumPy array of no subclass, with a dtype of real numbers.
 py::array any_real_array(py::handle object, std::string_view name);
 

@@ -4,6 +4,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/classes.hpp"
+#include "bindings/frames.hpp"
 #include "bindings/states.hpp"
 #include "bindings/targets.hpp"
 #include "train/numerical_gradient.hpp"
@@ -14,11 +15,11 @@ namespace {
 
 using Model = train::Model<double>;
 
-HeldData<double> checked(const Model& model, const std::string& loss, py::handle x, py::handle y,
+HeldData<double> checked(Model& model, const std::string& loss, py::handle x, py::handle y,
                          py::handle sample_weight) {
   const auto& network = model.description();
-  return hold_data<double>(x, y, sample_weight, network.input_size(), network.output_size(),
-                           ops::find_loss<double>(loss));
+  return hold_data<double>(in_order(model, x), y, sample_weight, network.input_size(),
+                           network.output_size(), ops::find_loss<double>(loss));
 }
 
 py::array_t<double> flat(const std::vector<double>& values) {

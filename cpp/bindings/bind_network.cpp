@@ -4,6 +4,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/classes.hpp"
+#include "bindings/frames.hpp"
 #include "bindings/states.hpp"
 
 namespace gd::bindings {
@@ -30,7 +31,8 @@ void bind_network_of(py::module_& m, const char* name) {
   cls.def(
       "forward",
       [](Model& self, py::handle x_in, bool training, std::optional<int> num_threads) {
-        const auto x = finite_matrix<T>(x_in, "x", -1, self.description().input_size());
+        const auto x =
+            finite_matrix<T>(in_order(self, x_in), "x", -1, self.description().input_size());
         const int64_t rows = x.shape(0);
         const int threads = resolve_threads(num_threads);
         Array out = new_matrix<T>(rows, self.description().output_size());
@@ -50,7 +52,8 @@ void bind_network_of(py::module_& m, const char* name) {
       "predict",
       [](Model& self, py::handle x_in, std::optional<int64_t> batch_size,
          std::optional<int> num_threads) {
-        const auto x = finite_matrix<T>(x_in, "x", -1, self.description().input_size());
+        const auto x =
+            finite_matrix<T>(in_order(self, x_in), "x", -1, self.description().input_size());
         const int64_t rows = x.shape(0);
         const int64_t at_once = check_batch_size(batch_size.value_or(train::kDefaultBatch));
         const int threads = resolve_threads(num_threads);
@@ -92,12 +95,21 @@ void bind_network_of(py::module_& m, const char* name) {
         self.set_values(values.data());
       },
       py::arg("state"));
+  cls.def_property(
+      "input_names", [](Model& self) { return without_gil([&] { return self.input_names(); }); },
+      [](Model& self, Names names) {
+        const py::gil_scoped_release release;
+        self.set_input_names(std::move(names));
+      });
   cls.def("to64", [](Model& self) {
     const auto& description = self.description();
     auto copy = std::make_shared<train::Model<double>>(
         description.layers(), description.input_size(), description.seed());
     std::vector<T> values(static_cast<size_t>(description.num_parameters()));
-    without_gil([&] { self.copy_values(values.data()); });
+    without_gil([&] {
+      self.copy_values(values.data());
+      copy->set_input_names(self.input_names());
+    });
     const std::vector<double> wide(values.begin(), values.end());
     copy->set_values(wide.data());
     return copy;

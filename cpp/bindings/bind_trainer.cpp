@@ -6,6 +6,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/classes.hpp"
+#include "bindings/frames.hpp"
 #include "bindings/states.hpp"
 #include "bindings/targets.hpp"
 #include "train/trainer.hpp"
@@ -107,8 +108,8 @@ void set_schedule(train::Trainer<T>& trainer, const py::object& function,
                        every_step ? optim::ScheduleUnit::step : optim::ScheduleUnit::epoch);
 }
 
-// (steps, epochs, lr, scale), the parameters, and a list of the rule's states: dicts of arrays with
-// the keys and shapes of state_dict, all as of one moment.
+// (steps, epochs, lr, scale, at), the parameters, and a list of the rule's states: dicts of arrays
+// with the keys and shapes of state_dict, all as of one moment.
 template <class T>
 py::tuple copy(train::Trainer<T>& trainer) {
   const nn::Network<T>& network = trainer.model().description();
@@ -120,13 +121,13 @@ py::tuple copy(train::Trainer<T>& trainer) {
   const train::Position at = without_gil([&] { return trainer.copy(values[0].data(), states); });
   py::list named;
   for (const T* state : states) named.append(split_by_name<T>(network.parameters(), state));
-  return py::make_tuple(py::make_tuple(at.steps, at.epochs, at.lr, at.scale),
+  return py::make_tuple(py::make_tuple(at.steps, at.epochs, at.lr, at.scale, at.at),
                         split_by_name<T>(network.parameters(), values[0].data()), named);
 }
 
 template <class T>
 void restore(train::Trainer<T>& trainer, const std::vector<py::dict>& states, int64_t steps,
-             int64_t epochs, double lr, double scale) {
+             int64_t epochs, double lr, double scale, double at) {
   require<base::ValueError>(static_cast<int>(states.size()) == trainer.states(),
                             "the optimizer has ", trainer.states(), " states, got ", states.size());
   std::vector<std::vector<T>> values;
@@ -134,7 +135,7 @@ void restore(train::Trainer<T>& trainer, const std::vector<py::dict>& states, in
     values.push_back(checked_state<T>(trainer.model().description(), state));
   }
   const py::gil_scoped_release release;
-  trainer.restore({steps, epochs, lr, scale}, values);
+  trainer.restore({steps, epochs, lr, scale, at}, values);
 }
 
 template <class T>
@@ -211,7 +212,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
             options.loss = {loss.value_or(""), std::move(loss_parameters)};
             options.rule = std::move(rule);
             options.hyper = std::move(hyper);
-            options.threads = resolve_threads(num_threads);
+            options.threads = num_threads ? resolve_threads(num_threads) : 0;
             options.seed = seed;
             options.clip_norm = clip_grad_norm.value_or(0);
             return std::make_unique<Trainer>(std::move(network), options);
@@ -220,6 +221,19 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
           py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest");
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
+  cls.def_property(
+      "num_threads",
+      [](Trainer& self) {
+        self.ask_for_threads();
+        return self.threads();
+      },
+      [](Trainer& self, std::optional<int> num_threads) {
+        self.set_threads(num_threads ? resolve_threads(num_threads) : 0);
+      });
+  cls.def("rate_at", &Trainer::rate_at, py::arg("t"));
+  cls.def("scheduled_at", &Trainer::scheduled_at, py::arg("t"));
+  cls.def_property_readonly("base_lr", &Trainer::base_lr);
+  cls.def_property_readonly("has_accuracy", &Trainer::has_accuracy);
   cls.def_property_readonly("steps", &Trainer::steps);
   cls.def_property_readonly("epochs", &Trainer::epochs);
   cls.def("set_schedule", set_schedule<T>, py::arg("function"), py::arg("parts"),
@@ -227,15 +241,16 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def("copy", copy<T>);
   cls.def_property_readonly("states", &Trainer::states);
   cls.def("restore", restore<T>, py::arg("states"), py::arg("steps"), py::arg("epochs"),
-          py::arg("lr"), py::arg("scale"));
+          py::arg("lr"), py::arg("scale"), py::arg("at"));
   cls.def("memory", memory<T>, py::arg("batch_size"), py::arg("shuffle"));
 
   cls.def(
       "step",
       [](Trainer& self, py::handle x, py::handle y, py::handle sample_weight) {
-        const Data data = checked_data(self, x, y, sample_weight);
-        const py::gil_scoped_release release;
-        return self.step(data.view);
+        const Data data = checked_data(self, in_order(self.model(), x), y, sample_weight);
+        const double loss = without_gil([&] { return self.step(data.view); });
+        keep_names(self.model(), x);
+        return loss;
       },
       py::arg("x"), py::arg("y"), py::arg("sample_weight"));
 
@@ -244,8 +259,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       [](Trainer& self, py::handle x, py::handle y) {
         require_loss(self);
         const auto& network = self.model().description();
-        const Data data =
-            hold_sample<T>(x, y, network.input_size(), network.output_size(), self.loss_kernel());
+        const Data data = hold_sample<T>(row_in_order(self.model(), x), y, network.input_size(),
+                                         network.output_size(), self.loss_kernel());
         const py::gil_scoped_release release;
         return self.step(data.view);
       },
@@ -254,7 +269,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def(
       "learn_many",
       [](Trainer& self, py::handle x, py::handle y) {
-        const Data data = checked_data(self, x, y, py::none());
+        const Data data = checked_data(self, in_order(self.model(), x), y, py::none());
         py::array_t<double> losses(static_cast<py::ssize_t>(data.view.size()));
         double* to = losses.mutable_data();
         ProgressCall call(py::none(), py::none(), data.view.size());
@@ -262,6 +277,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           const py::gil_scoped_release release;
           self.learn_many(data.view, to, call);
         }
+        keep_names(self.model(), x);
         call.rethrow();
         return losses;
       },

@@ -77,6 +77,13 @@ std::vector<T> checked_state(const nn::Network<T>& network, const py::dict& stat
       fail<ValueError>(name, " must have shape ", std::string(py::str(py::tuple(py::cast(shape)))),
                        ", got ", shape_text(array));
     check_finite(array, name);
+    if (const Vanished lost = vanished<T>(state[py::str(parameter.name)], array); lost.count > 0) {
+      const std::string words =
+          base::message(name, " holds numbers that are taken for 0 in ", kDtype<T>, ": ",
+                        lost.count, ", the first ", lost.first);
+      // Of who called load_state_dict.
+      if (PyErr_WarnEx(PyExc_UserWarning, words.c_str(), 2) != 0) throw py::error_already_set();
+    }
     values.insert(values.end(), array.data(), array.data() + array.size());
   }
   return values;

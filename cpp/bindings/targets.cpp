@@ -115,6 +115,9 @@ py::array_t<T> weights_of(py::handle object, int64_t rows, std::string_view name
   check_range<T>(weights, name, T(0), std::numeric_limits<T>::max(), "weights of at least 0");
   const T* begin = weights.data();
   const T* end = begin + rows;
+  const Vanished lost = vanished(object, weights);
+  require<ValueError>(lost.count == 0, name, " must hold zeros or weights of at least ",
+                      std::numeric_limits<T>::min(), " in ", kDtype<T>, ", got ", lost.first);
   // Kernels take denormals for zero; a weight must not be one thing here and another there.
   const T* tiny =
       std::find_if(begin, end, [](T w) { return w > 0 && w < std::numeric_limits<T>::min(); });

@@ -86,7 +86,12 @@ bool all_finite(std::span<const T> x);
 template <class T>
 bool all_finite(const T* flat, Extents extents);
 
-// The same by all workers together; `finite` comes in true and goes out false where it is not.
+// x[0]^2 + x[1]^2 + ..., in T: infinite where that overflows.
+template <class T>
+T sum_squares(std::span<const T> x);
+
+// Whether none is NaN or infinite, by all workers together; `finite` comes in true and goes out
+// false where it is not.
 template <class T>
 void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::atomic<bool>& finite);
 

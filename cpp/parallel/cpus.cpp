@@ -98,9 +98,7 @@ ThreadCount num_threads(std::optional<int> argument) {
 }
 
 ThreadCount default_thread_count() {
-  if (const int chosen = chosen_threads.load(std::memory_order_relaxed)) {
-    return {chosen, "set_num_threads"};
-  }
+  if (const int chosen = chosen_num_threads()) return {chosen, "set_num_threads"};
   if (const auto threads = omp_num_threads()) return {*threads, "OMP_NUM_THREADS"};
   const Cpus cpus = available_cpus();
   const int least = std::min(cpus.least(), kMaxThreads);
@@ -108,6 +106,8 @@ ThreadCount default_thread_count() {
   if (cpus.quota_threads() <= least) return {least, "cgroup quota"};
   return {least, "physical cores"};
 }
+
+int chosen_num_threads() { return chosen_threads.load(std::memory_order_relaxed); }
 
 void set_num_threads(int count) {
   check_num_threads(count);

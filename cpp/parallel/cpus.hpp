@@ -42,6 +42,9 @@ ThreadCount num_threads(std::optional<int> argument = std::nullopt);
 // num_threads() without an argument's say.
 ThreadCount default_thread_count();
 
+// What set_num_threads said, 0 where it has not: no more than a read, for every step.
+int chosen_num_threads();
+
 // Process-wide, from now on; checked with check_num_threads.
 void set_num_threads(int count);
 void clear_num_threads();

@@ -13,6 +13,10 @@ namespace gd::train {
 template <class T>
 class AccuracyCounter {
  public:
+  static bool counts(const std::string& loss) {
+    return loss == "cross_entropy" || loss == "bce_with_logits";
+  }
+
   explicit AccuracyCounter(const std::string& loss)
       : one_class_(loss == "cross_entropy"), each_output_(loss == "bce_with_logits") {}
 

@@ -102,6 +102,18 @@ void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
 }
 
 template <class T>
+std::vector<std::string> Model<T>::input_names() {
+  const Lock lock(mutex_);
+  return input_names_;
+}
+
+template <class T>
+void Model<T>::set_input_names(std::vector<std::string> names) {
+  const Lock lock(mutex_);
+  input_names_ = std::move(names);
+}
+
+template <class T>
 void Model<T>::copy_values(T* to) {
   const Lock lock(mutex_);
   network_.to_shapes(network_.values(), to);

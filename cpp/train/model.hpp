@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "nn/network.hpp"
@@ -38,6 +39,10 @@ class Model {
   // forward_training with as many rows came before. Runs on the threads of the forward pass.
   void backward(const T* output_gradient, int64_t rows, bool accumulate, T* input_gradient);
 
+  // What the inputs are called, in order; empty where nobody has named them.
+  std::vector<std::string> input_names();
+  void set_input_names(std::vector<std::string> names);
+
   // Copies of the values, or of the gradients (StateError unless valid), in the order and sizes of
   // description().parameters(), one after the other without gaps.
   void copy_values(T* to);
@@ -50,6 +55,7 @@ class Model {
 
   parallel::ForkSafeMutex mutex_;
   nn::Network<T> network_;
+  std::vector<std::string> input_names_;
   std::unique_ptr<plan::Plan<T>> inference_;
   std::unique_ptr<plan::Plan<T>> differentiable_;
   base::AlignedBuffer<T> kept_x_;

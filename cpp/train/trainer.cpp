@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "data/sampler.hpp"
+#include "parallel/cpus.hpp"
 #include "plan/cost_model.hpp"
 #include "profiling/recorder.hpp"
 #include "train/accuracy.hpp"
@@ -40,10 +41,14 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     : model_(std::move(model)),
       options_(options),
       rule_(options.rule, options.hyper),
+      threads_(options.threads),
       lr_(options.hyper.front()) {
   if (has_loss()) {
     check_loss<T>(options_.loss);
     loss_kernel_ = &ops::find_loss<T>(options_.loss.name);
+  }
+  if (options_.clip_norm > 0) {  // however large: then it never clips
+    base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
   }
   const Lock lock(model_->mutex());
   nn::Network<T>& network = model_->network();
@@ -63,10 +68,28 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   update_.weights = network.values();
   update_.gradients = network.gradients();
   update_.states = state_pointers_.data();
-  apply_.emplace(rule_, update_, network.num_parameters(), options_.threads);
+  make_apply();
+}
+
+template <class T>
+int Trainer<T>::threads() const {
+  if (const int own = threads_) return own;
+  if (const int chosen = parallel::chosen_num_threads()) return chosen;
+  // Asking the system takes as long as a small step: no oftener than once an epoch.
+  int count = default_threads_;
+  if (count == 0) default_threads_ = count = parallel::default_thread_count().count;
+  return count;
+}
+
+template <class T>
+void Trainer<T>::make_apply() {
+  const int threads = this->threads();
+  if (apply_threads_ == threads) return;
+  apply_.emplace(rule_, update_, model_->description().num_parameters(), threads);
   if (options_.clip_norm > 0) {
-    clip_.emplace(network.gradients(), update_.extents, options_.clip_norm, options_.threads);
+    clip_.emplace(model_->network().gradients(), update_.extents, options_.clip_norm, threads);
   }
+  apply_threads_ = threads;
 }
 
 template <class T>
@@ -74,7 +97,7 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
   plan::PlanOptions<T> options;
   options.kind = plan::PlanKind::training;
   options.capacity = rows;
-  options.max_workers = options_.threads;
+  options.max_workers = threads();
   options.gathers = gathers;
   options.clip_norm = options_.clip_norm;
   options.precision = options_.precision;
@@ -87,7 +110,8 @@ template <class T>
 plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
   require<StateError>(has_loss(), "this trainer has no loss: use backward and apply_gradients");
   rows = std::min(rows, plan::kMostRows);
-  if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_)) {
+  if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_) ||
+      training_->max_workers() != threads()) {
     plan::PlanOptions<T> options = training_options(rows, gathers || training_gathers_);
     options.rule = &rule_;
     training_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
@@ -99,11 +123,12 @@ plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
 template <class T>
 plan::Plan<T>& Trainer<T>::evaluation_plan(int64_t rows) {
   require<StateError>(has_loss(), "this trainer has no loss to evaluate");
-  if (evaluation_ == nullptr || evaluation_->capacity() < rows) {
+  if (evaluation_ == nullptr || evaluation_->capacity() < rows ||
+      evaluation_->max_workers() != threads()) {
     plan::PlanOptions<T> options;
     options.kind = plan::PlanKind::evaluation;
     options.capacity = rows;
-    options.max_workers = options_.threads;
+    options.max_workers = threads();
     options.loss = options_.loss;
     evaluation_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
   }
@@ -123,8 +148,12 @@ void Trainer<T>::end_update() {
 template <class T>
 double Trainer<T>::lr() const {
   if (schedule_ == nullptr) return lr_;
-  const int64_t t = schedule_unit_ == optim::ScheduleUnit::step ? steps_ : epochs_;
-  const double lr = scale_ * schedule_->rate(lr_, t);
+  return rate_at(schedule_unit_ == optim::ScheduleUnit::step ? steps_ : epochs_);
+}
+
+template <class T>
+double Trainer<T>::rate_at(int64_t t) const {
+  const double lr = scaled(schedule_->rate(lr_, t));
   require<ValueError>(lr >= 0 && lr <= static_cast<double>(std::numeric_limits<T>::max()),
                       "schedule must give a learning rate that is finite and at least 0, got ", lr,
                       " at time ", t);
@@ -138,9 +167,28 @@ void Trainer<T>::set_lr(double lr) {
     lr_ = lr;
     return;
   }
-  const double unscaled = this->lr() / scale_;
+  const int64_t t = schedule_unit_ == optim::ScheduleUnit::step ? steps_ : epochs_;
+  const double unscaled = schedule_->rate(lr_, t);
   require<ValueError>(unscaled > 0, "lr cannot be set where the schedule is at 0");
-  scale_ = lr / unscaled;
+  set_scale(lr, unscaled);
+}
+
+template <class T>
+void Trainer<T>::set_scale(double scale, double at) {
+  ++scale_version_;  // odd: a reader waits
+  scale_ = scale;
+  scale_at_ = at;
+  ++scale_version_;
+}
+
+template <class T>
+double Trainer<T>::scaled(double rate) const {
+  for (;;) {
+    const uint64_t version = scale_version_;
+    const double scale = scale_;
+    const double at = scale_at_;
+    if (version % 2 == 0 && version == scale_version_) return scale * (rate / at);
+  }
 }
 
 template <class T>
@@ -166,6 +214,7 @@ double Trainer<T>::step(const Dataset& batch) {
 template <class T>
 double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
                              Progress progress) {
+  ask_for_threads();
   const int64_t at_once = std::min(batch_size, data.size());
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);
@@ -202,8 +251,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
         weight_sum += weights;
       }
       if (i + 1 == sampler.batches()) {
-        // The last update has no loss after it that would tell.
-        if (!parameters_finite()) diverged(0, lr);
+        check_end(data, at_once, lr);
         ++epochs_;
       }
     }
@@ -225,10 +273,15 @@ int64_t Trainer<T>::learn_many(const Dataset& data, double* losses, Progress pro
 template <class T>
 void Trainer<T>::take_snapshot() {
   const Lock lock(model_->mutex());
-  require<StateError>(
-      parameters_finite(),
-      "the parameters are not finite, so that no epoch can go on from them: give the "
-      "network others with load_state_dict");
+  if (!known_to_be_right()) {
+    require<StateError>(
+        all_finite(update_.weights),
+        "the parameters are not finite, so that no epoch can go on from them: give the "
+        "network others with load_state_dict");
+    require<StateError>(states_finite(),
+                        "the optimizer's state is not finite, so that no epoch can go on from it: "
+                        "make a new trainer of the network");
+  }
   const int64_t size = model_->description().flat_size();
   const auto arrays = static_cast<int64_t>(1 + states_.size());
   if (snapshot_.size() == 0) snapshot_ = base::AlignedBuffer<T>(arrays * size);
@@ -239,8 +292,47 @@ void Trainer<T>::take_snapshot() {
 }
 
 template <class T>
-bool Trainer<T>::parameters_finite() const {
-  return ops::all_finite<T>(update_.weights, update_.extents);
+bool Trainer<T>::all_finite(const T* flat) const {
+  return ops::all_finite<T>(flat, update_.extents);
+}
+
+template <class T>
+bool Trainer<T>::states_finite() const {
+  return std::ranges::all_of(state_pointers_, [&](const T* state) { return all_finite(state); });
+}
+
+template <class T>
+bool Trainer<T>::known_to_be_right() const {
+  return right_steps_ == steps_ && right_version_ == model_->network().version();
+}
+
+template <class T>
+void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr) {
+  if (!all_finite(update_.weights)) diverged("a parameter left the finite numbers", lr);
+  if (!states_finite()) diverged("the optimizer's state left the finite numbers", lr);
+  if (may_overflow()) {
+    const Dataset rows = data.rows(0, std::min(batch_size, kDefaultBatch));
+    const double weights = sum_of_weights(rows);
+    if (weights > 0) {
+      const double sum = evaluation_plan(rows.size()).add_losses(batch_of(rows, weights), 0);
+      if (!std::isfinite(sum)) diverged(sum, lr);
+    }
+  }
+  right_steps_ = steps_;
+  right_version_ = model_->network().version();
+}
+
+template <class T>
+bool Trainer<T>::may_overflow() const {
+  // Outputs are about |x| times the product of the layers' Frobenius norms at most, with those of
+  // their biases; a loss squares them at most.
+  double product = 1;
+  for (const optim::ParameterSpan& span : spans_) {
+    const T sum = ops::sum_squares(
+        std::span<const T>(update_.weights + span.offset, static_cast<size_t>(span.size())));
+    product *= std::max(1.0, std::sqrt(static_cast<double>(sum)));
+  }
+  return !(product < std::pow(static_cast<double>(std::numeric_limits<T>::max()), 0.3));
 }
 
 template <class T>
@@ -255,13 +347,15 @@ void Trainer<T>::restore_snapshot() {
 
 template <class T>
 void Trainer<T>::diverged(double loss, double lr) {
+  diverged(std::isnan(loss) ? "the loss became NaN" : "the loss became infinite", lr);
+}
+
+template <class T>
+void Trainer<T>::diverged(const char* what, double lr) {
   const int64_t step = steps_;
   restore_snapshot();
   throw base::DivergenceError(base::message(
-      std::isfinite(loss) ? "a parameter left the finite numbers"
-      : std::isnan(loss)  ? "the loss became NaN"
-                          : "the loss became infinite",
-      " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
+      what, " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
       "; parameters and optimizer are back where the epoch began. Try a smaller learning rate or "
       "clip_grad_norm."));
 }
@@ -299,7 +393,8 @@ void Trainer<T>::apply_gradients() {
   require<ValueError>(ops::all_finite<T>(network.gradients(), update_.extents),
                       "gradients must be finite, got NaN or infinity from backward");
   begin_update(lr);
-  const int workers = plan::update_workers(network.flat_size(), rule_.states(), options_.threads);
+  make_apply();
+  const int workers = plan::update_workers(network.flat_size(), rule_.states(), apply_threads_);
   apply_->reset();
   if (clip_) clip_->reset();
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
@@ -321,7 +416,7 @@ Position Trainer<T>::copy(T* parameters, const std::vector<T*>& states) {
   const nn::Network<T>& network = model_->description();
   network.to_shapes(network.values(), parameters);
   for (size_t k = 0; k < states.size(); ++k) network.to_shapes(state_pointers_[k], states[k]);
-  return {steps_, epochs_, lr_, scale_};
+  return {steps_, epochs_, lr_, scale_, scale_at_};
 }
 
 template <class T>
@@ -334,8 +429,23 @@ void Trainer<T>::restore(const Position& position, const std::vector<std::vector
   steps_ = position.steps;
   epochs_ = position.epochs;
   lr_ = position.lr;
-  scale_ = position.scale;
+  set_scale(position.scale, position.at);
+  right_steps_ = -1;
 }
+
+namespace {
+
+// Nothing told about a batch may overflow, nor may sums of it.
+void check_countable(double amount, int64_t batch_size) {
+  require<ValueError>(amount < 0x1p62, "batch_size must be smaller: what ", batch_size,
+                      " samples take is beyond 2^62");
+}
+
+double at(int64_t a_row, int64_t fixed, int64_t rows) {
+  return static_cast<double>(a_row) * static_cast<double>(rows) + static_cast<double>(fixed);
+}
+
+}  // namespace
 
 template <class T>
 MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
@@ -352,10 +462,15 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
     result.gradients += result.plan.gradients;  // of the parts that workers take
     result.parameters += result.plan.replicas;
   } else {  // forward and backward keep whole batches, and their input
+    // No less than what a row takes, in bytes kept for it and in operations.
+    int64_t columns = model_->description().input_size();
+    for (const auto& view : model_->description().views()) columns += 16 + 4 * view.units;
+    const int64_t a_row = columns * int64_t{sizeof(T)} + 8 * model_->description().flat_size();
+    check_countable(at(a_row, 0, batch_size), batch_size);
     plan::PlanOptions<T> options;
     options.kind = plan::PlanKind::differentiable;
     options.capacity = batch_size;
-    options.max_workers = options_.threads;
+    options.max_workers = threads();
     result.plan = plan::Plan<T>::memory(model_->network(), options);
     result.plan.batch = batch_size * model_->description().input_size() * int64_t{sizeof(T)};
   }
@@ -367,11 +482,17 @@ std::vector<OperationInfo> Trainer<T>::operations(int64_t batch_size) {
   const Lock lock(model_->mutex());
   const auto& layers = model_->description().layers();
   std::vector<OperationInfo> result;
+  double flops = 0;
+  double bytes = 0;
   for (const auto& operation : training_plan(batch_size, training_gathers_).operations()) {
     const int layer = operation->layer();
+    const plan::Cost& cost = operation->cost();
+    flops += at(cost.flops_a_row, cost.flops_fixed, batch_size);
+    bytes += at(cost.bytes_a_row, cost.bytes_fixed, batch_size);
+    check_countable(std::max(flops, bytes), batch_size);
     result.push_back({operation->zone(), operation->phase(),
                       layer < 0 ? std::string() : layers[static_cast<size_t>(layer)].name,
-                      operation->cost().flops(batch_size), operation->cost().bytes(batch_size)});
+                      cost.flops(batch_size), cost.bytes(batch_size)});
   }
   return result;
 }

@@ -12,6 +12,7 @@
 #include "optim/schedule.hpp"
 #include "plan/clip_operation.hpp"
 #include "plan/update_operation.hpp"
+#include "train/accuracy.hpp"
 #include "train/model.hpp"
 
 namespace gd::train {
@@ -20,7 +21,7 @@ struct TrainerOptions {
   plan::LossDescription loss;  // without a name: gradients come from outside, see apply_gradients
   std::string rule;
   std::vector<double> hyper;  // in the order of the rule's parameters, the learning rate first
-  int threads = 1;
+  int threads = 1;            // 0: as many as are set when it is called, see Trainer::threads
   uint64_t seed = 0;
   ops::Precision precision = ops::Precision::highest;  // of the products of a step
   double clip_norm = 0;  // largest Euclidean norm of the whole gradient; 0: no limit
@@ -48,7 +49,8 @@ struct Position {
   int64_t steps = 0;
   int64_t epochs = 0;
   double lr = 0;     // what the schedule starts from, or without one the rate
-  double scale = 1;  // of the schedule; see set_lr
+  double scale = 1;  // of the schedule, see set_lr: the rate is scale (what it says / at)
+  double at = 1;
 };
 
 struct Evaluation {
@@ -92,11 +94,26 @@ class Trainer {
   // without.
   void apply_gradients();
 
+  // How many threads a call may use: the option or what was set since, else what set_num_threads
+  // says now, else what counts without it. No result depends on it at the highest precision.
+  int threads() const;
+  // Asks the system anew what counts where nobody has said a number.
+  void ask_for_threads() { default_threads_ = 0; }
+  void set_threads(int threads) { threads_ = threads; }  // 0 as in the options
+
   // The rate of the next step: the schedule's, if there is one. ValueError where that is no rate.
   double lr() const;
-  // ValueError where T cannot hold it. With a schedule it scales the rest of it; ValueError where
-  // the schedule is at zero.
+  // ValueError where T cannot hold it. With a schedule it scales the rest of it, and lr() is that
+  // very number until the schedule goes on; ValueError where the schedule is at zero. Not by two
+  // threads at once.
   void set_lr(double lr);
+  // The rate at a time in place of the present one, and what the schedule alone says for it,
+  // without what set_lr made of it. There must be a schedule.
+  double rate_at(int64_t t) const;
+  double scheduled_at(int64_t t) const { return schedule_->rate(lr_, t); }
+  // What it starts from.
+  double base_lr() const { return lr_; }
+  bool has_accuracy() const { return AccuracyCounter<T>::counts(options_.loss.name); }
   // Null: the rate stays what it is.
   void set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::ScheduleUnit unit);
   int64_t steps() const { return steps_; }
@@ -120,10 +137,22 @@ class Trainer {
   plan::Plan<T>& training_plan(int64_t rows, bool gathers);
   plan::Plan<T>& evaluation_plan(int64_t rows);
   plan::PlanOptions<T> training_options(int64_t rows, bool gathers) const;
+  void make_apply();
   void begin_update(double lr);
   void take_snapshot();
   void restore_snapshot();
-  bool parameters_finite() const;
+  bool all_finite(const T* flat) const;
+  bool states_finite() const;
+  // Whether nothing has changed since the end of an epoch that was found to be right.
+  bool known_to_be_right() const;
+  // The last update of an epoch has no loss after it that would tell: what it left must be finite,
+  // and its loss too.
+  void check_end(const Dataset& data, int64_t batch_size, double lr);
+  // A bound that no network in use comes near; below it a loss cannot overflow.
+  bool may_overflow() const;
+  void set_scale(double scale, double at);
+  double scaled(double rate) const;
+  [[noreturn]] void diverged(const char* what, double lr);
   [[noreturn]] void diverged(double loss, double lr);
   void end_update();
 
@@ -138,16 +167,24 @@ class Trainer {
   // Parameters, then states, as they were when the epoch began.
   base::AlignedBuffer<T> snapshot_;
   int64_t snapshot_steps_ = 0;
+  int64_t right_steps_ = -1;  // what known_to_be_right compares
+  uint64_t right_version_ = 0;
   std::unique_ptr<plan::Plan<T>> training_;
   bool training_gathers_ = false;
   std::unique_ptr<plan::Plan<T>> evaluation_;
   std::optional<plan::Clip<T>> clip_;  // for gradients from outside
   std::optional<plan::Update<T>> apply_;
+  int apply_threads_ = 0;  // that both are for
   std::unique_ptr<optim::Schedule> schedule_;
   optim::ScheduleUnit schedule_unit_ = optim::ScheduleUnit::epoch;
   // Atomic: Python reads and sets them while another thread trains.
+  std::atomic<int> threads_;
+  mutable std::atomic<int> default_threads_{0};
   std::atomic<double> lr_;
+  // The two are read together: who sets them counts up before and after.
+  std::atomic<uint64_t> scale_version_{0};
   std::atomic<double> scale_{1};
+  std::atomic<double> scale_at_{1};
   std::atomic<int64_t> steps_{0};
   std::atomic<int64_t> epochs_{0};
 };

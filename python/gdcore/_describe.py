@@ -13,7 +13,13 @@ from gdcore.activations import Activation
 from gdcore.layers import Dense
 from gdcore.network import Network
 
-__all__ = ["described_formula", "described_network", "formula_from", "network_from"]
+__all__ = [
+    "described_formula",
+    "described_network",
+    "formula_from",
+    "network_from",
+    "same_network",
+]
 
 F = TypeVar("F", bound=Formula)
 
@@ -55,12 +61,25 @@ def described_network(network: Network) -> dict[str, Any]:
             Activation.resolve("activation", layer.activation)
         )
         layers.append({"kind": "dense", **described})
-    return {
+    described = {
         "layers": layers,
         "input_size": network.input_size,
         "dtype": network.dtype.name,
         "seed": network.seed,
     }
+    names = network.feature_names
+    return described if names is None else {**described, "feature_names": list(names)}
+
+
+def same_network(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether both describe one network; one that has no names may still get them."""
+    if "feature_names" in one and "feature_names" in other:
+        return one == other
+    return _without_names(one) == _without_names(other)
+
+
+def _without_names(described: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in described.items() if key != "feature_names"}
 
 
 def network_from(described: Any, arrays: Mapping[str, NDArray[Any]]) -> Network:
@@ -82,6 +101,12 @@ def network_from(described: Any, arrays: Mapping[str, NDArray[Any]]) -> Network:
         if arrays[key].dtype != network.dtype:
             raise ValueError(f"array {key!r} is {arrays[key].dtype}, the network {network.dtype}")
     network.load_state_dict({key: arrays[key] for key in expected})
+    names = described.get("feature_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("the inputs' names are not described")
+    if len(names) not in (0, network.input_size):
+        raise ValueError(f"there are {len(names)} names of {network.input_size} inputs")
+    network._native.input_names = names
     return network
 
 

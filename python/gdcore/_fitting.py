@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _core
 from gdcore._judging import Judging
 from gdcore._native import NativeTrainer
-from gdcore.callbacks import Callback
+from gdcore._warn import warn
+from gdcore.callbacks import Callback, Watch
 from gdcore.history import History
+from gdcore.metrics import Metric
+from gdcore.schedules import Function, Schedule
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["Fitting"]
+__all__ = ["Fitting", "figures_of"]
+
+_NOTHING = 1e-8  # of the first rate: updates that small are lost in rounding
 
 
 @dataclass
@@ -31,12 +37,52 @@ class Fitting:
     callbacks: list[Callback]
     progress: bool
 
+    def check(self, figures: Mapping[str, bool | None]) -> None:
+        """ValueError where a callback watches what the history will not have; see figures_of."""
+        for callback in self.callbacks:
+            if isinstance(callback._watch, Watch):
+                callback._watch.check(figures)
+
+    def over(self, schedule: Schedule | None, native: NativeTrainer) -> str | None:
+        """What there is to say where no rate from here on would train."""
+        # A function of the caller's is called when its time comes, and never before.
+        if schedule is None or isinstance(schedule, Function):
+            return None
+        now = native.steps if schedule.per == "step" else native.epochs
+        # Between its turns a rate only rises or only falls, and after the last it does not rise.
+        times = [now, *(time for time in schedule.turns() if time > now)]
+        highest = max(map(native.rate_at, times))
+        # The second is for who set the rate to next to nothing by hand, and knows it.
+        if max(highest, *map(native.scheduled_at, times)) >= _NOTHING * native.base_lr:
+            return None
+        return (
+            f"the schedule {schedule} is over: from here on the learning rate is at most "
+            f"{highest:.2g}, where it began with {native.base_lr:.2g}. Give another schedule to a "
+            "new trainer of the network, or to Trainer.load"
+        )
+
     def run(
         self, trainer: Trainer, native: NativeTrainer, first: int, last: int, history: History
     ) -> None:
         """Trains epochs first to last, counted from 1, or until a callback stops it."""
-        for callback in self.callbacks:
-            callback.on_fit_begin(trainer)
+        waiting: list[Callback] = []  # for the end
+        try:
+            for callback in self.callbacks:
+                callback.on_fit_begin(trainer)
+                waiting.append(callback)
+            self._epochs(trainer, native, first, last, history)
+            while waiting:
+                waiting[0].on_fit_end(trainer)
+                del waiting[0]
+            _core.profile_mark("callback")
+        except BaseException as error:
+            for callback in waiting:
+                _tell(callback, trainer, error)
+            raise
+
+    def _epochs(
+        self, trainer: Trainer, native: NativeTrainer, first: int, last: int, history: History
+    ) -> None:
         on_batch = self._on_batch(trainer)
         shown = self.progress and first <= last and sys.stderr is not None
         with _bar(first, last, self.data.samples) if shown else nullcontext() as bar:
@@ -58,9 +104,6 @@ class Fitting:
                 for callback in self.callbacks:
                     callback.on_epoch_end(trainer, number, values)
                 _core.profile_mark("callback")
-        for callback in self.callbacks:
-            callback.on_fit_end(trainer)
-        _core.profile_mark("callback")
 
     def _on_batch(self, trainer: Trainer) -> Callable[[float], bool] | None:
         """What to call after each batch, or None: a call costs more than a small step."""
@@ -74,6 +117,39 @@ class Fitting:
             return not trainer.stopped
 
         return on_batch
+
+
+def _tell(callback: Callback, trainer: Trainer, error: BaseException) -> None:
+    """Calls `Callback.on_exception`; what that raises must not hide what ended the fit."""
+    try:
+        callback.on_exception(trainer, error)
+    except BaseException as another:
+        with suppress(UserWarning):  # where warnings are errors
+            warn(
+                f"{type(callback).__name__}.on_exception raised {another!r} where fit ended with "
+                f"{error!r}"
+            )
+
+
+def figures_of(has_accuracy: bool, validation: Judging | None) -> dict[str, bool | None]:
+    """The keys that the history will have, with whether higher is better; None: not known."""
+    figures: dict[str, bool | None] = {"loss": False}
+    if validation is not None:
+        figures["val_loss"] = False
+        if has_accuracy:
+            figures["val_accuracy"] = True
+        for key, metric in validation.metrics:
+            figures[f"val_{key}"] = _higher_is_better(key, metric)
+    return figures
+
+
+def _higher_is_better(key: str, metric: Any) -> bool | None:
+    function = getattr(metric, "function", None)  # of the caller's, where it is one
+    told = getattr(metric if function is None else function, "higher_is_better", None)
+    if told is None:  # a function may bear the name of a metric that there is
+        name = re.sub(r"^top_?\d+$", "top_k", key)
+        told = getattr(Metric.members.get(name), "higher_is_better", None)
+    return None if told is None else bool(told)
 
 
 def _bar(first: int, last: int, samples: int) -> Any:

@@ -13,11 +13,11 @@ from gdcore.metrics import Accuracy, Computed, resolve_metrics, takes_no_weights
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["NAMES", "Judging"]
+__all__ = ["NAMES", "VALIDATION_NAMES", "Judging"]
 
 # What messages call the arrays.
 NAMES = ("x", "y", "sample_weight")
-_VALIDATION_NAMES = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+VALIDATION_NAMES = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Judging:
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
             raise TypeError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
         x, y, *weights = given
-        return cls.of(trainer, (x, y, weights[0] if weights else None), metrics, _VALIDATION_NAMES)
+        return cls.of(trainer, (x, y, weights[0] if weights else None), metrics, VALIDATION_NAMES)
 
     def scores(self, trainer: Trainer, batch_size: int | None = None) -> dict[str, float]:
         """Loss, accuracy and metrics."""

@@ -7,6 +7,9 @@
 A callback of one's own is a subclass of `Callback`. It may read and save the trainer, set its
 learning rate, use its network, and call `Trainer.stop`. What it raises ends `fit` and leaves a
 trainer to go on with.
+
+Each callback whose `on_fit_begin` has returned hears of the end once: by `on_fit_end`, or by
+`on_exception` where an exception ends `fit`, be it divergence, Ctrl-C or another callback's.
 """
 
 from __future__ import annotations
@@ -33,6 +36,9 @@ __all__ = ["Callback", "Checkpoint", "EarlyStopping", "TensorBoard"]
 class Callback:
     """Base of all callbacks; each method does nothing until it is overridden."""
 
+    # What a callback looks at; `Trainer.fit` checks it before anything is done.
+    _watch: Watch | None = None
+
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Called before the first epoch of a `Trainer.fit`."""
 
@@ -48,12 +54,19 @@ class Callback:
     def on_fit_end(self, trainer: Trainer) -> None:
         """Called after the last epoch, unless an exception ended the `Trainer.fit`."""
 
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+        """Called in place of `on_fit_end` where an exception ends the `Trainer.fit`.
+
+        Here belongs what must be done in any case, such as to close a file. The exception then
+        reaches the caller of fit; what is raised here is told by a warning.
+        """
+
     def watches_batches(self) -> bool:
         """Whether `on_batch_end` is overridden."""
         return getattr(self.on_batch_end, "__func__", None) is not Callback.on_batch_end
 
 
-class _Watch:
+class Watch:
     """Follows one figure of the history: which epoch had the best."""
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
@@ -62,10 +75,8 @@ class _Watch:
         if mode not in ("auto", "min", "max"):
             raise unknown("mode", mode, ("auto", "min", "max"))
         self.monitor = monitor
-        if mode == "auto":
-            growing = ("accuracy", "auc", "r2", "top")
-            mode = "max" if monitor.removeprefix("val_").startswith(growing) else "min"
-        self._sign = 1.0 if mode == "min" else -1.0
+        self._mode = mode
+        self._sign = 1.0
         self._min_delta = real("min_delta", min_delta, at_least=0)
         self.reset()
 
@@ -73,12 +84,35 @@ class _Watch:
         self.best = math.nan
         self.best_epoch = 0
 
-    def is_better(self, epoch: int, values: Mapping[str, float]) -> bool:
-        if self.monitor not in values:
+    def check(self, figures: Mapping[str, bool | None]) -> float:
+        """1 where lower is better, -1 where higher is.
+
+        Args:
+            figures: What the history will have, with whether higher is better; None: not known.
+
+        Raises:
+            ValueError: It has no such figure, or nobody knows its direction.
+        """
+        if self.monitor not in figures:
             raise ValueError(
-                f"monitor must be one of {', '.join(map(repr, sorted(values)))}, "
+                f"monitor must be one of {', '.join(map(repr, sorted(figures)))}, "
                 f"got {self.monitor!r}"
             )
+        higher = figures[self.monitor] if self._mode == "auto" else self._mode == "max"
+        if higher is None:
+            raise ValueError(
+                f"mode must be 'min' or 'max' to monitor {self.monitor!r}, got 'auto': whether it "
+                "is better higher or lower is told neither by its name nor by higher_is_better of "
+                "the metric"
+            )
+        return -1.0 if higher else 1.0
+
+    def begin(self, trainer: Trainer) -> None:
+        """Forgets an earlier fit."""
+        self._sign = self.check(trainer._figures)
+        self.reset()
+
+    def is_better(self, epoch: int, values: Mapping[str, float]) -> bool:
         value = float(values[self.monitor])
         if math.isnan(value):
             return False
@@ -98,15 +132,19 @@ class EarlyStopping(Callback):
         monitor: The figure, a key of the history such as ``"val_loss"``.
         patience: After how many epochs without a better one to stop, at least 1.
         min_delta: By how much it must be better to count, at least 0.
-        mode: ``"min"``: lower is better; ``"max"``: higher; ``"auto"``: higher for accuracies, auc
-            and r2, lower for everything else.
+        mode: ``"min"``: lower is better; ``"max"``: higher; ``"auto"``: as the metric says by its
+            ``higher_is_better``, and lower for losses.
         restore_best: At the end the network has the parameters of the best epoch, whether training
-            was stopped or not. The optimizer's state stays that of the last.
+            was stopped or not, and whatever ended it: divergence, Ctrl-C and exceptions too. The
+            optimizer's state stays that of the last.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument is out of its domain; in `Trainer.fit`, the history has no such key.
+        ValueError: An argument is out of its domain; in `Trainer.fit`, before anything is done, the
+            history will have no such key, or mode is needed.
     """
+
+    _watch: Watch
 
     def __init__(
         self,
@@ -117,7 +155,7 @@ class EarlyStopping(Callback):
         mode: str = "auto",
         restore_best: bool = True,
     ) -> None:
-        self._watch = _Watch(monitor, mode, min_delta)
+        self._watch = Watch(monitor, mode, min_delta)
         self._patience = integer("patience", patience)
         self._restore_best = flag("restore_best", restore_best)
         self._parameters: dict[str, NDArray[Any]] | None = None
@@ -134,12 +172,14 @@ class EarlyStopping(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Forgets an earlier fit."""
-        self._watch.reset()
+        self._watch.begin(trainer)
         self._parameters = None
         self._since = trainer.epochs
+        self._seen = 0
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, float]) -> None:
         """Keeps the parameters if they are the best, or stops if that was long ago."""
+        self._seen += 1
         if self._watch.is_better(epoch, values):
             self._since = epoch
             if self._restore_best:
@@ -149,6 +189,17 @@ class EarlyStopping(Callback):
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Restores the best parameters."""
+        self._restore(trainer)
+
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+        """Restores the best parameters."""
+        if len(trainer.history.get(self._watch.monitor, ())) > self._seen:
+            # Another callback raised after the epoch, before this one heard of it.
+            last = {key: column[-1] for key, column in trainer.history.items()}
+            self.on_epoch_end(trainer, trainer.epochs, last)
+        self._restore(trainer)
+
+    def _restore(self, trainer: Trainer) -> None:
         if self._parameters is not None:  # of the last epoch too: one after may have begun
             trainer.network.load_state_dict(self._parameters)
         self._parameters = None
@@ -162,12 +213,15 @@ class Checkpoint(Callback):
             ``"run-{epoch:03d}.safetensors"`` keeps each file. Without, the last one stays.
         every: Saves after each so many epochs, at least 1.
         monitor: Saves only where this figure, a key of the history, is the best so far, of the
-            epochs that ``every`` leaves in this fit; None saves always.
+            epochs that ``every`` leaves in this fit; None saves always. Where the trainer goes on
+            from epochs before, and an earlier one of them is in the file, the figure it had then
+            counts too.
         mode: As in `EarlyStopping`.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument is out of its domain; in `Trainer.fit`, the history has no such key.
+        ValueError: An argument is out of its domain; in `Trainer.fit`, before anything is done, the
+            history will have no such key, or mode is needed.
     """
 
     def __init__(
@@ -186,13 +240,22 @@ class Checkpoint(Callback):
                 f"path may hold {{epoch}} and no other field, got {self._path!r} ({error})"
             ) from None
         self._every = integer("every", every)
-        watch = _Watch("loss" if monitor is None else monitor, mode)  # checks mode in any case
+        watch = Watch("loss" if monitor is None else monitor, mode)  # checks mode in any case
         self._watch = None if monitor is None else watch
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Forgets what was best in an earlier fit."""
-        if self._watch:
-            self._watch.reset()
+        """Takes what the file has for the best so far, if it is of this training."""
+        if self._watch is None:
+            return
+        self._watch.begin(trainer)
+        path = self._path.format(epoch=0)
+        if path != self._path.format(epoch=1):
+            return  # each epoch has a file of its own, and none takes the place of a better one
+        from gdcore import persistence  # only here: import gdcore stays light
+
+        found = persistence.figure_of(path, trainer, self._watch.monitor)
+        if found is not None:
+            self._watch.is_better(*found)
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, float]) -> None:
         """Saves."""
@@ -243,7 +306,7 @@ class TensorBoard(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Opens a file."""
-        self._close()  # of a fit that ended with an exception
+        self._close()  # where an earlier fit was interrupted just here
         # Files of the same second would have the same name, and the second replace the first.
         suffix = f".{os.getpid()}.{next(_files)}"
         # Each second, so that who looks on sees what was done.
@@ -266,6 +329,10 @@ class TensorBoard(Callback):
         self._began = now
 
     def on_fit_end(self, trainer: Trainer) -> None:
+        """Closes the file."""
+        self._close()
+
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
         """Closes the file."""
         self._close()
 

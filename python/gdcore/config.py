@@ -47,7 +47,8 @@ def set_num_threads(num_threads: int | None) -> None:
     """Sets how many threads are used where no argument says it.
 
     Without this the environment's ``OMP_NUM_THREADS`` counts, else the least of affinity mask,
-    cgroup quota and physical cores. Results do not depend on it.
+    cgroup quota and physical cores. It counts from the next call on, for trainers too that are
+    there already and were given no number. Results do not depend on it.
 
     Args:
         num_threads: 1 to 1024, or None to go back to what counts without this.

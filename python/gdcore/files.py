@@ -38,7 +38,7 @@ def read_description(path: PathLike) -> dict[str, Any]:
     Returns:
         ``"kind"``: ``"network"`` or ``"trainer"``; ``"network"``: layers, sizes, dtype and seed;
         ``"extra"``: what `Network.save` or `Trainer.save` was given. Of a trainer also ``"loss"``,
-        ``"optimizer"``, ``"schedule"``, ``"position"`` and the trainer's other arguments.
+        ``"optimizer"``, ``"schedule"``, ``"position"``, ``"history"`` and the other arguments.
 
     Raises:
         OSError: The file cannot be read; FileNotFoundError where there is none.

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 
 __all__ = ["History"]
 
 
-class History(Mapping[str, list[float]]):
+class History(dict[str, list[float]]):
     """One float an epoch for each key: ``"loss"``, ``"val_loss"``, ``"val_accuracy"``.
 
     ``"loss"`` is the mean of the samples' losses as training met them, each before the update it
     took part in. The keys with ``val_`` are there after a fit with validation data, the accuracy if
     the loss has one.
-    """
 
-    def __init__(self) -> None:
-        self._values: dict[str, list[float]] = {}
+    It is a dict, so that whatever takes one takes it: ``pandas.DataFrame(history)`` has a row an
+    epoch, ``json.dumps(history)`` is text. `Trainer.save` keeps it.
+    """
 
     def append(self, values: Mapping[str, float]) -> None:
         """Adds one epoch."""
         for key, value in values.items():
-            self._values.setdefault(key, []).append(value)
+            self.setdefault(key, []).append(value)
 
-    def __getitem__(self, key: str) -> list[float]:
-        return self._values[key]
+    def followed_by(self, later: Mapping[str, list[float]], epochs: int) -> History:
+        """A history with the epochs of both, ``later`` beginning after so many ``epochs``.
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
+        A figure that an epoch has not is NaN there.
+        """
+        end = epochs + max(map(len, later.values()), default=0)
+        joined = History()
+        for key in {**self, **later}:
+            column = self.get(key, [])[:epochs]
+            column += [math.nan] * (epochs - len(column)) + later.get(key, [])
+            joined[key] = column + [math.nan] * (end - len(column))
+        return joined
 
     def __repr__(self) -> str:
-        return f"History({self._values})"
+        return f"History({super().__repr__()})"

@@ -26,8 +26,10 @@ class Network:
     >>> net.predict(x)  # (N, 784) -> (N, 10)
 
     Wherever an array goes in, real numbers of any dtype are taken: what is not C-contiguous and of
-    the network's dtype is copied into that form first. Results are new arrays of the network's
-    dtype. Rows do not see each other: ``forward(x)[i]`` has the bits of ``forward(x[i:i+1])[0]``.
+    the network's dtype is copied into that form first. So are tables, see `feature_names`, each
+    column of its own type, as long as it has numbers or booleans and none is missing. Results are
+    new arrays of the network's dtype. Rows do not see each other: ``forward(x)[i]`` has the bits of
+    ``forward(x[i:i+1])[0]``.
 
     A network can be pickled, and copied with ``copy.copy`` or ``copy.deepcopy``: each copy is on
     its own, with the same description and parameters, and without gradients. Its parameters must be
@@ -97,6 +99,18 @@ class Network:
     def num_parameters(self) -> int:
         """How many numbers there are to train."""
         return self._native.num_parameters
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """What the inputs are called; None where nobody has named them.
+
+        They are the names of the columns of the first table (a DataFrame of pandas or polars, a
+        Table of pyarrow) that a trainer of this network learned from. From then on, tables find
+        their columns by name, wherever one goes in: in any order, while missing columns, and
+        columns that are too many, are a ValueError. Arrays have no names and are taken as they are,
+        and so are tables whose columns are not named by strings. Names are saved with the network.
+        """
+        return tuple(self._native.input_names) or None
 
     def __repr__(self) -> str:
         """Sizes and activations in a row, e.g. ``784 -> 64 relu -> 10``."""
@@ -180,6 +194,9 @@ class Network:
         Args:
             state: An array for each key of `state_dict`, of the same shape, finite.
 
+        Warns:
+            UserWarning: A number is so small that float32 takes it for 0.
+
         Raises:
             TypeError: state is no mapping, or an array is complex, of objects or of strings.
             ValueError: Keys are missing or left over, a shape differs, or a number is not finite.
@@ -223,14 +240,15 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """The description, and copies of the parameters in place of what C++ holds."""
-        held = {"_native": (self.input_size, self.state_dict())}
+        held = {"_native": (self.input_size, self.state_dict(), self.feature_names)}
         return vars(self) | held
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        input_size, parameters = state["_native"]
+        input_size, parameters, *names = state["_native"]  # older ones have no names
         self._native = self._made(input_size)
         self.load_state_dict(parameters)
+        self._native.input_names = list((names and names[0]) or ())
 
     def _made(self, input_size: int) -> NativeNetwork:
         specs = [_spec(*pair) for pair in zip(self._layers, self._layer_names, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,16 +10,23 @@ from numpy.typing import NDArray
 
 from gdcore import files
 from gdcore._check import integer, real, thread_count
-from gdcore._describe import described_formula, described_network, formula_from, network_from
+from gdcore._describe import (
+    described_formula,
+    described_network,
+    formula_from,
+    network_from,
+    same_network,
+)
 from gdcore._pairing import as_saved, tell_saved
 from gdcore.files import PathLike
+from gdcore.history import History
 from gdcore.losses import Loss
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import Function, Schedule, resolve_schedule
 from gdcore.training import Trainer
 
-__all__ = ["load_network", "load_trainer", "save_network", "save_trainer"]
+__all__ = ["figure_of", "load_network", "load_trainer", "save_network", "save_trainer"]
 
 _NO_KIND = "its kind is neither network nor trainer"
 _FUNCTION = "function"  # stands for a schedule that cannot be saved
@@ -57,7 +65,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: Mapping[str, Any] | No
     else:
         described = None if schedule is None else described_formula(schedule)
     position, arrays, states = trainer._native.copy()
-    steps, epochs, lr, scale = position
+    steps, epochs, lr, scale, at = position
     description = {
         "kind": "trainer",
         "network": described_network(trainer.network),
@@ -67,7 +75,14 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: Mapping[str, Any] | No
         "matmul_precision": trainer.matmul_precision,
         "clip_grad_norm": trainer.clip_grad_norm,
         "seed": trainer.seed,
-        "position": {"steps": steps, "epochs": epochs, "lr": lr, "schedule_scale": scale},
+        "position": {
+            "steps": steps,
+            "epochs": epochs,
+            "lr": lr,
+            "schedule_scale": scale,
+            **({} if at == 1 else {"schedule_at": at}),
+        },
+        "history": {key: list(map(_written, row)) for key, row in trainer._whole_history().items()},
         "extra": files.checked_extra(extra),
     }
     for index, state in enumerate(states):
@@ -95,7 +110,9 @@ def load_trainer(
     except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
     Trainer(loaded, None, "sgd", num_threads=num_threads)  # if that is wrong, the file is not
-    if network is not None and described_network(network) != described_network(loaded):
+    if network is not None and not same_network(
+        described_network(network), described_network(loaded)
+    ):
         raise ValueError(
             f"network must be the one that {path} belongs to, {_told(loaded)}, got {_told(network)}"
         )
@@ -118,6 +135,7 @@ def load_trainer(
             num_threads=num_threads,
         )
         _restore(trainer, description, arrays)
+        trainer._history = _history(description)
         return trainer
 
     with as_saved():
@@ -128,10 +146,50 @@ def load_trainer(
         if network is not None:
             # Only now, when all is known to be right, does the caller's network change.
             network.load_state_dict(loaded.state_dict())
+            if loaded.feature_names is not None:
+                network._native.input_names = list(loaded.feature_names)
             trainer = made(network)
     if trainer.loss is not None:
         tell_saved(trainer.loss, trainer.network)
     return trainer
+
+
+def figure_of(path: PathLike, trainer: Trainer, key: str) -> tuple[int, dict[str, float]] | None:
+    """The last figure in the history of a trainer's file, and the epoch that had it.
+
+    None where there is none, or the file is not of the training that ``trainer`` goes on with:
+    another network, or epochs that it has not done.
+    """
+    try:
+        description = files.read_description(path)
+        row = _history(description).get(key)
+        epoch = integer("epochs", description["position"]["epochs"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None  # no file, or one that is no trainer's: it is replaced, as without a monitor
+    found = description.get("network")
+    same = isinstance(found, dict) and same_network(found, described_network(trainer.network))
+    return (epoch, {key: row[-1]}) if row and same and epoch <= trainer.epochs else None
+
+
+def _history(description: dict[str, Any]) -> History:
+    """Of all epochs; empty in files of before it was kept."""
+    described = description.get("history", {})
+    if not isinstance(described, dict) or not all(isinstance(r, list) for r in described.values()):
+        raise ValueError("the history is not described")
+    if len({len(row) for row in described.values()}) > 1:
+        raise ValueError("the history has columns of different lengths")
+    return History({key: list(map(_read, row)) for key, row in described.items()})
+
+
+def _written(value: float) -> float | str:
+    """JSON has no number for NaN and the infinities."""
+    return float(value) if math.isfinite(value) else repr(float(value))
+
+
+def _read(value: Any) -> float:
+    if value in ("nan", "inf", "-inf") or type(value) is float:
+        return float(value)
+    raise ValueError(f"the history holds {value!r}, which is no number")
 
 
 def _parts(description: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +236,7 @@ def _restore(
         integer("epochs", position.get("epochs"), at_least=0, at_most=_MOST),
         real("lr", position.get("lr"), at_least=0),
         real("schedule_scale", position.get("schedule_scale"), at_least=0),
+        real("schedule_at", position.get("schedule_at", 1.0), above=0),
     )
 
 

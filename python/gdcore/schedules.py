@@ -22,6 +22,9 @@ from gdcore._names import unknown
 __all__ = ["Constant", "Cosine", "Exponential", "Function", "Schedule", "Step", "Warmup"]
 
 _UNITS = ("epoch", "step")
+_MOST = (
+    2**53
+)  # epochs or steps: C++ takes them as float64, which has no more whole numbers in a row
 
 
 def _unit(argument: str, value: object) -> str:
@@ -34,8 +37,12 @@ def _unit_field() -> Any:
     return field(default="epoch", metadata={"check": _unit})
 
 
+def _whole(argument: str, value: object) -> int:
+    return integer(argument, value, at_most=_MOST)
+
+
 def _whole_field() -> Any:
-    return field(metadata={"check": integer})
+    return field(metadata={"check": _whole})
 
 
 class Schedule(Formula, family="a schedule"):
@@ -51,6 +58,10 @@ class Schedule(Formula, family="a schedule"):
     def parts(self) -> list[tuple[str, list[float]]]:
         """Names and parameters of this schedule and those that follow it, as C++ takes them."""
         return [(self.name, self.parameters())]
+
+    def turns(self) -> list[int]:
+        """The times at which the rate may turn from rising to falling, or back."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class Step(Schedule):
     """lr_t = lr_0 gamma^floor(t / step_size), as PyTorch's ``StepLR``.
 
     Args:
-        step_size: After how many epochs, or steps, the rate is multiplied; at least 1.
+        step_size: After how many epochs, or steps, the rate is multiplied; 1 to 2^53.
         gamma: Factor, at least 0.
         per: ``"epoch"`` or ``"step"``.
 
@@ -116,7 +127,7 @@ class Cosine(Schedule):
     2017, arXiv:1608.03983.
 
     Args:
-        t_max: After how many epochs, or steps, eta_min is reached; at least 1.
+        t_max: After how many epochs, or steps, eta_min is reached; 1 to 2^53.
         eta_min: The last rate, at least 0.
         per: ``"epoch"`` or ``"step"``.
 
@@ -142,7 +153,7 @@ class Warmup(Schedule):
     arXiv:1706.02677.
 
     Args:
-        duration: How many epochs, or steps, the warm-up takes; at least 1.
+        duration: How many epochs, or steps, the warm-up takes; 1 to 2^53.
         start_factor: Share of lr_0 to start from, at least 0.
         after: What follows; None stays at lr_0.
         per: ``"epoch"`` or ``"step"``; `after` must be in the same unit.
@@ -173,6 +184,11 @@ class Warmup(Schedule):
     def parts(self) -> list[tuple[str, list[float]]]:
         """The warm-up, then what follows it."""
         return super().parts() + ([] if self.after is None else self.after.parts())
+
+    def turns(self) -> list[int]:
+        """Where the warm-up ends, and those of what follows it."""
+        after = [] if self.after is None else self.after.turns()
+        return [self.duration, *(self.duration + time for time in after)]
 
 
 @dataclass(frozen=True)

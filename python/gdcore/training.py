@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import is_
 from os import PathLike
-from typing import Any, NoReturn, SupportsIndex, TypedDict
+from typing import Any, NoReturn, SupportsIndex
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gdcore import _core
 from gdcore._check import flag, integer, optional_integer, real, thread_count
-from gdcore._fitting import Fitting
-from gdcore._judging import NAMES, Judging
+from gdcore._fitting import Fitting, figures_of
+from gdcore._frames import feature_names, ordered
+from gdcore._judging import NAMES, VALIDATION_NAMES, Judging
 from gdcore._native import TRAINERS, NativeTrainer
+from gdcore._online import Online
 from gdcore._pairing import check_pairing
+from gdcore._planning import Operation, Planning
+from gdcore._warn import warn
 from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.history import History
 from gdcore.linalg import checked_precision
@@ -27,17 +31,14 @@ from gdcore.schedules import Function, Schedule, resolve_schedule
 __all__ = ["Operation", "Trainer"]
 
 
-class Operation(TypedDict):
-    """One operation of a training step, as `Trainer.operations` lists them."""
-
-    zone: str
-    layer: str
-    phase: str
-    flops: int
-    bytes: int
+_DEFAULTS = (32, True, None, None, (), (), True)
+_BARE = (
+    "fit(x, y) trains for one epoch: give epochs; in a scikit-learn pipeline, whose last step is "
+    "called 'trainer', that is pipeline.fit(x, y, trainer__epochs=20)"
+)
 
 
-class Trainer:
+class Trainer(Online, Planning):
     """Trains a network by gradient descent; owns the optimizer's state and the position.
 
     >>> trainer = gdcore.Trainer(net, loss="cross_entropy", optimizer=gdcore.Adam(lr=1e-3))
@@ -61,8 +62,8 @@ class Trainer:
         matmul_precision: Of the products in training steps: ``"highest"``, ``"high"`` or
             ``"medium"``, as in `gdcore.matmul`. Layers for which a lower one would be slower take
             float32, and so do `evaluate` and ``predict``. float64 knows ``"highest"`` only.
-        num_threads: 1 to 1024; None as in `gdcore.set_num_threads`. Results do not depend on it at
-            ``"highest"``.
+        num_threads: 1 to 1024; None as `gdcore.set_num_threads` says at each call. Results do not
+            depend on it at ``"highest"``.
         clip_grad_norm: The largest Euclidean norm |g| of the gradient of all parameters together,
             finite and above 0: where |g| > clip_grad_norm, each update takes
             g <- g clip_grad_norm / (|g| + 1e-6), as PyTorch's ``clip_grad_norm_``. None: no limit.
@@ -110,6 +111,8 @@ class Trainer:
         self._schedule = resolve_schedule("schedule", schedule)
         self._num_threads = thread_count(num_threads)
         self._history = History()
+        self._past = (History(), 0)  # of all epochs before those of _history, and how many
+        self._figures: dict[str, bool | None] = {}  # of the last fit, see figures_of
         self._stopped = False
         self._fitting = False
         self._native: NativeTrainer = TRAINERS[network.dtype.name](
@@ -173,16 +176,32 @@ class Trainer:
     def history(self) -> History:
         """What the last `fit` has seen, or the one at work: its finished epochs.
 
-        It is what `fit` returns, and is there as well where `fit` ended with an exception.
+        It is what `fit` returns, and is there as well where `fit` ended with an exception. After
+        `load` it is what all fits before have seen, one after the other.
         """
         return self._history
+
+    @property
+    def num_threads(self) -> int:
+        """How many threads the next call may use; can be set.
+
+        It is what was given or set. Where that is None, it is what `gdcore.get_num_threads` tells:
+        what `gdcore.set_num_threads` says counts from the next step on.
+        """
+        return self._native.num_threads
+
+    @num_threads.setter
+    def num_threads(self, value: int | None) -> None:
+        checked = thread_count(value)
+        self._native.num_threads = checked
+        self._num_threads = checked
 
     @property
     def lr(self) -> float:
         """Learning rate of the next step; can be set, to a finite number of at least 0.
 
         With a schedule, setting it scales the schedule from here on, so that the next step has this
-        rate. A ValueError where the schedule is at 0: that cannot be scaled.
+        very rate. A ValueError where the schedule is at 0: that cannot be scaled.
         """
         return self._native.lr
 
@@ -232,51 +251,6 @@ class Trainer:
         """
         return self._step(x, y, sample_weight)
 
-    def learn_one(self, x: ArrayLike, y: ArrayLike) -> float:
-        """Online learning: makes one update on one sample as it comes.
-
-        Samples may keep coming for ever, in any mixture with `learn_many`, `step` and `fit`. It is
-        `step` on a batch of one, to the same bits.
-
-        >>> for x, y in stream:
-        ...     loss = trainer.learn_one(x, y)
-
-        Args:
-            x: (input_size,), finite.
-            y: The sample's target, as the loss takes it: a label, (outputs,) numbers, or for one
-                output a number; no other shape.
-
-        Returns:
-            The loss of the sample before the update.
-
-        Raises:
-            RuntimeError: The trainer has no loss.
-            TypeError: x or y is complex, of objects or of strings, or a label no integer.
-            ValueError: x or y is of another shape, not finite, or a label out of range.
-        """
-        return self._learn_one(x, y)
-
-    def learn_many(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
-        """Online learning: makes one update on each sample, in order, as `learn_one` does.
-
-        It checks the samples once, and trains to the bits of one `learn_one` after the other.
-        Ctrl-C stops between two samples with a KeyboardInterrupt.
-
-        Args:
-            x: (N, input_size), finite.
-            y: The targets, as the loss takes them.
-
-        Returns:
-            (N,), the loss of each sample before its own update.
-
-        Raises:
-            RuntimeError: The trainer has no loss.
-            TypeError: An array is complex, of objects or of strings.
-            ValueError: An array is of another shape, empty, not finite, or holds labels out of
-                range.
-        """
-        return self._native.learn_many(x, y)
-
     def fit(
         self,
         x: ArrayLike,
@@ -297,10 +271,13 @@ class Trainer:
         Ctrl-C stops between two steps with a KeyboardInterrupt, and leaves a trainer to go on with;
         `history` has the epochs that were finished.
 
+        The names of a table's columns are kept, see `Network.feature_names`.
+
         Args:
             x: (N, input_size), finite.
             y: The targets, as the loss takes them.
-            epochs: How many more; at least 1. One if until_epoch is None too.
+            epochs: How many more; at least 1. One if until_epoch is None too; where nothing else
+                is given either, as a scikit-learn ``Pipeline`` calls it, that is told by a warning.
             until_epoch: In place of epochs, how many in total, with those before this call; at
                 least 1. There may be none left to do.
             batch_size: None, or a number from N on, is gradient descent over all samples at once,
@@ -325,33 +302,56 @@ class Trainer:
             validation data for ``"val_loss"``, ``"val_accuracy"`` if the loss has one, and
             ``"val_..."`` for each metric.
 
+        Warns:
+            UserWarning: The schedule is over: from here on no rate is left that would train. Or
+                nothing says how many epochs there shall be.
+
         Raises:
-            FloatingPointError: The loss became NaN or infinite; the message names epoch, step and
-                learning rate. Parameters and optimizer are back where that epoch began.
-            RuntimeError: The trainer has no loss, is in another `fit`, or the parameters are not
-                finite.
+            FloatingPointError: The loss, or a number of parameters or optimizer, became NaN or
+                infinite; the message names epoch, step and learning rate. Parameters and optimizer
+                are back where that epoch began, and finite.
+            RuntimeError: The trainer has no loss, is in another `fit`, or the parameters or the
+                optimizer's state are not finite.
             TypeError: An array is complex, of objects or of strings, or an argument is of the wrong
                 type.
             ValueError: An array is of another shape, empty, not finite, or holds labels or weights
                 out of range, or an argument is out of its domain.
         """
         last = self._last_epoch(epochs, until_epoch)
+        rest = (batch_size, shuffle, sample_weight, validation_data, metrics, callbacks, progress)
+        bare = epochs is None and until_epoch is None and all(map(is_, rest, _DEFAULTS))
         if self._fitting:
             raise RuntimeError("fit is at work on this trainer: it cannot run within itself")
         _core.profile_mark("caller")
-        validation = Judging.validation(self, validation_data, metrics)
-        fitting = Fitting(
-            self._prepare(x, y, sample_weight, NAMES),
+        options = (
             optional_integer("batch_size", batch_size),
             flag("shuffle", shuffle),
-            validation,
-            resolve_callbacks(callbacks),
             flag("progress", progress),
         )
+        names = self._network.feature_names or feature_names(x)
+        x = ordered(x, "x", names, self._network.dtype)
+        validation = Judging.validation(self, self._ordered(validation_data, names), metrics)
+        fitting = Fitting(
+            self._prepare(x, y, sample_weight, NAMES),
+            *options[:2],
+            validation,
+            resolve_callbacks(callbacks),
+            options[2],
+        )
+        figures = figures_of(self._native.has_accuracy, validation)
+        fitting.check(figures)
         _core.profile_mark("data")
         first = self.epochs + 1
         if validation is not None:
             validation.judged(self)  # what a metric cannot judge is an error before any update
+        if bare:
+            warn(_BARE)
+        if first <= last and (words := fitting.over(self._schedule, self._native)):
+            warn(words)
+        if self._network.feature_names is None and names is not None:
+            self._network._native.input_names = list(names)
+        self._figures = figures
+        self._past = (self._whole_history(), self.epochs)
         self._history = history = History()
         self._stopped = False
         self._fitting = True
@@ -405,6 +405,7 @@ class Trainer:
                 out of range, or batch_size is below 1.
         """
         batch_size = optional_integer("batch_size", batch_size)
+        x = ordered(x, "x", self._network.feature_names, self._network.dtype)
         return Judging.of(self, (x, y, sample_weight), metrics).scores(self, batch_size)
 
     def apply_gradients(self) -> None:
@@ -423,70 +424,13 @@ class Trainer:
         """
         self._native.apply_gradients()
 
-    def operations(self, batch_size: int) -> list[Operation]:
-        """Lists what one step on a batch computes, in order, with its FLOPs and bytes.
-
-        Raises:
-            RuntimeError: The trainer has no loss.
-            TypeError: batch_size is no integer.
-            ValueError: batch_size is below 1.
-        """
-        return self._native.operations(integer("batch_size", batch_size))
-
-    def flops_per_step(self, batch_size: int) -> int:
-        """Counts the floating-point operations of one step: those of all `operations` together.
-
-        Raises:
-            RuntimeError: The trainer has no loss.
-            TypeError: batch_size is no integer.
-            ValueError: batch_size is below 1.
-        """
-        return self._native.flops_per_step(integer("batch_size", batch_size))
-
-    def memory_plan(
-        self, batch_size: int | None, samples: int | None = None, shuffle: bool = True
-    ) -> dict[str, int]:
-        """Tells how many bytes `fit` holds beside the data.
-
-        Nothing more is taken while it trains but the copy of data that are not C-contiguous and of
-        the network's dtype, and, where there are validation data, the activations of up to 1,024
-        rows. `step` does without a snapshot and a batch's copy.
-
-        Args:
-            batch_size: As in `fit`; None, all samples at once, needs ``samples``.
-            samples: How many there will be; counts the order of shuffled samples.
-            shuffle: As in `fit`.
-
-        Returns:
-            ``"parameters"``; ``"gradients"``; ``"optimizer_state"``; ``"snapshot"``, the copy of
-            parameters and state that an epoch which diverges goes back to; ``"activations"``,
-            outputs of the layers and gradients at them, for at most 2,048 rows at a time;
-            ``"packing"``, for the matmuls of all threads; ``"batch"``, the rows of a shuffled
-            batch side by side; ``"order"`` of shuffled samples; ``"total"``.
-
-        Raises:
-            TypeError: batch_size or samples is no integer, or shuffle no bool.
-            ValueError: One is below 1, or both are None.
-        """
-        samples = optional_integer("samples", samples)
-        batch_size = optional_integer("batch_size", batch_size)
-        if batch_size is None and samples is None:
-            raise ValueError("samples must be given where batch_size is None")
-        batch = min(each for each in (batch_size, samples) if each is not None)
-        # Rows of a batch that has them all are taken where they lie.
-        moves = flag("shuffle", shuffle) and batch_size is not None and batch != samples
-        plan: dict[str, int] = self._native.memory(batch, moves)
-        plan["order"] = 8 * samples if moves and samples is not None else 0
-        plan["total"] = sum(plan.values())
-        return plan
-
     def save(self, path: str | PathLike[str], *, extra: Mapping[str, Any] | None = None) -> None:
         """Writes everything needed to go on to a safetensors file.
 
-        That is the network, loss, optimizer with its state, schedule, seed and position: a trainer
-        that is loaded from it goes on with the same bits as this one. The number of threads is not
-        saved; of a schedule that is a function of one's own, only that there was one. Within an
-        epoch, after `fit` was interrupted, the next begins anew.
+        That is the network, loss, optimizer with its state, schedule, seed, position and `history`:
+        a trainer that is loaded from it goes on with the same bits as this one. The number of
+        threads is not saved; of a schedule that is a function of one's own, only that there was
+        one. Within an epoch, after `fit` was interrupted, the next begins anew.
 
         The file is written beside and renamed, so that at any moment the old or the new one is
         there, whole. Equal trainers are equal files. `Network.load` reads the network alone.
@@ -537,12 +481,23 @@ class Trainer:
 
         return persistence.load_trainer(path, network, schedule, num_threads)
 
+    def _whole_history(self) -> History:
+        """Of all epochs so far, in this trainer and those it was loaded from."""
+        past, epochs = self._past
+        return past.followed_by(self._history, epochs)
+
     def _last_epoch(self, epochs: int | None, until_epoch: int | None) -> int:
         if until_epoch is None:
             return self.epochs + (1 if epochs is None else integer("epochs", epochs))
         if epochs is not None:
             raise ValueError("epochs and until_epoch must not be given together")
         return integer("until_epoch", until_epoch)
+
+    def _ordered(self, data: Any, names: Sequence[str] | None) -> Any:
+        """Validation data with the columns of a table where they are in x."""
+        if not isinstance(data, (tuple, list)) or not data:
+            return data  # told by Judging.validation
+        return (ordered(data[0], VALIDATION_NAMES[0], names, self._network.dtype), *data[1:])
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Any:
         """The arrays, checked and converted once, for the trainer of this dtype."""

@@ -83,7 +83,8 @@ def comes_back(trainer: gd.Trainer, path: Path, **options: Any) -> None:
     whole = saved(trainer, path)
     loaded = gd.Trainer.load(path, **options)
     assert_same_trainer(loaded, trainer)
-    assert len(loaded.history) == 0
+    assert loaded.history == trainer.history
+    assert len(loaded.history.get("loss", [])) == trainer.epochs
     assert saved(loaded, path) == whole
     assert_same_network(gd.Network.load(path), trainer.network)
     fit(trainer, trainer.epochs + 2)

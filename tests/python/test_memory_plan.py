@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from support import run_json
 
@@ -96,3 +97,56 @@ def test_bad_arguments() -> None:
         trainer().memory_plan(1, -1)
     with pytest.raises(TypeError, match="batch_size must be an integer"):
         trainer().memory_plan(2.0)  # type: ignore[arg-type]
+
+
+# ---- numbers too large to count ----
+
+
+@pytest.mark.parametrize("batch_size", [2**30, 2**53 + 1, 2**57, 2**60, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("ask", ["operations", "flops_per_step", "memory_plan", "own memory_plan"])
+@pytest.mark.parametrize("widths", [(20, 30, 1), (1, 1), (4096, 512)])
+def test_no_count_overflows(ask: str, batch_size: int, widths: tuple[int, ...]) -> None:
+    layers = [gd.Dense(width) for width in widths[1:]]
+    net = gd.Network(layers, input_size=widths[0])
+    one = gd.Trainer(net, None if ask.startswith("own") else "mse", "adam", num_threads=2)
+    told = getattr(one, ask.removeprefix("own "))
+    most = 2.0**62 / sum(widths) ** 2 / 100  # from somewhere above it cannot be counted any more
+    if batch_size > 2**53 or (batch_size > most and ask != "memory_plan"):
+        with pytest.raises(ValueError, match=r"^batch_size must be "):
+            told(batch_size)
+        return
+    found = told(batch_size)
+    first = told(1024)
+    ratio = batch_size / 1024
+    if ask == "operations":
+        for large, small in zip(found, first, strict=True):
+            assert small["flops"] <= large["flops"] <= ratio * small["flops"]
+            assert small["bytes"] <= large["bytes"] <= ratio * small["bytes"]
+    elif ask == "flops_per_step":
+        assert first <= found <= ratio * first
+    else:
+        for key, size in first.items():
+            assert size <= found[key] <= max(size, ratio * size)
+
+
+def test_a_batch_of_more_than_there_are_is_counted_as_all() -> None:
+    assert trainer().memory_plan(2**63 - 1, 100) == trainer().memory_plan(100, 100)
+    with pytest.raises(ValueError, match="samples must be at most"):
+        trainer().memory_plan(None, 2**60)
+
+
+def test_huge_batches_and_epochs_are_no_more_than_there_is(capsys: Any) -> None:
+    class Stops(gd.callbacks.Callback):
+        def on_epoch_end(self, trainer: gd.Trainer, epoch: int, values: Any) -> None:
+            trainer.stop()
+
+    x, y = np.ones((50, 20)), np.ones(50)
+    one, other = trainer(), trainer()
+    largest = 2**63 - 1
+    for progress in (False, True):
+        for epochs in ({"epochs": largest}, {"until_epoch": largest}):
+            one.fit(x, y, batch_size=largest, callbacks=[Stops()], progress=progress, **epochs)
+            other.fit(x, y, epochs=1, batch_size=None, progress=False)
+    assert one.evaluate(x, y, batch_size=largest) == other.evaluate(x, y)
+    assert np.array_equal(one.network.predict(x, batch_size=largest), other.network.predict(x))
+    assert one.epochs == 4

@@ -186,3 +186,60 @@ def test_a_study_tells_where_more_threads_are_slower() -> None:
     told = str(ScalingStudy((1, 2), (8,), seconds, np.array([[1, 2]]), (fit,), 2))
     assert "more threads make it slower" in told
     assert "two numbers of threads fit any line" in told
+
+
+# ---- fits that say nothing ----
+
+
+def printed(seconds: list[list[float]], threads: tuple[int, ...]) -> tuple[Any, str]:
+    array = np.array([seconds]) * 1e-3
+    fit = fit_amdahl(threads, array[0])
+    workers = np.array([threads])
+    return fit, str(ScalingStudy(threads, (8,), array, workers, (fit,), 8)).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "threads"),
+    [
+        ([[1, 0.6], [9, 0.6], [0.2, 40]], (1, 2)),
+        ([[1, 0.5], [1, 0.9], [1, 0.6]], (1, 2)),  # 0 to 80 %
+        ([[1, 24], [1, 0.5]], (1, 2)),
+        ([[1, 1.5, 0.3], [1, 0.3, 1.5], [1, 0.2, 0.9]], (1, 2, 4)),
+    ],
+)
+def test_rounds_that_differ_too_much_tell_no_share(
+    seconds: list[list[float]], threads: tuple[int, ...]
+) -> None:
+    fit, line = printed(seconds, threads)
+    assert not fit.conclusive
+    assert line == f"batch 8: {fit}"
+    assert str(fit).startswith("no serial share can be told: ")
+    assert "%" not in line
+
+
+def test_times_that_are_not_on_the_law_tell_no_share() -> None:
+    fit, line = printed([[1, 3, 0.3, 2], [1, 3.1, 0.3, 2.1]], (1, 2, 4, 8))
+    assert not fit.conclusive
+    assert line == "batch 8: no serial share can be told: the times do not follow Amdahl's law"
+
+
+def test_a_share_of_more_than_all_is_no_share() -> None:
+    fit, line = printed([[1, 2], [1, 2.01], [1, 1.99]], (1, 2))
+    assert fit.conclusive
+    assert line == "batch 8: more threads make it slower; two numbers of threads fit any line"
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+def test_what_is_measured_well_is_told(share: float) -> None:
+    seconds = [[s + (1 - s) / n for n in THREADS] for s in (share, share + 0.02, share - 0.02)]
+    fit, line = printed(seconds, THREADS)
+    assert fit.conclusive
+    assert f"serial share {100 * share:.1f} ± 1.2 %" in line
+
+
+def test_a_fit_that_tells_nothing_is_not_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    seconds = np.array([[[1e-3, 6e-4], [9e-3, 6e-4], [2e-4, 4e-2]]])
+    fit = fit_amdahl((1, 2), seconds[0])
+    ScalingStudy((1, 2), (64,), seconds, np.array([[1, 2]]), (fit,), 4).plot(tmp_path / "a.svg")
+    assert b"batch 64: no serial share can be told" in (tmp_path / "a.svg").read_bytes()

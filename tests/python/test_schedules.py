@@ -121,6 +121,123 @@ def test_a_schedule_at_zero_cannot_be_scaled() -> None:
     assert one.lr == 0.1
 
 
+@pytest.mark.parametrize("per", ["epoch", "step"])
+@pytest.mark.parametrize("make", [lambda per: Exponential(0.37, per=per), lambda per: Cosine(
+    40, 1e-4, per=per), lambda per: Warmup(30, 0.013, per=per), lambda per: Step(2, 0.3, per=per),
+])  # fmt: skip
+def test_a_rate_that_is_set_is_read_back(make: Any, per: str) -> None:
+    """To the last bit, wherever the schedule stands, and steps run at it, after a file too."""
+    random = np.random.default_rng(3)
+    one, by_hand = trainer(make(per), lr=0.0171), trainer(None)
+    for _ in range(20):
+        one.fit(X, Y, epochs=1, batch_size=6, shuffle=False, progress=False)
+        for value in random.uniform(1e-6, 1, 10):
+            one.lr = value
+            assert one.lr == value
+        by_hand.network.load_state_dict(one.network.state_dict())
+        by_hand.lr = float(value)
+        one.step(X, Y)
+        by_hand.step(X, Y)
+        for key, array in by_hand.network.state_dict().items():
+            assert np.array_equal(one.network.state_dict()[key], array)
+
+
+def test_a_rate_of_zero_can_be_left_again() -> None:
+    for schedule in (Exponential(0.5), lambda epoch: 0.3):
+        one = trainer(schedule)
+        one.lr = 0.0
+        assert one.lr == 0.0
+        one.lr = 0.1
+        assert one.lr == 0.1
+
+
+def test_a_rate_that_was_set_is_the_same_after_a_file(tmp_path: Any) -> None:
+    one = trainer(Exponential(0.37, per="step"), lr=0.0171)
+    for value in np.random.default_rng(4).uniform(1e-6, 1, 30):
+        one.step(X, Y)
+        one.lr = value
+        one.save(tmp_path / "file")
+        loaded = gd.Trainer.load(tmp_path / "file")
+        assert loaded.lr == one.lr == value
+        loaded.step(X, Y)
+        one.step(X, Y)
+        assert loaded.lr == one.lr
+
+
+# ---- a schedule that is over ----
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epochs"),
+    [
+        (Cosine(4), 4),
+        (Cosine(4), 9),
+        (Exponential(0.01), 5),
+        (Step(2, 0.0), 2),
+        (Step(1, 1e-5), 3),
+        (Warmup(2, 0.0, after=Cosine(3)), 6),
+        (Warmup(2, after=Warmup(2, after=Exponential(1e-9))), 6),
+        (Cosine(10, per="step"), 4),
+        (Exponential(0.1, per="step"), 4),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_schedule_that_is_over_is_told(
+    schedule: Schedule, epochs: int, loaded: bool, tmp_path: Any
+) -> None:
+    one = trainer(schedule)
+    one.fit(X, Y, epochs=epochs, batch_size=4, progress=False)
+    if loaded:
+        one.save(tmp_path / "file")
+        one = gd.Trainer.load(tmp_path / "file")
+    with pytest.warns(UserWarning, match=r"^the schedule .* is over: .* at most") as told:
+        one.fit(X, Y, epochs=2, batch_size=4, progress=False)
+    assert told[0].filename == __file__
+    before = one.steps
+    with pytest.raises(UserWarning, match="is over"):  # warnings are errors here
+        one.fit(X, Y, epochs=1, progress=False)
+    assert one.steps == before
+    one.fit(X, Y, until_epoch=1, progress=False)  # none to do
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epochs"),
+    [
+        (Cosine(4, eta_min=1e-5), 9),
+        (Cosine(40), 39),
+        (Constant(), 5),
+        (Step(2, 0.1), 9),
+        (Exponential(0.5), 20),
+        (Warmup(3, 0.0), 0),
+        (Warmup(3, 0.0, per="step"), 0),
+        (Warmup(3, 0.0, after=Warmup(3, 0.0)), 3),
+        (Warmup(3), 9),
+        (Function(lambda t: 0.0), 3),
+    ],
+    ids=str,
+)
+def test_a_schedule_that_is_not_over_is_not_told(schedule: Schedule, epochs: int) -> None:
+    one = trainer(schedule)
+    if epochs:
+        one.fit(X, Y, epochs=epochs, batch_size=4, progress=False)
+    one.fit(X, Y, epochs=1, batch_size=4, progress=False)
+    trainer(Constant(), lr=0.0).fit(X, Y, epochs=1, progress=False)  # as it was asked for
+
+
+def test_who_sets_the_rate_of_a_schedule_is_not_told() -> None:
+    one = trainer(Exponential(0.01))
+    one.lr = 0.0
+    one.fit(X, Y, epochs=1, progress=False)
+    one = trainer(Exponential(0.01))
+    one.fit(X, Y, epochs=6, progress=False)
+    one.lr = 0.1  # from here on it is that much
+    one.fit(X, Y, epochs=1, progress=False)
+
+
+# ---- functions ----
+
+
 def test_a_function_is_a_schedule() -> None:
     seen = []
 
@@ -194,6 +311,9 @@ def test_divergence_names_the_rate_of_the_schedule() -> None:
         (lambda: Step(0), ValueError, "step_size must be at least 1, got 0"),
         (lambda: Step(2.5), TypeError, "step_size must be an integer"),  # type: ignore[arg-type]
         (lambda: Step(3, gamma=-1), ValueError, "gamma must be at least 0"),
+        (lambda: Step(2**53 + 1), ValueError, "step_size must be at most 9007199254740992"),
+        (lambda: Cosine(2**63 - 1), ValueError, "t_max must be at most 9007199254740992"),
+        (lambda: Warmup(2**63 - 1), ValueError, "duration must be at most 9007199254740992"),
         (lambda: Exponential(math.nan), ValueError, "gamma must be finite"),
         (lambda: Cosine(0), ValueError, "t_max must be at least 1"),
         (lambda: Cosine(5, eta_min=-1e-3), ValueError, "eta_min must be at least 0"),
@@ -212,6 +332,20 @@ def test_divergence_names_the_rate_of_the_schedule() -> None:
 def test_what_cannot_be_a_schedule(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_the_longest_schedules_are_counted_right() -> None:
+    most = 2**53
+    one = trainer(Warmup(most, 0.25))
+    one.fit(X, Y, epochs=1, progress=False)
+    assert math.isclose(one.lr, LR * 0.25)
+    one = trainer(Warmup(most, 0.5, after=Warmup(most, 0.1)))
+    one.fit(X, Y, epochs=1, progress=False)
+    assert math.isclose(one.lr, LR * 0.5)
+    for schedule in (Step(most, 0.5), Cosine(most)):
+        one = trainer(schedule)
+        one.fit(X, Y, epochs=2, progress=False)
+        assert one.lr == LR
 
 
 @pytest.mark.parametrize("name", sorted(Schedule.members))

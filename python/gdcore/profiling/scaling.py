@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gdcore._check import integer, listed, real
+from gdcore._frames import array, ordered
 from gdcore.benchmark.turns import in_turns, repeated
 from gdcore.files import checked_path
 from gdcore.profiling.records import Machine
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["AmdahlFit", "ScalingStudy", "fit_amdahl", "scaling_study"]
 
 _BATCH_SIZES = (32, 128, 512, 2048)
+_MOST_ERROR, _MOST_RESIDUAL = 0.2, 0.25  # of a fit that tells something
 _MOST_BATCHES = 64  # that take turns; more would only take memory
 
 
@@ -51,6 +53,18 @@ class AmdahlFit:
     seconds: float
 
     @property
+    def conclusive(self) -> bool:
+        """Whether the times tell a share.
+
+        They do not where its standard error is above 20 points and above half of the share, where
+        the law is off by more than a quarter, or where no time would be left on one thread.
+        """
+        share, error = self.serial_share, self.error
+        if not (math.isfinite(share) and self.seconds > 0 and self.residual <= _MOST_RESIDUAL):
+            return False
+        return error is None or error <= max(_MOST_ERROR, abs(share) / 2)
+
+    @property
     def largest_speed_up(self) -> float:
         """1 / s: what no number of threads exceeds; infinite where s is not above 0."""
         return 1 / self.serial_share if self.serial_share > 0 else math.inf
@@ -62,7 +76,13 @@ class AmdahlFit:
         return found
 
     def __str__(self) -> str:
-        """The share with its error."""
+        """The share with its error, or why there is none to tell."""
+        if not self.conclusive:
+            off = self.residual > _MOST_RESIDUAL
+            why = "the times do not follow Amdahl's law" if off else "the rounds differ too much"
+            return f"no serial share can be told: {why}"
+        if self.serial_share > 1:  # of what is there, it would be more than all
+            return "more threads make it slower"
         error = "" if self.error is None else f" ± {100 * self.error:.1f}"
         return f"serial share {100 * self.serial_share:.1f}{error} %"
 
@@ -147,17 +167,22 @@ class ScalingStudy:
             if fit is None:
                 lines.append(f"batch {batch}: no fit, which needs two numbers of threads on CPUs")
                 continue
+            if not fit.conclusive:
+                lines.append(f"batch {batch}: {fit}")
+                continue
             most = fit.largest_speed_up
-            limit = "no limit in sight" if math.isinf(most) else f"at most {most:.1f} times faster"
+            limit = (
+                ", no limit in sight" if math.isinf(most) else f", at most {most:.1f} times faster"
+            )
             if most < 1:
-                limit = "more threads make it slower"
+                limit = ""  # the fit says it
             within = sum(count <= self.cpus for count in self.threads)
             off = (
                 f"the fit is off by {100 * fit.residual:.1f} %"
                 if within > 2
                 else "two numbers of threads fit any line"
             )
-            lines.append(f"batch {batch}: {fit}, {limit}; {off}")
+            lines.append(f"batch {batch}: {fit}{limit}; {off}")
         return "\n".join(lines)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
@@ -214,6 +239,7 @@ def scaling_study(
     numbers = _integers("threads", threads, "numbers of threads", 1024)
     rounds = integer("rounds", rounds)
     seconds = real("seconds", seconds, above=0)
+    x = ordered(x, "x", trainer.network.feature_names, trainer.network.dtype)
     samples = trainer._native.prepare(x, y, None, ("x", "y", "sample_weight")).samples
     if batch_sizes is None:
         sizes = tuple(size for size in _BATCH_SIZES if size <= samples) or (samples,)
@@ -221,7 +247,7 @@ def scaling_study(
         sizes = _integers("batch_sizes", batch_sizes, "batch sizes", samples)
     numbers = tuple(sorted({1, *numbers}))
     x = np.ascontiguousarray(x, trainer.network.dtype)  # else every step would copy its rows
-    y = np.ascontiguousarray(y)
+    y = np.ascontiguousarray(array(y, "y"))
     measured, workers = [], []
     for size in sizes:
         copies = {count: _copy(trainer, count) for count in numbers}

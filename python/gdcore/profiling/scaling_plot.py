@@ -50,7 +50,7 @@ def plot_scaling(study: ScalingStudy, path: Path) -> None:
                 capsize=3,
                 label=label,
             )
-            if fit is not None:
+            if fit is not None and fit.conclusive:
                 axes.plot(across, fit.speed_up(across), color=colour, linewidth=1.2)
         axes.set_xticks(threads)
         axes.set_xlabel("threads")

@@ -53,6 +53,42 @@ TEST(parameters_lost_in_the_last_step_are_noticed) {
   CHECK_EQ(trainer.epochs(), 0);
 }
 
+// The parameters stay finite, and so does the loss that the epoch tells; only the next would not.
+TEST(an_epoch_that_ends_where_the_loss_overflows_is_taken_back) {
+  for_both_types([]<class T>() {
+    const Samples<T> samples(kRows, kInputs, kOutputs, 4);
+    const auto data = dataset(samples, false);
+    for (const int64_t batch_size : {kRows, kRows - 1}) {
+      Trainer<T> trainer(make_model<T>(), momentum_with(0.01));
+      fit_epoch(trainer, data, batch_size, true);
+      const auto before = values_of(trainer.model());
+      const int64_t steps = trainer.steps();
+      trainer.set_lr(sizeof(T) == 4 ? 1e22 : 1e170);
+      CHECK_THROWS(DivergenceError, fit_epoch(trainer, data, batch_size, true));
+      CHECK_SAME(values_of(trainer.model()), before);
+      CHECK_EQ(trainer.steps(), steps);
+      CHECK_EQ(trainer.epochs(), 1);
+    }
+  });
+}
+
+// Squares of gradients overflow; the parameters would stay where they are for ever.
+TEST(an_optimizer_state_that_overflows_is_taken_back) {
+  Samples<float> samples(kRows, kInputs, kOutputs, 4);
+  for (float& target : samples.target) target *= 1e25f;
+  auto options = adam_with("mse");
+  options.loss = {"huber", {1e25}};
+  Trainer<float> huber(make_model<float>(), options);
+  const auto before = values_of(huber.model());
+  CHECK_THROWS(DivergenceError, fit_epoch(huber, dataset(samples, false), kRows, false));
+  CHECK_SAME(values_of(huber.model()), before);
+  CHECK_EQ(huber.steps(), 0);
+  huber.step(dataset(samples, false));  // goes on
+  const auto after = values_of(huber.model());
+  CHECK_THROWS(gd::base::StateError, fit_epoch(huber, dataset(samples, false), kRows, false));
+  CHECK_SAME(values_of(huber.model()), after);
+}
+
 TEST(the_error_names_epoch_step_and_rate) {
   const Samples<double> samples(kRows, kInputs, kOutputs, 4);
   Trainer<double> trainer(make_model<double>(), momentum_with(1e200));

@@ -6,6 +6,7 @@
 #include "base/check.hpp"
 #include "cpp/train/support.hpp"
 #include "data/sampler.hpp"
+#include "parallel/cpus.hpp"
 
 using namespace gd::testing;
 using gd::base::StateError;
@@ -189,4 +190,27 @@ TEST(operations_show_what_a_step_does) {
   CHECK(operations.back().zone == gd::profiling::Zone::kUpdate);
   CHECK_EQ(operations.back().layer, "");
   CHECK_EQ(trainer.workers(32), 1);
+}
+
+TEST(a_trainer_without_a_number_takes_as_many_threads_as_are_set) {
+  Trainer<float> trainer(make_model<float>(), adam_with("mse", 0));
+  for (const int count : {3, 1, 2}) {
+    gd::parallel::set_num_threads(count);
+    CHECK_EQ(trainer.threads(), count);
+  }
+  trainer.set_threads(5);
+  CHECK_EQ(trainer.threads(), 5);
+  trainer.set_threads(0);
+  gd::parallel::clear_num_threads();
+  trainer.ask_for_threads();
+  CHECK_EQ(trainer.threads(), gd::parallel::default_thread_count().count);
+}
+
+TEST(what_cannot_be_counted_is_refused) {
+  Trainer<float> trainer(make_model<float>(), adam_with("mse"));
+  Trainer<float> own(make_model<float>(), adam_with(""));
+  for (const int64_t rows : {int64_t{1} << 60, std::numeric_limits<int64_t>::max()}) {
+    CHECK_THROWS(gd::base::ValueError, trainer.operations(rows));
+    CHECK_THROWS(gd::base::ValueError, own.memory(rows, true));
+  }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,8 +35,8 @@ def save_network(network: Network, path: PathLike, extra: Mapping[str, Any] | No
     files.write(path, _finite(network.state_dict()), description)
 
 
-def load_network(path: PathLike) -> Network:
-    """See `Network.load`."""
+def load_network(path: PathLike, *, warn: bool = False) -> Network:
+    """See `Network.load`, which warns; whoever reads the preparation too need not be warned."""
     arrays, description = files.read(path)
     try:
         if description.get("kind") not in ("network", "trainer"):
@@ -45,7 +46,22 @@ def load_network(path: PathLike) -> Network:
             raise ValueError("there are arrays that belong to nothing")
     except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
+    if warn:
+        _warn_of_preparation(path, description)
     return network
+
+
+def _warn_of_preparation(path: PathLike, description: Mapping[str, Any]) -> None:
+    """A UserWarning at whoever called `load`, where a network alone would take raw columns."""
+    if "preparation" in description["extra"]:
+        warnings.warn(
+            f"{path} was written by `gdcore train` and holds how the columns of a table become "
+            "inputs, which is not done here: predictions from raw columns would be wrong. Predict "
+            f"with `gdcore predict {path} DATA`, or prepare x as read_description(path)['extra']"
+            "['preparation'] in gdcore.files tells",
+            UserWarning,
+            stacklevel=4,  # of load, which calls what calls this
+        )
 
 
 def save_trainer(trainer: Trainer, path: PathLike, extra: Mapping[str, Any] | None) -> None:
@@ -79,8 +95,10 @@ def load_trainer(
     network: Network | None,
     schedule: Callable[[int], float] | Schedule | None,
     num_threads: int | None,
+    *,
+    warn: bool = True,
 ) -> Trainer:
-    """See `Trainer.load`."""
+    """See `Trainer.load`, which warns; whoever reads the preparation too need not be warned."""
     if network is not None and not isinstance(network, Network):
         raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
     thread_count(num_threads)
@@ -123,6 +141,8 @@ def load_trainer(
         trainer = made(loaded)
     except (TypeError, ValueError) as error:
         raise _damaged(path, error) from None
+    if warn:
+        _warn_of_preparation(path, description)
     if network is None:
         return trainer
     # Only now, when all is known to be right, does the caller's network change.

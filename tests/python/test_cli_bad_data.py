@@ -169,7 +169,7 @@ def test_a_stumble_of_the_reader_is_damage(tmp_path: Path, monkeypatch: pytest.M
         ({"x": np.zeros((4, 2)), "y": np.zeros((4, 1, 1))}, [], ["y", "(4, 1, 1)"]),
         ({"x": np.zeros((4, 2), complex), "y": np.zeros(4)}, [], ["x", "complex128"]),
         ({"x": np.zeros((4, 2)), "y": np.array(["2020"] * 4, "M8[Y]")}, [], ["y", "datetime64"]),
-        ({"x": np.array([[object()]]), "y": np.zeros(1)}, [], ["d.npz", "pickle"]),
+        ({"x": np.array([[object()]]), "y": np.zeros(1)}, [], ["d.npz", "x holds Python"]),
         (
             {"x": np.eye(10), "y": np.eye(10)},
             ["--task", "classification"],

@@ -119,7 +119,9 @@ def test_digits_have_a_name_here_too(tmp_path: Path) -> None:
 def test_predictions_are_those_of_the_network(tmp_path: Path, model: Path) -> None:
     data = written(tmp_path / "d.parquet", small())
     done("predict", model, data, "--out", tmp_path / "p.npz")
-    net = gd.Network.load(model)
+    with pytest.warns(UserWarning, match="gdcore predict") as warned:
+        net = gd.Network.load(model)
+    assert [each.filename for each in warned] == [__file__], "it names the line of the user"
     kept = gd.files.read_description(model)["extra"]["preparation"]["columns"]
     table = small()
     columns = [

@@ -76,7 +76,7 @@ class Table:
         return Column.of(self.frame[name], self.rows, notation, name in self.categories)
 
     def texts(self, given: Iterable[str]) -> tuple[str, ...]:
-        """The texts that the values of an option name: one that a cell holds, or several by commas."""
+        """The texts that the values of an option name: one that a cell has, or several."""
         found: dict[str, None] = {}
         for value in given:
             whole = "," not in value or any(

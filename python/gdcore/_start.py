@@ -9,9 +9,10 @@ __all__: list[str] = []
 
 try:
     from gdcore import _core  # noqa: F401
-except ValueError as error:
+except ImportError as error:
     # A command ends with a line and no traceback; `python -m` has "-m" there while it loads us.
-    if PurePath(sys.argv[0] if sys.argv else "").name not in ("gdcore", "-m"):
+    command = PurePath(sys.argv[0] if sys.argv else "").name in ("gdcore", "-m")
+    if not command or "GDCORE_MAX_ISA" not in str(error):
         raise
     print(f"gdcore: {error}", file=sys.stderr)
     raise SystemExit(2) from None

@@ -81,7 +81,7 @@ class Notation:
         point = re.escape(self.decimal)
         if self.thousands:
             group = re.escape(self.thousands)
-            grouped = rf"^[+-]?\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d*)?$"
+            grouped = rf"^[+-]?[1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{point}\d*)?$"
             whole = texts.str.contains(grouped).fill_null(False)
             texts = texts.zip_with(~whole, texts.str.replace_all(self.thousands, "", literal=True))
         if self.decimal == ",":
@@ -89,10 +89,15 @@ class Notation:
             texts = texts.str.replace(",", ".", literal=True)
         return texts.cast(pl.Float64, strict=False)
 
-    def options(self) -> str:
-        """The options that say so, with a blank before each."""
-        told = "" if self.decimal == "." else f' --decimal "{self.decimal}"'
-        return told + (f' --thousands "{self.thousands}"' if self.thousands else "")
+    def options(self, other: Notation | None = None) -> str:
+        """The options that say how numbers are written, if not as in ``other``.
+
+        A blank stands before each; without ``other`` the defaults go without saying.
+        """
+        other = other or Notation()
+        told = "" if self.decimal == other.decimal else f' --decimal "{self.decimal}"'
+        same = self.thousands == other.thousands
+        return told if same else f'{told} --thousands "{self.thousands}"'
 
 
 def fitting_notations(texts: pl.Series) -> Iterator[Notation]:

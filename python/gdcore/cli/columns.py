@@ -220,6 +220,20 @@ class Column:
             return names is None or len(set(names.values())) == 1
         return len(cells) == 1
 
+    def rounded(self) -> int | None:
+        """The first row of a whole number beyond 2**53, where float64 makes different ones equal.
+
+        None where there is no such thing.
+        """
+        if self.cells.dtype.is_float() or self.cells.dtype == pl.Boolean:
+            return None
+        large = (self._parsed.abs() >= 2.0**53).fill_null(False)
+        if not large.any() or self.cells.filter(large).n_unique() == (
+            self._parsed.filter(large).n_unique()
+        ):
+            return None
+        return large.arg_max()
+
     def _mixed(self, numbers: int, wrong: int) -> ValueError:
         at = int(self.words.argmax())
         word = self.cells[at]
@@ -246,7 +260,7 @@ class Column:
         """The options under which all cells are numbers, as a sentence; empty if none is."""
         there = self.cells.filter(pl.Series(self.words) | self._parsed.is_not_null())
         found = [
-            f"give{each.options()}, so that it is {each.numbers(pl.Series([word]))[0]:.15g}"
+            f"give{each.options(self.notation)}, so that it is {each.numbers(pl.Series([word]))[0]:.15g}"
             for each in meaning.fitting_notations(there)
         ]
         told = ", or ".join(found)

@@ -110,7 +110,9 @@ def learn(
     targets = {each.name for each in target.columns}
     notes = [*table.notes, *target.notes]
     indexes = [each for each in table.indexes() if each not in targets | set(choices.drop)]
-    notes += [f"left out {each!r}: it is the index of a pandas frame" for each in indexes]
+    notes += [
+        f"left out {each!r}: it numbers the rows, as an index of pandas does" for each in indexes
+    ]
     away = {*targets, *choices.drop, *indexes}
     left = [name for name in table.inputs if name not in away]
     notes += [
@@ -172,13 +174,21 @@ def _checked(
     if missing.any():
         at = int(missing.argmax())
         if choices.missing == "error":
-            word = "" if column.cells[at] is None else f", {column.cells[at]!r}"
+            word = column.cells[at]
+            told, code = "", ""
+            if word is not None:
+                told, code = (
+                    f", {word!r}",
+                    f", --categories {shlex.quote(name)} if it is a category",
+                )
             raise ValueError(
                 f"column {name!r} has {missing.sum()} missing cells among its numbers, the first "
-                f"in {column.rows.told(at)}{word}: give --missing mean to fill them with the "
-                f"column's mean, or --drop {shlex.quote(name)}"
+                f"in {column.rows.told(at)}{told}: give --missing mean to fill them with the "
+                f"column's mean{code}, or --drop {shlex.quote(name)}"
             )
         notes.append(f"filled {missing.sum()} missing cells of {name!r} with its mean")
+    if (large := column.rounded()) is not None:
+        notes.append(f"{name!r} has whole numbers that float64 rounds, as {column.cells[large]}")
     training = values[kept][~missing[kept]]
     if not len(training):
         what = "no cell"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gdcore import Network
 from gdcore._names import unknown
+from gdcore.cli import report
 from gdcore.cli.delimited import Dialect
 from gdcore.cli.outputs import check_output
 from gdcore.cli.preparation import NumberTarget, NumericColumn, Preparation, Target
@@ -52,9 +53,10 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
     if preparation is None:
         preparation = _as_it_is(net, table, model)
     preparation = replace(preparation, notation=reading.notation(preparation.notation))
-    for note in table.notes:
-        typer.echo(f"note: {note}", err=True)
-    outputs = net.predict(preparation.inputs(table, net.dtype))
+    notes = list(table.notes)
+    x = preparation.inputs(table, net.dtype, notes)
+    report.tell_notes(notes)
+    outputs = net.predict(x)
     arrays = _arrays(preparation.target, outputs)
     if out is None:
         typer.echo(_frame(arrays).write_csv(), nl=False)

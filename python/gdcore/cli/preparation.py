@@ -38,8 +38,11 @@ class NumericColumn:
         """Number of inputs."""
         return 1
 
-    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> None:
-        """Writes the inputs (N, 1); a missing cell is the mean if ``fill``, else an error."""
+    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> int:
+        """Writes the inputs (N, 1); a missing cell is the mean if ``fill``, else an error.
+
+        Returns how many cells were missing.
+        """
         values = column.numbers()
         missing = np.isnan(values)
         if missing.any() and not fill:
@@ -57,6 +60,7 @@ class NumericColumn:
                 f"{column.cells[at]} in {column.rows.told(at)}"
             )
         x[:, 0] = values
+        return int(missing.sum())
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -84,8 +88,11 @@ class CategoricalColumn:
         """Number of inputs."""
         return len(self.categories)
 
-    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> None:
-        """Writes the inputs (N, categories), which are 0; an unknown category is an error."""
+    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> int:
+        """Writes the inputs (N, categories), which are 0; an unknown category is an error.
+
+        Returns 0: no cell is filled.
+        """
         known = [each for each in self.categories if each is not None]
         texts = self._named(column, known)
         codes = texts.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64)
@@ -100,6 +107,7 @@ class CategoricalColumn:
                 f"got {got} in {column.rows.told(at)}"
             )
         x[np.arange(len(x)), codes.to_numpy()] = 1
+        return 0
 
     @staticmethod
     def _named(column: Column, known: list[str]) -> pl.Series:
@@ -223,12 +231,15 @@ class Preparation:
         """Number of inputs of the network."""
         return sum(each.width for each in self.columns)
 
-    def inputs(self, table: Table, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    def inputs(
+        self, table: Table, dtype: DTypeLike = np.float32, notes: list[str] | None = None
+    ) -> NDArray[Any]:
         """Turns the columns, found by their names, into the network's inputs.
 
         Args:
             table: The rows.
             dtype: The network's.
+            notes: Gets a note for each column of which missing cells are filled.
 
         Returns:
             (N, input_size).
@@ -252,7 +263,9 @@ class Preparation:
         at = 0
         for each in self.columns:
             column = table.column(each.name, self.notation)
-            each.write(column, self.fill, x[:, at : at + each.width])
+            filled = each.write(column, self.fill, x[:, at : at + each.width])
+            if filled and notes is not None:
+                notes.append(f"filled {filled} missing cells of {each.name!r} with its mean")
             at += each.width
         return x
 

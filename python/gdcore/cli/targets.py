@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,8 @@ def choose(name: str, columns: Sequence[Column], task: str, *, as_text: bool) ->
         ValueError: A cell is missing or wrong, or there is but one class.
     """
     task = choice("--task", task, TASKS)
-    all_values = [column.values() for column in columns]
+    # A word for a missing cell may well name a class.
+    all_values = [column.texts().to_list() if as_text else column.values() for column in columns]
     for column, values in zip(columns, all_values, strict=True):
         _check_missing(column, values)
     if len(columns) > 1:
@@ -98,7 +100,7 @@ def choose(name: str, columns: Sequence[Column], task: str, *, as_text: bool) ->
     if as_text:
         if task == "regression":
             raise ValueError(f"--categories must not hold the target {name!r} of a regression")
-        return _classes(column, column.texts().to_list(), "--categories says so")
+        return _classes(column, values, "--categories says so")
     if task == "classification":
         return _classes(column, values, "--task says so")
     if task == "regression":
@@ -153,10 +155,12 @@ def _check_missing(column: Column, values: list[Any]) -> None:
     missing = np.array([each is None for each in values])
     if missing.any():
         at = int(missing.argmax())
-        word = "" if column.cells[at] is None else f", {column.cells[at]!r}"
+        told = ""
+        if (word := column.cells[at]) is not None:
+            told = f", {word!r}: give --categories {shlex.quote(column.name)} if it is a class"
         raise ValueError(
             f"the target {column.name!r} must have no missing cells, got {missing.sum()}, the "
-            f"first in {column.rows.told(at)}{word}"
+            f"first in {column.rows.told(at)}{told}"
         )
 
 
@@ -187,4 +191,9 @@ def _classes(column: Column, values: list[Any], reason: str) -> Wanted:
 
 def _numbers(name: str, columns: Sequence[Column], reason: str) -> Wanted:
     values = np.column_stack([column.numbers() for column in columns])
-    return Wanted(name, tuple(columns), reason, values=values)
+    notes = [
+        f"{column.name!r} has whole numbers that float64 rounds, as {column.cells[at]}"
+        for column in columns
+        if (at := column.rounded()) is not None
+    ]
+    return Wanted(name, tuple(columns), reason, values=values, notes=tuple(notes))

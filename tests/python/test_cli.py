@@ -223,6 +223,20 @@ cli.main()
     assert result.returncode == 0, "it needs no polars"
 
 
+@pytest.mark.parametrize("name", ["foo", "avx 2"])
+def test_an_unknown_instruction_set_is_told_in_a_line(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDCORE_MAX_ISA", name)
+    by_module = subprocess.run(
+        [sys.executable, "-m", "gdcore", "info"],
+        capture_output=True, text=True, timeout=HANG_GUARD,
+    )  # fmt: skip
+    for result in (gdcore("info"), gdcore(), by_module):
+        assert_told(result.returncode, result.stdout, result.stderr, ["GDCORE_MAX_ISA", name])
+        assert len(result.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run(example: Path, tmp_path: Path) -> None:
     result = subprocess.run(

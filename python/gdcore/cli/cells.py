@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -88,6 +89,11 @@ class Notation:
             texts = texts.set(texts.str.contains(".", literal=True).fill_null(False), None)
             texts = texts.str.replace(",", ".", literal=True)
         return texts.cast(pl.Float64, strict=False)
+
+    def number(self, text: str) -> float:
+        """One of them; NaN where it is none."""
+        value = self.numbers(pl.Series([text]))[0]
+        return math.nan if value is None else float(value)
 
     def options(self, other: Notation | None = None) -> str:
         """The options that say how numbers are written, if not as in ``other``.

@@ -260,7 +260,7 @@ class Column:
         """The options under which all cells are numbers, as a sentence; empty if none is."""
         there = self.cells.filter(pl.Series(self.words) | self._parsed.is_not_null())
         found = [
-            f"give{each.options(self.notation)}, so that it is {each.numbers(pl.Series([word]))[0]:.15g}"
+            f"give{each.options(self.notation)}, so that it is {each.number(word):.15g}"
             for each in meaning.fitting_notations(there)
         ]
         told = ", or ".join(found)

@@ -127,6 +127,7 @@ NPY = NPY[:127] + b"\n" + bytes(8)
         ("d.npz", b"", ["d.npz"]),
         ("d.npz", b"PK\x03\x04 no archive", ["d.npz"]),
         ("d.npz", NPY, ["d.npz", "single array"]),
+        ("d.npz", b"a,y\n1,2\n", ["d.npz", "no archive of NumPy"]),
         ("d.txt", b"a,y\n1,2\n", ["DATA", ".csv", "d.txt"]),
     ],
 )

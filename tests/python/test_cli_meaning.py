@@ -90,6 +90,9 @@ def test_a_word_for_missing_is_text_among_text(tmp_path: Path) -> None:
         (each("({})"), ["'(1)'"]),
         (each("1_{:03d}"), ["'1_001'"]),
         (each("0x{:02X}"), ["'0x01'"]),
+        (each("USD {}"), ["'USD 1'"]),
+        (each("{} kg"), ["'1 kg'", "another notation"]),
+        (put(cells("7", "8"), *((i, f"{i},5km/h") for i in range(30))), ["'0,5km/h'"]),
         (each("1.{}d3"), ["'1.1d3'"]),
         (each("\uff11{}"), ["'\uff111'"]),
     ],
@@ -201,6 +204,16 @@ def test_whole_numbers_of_arrays_stay_whole(tmp_path: Path, values: list[int], d
     found = arrays(tmp_path / "p.npz")
     assert found["prediction"].dtype == dtype
     assert found["classes"].tolist() == sorted(values)
+
+
+@pytest.mark.parametrize("dtype", [pl.Decimal(38, 0), pl.Int128], ids=str)
+@pytest.mark.parametrize("value", [5, 2**53, 2**63, 10**30])
+def test_wide_whole_numbers_stay_whole(tmp_path: Path, value: int, dtype: Any) -> None:
+    y = pl.Series(cells(str(value), str(value + 1))).cast(dtype)
+    path = written(tmp_path / "d.parquet", small().with_columns(y=y))
+    trained(path)
+    header = done("predict", path.with_suffix(".m"), path).stdout.splitlines()[0]
+    assert header == f"prediction,probability of {value},probability of {value + 1}"
 
 
 def test_the_same_number_is_the_same_class(tmp_path: Path) -> None:
@@ -492,6 +505,17 @@ def test_a_column_without_a_cell_is_told(tmp_path: Path) -> None:
     for ending in ("csv", "parquet"):
         _, told = trained(written(tmp_path / f"d.{ending}", table))
         assert "left out 'e': it has no cell" in told
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [(cells("NA"), "'NA'"), (cells("-", "", "?"), "'-'"), (cells("nan", None), "'nan'")],
+)
+def test_a_column_of_words_for_missing_has_no_cell(
+    tmp_path: Path, values: list[Any], words: str
+) -> None:
+    path = written(tmp_path / "d.csv", small(c=values))
+    assert f"left out 'c': it has no cell but {words}" in trained(path)[1]
 
 
 def test_the_columns_of_a_wide_table_are_not_all_listed(tmp_path: Path) -> None:

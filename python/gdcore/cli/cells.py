@@ -19,6 +19,7 @@ __all__ = [
     "canonical",
     "fitting_notations",
     "is_foreign",
+    "one_unit",
     "typed",
 ]
 
@@ -33,6 +34,8 @@ _PLAIN = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?")
 _TRUTH = ("true", "false")
 _SIGNS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d", "-"))
 _DIGITS = r"\d[\d.,'_ \u2019]*(?:[eEdD][+-]?\d+)?|[.,]\d+|0[xX][0-9a-fA-F]+"
+_CURRENCY = re.compile(r"\b(?:USD|EUR|GBP|CHF|JPY|CNY|INR)\b|\bRs\b\.?")
+_MEASURE = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*([^\W\d_]+[23]?(?:/[^\W\d_]+)?)")
 _FOREIGN = re.compile(rf"\(?[+-]?\s*¤?\s*[+-]?(?:{_DIGITS})\s*[¤%‰°]?\s*[+-]?\)?")
 _CLOCK = r"(?:[T ]+\d{1,2}:\d{2}.*)?"
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -122,12 +125,19 @@ def is_foreign(text: str) -> bool:
     """Whether it looks like a number in a notation that is not ours: ``$5``, ``5 %``, ``1 000``."""
     text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
     text = "".join("¤" if unicodedata.category(each) == "Sc" else each for each in text)
+    text = _CURRENCY.sub("¤", text)
     # Groups and points between digits make one number; a date or a version has more than one.
     if not _FOREIGN.fullmatch(text):
         return False
     body = re.sub(r"[^\d.,]", "", text)
     parts = re.split(r"[.,]", body)
     return len(parts) <= 2 or all(len(each) == 3 for each in parts[1:-1])
+
+
+def one_unit(texts: Iterable[str]) -> bool:
+    """Whether the texts, of which there is one at least, are numbers of one unit: ``70 kg``."""
+    found = [_MEASURE.fullmatch(each) for each in texts]
+    return None not in found and len({each[1] for each in found if each}) == 1
 
 
 def all_dates(texts: Iterable[str]) -> bool:

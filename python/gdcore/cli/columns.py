@@ -77,8 +77,8 @@ class Column:
         """
         dtype = cells.dtype
         category = dtype in (pl.Categorical, pl.Enum)
-        if dtype.is_decimal():
-            cells = _of_decimals(cells)
+        if dtype.is_decimal() or str(dtype) in ("Int128", "UInt128"):
+            cells = _narrowed(cells)
         elif dtype.is_float():
             cells = cells.cast(pl.Float64).fill_nan(None)
         elif dtype == pl.Null or dtype == pl.String or category:
@@ -107,15 +107,15 @@ class Column:
         """Which cells are text and neither a number nor a word for a missing one."""
         if not self.is_text:
             return np.zeros(len(self.cells), bool)
-        missing = self.cells.str.to_lowercase().is_in(MISSING_WORDS)
+        missing = self.cells.str.to_lowercase().is_in(list(MISSING_WORDS))
         return (self._parsed.is_null() & self.cells.is_not_null() & ~missing).to_numpy()
 
     def code(self) -> int | None:
         """The first row of a whole number that does not print back as it came, as ``01``."""
         if not self.is_text:
             return None
-        codes = self.cells.str.contains(CODE).fill_null(False)
-        return codes.arg_max() if codes.any() else None
+        codes = self.cells.str.contains(CODE).fill_null(False).to_numpy()
+        return int(codes.argmax()) if codes.any() else None
 
     def kind(self) -> Literal["numeric", "categorical", "empty"]:
         """What the cells are, by the cells that are there.
@@ -132,12 +132,15 @@ class Column:
             return "numeric"
         numbers = len(self.cells) - self._parsed.null_count()
         wrong = int(self.words.sum())
+        if not wrong and not numbers:
+            return "empty"  # but for words that may mean so
         if not wrong:
-            return "numeric" if numbers and self.code() is None else "categorical"
+            return "numeric" if self.code() is None else "categorical"
         if wrong <= numbers + wrong - MOSTLY * (numbers + wrong):
             raise self._mixed(numbers, wrong)
         words = self.cells.filter(pl.Series(self.words)).unique(maintain_order=True)
-        if all(map(meaning.is_foreign, words)):
+        measures = len(words) > NUMBERS and meaning.one_unit(words)  # few may be classes of size
+        if measures or all(map(meaning.is_foreign, words)):
             raise self._foreign()
         few = numbers > wrong and len(words) <= WORDS
         many = len(words) == 1 and self._parsed.n_unique() > NUMBERS
@@ -232,7 +235,7 @@ class Column:
             self._parsed.filter(large).n_unique()
         ):
             return None
-        return large.arg_max()
+        return int(large.to_numpy().argmax())
 
     def _mixed(self, numbers: int, wrong: int) -> ValueError:
         at = int(self.words.argmax())
@@ -267,12 +270,15 @@ class Column:
         return f"{told[0].upper()}{told[1:]}. " if told else ""
 
 
-def _of_decimals(cells: pl.Series) -> pl.Series:
-    """Decimals as whole numbers where they have no fraction, else as float64."""
-    if getattr(cells.dtype, "scale", None) == 0:
-        whole = cells.cast(pl.Int64, strict=False)
-        return whole if whole.null_count() == cells.null_count() else cells.cast(pl.String)
-    return cells.cast(pl.Float64)
+def _narrowed(cells: pl.Series) -> pl.Series:
+    """Wide whole numbers in 64 bits, or as text that keeps them; other decimals as float64."""
+    if cells.dtype.is_decimal() and getattr(cells.dtype, "scale", None) != 0:
+        return cells.cast(pl.Float64)
+    for narrow in (pl.Int64, pl.UInt64):
+        whole = cells.cast(narrow, strict=False)
+        if whole.null_count() == cells.null_count():
+            return whole
+    return cells.cast(pl.String)
 
 
 def _option(option: str, value: str) -> str:

@@ -1,7 +1,7 @@
 """Delimited text, as in CSV files: every record becomes a row, or an error names its line.
 
-What is plain (no quotes, as many delimiters in each line) is read by polars, all else by Python's
-csv module in strict mode. Both give the same cells.
+What is plain (as many delimiters in each line, quotes around whole cells or none) is read by
+polars, all else by Python's csv module in strict mode, which is slower. Both give the same cells.
 """
 
 from __future__ import annotations
@@ -130,10 +130,11 @@ def _utf8(data: bytes, name: str) -> bytes:
             data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
+        encoding = "utf-16le" if b"\0" in data else "latin1"
         raise ValueError(
             f"{name} is not UTF-8: line {line} has the byte 0x{data[error.start]:02x} in "
             f"{_told(data.split(_LF)[line - 1].decode('latin-1'))}. Convert it, e.g. with iconv "
-            "-f latin1 -t utf-8"
+            f"-f {encoding} -t utf-8"
         ) from None
     data = data.removeprefix(b"\xef\xbb\xbf")
     if (at := data.find(b"\0")) >= 0:
@@ -204,27 +205,56 @@ def _check_first_line(body: bytes, name: str, first: int, delimiter: str) -> Non
 
 def _plain(body: bytes, first: int, delimiter: str, *, quotes: bool) -> Records | None:
     """The records of text without anything that must be told; None where there may be."""
-    if b"\r" in body or (quotes and b'"' in body):
+    if b"\r" in body:
         return None
     if not body.endswith(b"\n"):
         body += b"\n"
+    quoted = quotes and b'"' in body
     signs = np.frombuffer(body, np.uint8)
     ends = np.flatnonzero(signs == ord("\n"))
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    counts = np.add.reduceat(signs == ord(delimiter), starts, dtype=np.intp)
-    if (counts != counts[0]).any() or (counts[0] == 0 and (starts == ends).any()):
+    between = np.flatnonzero(signs == ord(delimiter))
+    if quoted:
+        quote = np.flatnonzero(signs == ord('"'))
+        if not _encloses(quote, signs, delimiter) or (np.searchsorted(quote, ends) % 2).any():
+            return None
+        between = between[np.searchsorted(quote, between) % 2 == 0]
+    counts = np.diff(np.searchsorted(between, ends), prepend=0)
+    blank = counts[0] == 0 and (np.diff(ends, prepend=-1) == 1).any()
+    if blank or (counts != counts[0]).any():
         return None
     header, _, rest = body.partition(b"\n")
-    names = [each.strip() for each in header.decode().split(delimiter)]
+    with _any_length():
+        (cells,) = csv.reader(
+            [header.decode()], delimiter=delimiter, quoting=_quoting(quotes), strict=True
+        )
+    names = [each.strip() for each in cells]
     columns = {str(i): pl.String for i in range(len(names))}
     if not rest:
         return Records(names, pl.DataFrame(schema=columns), np.empty(0, np.intp), [])
     frame = pl.read_csv(
-        rest, has_header=False, separator=delimiter, quote_char=None, schema=columns
+        rest,
+        has_header=False,
+        separator=delimiter,
+        quote_char='"' if quoted else None,
+        schema=columns,
     )
     if frame.height != len(ends) - 1:
         return None
     return Records(names, frame, np.arange(first + 1, first + 1 + frame.height), [])
+
+
+def _encloses(quote: NDArray[np.intp], signs: NDArray[np.uint8], delimiter: str) -> bool:
+    """Whether each pair of quotes, at places in the text, encloses a whole cell."""
+    if len(quote) % 2:
+        return False
+    edges = (ord(delimiter), ord("\n"))
+    opening, closing = quote[::2], quote[1::2]
+    before = signs[opening[opening > 0] - 1]
+    return bool(np.isin(before, edges).all() and np.isin(signs[closing + 1], edges).all())
+
+
+def _quoting(quotes: bool) -> Any:
+    return csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
 
 
 def _strict(text: str, name: str, first: int, delimiter: str, *, quotes: bool) -> Records:
@@ -232,7 +262,7 @@ def _strict(text: str, name: str, first: int, delimiter: str, *, quotes: bool) -
     reader = csv.reader(
         file,
         delimiter=delimiter,
-        quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+        quoting=_quoting(quotes),
         skipinitialspace=delimiter != " ",
         strict=True,
     )

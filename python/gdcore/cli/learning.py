@@ -147,7 +147,9 @@ def _inputs(
         elif kind == "empty":
             if keep:
                 raise ValueError(f"column {name!r} has no cell that is not missing")
-            notes.append(f"left out {name!r}: it has no cell")
+            words = column.texts().unique(maintain_order=True).drop_nulls()
+            but = f" but {words[0]!r}" if len(words) else ""
+            notes.append(f"left out {name!r}: it has no cell{but}")
             found[name] = None
         else:
             found[name], told = _categories(column, keep=keep)

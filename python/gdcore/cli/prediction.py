@@ -100,9 +100,12 @@ def _arrays(target: Target, outputs: NDArray[Any]) -> dict[str, Any]:
 
 def _array(classes: tuple[Any, ...]) -> NDArray[Any]:
     """As NumPy has them; of whole numbers, some beyond int64, it would make float64."""
-    if isinstance(classes[0], int) and not isinstance(classes[0], bool):
-        return np.array(classes, np.uint64 if max(classes) >= 2**63 else np.int64)
-    return np.array(classes)
+    if type(classes[0]) is not int:
+        return np.array(classes)
+    for dtype in (np.int64, np.uint64):
+        if np.iinfo(dtype).min <= min(classes) and max(classes) <= np.iinfo(dtype).max:
+            return np.array(classes, dtype)
+    return np.array([str(each) for each in classes])
 
 
 def _frame(arrays: dict[str, Any]) -> pl.DataFrame:

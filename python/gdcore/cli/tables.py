@@ -204,6 +204,9 @@ def _all_numbers(names: list[str]) -> bool:
 
 def _npz(file: IO[bytes], data: str, target: str | None) -> Table:
     try:
+        if file.read(2) not in (b"PK", b"\x93N"):  # else NumPy advises to unpickle it
+            raise ValueError("it is no archive of NumPy")
+        file.seek(0)
         arrays = np.load(file, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError("it holds a single array, written with numpy.save")

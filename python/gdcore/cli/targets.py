@@ -105,7 +105,7 @@ def choose(name: str, columns: Sequence[Column], task: str, *, as_text: bool) ->
         return _classes(column, values, "--task says so")
     if task == "regression":
         return _numbers(name, columns, "--task says so")
-    if column.kind() == "categorical":
+    if column.kind() != "numeric":
         holds = "text" if column.is_text else "truth values"
         reason = "the file says so" if column.says_category else f"it holds {holds}"
         return _classes(column, values, reason)

@@ -171,7 +171,7 @@ def set_up(options: Options) -> SetUp:
     kept, held_out = split(len(table), options.validation, options.seed, target.labels)
     preparation, chosen, notes = learn(table, choices, target, kept)
     preparation = replace(preparation, dialect=dialect)
-    notes += target.too_small(held_out)
+    notes = [*target.too_small(held_out), *notes]  # ahead of what may be many
     loss, outputs, y = _loss(options.loss, chosen)
     x = preparation.inputs(table)
     report.tell_choice(preparation, chosen, len(kept), len(held_out), notes)

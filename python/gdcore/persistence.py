@@ -53,7 +53,8 @@ def load_network(path: PathLike, *, warn: bool = False) -> Network:
 
 def _warn_of_preparation(path: PathLike, description: Mapping[str, Any]) -> None:
     """A UserWarning at whoever called `load`, where a network alone would take raw columns."""
-    if "preparation" in description["extra"]:
+    preparation = description["extra"].get("preparation")
+    if isinstance(preparation, dict) and {"columns", "target"} <= preparation.keys():
         warnings.warn(
             f"{path} was written by `gdcore train` and holds how the columns of a table become "
             "inputs, which is not done here: predictions from raw columns would be wrong. Predict "

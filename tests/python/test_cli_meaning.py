@@ -274,7 +274,7 @@ def test_one_value_is_told_of_the_rows_it_is_of(tmp_path: Path) -> None:
     for at in range(ROWS):
         path = written(path, small(a=put([1.0] * ROWS, (at, 2.0)), y=[i / 7 for i in range(ROWS)]))
         told = done("train", path, "--target", "y", "--validation", 0.5, *FEW).stderr
-        notes.add("left out 'a': it has one value only, 1 in the rows for training" in told)
+        notes.add("left out 'a': it has one value only, 1, in the rows for training\n" in told)
         assert "left out 'a': it has one value only, 1\n" not in told
         if len(notes) == 2:
             return
@@ -523,6 +523,23 @@ def test_the_columns_of_a_wide_table_are_not_all_listed(tmp_path: Path) -> None:
     told = refused(tmp_path, ["train", path], "--target must name the column", "c0, c1, c2")
     assert len(told) < 300
     assert "and 2980 more" in told
+
+
+def test_a_column_that_is_left_out_is_not_filled(tmp_path: Path) -> None:
+    path = written(tmp_path / "d.csv", small(a=put([7.5] * ROWS, (3, None))))
+    told = trained(path, "--missing", "mean")[1]
+    assert "left out 'a': it has one value only, 7.5\n" in told
+    assert "filled" not in told
+
+
+def test_what_is_said_of_a_target_can_be_done(tmp_path: Path) -> None:
+    for word in ("none", "some"):
+        path = written(tmp_path / "d.csv", small(y=cells(word, "1", "2", "3")))
+        told = refused(tmp_path, ["train", path, "--target", "y"], "'y'", "--categories y")
+        assert "--drop" not in told
+        kept, _ = trained(path, "--categories", "y")
+        assert kept["target"]["classes"] == ["1", "2", "3", word]
+        path.with_suffix(".m").unlink()
 
 
 def test_a_missing_class_can_be_one(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_a_trainer_of_the_command_line_warns_as_its_network_does(model: Path) ->
 
 def test_a_model_from_python_does_not_warn(tmp_path: Path) -> None:
     net = gd.Network([gd.Dense(3)], input_size=2)
-    net.save(tmp_path / "m", extra={"mean": [0.0, 1.0]})
+    net.save(tmp_path / "m", extra={"mean": [0.0, 1.0], "preparation": "by hand"})
     gd.Network.load(tmp_path / "m")
     gd.Trainer(net, "mse", "sgd").save(tmp_path / "t")
     gd.Trainer.load(tmp_path / "t")

@@ -220,6 +220,8 @@ def test_cells_over_several_lines_are_told(tmp_path: Path) -> None:
         (b"# by me\n#\n\np,q\n1,2\n", ["line 1 is '# by me'", "--skip-lines 3"]),
         (b"sep=,\np,q\n1,2\n", ["line 1 is 'sep=,'", "--skip-lines 1"]),
         (b"sep=;\np;q\n1;2\n", ["line 1 is 'sep=;'", '--skip-lines 1 --delimiter ";"']),
+        (b"% 1\np,q\n1,2\n", ["line 1 is '% 1'", "--skip-lines 1"]),
+        (b"// a\np,q\n1,2\n", ["line 1 is '// a'", "--skip-lines 1"]),
         (b"title\np,q\n1,2\n", ["line 2 has 2 fields, the header has 1", "--skip-lines"]),
         (b'p,q\n1,2\n"3,4\n5,6\n', ["line 3 opens a quote", "--no-quotes"]),
         (b'p,q\n1,2\n"3"x,4\n', ["line 3 goes on after a closing quote", "--no-quotes"]),

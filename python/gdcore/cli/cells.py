@@ -136,8 +136,12 @@ def is_foreign(text: str) -> bool:
 
 def one_unit(texts: Iterable[str]) -> bool:
     """Whether the texts, of which there is one at least, are numbers of one unit: ``70 kg``."""
-    found = [_MEASURE.fullmatch(each) for each in texts]
-    return None not in found and len({each[1] for each in found if each}) == 1
+    units = set()
+    for each in texts:
+        if not (found := _MEASURE.fullmatch(each)):
+            return False
+        units.add(found[1])
+    return len(units) == 1
 
 
 def all_dates(texts: Iterable[str]) -> bool:

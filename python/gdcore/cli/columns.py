@@ -24,6 +24,7 @@ MOSTLY = 0.9
 WORDS = 5
 NUMBERS = 20
 LISTED = 20  # names in a message
+EXACT = 1000  # so many texts are looked at one by one
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Column:
         rows: How messages call them.
         notation: How its text writes numbers.
         says_category: Whether the file says that the cells are categories.
+        is_target: Whether it is to be predicted.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Column:
     rows: Rows
     notation: Notation
     says_category: bool = False
+    is_target: bool = False
 
     @classmethod
     def of(
@@ -157,10 +160,10 @@ class Column:
         if self.words.any():
             at = int(self.words.argmax())
             word = self.cells[at]
-            hint = f". {self._notations(word)}" if meaning.is_foreign(word) else ""
+            hint = self._notations(word) if meaning.is_foreign(word) else ""
             raise ValueError(
-                f"column {self.name!r} must hold numbers, got {word!r} in "
-                f"{self.rows.told(at)}{hint.rstrip()}"
+                f"column {self.name!r} must hold numbers, got {word!r} in {self.rows.told(at)}"
+                + (f". {hint.rstrip('. ')}" if hint else "")
             )
         values = self._parsed.to_numpy().astype(np.float64)
         if (infinite := np.isinf(values)).any():
@@ -195,24 +198,37 @@ class Column:
         if self.cells.dtype.is_float():
             known = self.cells.unique().drop_nulls().to_list()
             names = {each: repr(each) for each in known}
-            short = meaning.canonical(names.values()) or {}
+            shortest = {name: (meaning.canonical([name]) or {}) for name in names.values()}
             return self.cells.replace_strict(
-                {each: short.get(name, name) for each, name in names.items()},
+                {each: shortest[name].get(name, name) for each, name in names.items()},
                 return_dtype=pl.String,
             )
         return self.cells.cast(pl.String)
+
+    def missing(self) -> NDArray[np.bool_]:
+        """Which cells are missing, where text that means so among numbers is."""
+        missing = self.cells.is_null()
+        numbers = self.is_text and not self.says_category and not self.words.any()
+        if numbers and self._parsed.null_count() < len(self.cells):
+            missing = self._parsed.is_null()
+        return missing.to_numpy()
+
+    def distinct(self) -> int:
+        """How many different numbers there are."""
+        if not self.is_text:
+            return self.cells.drop_nulls().n_unique()
+        if self.cells.n_unique() > EXACT:
+            return self._parsed.drop_nulls().n_unique()
+        return len({each for each in self.values() if each is not None})
 
     def values(self) -> list[Any]:
         """The cells as Python's own values: text becomes numbers where these print it."""
         if not self.is_text:
             return self.cells.to_list()
-        cells = self.cells
-        if not self.says_category and self._parsed.null_count() < len(cells):
-            if not self.words.any():  # then the words for a missing cell are none
-                cells = cells.set(self._parsed.is_null(), None)
-            known = cells.unique().drop_nulls().to_list()
-            if (numbers := meaning.typed(known)) is not None:
-                return [None if each is None else numbers[each] for each in cells]
+        cells = self.cells.set(pl.Series(self.missing()), None)
+        known = [] if self.says_category else cells.unique().drop_nulls().to_list()
+        if known and (numbers := meaning.typed(known)) is not None:
+            return [None if each is None else numbers[each] for each in cells]
         return cells.to_list()
 
     def one_number_in(self, kept: NDArray[Any]) -> bool:
@@ -244,9 +260,7 @@ class Column:
         return ValueError(
             f"column {self.name!r} has text in a number column: {word!r} in {self.rows.told(at)}, "
             f"and {numbers} of its {numbers + wrong} cells are numbers. {hint}Correct it, or give "
-            f"{_option('--na', word)} if it means a missing cell, "
-            f"{_option('--categories', self.name)} if the numbers are codes, or "
-            f"{_option('--drop', self.name)}"
+            f"{_option('--na', word)} if it means a missing cell, {self._else('codes')}"
         )
 
     def _foreign(self) -> ValueError:
@@ -255,9 +269,12 @@ class Column:
         return ValueError(
             f"column {self.name!r} seems to hold numbers in another notation: {word!r} in "
             f"{self.rows.told(at)}. {self._notations(word)}Write plain numbers, or give "
-            f"{_option('--categories', self.name)} if they are categories, or "
-            f"{_option('--drop', self.name)}"
+            f"{self._else('categories')}"
         )
+
+    def _else(self, what: str) -> str:
+        way = f"{_option('--categories', self.name)} if they are {what}"
+        return way if self.is_target else f"{way}, or {_option('--drop', self.name)}"
 
     def _notations(self, word: str) -> str:
         """The options under which all cells are numbers, as a sentence; empty if none is."""

@@ -184,14 +184,14 @@ def _check_delimiter(header: str, name: str, first: int) -> None:
 def _check_first_line(body: bytes, name: str, first: int, delimiter: str) -> None:
     """ValueError where the header stands below its place."""
     rest, over = body, 0
-    while re.match(rb"[ \t]*\n|#|sep=.\n", rest):
+    while re.match(rb"[ \t]*\n|#|//|%|sep=.\n", rest):
         rest, over = rest.partition(b"\n")[2], over + 1
     if over == 0 or not rest:
         return
     line = body.partition(b"\n")[0].decode()
-    if line.startswith("#") and line.count(delimiter) == rest.partition(b"\n")[0].decode().count(
-        delimiter
-    ):
+    if line.startswith(("#", "//", "%")) and line.count(delimiter) == rest.partition(b"\n")[
+        0
+    ].decode().count(delimiter):
         return  # the name of a column begins so
     told = f"is {_told(line)}" if line.strip() else "is blank"
     options = f"--skip-lines {first - 1 + over}"

@@ -80,7 +80,7 @@ def wanted(table: Table, choices: Choices) -> Wanted:
     targets = table.targets(choices.target)
     return choose(
         choices.target,
-        [table.column(name, choices.notation) for name in targets],
+        [replace(table.column(name, choices.notation), is_target=True) for name in targets],
         "regression" if choices.target in choices.numbers else choices.task,
         as_text=choices.target in choices.categories,
     )
@@ -176,13 +176,10 @@ def _checked(
     if missing.any():
         at = int(missing.argmax())
         if choices.missing == "error":
-            word = column.cells[at]
             told, code = "", ""
-            if word is not None:
-                told, code = (
-                    f", {word!r}",
-                    f", --categories {shlex.quote(name)} if it is a category",
-                )
+            if (word := column.cells[at]) is not None:
+                told = f", {word!r}"
+                code = f", --categories {shlex.quote(name)} if it is a category"
             raise ValueError(
                 f"column {name!r} has {missing.sum()} missing cells among its numbers, the first "
                 f"in {column.rows.told(at)}{told}: give --missing mean to fill them with the "
@@ -191,23 +188,26 @@ def _checked(
         notes.append(f"filled {missing.sum()} missing cells of {name!r} with its mean")
     if (large := column.rounded()) is not None:
         notes.append(f"{name!r} has whole numbers that float64 rounds, as {column.cells[large]}")
-    training = values[kept][~missing[kept]]
-    if not len(training):
-        what = "no cell"
-    elif training.min() < training.max():
+    there = kept[~missing[kept]]
+    if not len(there):
+        what, everywhere = "no cell", bool(missing.all())
+    elif values[there].min() < values[there].max():
         return values, notes
     elif column.one_number_in(kept):
-        what = f"one value only, {training[0]:g}"
+        value = values[there[0]]
+        what, everywhere = f"one value only, {value:g}", bool((values[~missing] == value).all())
     else:
+        at = int(there[0])
         raise ValueError(
             f"column {name!r} has numbers that differ by less than float64 can tell, as "
-            f"{column.cells[int(kept[0])]} in {column.rows.told(int(kept[0]))}: give --categories "
-            f"{shlex.quote(name)} if they are codes, or --drop {shlex.quote(name)}"
+            f"{column.cells[at]} in {column.rows.told(at)}: give --categories {shlex.quote(name)} "
+            f"if they are codes, or --drop {shlex.quote(name)}"
         )
     if keep:
         return values, notes
-    where = "" if np.array_equal(training, values[~missing]) else " in the rows for training"
-    return values, [f"left out {name!r}: it has {what}{where}"]
+    return values, [
+        f"left out {name!r}: it has {what}" + ("" if everywhere else ", in the rows for training")
+    ]
 
 
 def _standardized(

@@ -88,31 +88,29 @@ def choose(name: str, columns: Sequence[Column], task: str, *, as_text: bool) ->
         ValueError: A cell is missing or wrong, or there is but one class.
     """
     task = choice("--task", task, TASKS)
-    # A word for a missing cell may well name a class.
-    all_values = [column.texts().to_list() if as_text else column.values() for column in columns]
-    for column, values in zip(columns, all_values, strict=True):
-        _check_missing(column, values)
+    for column in columns:
+        # A word for a missing cell may well name a class.
+        _check_missing(column, column.cells.is_null().to_numpy() if as_text else column.missing())
     if len(columns) > 1:
         if task == "classification" or as_text:
             raise ValueError(f"--target {name} has {len(columns)} columns, classes stand in one")
         return _numbers(name, columns, f"it has {len(columns)} columns")
-    column, values = columns[0], all_values[0]
+    column = columns[0]
     if as_text:
         if task == "regression":
             raise ValueError(f"--categories must not hold the target {name!r} of a regression")
-        return _classes(column, values, "--categories says so")
+        return _classes(column, column.texts().to_list(), "--categories says so")
     if task == "classification":
-        return _classes(column, values, "--task says so")
+        return _classes(column, column.values(), "--task says so")
     if task == "regression":
         return _numbers(name, columns, "--task says so")
     if column.kind() != "numeric":
         holds = "text" if column.is_text else "truth values"
         reason = "the file says so" if column.says_category else f"it holds {holds}"
-        return _classes(column, values, reason)
-    numbers = column.numbers()
-    distinct = len(set(values))
-    if distinct <= max(2, min(FEW, len(values) // ROWS_EACH)) and _whole(numbers):
-        return _classes(column, values, f"its {distinct} values are whole numbers")
+        return _classes(column, column.values(), reason)
+    numbers, distinct = column.numbers(), column.distinct()
+    if distinct <= max(2, min(FEW, len(numbers) // ROWS_EACH)) and _whole(numbers):
+        return _classes(column, column.values(), f"its {distinct} values are whole numbers")
     return _numbers(name, columns, f"it holds {distinct} different numbers")
 
 
@@ -151,8 +149,7 @@ def standardized(wanted: Wanted, kept: NDArray[Any]) -> Chosen:
     return Chosen(numbers, y, values, wanted.reason)
 
 
-def _check_missing(column: Column, values: list[Any]) -> None:
-    missing = np.array([each is None for each in values])
+def _check_missing(column: Column, missing: NDArray[np.bool_]) -> None:
     if missing.any():
         at = int(missing.argmax())
         told = ""

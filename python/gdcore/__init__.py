@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from gdcore import _start  # noqa: F401  # isort: skip  (before what else loads _core)
 from gdcore import (
     callbacks,
     files,

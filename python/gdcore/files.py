@@ -187,7 +187,21 @@ def _opened(path: str) -> Iterator[Any]:
         with safe_open(path, framework="numpy") as file:
             yield file
     except SafetensorError as error:
-        raise ValueError(f"{path} is no gdcore model, or damaged: {error}") from None
+        raise ValueError(
+            f"{path} is no gdcore model, or damaged: {_what_is_wrong(path, str(error))}"
+        ) from None
+
+
+def _what_is_wrong(path: str, said: str) -> str:
+    """In our words where a file is no safetensors at all, by its first bytes."""
+    with open(path, "rb") as file:
+        start = file.read(256)
+    if not start:
+        return "it is empty"
+    if len(start) > 8 and start[8:9] == b"{":  # after the length of the header
+        return said
+    text = start.isascii() and all(each >= 32 or each in b"\t\n\r" for each in start)
+    return "it is text" if text else "it does not begin as a safetensors file does"
 
 
 def _array(file: Any, key: str, path: str) -> NDArray[Any]:

@@ -229,6 +229,9 @@ class Network:
     def load(cls, path: str | PathLike[str]) -> Network:
         """Reads the network of a file that `save` or `Trainer.save` wrote.
 
+        A UserWarning tells where the file holds more than a network needs to predict: ``gdcore
+        train`` also keeps how columns become inputs.
+
         Raises:
             OSError: The file cannot be read; FileNotFoundError where there is none.
             TypeError: path is no path.
@@ -236,7 +239,7 @@ class Network:
         """
         from gdcore import persistence
 
-        return persistence.load_network(path)
+        return persistence.load_network(path, warns=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """The description, and copies of the parameters in place of what C++ holds."""

@@ -18,6 +18,7 @@ from gdcore._describe import (
     same_network,
 )
 from gdcore._pairing import as_saved, tell_saved
+from gdcore._warn import warn
 from gdcore.files import PathLike
 from gdcore.history import History
 from gdcore.losses import Loss
@@ -43,8 +44,8 @@ def save_network(network: Network, path: PathLike, extra: Mapping[str, Any] | No
     files.write(path, _finite(network.state_dict()), description)
 
 
-def load_network(path: PathLike) -> Network:
-    """See `Network.load`."""
+def load_network(path: PathLike, *, warns: bool = False) -> Network:
+    """See `Network.load`, which warns; whoever reads the preparation too need not be warned."""
     arrays, description = files.read(path)
     try:
         if description.get("kind") not in ("network", "trainer"):
@@ -54,7 +55,21 @@ def load_network(path: PathLike) -> Network:
             raise ValueError("there are arrays that belong to nothing")
     except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
+    if warns:
+        _warn_of_preparation(path, description)
     return network
+
+
+def _warn_of_preparation(path: PathLike, description: Mapping[str, Any]) -> None:
+    """A UserWarning where a network alone would take raw columns."""
+    preparation = description["extra"].get("preparation")
+    if isinstance(preparation, dict) and {"columns", "target"} <= preparation.keys():
+        warn(
+            f"{path} was written by `gdcore train` and holds how the columns of a table become "
+            "inputs, which is not done here: predictions from raw columns would be wrong. Predict "
+            f"with `gdcore predict {path} DATA`, or prepare x as read_description(path)['extra']"
+            "['preparation'] in gdcore.files tells"
+        )
 
 
 def save_trainer(trainer: Trainer, path: PathLike, extra: Mapping[str, Any] | None) -> None:
@@ -95,8 +110,10 @@ def load_trainer(
     network: Network | None,
     schedule: Callable[[int], float] | Schedule | None,
     num_threads: int | None,
+    *,
+    warns: bool = True,
 ) -> Trainer:
-    """See `Trainer.load`."""
+    """See `Trainer.load`, which warns; whoever reads the preparation too need not be warned."""
     if network is not None and not isinstance(network, Network):
         raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
     thread_count(num_threads)
@@ -149,6 +166,8 @@ def load_trainer(
             if loaded.feature_names is not None:
                 network._native.input_names = list(loaded.feature_names)
             trainer = made(network)
+    if warns:
+        _warn_of_preparation(path, description)
     if trainer.loss is not None:
         tell_saved(trainer.loss, trainer.network)
     return trainer

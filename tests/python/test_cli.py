@@ -151,7 +151,7 @@ def test_a_batch_of_more_than_there_is_takes_all(
     assert "GFLOP/s" in out
 
 
-def test_a_loss_that_is_not_finite_at_the_end_ends_with_1(
+def test_a_loss_that_is_not_finite_at_the_end_ends_with_2_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One update, after a loss that was finite, to parameters that are finite but far too large."""
@@ -160,7 +160,7 @@ def test_a_loss_that_is_not_finite_at_the_end_ends_with_1(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     out, err = capsys.readouterr()
-    assert ended.value.code == 1, out + err
+    assert ended.value.code == 2, out + err
     assert out == ""
     assert "loss" in err
     assert "Traceback" not in err
@@ -194,7 +194,8 @@ def test_ctrl_c_ends_with_130_and_saves_the_model(tmp_path: Path) -> None:
     assert out == ""
     assert "Traceback" not in err
     assert re.search(r"stopped after \d+ of 1000000 epochs; saved to", err), err
-    assert gd.Trainer.load(model).epochs > 0
+    with pytest.warns(UserWarning, match="gdcore predict"):
+        assert gd.Trainer.load(model).epochs > 0
 
 
 def test_whoever_reads_no_further_ends_it_quietly(tmp_path: Path) -> None:
@@ -220,6 +221,20 @@ cli.main()
     assert_told(result.returncode, result.stdout, result.stderr, ["polars", "gdcore[cli]"])
     result = run_python(code, "info", check=False)
     assert result.returncode == 0, "it needs no polars"
+
+
+@pytest.mark.parametrize("name", ["foo", "avx 2"])
+def test_an_unknown_instruction_set_is_told_in_a_line(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDCORE_MAX_ISA", name)
+    by_module = subprocess.run(
+        [sys.executable, "-m", "gdcore", "info"],
+        capture_output=True, text=True, timeout=HANG_GUARD,
+    )  # fmt: skip
+    for result in (gdcore("info"), gdcore(), by_module):
+        assert_told(result.returncode, result.stdout, result.stderr, ["GDCORE_MAX_ISA", name])
+        assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,7 @@ NPY = NPY[:127] + b"\n" + bytes(8)
         ("d.npz", b"", ["d.npz"]),
         ("d.npz", b"PK\x03\x04 no archive", ["d.npz"]),
         ("d.npz", NPY, ["d.npz", "single array"]),
+        ("d.npz", b"a,y\n1,2\n", ["d.npz", "no archive of NumPy"]),
         ("d.txt", b"a,y\n1,2\n", ["DATA", ".csv", "d.txt"]),
     ],
 )
@@ -169,7 +171,10 @@ def test_a_stumble_of_the_reader_is_damage(tmp_path: Path, monkeypatch: pytest.M
         ({"x": np.zeros((4, 2)), "y": np.zeros((4, 1, 1))}, [], ["y", "(4, 1, 1)"]),
         ({"x": np.zeros((4, 2), complex), "y": np.zeros(4)}, [], ["x", "complex128"]),
         ({"x": np.zeros((4, 2)), "y": np.array(["2020"] * 4, "M8[Y]")}, [], ["y", "datetime64"]),
-        ({"x": np.array([[object()]]), "y": np.zeros(1)}, [], ["d.npz", "pickle"]),
+        ({"x": np.array([[object()]]), "y": np.zeros(1)}, [], ["d.npz", "x holds Python"]),
+        ({"x": np.eye(2), "y": np.array([None, "a"])}, [], ["d.npz", "y holds Python objects"]),
+        ({"x": np.zeros((4, 2), "S3"), "y": np.zeros(4)}, [], ["x must hold numbers", "|S3"]),
+        ({"x": np.zeros((4, 2), "f4,f4"), "y": np.zeros(4)}, [], ["x must hold numbers", "f4"]),
         (
             {"x": np.eye(10), "y": np.eye(10)},
             ["--task", "classification"],
@@ -181,7 +186,7 @@ def test_arrays_of_another_form_are_refused(
     tmp_path: Path, content: dict[str, Any], options: list[str], words: list[str]
 ) -> None:
     path = npz(tmp_path / "d.npz", **content)
-    refused(tmp_path, ["train", path, *options], *words)
+    assert "allow_pickle" not in refused(tmp_path, ["train", path, *options], *words)
 
 
 def test_infinite_numbers_of_arrays_are_named(tmp_path: Path) -> None:
@@ -205,10 +210,47 @@ def test_where_nothing_can_be_written_is_told_before_the_training(
         tmp_path / "folder.png": "folder",
         path / "below.png": "no such file or directory",
         Path("/proc/p.png"): "nothing can be written in /proc",
+        tmp_path / f"{'n' * 249}.png": "file name too long",  # with what stands beside it
+        tmp_path / "taken.png": "is a directory",
+        tmp_path / "pipe.png": "device or a pipe",
     }
+    (tmp_path / ".taken.png.tmp").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
     for where, words in bad.items():
         told = refused(tmp_path, ["train", path, "--target", "y", option, where], option, words)
         assert "epoch" not in told, "it has trained"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "digits", "--profile", "taken.npz"],
+        ["profile", "digits", "--out", "taken.npz"],
+        ["bench", "limits", "--json", "taken.npz"],
+    ],
+    ids=lambda value: value[0],
+)
+def test_every_file_is_tried_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".taken.npz.tmp").mkdir()
+    told = refused(tmp_path, arguments, arguments[2], "taken.npz", "is a directory")
+    assert "epoch" not in told
+
+
+def test_what_is_there_stays_when_it_is_tried(tmp_path: Path) -> None:
+    path = written(tmp_path / "d.csv", small())
+    (tmp_path / "m").write_text("old")
+    refused(tmp_path, ["train", path, "--target", "z", "--save", tmp_path / "m"], "'z'")
+
+
+@pytest.mark.parametrize("command", ["train", "profile"])
+def test_divergence_names_options_that_there_are(tmp_path: Path, command: str) -> None:
+    path = written(tmp_path / "d.csv", small())
+    arguments = [command, path, "--target", "y", "--lr", "1e30", "--optimizer", "sgd"]
+    told = refused(tmp_path, arguments, "not finite in epoch 1", "learning rate 1e+30", "--lr")
+    assert "clip" not in told
 
 
 def test_no_file_takes_the_place_of_another_that_is_needed(tmp_path: Path) -> None:

@@ -119,7 +119,9 @@ def test_digits_have_a_name_here_too(tmp_path: Path) -> None:
 def test_predictions_are_those_of_the_network(tmp_path: Path, model: Path) -> None:
     data = written(tmp_path / "d.parquet", small())
     done("predict", model, data, "--out", tmp_path / "p.npz")
-    net = gd.Network.load(model)
+    with pytest.warns(UserWarning, match="gdcore predict") as warned:
+        net = gd.Network.load(model)
+    assert [each.filename for each in warned] == [__file__], "it names the line of the user"
     kept = gd.files.read_description(model)["extra"]["preparation"]["columns"]
     table = small()
     columns = [
@@ -221,12 +223,30 @@ def test_a_full_disk_leaves_what_was_there(
 # ---- models that are not what they should be ----
 
 
+def test_a_trainer_of_the_command_line_warns_as_its_network_does(model: Path) -> None:
+    with pytest.warns(UserWarning, match=r"m\.safetensors .*gdcore predict") as warned:
+        gd.Trainer.load(model)
+    assert [each.filename for each in warned] == [__file__]
+
+
+def test_a_model_from_python_does_not_warn(tmp_path: Path) -> None:
+    net = gd.Network([gd.Dense(3)], input_size=2)
+    net.save(tmp_path / "m", extra={"mean": [0.0, 1.0], "preparation": "by hand"})
+    gd.Network.load(tmp_path / "m")
+    gd.Trainer(net, "mse", "sgd").save(tmp_path / "t")
+    gd.Trainer.load(tmp_path / "t")
+
+
 def test_no_model(tmp_path: Path) -> None:
     data = written(tmp_path / "d.csv", small())
     for arguments in (["predict", tmp_path / "m", data], ["info", tmp_path / "m"]):
         refused(tmp_path, arguments, str(tmp_path / "m"), "No such file")
     for arguments in (["predict", data, data], ["info", data]):
-        refused(tmp_path, arguments, str(data), "no gdcore model")
+        told = refused(tmp_path, arguments, str(data), "no gdcore model", "it is text")
+        assert "header" not in told, "the words are ours"
+    for content, words in ((b"", "empty"), (b"ab", "text"), (bytes(99), "does not begin")):
+        (tmp_path / "n").write_bytes(content)
+        refused(tmp_path, ["info", tmp_path / "n"], "no gdcore model", words)
 
 
 @pytest.mark.parametrize("cut", [0, 4, 100, -1])

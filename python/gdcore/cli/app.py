@@ -13,6 +13,7 @@ from gdcore.cli import options
 from gdcore.cli.errors import user_errors
 
 if TYPE_CHECKING:
+    from gdcore.cli.reading import Reading
     from gdcore.cli.training import Options
 
 __all__ = ["app"]
@@ -32,10 +33,20 @@ def _options(told: dict[str, Any]) -> Options:
     """Those of a command's arguments that describe data, network and training."""
     from gdcore.cli.training import Options
 
-    parsed = {name: options.names(told[name]) for name in ("categories", "drop", "na")}
+    parsed: dict[str, Any] = {
+        name: tuple(told[name] or ()) for name in ("categories", "numbers", "drop", "na")
+    }
+    parsed["reading"] = _reading(told)
     hidden = options.sizes("--hidden", told["hidden"])
     known = {field.name: told[field.name] for field in fields(Options) if field.name in told}
     return Options(**known | parsed | {"hidden": hidden})
+
+
+def _reading(told: dict[str, Any]) -> Reading:
+    """How text is to be read, as far as the arguments say it."""
+    from gdcore.cli.reading import Reading
+
+    return Reading(**{field.name: told[field.name] for field in fields(Reading)})
 
 
 @app.command()
@@ -43,10 +54,16 @@ def train(
     data: options.Data,
     target: options.Target = None,
     task: options.Task = "auto",
-    categories: options.Categories = "",
-    drop: options.Drop = "",
+    categories: options.Categories = None,
+    numbers: options.Numbers = None,
+    drop: options.Drop = None,
     missing: options.Missing = "error",
-    na: options.Na = "",
+    na: options.Na = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    skip_lines: options.SkipLines = None,
+    no_quotes: options.NoQuotes = None,
     hidden: options.Hidden = "128",
     activation: options.ActivationName = "relu",
     loss: options.LossName = "auto",
@@ -97,10 +114,16 @@ def profile(
     data: options.Data,
     target: options.Target = None,
     task: options.Task = "auto",
-    categories: options.Categories = "",
-    drop: options.Drop = "",
+    categories: options.Categories = None,
+    numbers: options.Numbers = None,
+    drop: options.Drop = None,
     missing: options.Missing = "error",
-    na: options.Na = "",
+    na: options.Na = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    skip_lines: options.SkipLines = None,
+    no_quotes: options.NoQuotes = None,
     hidden: options.Hidden = "128",
     activation: options.ActivationName = "relu",
     loss: options.LossName = "auto",
@@ -133,10 +156,16 @@ def scaling(
     data: options.Data,
     target: options.Target = None,
     task: options.Task = "auto",
-    categories: options.Categories = "",
-    drop: options.Drop = "",
+    categories: options.Categories = None,
+    numbers: options.Numbers = None,
+    drop: options.Drop = None,
     missing: options.Missing = "error",
-    na: options.Na = "",
+    na: options.Na = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    skip_lines: options.SkipLines = None,
+    no_quotes: options.NoQuotes = None,
     hidden: options.Hidden = "128",
     activation: options.ActivationName = "relu",
     loss: options.LossName = "auto",
@@ -179,12 +208,21 @@ def predict(
         Path | None,
         typer.Option(metavar="FILE", help="A .csv, .parquet or .npz file; else CSV is printed."),
     ] = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    skip_lines: options.SkipLines = None,
+    no_quotes: options.NoQuotes = None,
 ) -> None:
-    """Predict the rows of DATA: for classes with probabilities, for numbers in their own units."""
+    """Predict the rows of DATA: for classes with probabilities, for numbers in their own units.
+
+    DATA are read as those of the training were, unless an option says otherwise.
+    """
+    told = locals()
     with user_errors():
         from gdcore.cli import prediction
 
-        prediction.predict(model, data, out)
+        prediction.predict(model, data, out, _reading(told))
 
 
 @app.command()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gdcore import Network, Trainer
+from gdcore import Network
 from gdcore.cli.preparation import CategoricalColumn, ClassTarget, NumericColumn, Preparation
 from gdcore.cli.report import tell_rows
 from gdcore.files import read_description
+from gdcore.persistence import load_network, load_trainer
 
 __all__ = ["describe"]
 
@@ -23,7 +24,7 @@ def describe(model: str) -> None:
     if description.get("kind") == "trainer":
         net, rows = _trainer(model, function=description.get("schedule") == {"name": "function"})
     else:
-        net, rows = Network.load(model), {}
+        net, rows = load_network(model), {}
     preparation = Preparation.of_model(description, net.input_size, net.output_size)
     print(net)
     tell_rows({"parameters": f"{net.num_parameters:,}", "seed": str(net.seed), **rows})
@@ -34,7 +35,7 @@ def describe(model: str) -> None:
 
 def _trainer(model: str, *, function: bool) -> tuple[Network, dict[str, str]]:
     # A function of one's own is not in the file; any other gets the rest of the trainer read.
-    trainer = Trainer.load(model, schedule=_nothing if function else None, num_threads=1)
+    trainer = load_trainer(model, None, _nothing if function else None, 1, warns=False)
     rows = {
         "loss": str(trainer.loss),
         "optimizer": str(trainer.optimizer),
@@ -62,8 +63,10 @@ def _columns(preparation: Preparation) -> dict[str, str]:
         rows["..."] = f"{more} more"
     if any(isinstance(column, NumericColumn) for column in preparation.columns):
         rows["missing numbers"] = "become the mean" if preparation.fill else "are an error"
-    if preparation.na:
-        rows["missing cells"] = f"empty, or {', '.join(preparation.na)}"
+    if na := preparation.notation.na:
+        rows["missing cells"] = f"empty, or {', '.join(na)}"
+    if options := preparation.notation.options() + preparation.dialect.options():
+        rows["text is read with"] = options.strip()
     return rows
 
 

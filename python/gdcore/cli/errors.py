@@ -6,13 +6,16 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from gdcore.cli import INTERRUPTED
 
-__all__ = ["fail", "user_errors"]
+if TYPE_CHECKING:
+    from gdcore import Trainer
+
+__all__ = ["diverged", "diverging", "fail", "user_errors"]
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -36,6 +39,22 @@ def user_errors() -> Iterator[None]:
         fail("there is not enough memory for data or a network of this size")
     except KeyboardInterrupt:
         fail("stopped", INTERRUPTED)
+
+
+@contextmanager
+def diverging(trainer: Trainer) -> Iterator[None]:
+    """Tells of a loss that is not finite with the options that there are on the command line."""
+    try:
+        yield
+    except FloatingPointError:
+        raise FloatingPointError(diverged(trainer.epochs + 1, trainer.lr)) from None
+
+
+def diverged(epoch: int, lr: float) -> str:
+    """The message for a training that diverged."""
+    return (
+        f"the loss is not finite in epoch {epoch}, with learning rate {lr:g}: take a smaller --lr"
+    )
 
 
 def _told(error: OSError) -> str:

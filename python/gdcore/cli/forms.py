@@ -31,6 +31,17 @@ class Form:
             raise ValueError(f"{self._path} must have {key!r}, and has not")
         return self._value[key]
 
+    def has(self, key: str) -> bool:
+        """Whether there is such a value."""
+        return key in self._value
+
+    def whole(self, key: str) -> int:
+        """A whole number of at least 0."""
+        value = self.get(key)
+        if type(value) is not int or value < 0:
+            raise self.error(key, "a whole number of at least 0", value)
+        return value
+
     def text(self, key: str) -> str:
         """A string."""
         value = self.get(key)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._names import choice
-from gdcore.cli.columns import Column, no_column
+from gdcore.cli.cells import Notation, all_dates
+from gdcore.cli.columns import Column, named
 from gdcore.cli.preparation import CategoricalColumn, Input, NumericColumn, Preparation
 from gdcore.cli.tables import Table
-from gdcore.cli.targets import Chosen, choose
+from gdcore.cli.targets import Chosen, Wanted, choose, standardized
 
-__all__ = ["MISSING", "Choices", "learn"]
+__all__ = ["MISSING", "Choices", "learn", "wanted"]
 
 MISSING = ("error", "mean")
 AT_ONCE = 32  # columns of numbers, of which copies are held
@@ -30,22 +32,62 @@ class Choices:
     Args:
         target: The column to predict.
         task: ``"auto"``, ``"classification"`` or ``"regression"``.
-        categories: Columns whose numbers are categories.
+        categories: Columns whose numbers are categories; each text one name, or several with
+            commas.
+        numbers: Columns whose codes, such as 007, are numbers.
         drop: Columns to leave out.
         missing: ``"error"``, or ``"mean"`` to fill missing numbers with their column's mean.
-        na: Texts that mean that a cell is missing.
+        notation: How text writes numbers and missing cells.
     """
 
     target: str
     task: str = "auto"
     categories: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     missing: str = "error"
-    na: tuple[str, ...] = ()
+    notation: Notation = field(default_factory=Notation)
+
+    def of(self, table: Table) -> Choices:
+        """The same with the columns by their names.
+
+        Raises:
+            ValueError: A column is not there, or chosen for two things.
+        """
+        names = table.frame.columns
+        found: dict[str, Any] = {
+            "categories": named("--categories", self.categories, names),
+            "numbers": named("--numbers", self.numbers, names),
+            "drop": named("--drop", self.drop, names),
+        }
+        if both := set(found["categories"]) & set(found["numbers"]):
+            raise ValueError(f"--numbers and --categories must not both hold {min(both)!r}")
+        if set(table.targets(self.target)) & set(found["drop"]):
+            raise ValueError(f"--drop must not hold the target, {self.target!r}")
+        return replace(self, **found)
+
+
+def wanted(table: Table, choices: Choices) -> Wanted:
+    """Finds out what is to be learnt.
+
+    Args:
+        table: All rows.
+        choices: The user's, as `Choices.of` gives them.
+
+    Raises:
+        ValueError: The target is not there, or not what it must be.
+    """
+    targets = table.targets(choices.target)
+    return choose(
+        choices.target,
+        [replace(table.column(name, choices.notation), is_target=True) for name in targets],
+        "regression" if choices.target in choices.numbers else choices.task,
+        as_text=choices.target in choices.categories,
+    )
 
 
 def learn(
-    table: Table, choices: Choices, kept: NDArray[Any]
+    table: Table, choices: Choices, target: Wanted, kept: NDArray[Any]
 ) -> tuple[Preparation, Chosen, list[str]]:
     """Decides what each column is, and takes mean and deviation from the rows for training.
 
@@ -53,7 +95,8 @@ def learn(
 
     Args:
         table: All rows.
-        choices: The user's.
+        choices: The user's, as `Choices.of` gives them.
+        target: What `wanted` found.
         kept: The rows for training.
 
     Returns:
@@ -63,28 +106,27 @@ def learn(
         ValueError: A column or a cell is not what it must be; the message names it.
     """
     choice("--missing", choices.missing, MISSING)
-    targets = table.targets(choices.target)
-    for option, names in (("--categories", choices.categories), ("--drop", choices.drop)):
-        for name in names:
-            if name not in table.frame.columns:
-                raise no_column(option, name, table.frame.columns)
-    if set(targets) & set(choices.drop):
-        raise ValueError(f"--drop must not hold the target, {choices.target!r}")
-    chosen = choose(
-        choices.target,
-        [table.column(name, choices.na) for name in targets],
-        kept,
-        choices.task,
-        as_text=choices.target in choices.categories,
-    )
-    left = [name for name in table.inputs if name not in {*targets, *choices.drop}]
-    inputs, notes = _inputs(table, left, choices, kept)
-    if table.empty_rows:
-        notes.append(f"empty rows passed over: {table.empty_rows}")
+    chosen = standardized(target, kept)
+    targets = {each.name for each in target.columns}
+    notes = [*table.notes, *target.notes]
+    indexes = [each for each in table.indexes() if each not in targets | set(choices.drop)]
+    notes += [
+        f"left out {each!r}: it numbers the rows, as an index of pandas does" for each in indexes
+    ]
+    away = {*targets, *choices.drop, *indexes}
+    left = [name for name in table.inputs if name not in away]
+    notes += [
+        f"column {table.frame.columns.index(each) + 1} has no name and is called {each!r}: "
+        f'leave it out with --drop "{each}" if it numbers the rows'
+        for each in table.unnamed
+        if each in left
+    ]
+    inputs, found = _inputs(table, left, choices, kept)
+    notes += found
     if not inputs:
         raise ValueError(f"there must be an input beside the target {choices.target!r}, got none")
     fill = choices.missing == "mean"
-    preparation = Preparation(tuple(inputs), chosen.target, fill, choices.na, table.width)
+    preparation = Preparation(tuple(inputs), chosen.target, fill, choices.notation, table.width)
     return preparation, chosen, notes
 
 
@@ -93,33 +135,79 @@ def _inputs(
 ) -> tuple[list[Input], list[str]]:
     found: dict[str, Input | None] = {}
     numeric: dict[str, NDArray[np.float64]] = {}
+    notes: list[str] = []
     keep = table.width is not None  # who gives an array later has all of its columns
     for number, name in enumerate(names, start=1):
-        column = table.column(name, choices.na)
-        kind = "categorical" if name in choices.categories else column.kind()
+        column = table.column(name, choices.notation)
+        kind = _kind(column, choices)
         if kind == "numeric":
-            numeric[name] = _checked(column, choices)[kept]
-        elif kind == "empty" and keep:
-            raise ValueError(f"column {name!r} has no cell that is not missing")
+            values, told = _checked(column, choices, kept, keep=keep)
+            notes += told
+            numeric[name] = values[kept]
+        elif kind == "empty":
+            if keep:
+                raise ValueError(f"column {name!r} has no cell that is not missing")
+            words = column.texts().unique(maintain_order=True).drop_nulls()
+            but = f" but {words[0]!r}" if len(words) else ""
+            notes.append(f"left out {name!r}: it has no cell{but}")
+            found[name] = None
         else:
-            found[name] = None if kind == "empty" else _categories(column, keep=keep)
+            found[name], told = _categories(column, keep=keep)
+            notes += told
         if len(numeric) == AT_ONCE or number == len(names):
             found |= _standardized(numeric, keep=keep)
             numeric.clear()
-    notes = [f"left out {name!r}: it has one value only" for name in names if found[name] is None]
     return [each for name in names if (each := found[name]) is not None], notes
 
 
-def _checked(column: Column, choices: Choices) -> NDArray[np.float64]:
+def _kind(column: Column, choices: Choices) -> str:
+    if column.name in choices.categories:
+        return "categorical"
+    return "numeric" if column.name in choices.numbers else column.kind()
+
+
+def _checked(
+    column: Column, choices: Choices, kept: NDArray[Any], *, keep: bool
+) -> tuple[NDArray[np.float64], list[str]]:
+    """The numbers of all rows, and notes on what becomes of them."""
     values = column.numbers()
-    missing = np.isnan(values)
-    if missing.any() and choices.missing == "error":
+    name, missing = column.name, np.isnan(values)
+    notes = []
+    if missing.any():
+        at = int(missing.argmax())
+        if choices.missing == "error":
+            told, code = "", ""
+            if (word := column.cells[at]) is not None:
+                told = f", {word!r}"
+                code = f", --categories {shlex.quote(name)} if it is a category"
+            raise ValueError(
+                f"column {name!r} has {missing.sum()} missing cells among its numbers, the first "
+                f"in {column.rows.told(at)}{told}: give --missing mean to fill them with the "
+                f"column's mean{code}, or --drop {shlex.quote(name)}"
+            )
+        notes.append(f"filled {missing.sum()} missing cells of {name!r} with its mean")
+    if (large := column.rounded()) is not None:
+        notes.append(f"{name!r} has whole numbers that float64 rounds, as {column.cells[large]}")
+    there = kept[~missing[kept]]
+    if not len(there):
+        what, everywhere = "no cell", bool(missing.all())
+    elif values[there].min() < values[there].max():
+        return values, notes
+    elif column.one_number_in(kept):
+        value = values[there[0]]
+        what, everywhere = f"one value only, {value:g}", bool((values[~missing] == value).all())
+    else:
+        at = int(there[0])
         raise ValueError(
-            f"column {column.name!r} has {missing.sum()} missing cells among its numbers, the "
-            f"first in {column.rows.told(int(missing.argmax()))}: give --missing mean to fill "
-            f"them with the column's mean, or --drop {column.name}"
+            f"column {name!r} has numbers that differ by less than float64 can tell, as "
+            f"{column.cells[at]} in {column.rows.told(at)}: give --categories {shlex.quote(name)} "
+            f"if they are codes, or --drop {shlex.quote(name)}"
         )
-    return values
+    if keep:
+        return values, notes
+    return values, [
+        f"left out {name!r}: it has {what}" + ("" if everywhere else ", in the rows for training")
+    ]
 
 
 def _standardized(
@@ -150,19 +238,29 @@ def _standardized(
     return found
 
 
-def _categories(column: Column, *, keep: bool) -> CategoricalColumn | None:
-    """The column's categories; None where it has one only, unless it must be kept."""
-    texts = column.texts().unique().to_list()
-    categories: list[str | None] = sorted(each for each in texts if each is not None)
+def _categories(column: Column, *, keep: bool) -> tuple[CategoricalColumn | None, list[str]]:
+    """The column's categories, and notes; None where it has one only, unless it must be kept."""
+    texts, notes = column.categories()
+    known = texts.unique().to_list()
+    categories: list[str | None] = sorted(each for each in known if each is not None)
     rows = len(column.cells)
+    name, drop = column.name, f"--drop {shlex.quote(column.name)}"
+    at = None if column.says_category else column.code()
     if len(categories) > MANY or (1 < len(categories) == rows):
         every = "a different text in every row" if len(categories) == rows else "too many"
         raise ValueError(
-            f"column {column.name!r} has {len(categories)} categories in {rows} rows, {every}: "
-            f"leave it out with --drop {column.name}"
-        )
-    if None in texts:
+            f"column {name!r} has {len(categories)} categories in {rows} rows, {every}: leave it "
+            f"out with {drop}"
+            + ("" if at is None else f", or give --numbers {shlex.quote(name)} if codes such as "
+               f"{column.cells[at]!r} are numbers")
+        )  # fmt: skip
+    if at is not None:
+        notes.append(f"{name!r} has codes such as {column.cells[at]!r}: taken as categories")
+    elif categories and all_dates(each for each in categories if each is not None):
+        notes.append(f"{name!r} holds dates, as {categories[0]!r}: taken as categories")
+    if None in known:
         categories.append(None)
     if len(categories) == 1 and not keep:
-        return None
-    return CategoricalColumn(column.name, tuple(categories))
+        notes.append(f"left out {name!r}: it has one value only, {categories[0]!r}")
+        return None, notes
+    return CategoricalColumn(name, tuple(categories)), notes

@@ -16,28 +16,28 @@ __all__ = [
     "BatchSize",
     "Categories",
     "Data",
+    "Decimal",
+    "Delimiter",
     "Drop",
     "Hidden",
     "LearningRate",
     "LossName",
     "Missing",
     "Na",
+    "NoQuotes",
+    "Numbers",
     "OptimizerName",
     "Seed",
+    "SkipLines",
     "Target",
     "Task",
-    "names",
+    "Thousands",
     "sizes",
 ]
 
 
 def _one_of(family: type[Formula]) -> str:
     return f"One of {', '.join(family.members)}."
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Names with commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def sizes(option: str, text: str) -> tuple[int, ...]:
@@ -65,14 +65,44 @@ Task = Annotated[
     str, typer.Option(help="classification, regression, or auto: by the target's values.")
 ]
 Categories = Annotated[
-    str, typer.Option(metavar="A,B", help="Columns whose numbers are categories.")
+    list[str] | None,
+    typer.Option(metavar="A,B", help="Columns whose numbers are categories. May be repeated."),
 ]
-Drop = Annotated[str, typer.Option(metavar="A,B", help="Columns to leave out.")]
+Numbers = Annotated[
+    list[str] | None,
+    typer.Option(metavar="A,B", help="Columns whose codes, as 007, are numbers. May be repeated."),
+]
+Drop = Annotated[
+    list[str] | None,
+    typer.Option(metavar="A,B", help="Columns to leave out. May be repeated."),
+]
 Missing = Annotated[
     str, typer.Option(help="A missing number is an error, or becomes its column's mean.")
 ]
 Na = Annotated[
-    str, typer.Option(metavar="A,B", help="Texts that mean a missing cell, as an empty one.")
+    list[str] | None,
+    typer.Option(
+        metavar="A,B", help="Texts that mean a missing cell, as an empty one. May be repeated."
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(metavar="LETTER", help="Between the cells of a CSV file: , or ; or tab, ..."),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(metavar="LETTER", help="Before the fraction of a number in text: . or a comma."),
+]
+Thousands = Annotated[
+    str | None,
+    typer.Option(metavar="LETTER", help="Between groups of three digits in text."),
+]
+SkipLines = Annotated[
+    int | None, typer.Option(metavar="N", help="Lines of a CSV file before its header.")
+]
+NoQuotes = Annotated[
+    bool | None,
+    typer.Option("--no-quotes/--quotes", help="Whether quotes in a CSV file are letters."),
 ]
 Hidden = Annotated[str, typer.Option(help="Units of the hidden layers, e.g. 256,128.")]
 ActivationName = Annotated[str, typer.Option(help=_one_of(Activation))]

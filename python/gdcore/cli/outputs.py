@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+from gdcore.files import written_beside
 
 __all__ = ["check_output"]
 
@@ -30,10 +32,22 @@ def check_output(option: str, path: Path, *inputs: str | Path) -> None:
     for other in inputs:
         if path.resolve() == Path(other).resolve():
             raise ValueError(f"{option} must be a file of its own, got {path} for two things")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{option} must be a file, got {path}, which is a device or a pipe")
     try:
         # To ask for permission is not enough: root has all, on a file system that has no room.
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with suppress(_TriedError), written_beside(path) as file:
+            file.write(b"x")
+            file.flush()
+            raise _TriedError
+    except BlockingIOError:
+        raise BlockingIOError(f"{option}: another process is writing {path} now") from None
     except OSError as error:
         told = os.strerror(error.errno or 0)
+        if error.errno in (errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP):
+            raise OSError(f"{option}: {path} cannot be written: {told}") from None
         raise OSError(f"{option}: nothing can be written in {folder}: {told}") from None
+
+
+class _TriedError(Exception):
+    """Ends the writing of a file that takes no place."""

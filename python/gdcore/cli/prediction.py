@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,28 @@ from numpy.typing import NDArray
 
 from gdcore import Network
 from gdcore._names import unknown
+from gdcore.cli import report
+from gdcore.cli.delimited import Dialect
 from gdcore.cli.outputs import check_output
 from gdcore.cli.preparation import NumberTarget, NumericColumn, Preparation, Target
+from gdcore.cli.reading import Reading
 from gdcore.cli.tables import Table, read
 from gdcore.files import read_description, written_beside
+from gdcore.persistence import load_network
 
 __all__ = ["predict"]
 
 ENDINGS = (".csv", ".parquet", ".npz")
 
 
-def predict(model: str, data: str, out: Path | None) -> None:
+def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
     """Predicts each row of the data; writes the predictions, or prints them as CSV.
+
+    Args:
+        model: A model file.
+        data: New data.
+        out: Where the predictions go.
+        reading: How to read text; what it does not say is as in training.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -34,12 +45,18 @@ def predict(model: str, data: str, out: Path | None) -> None:
         if out.suffix.lower() not in ENDINGS:
             raise unknown("--out", str(out), [f"a file that ends in {each}" for each in ENDINGS])
         check_output("--out", out, model, data)
-    net = Network.load(model)
+    reading.check(data)
+    net = load_network(model)
     preparation = Preparation.of_model(read_description(model), net.input_size, net.output_size)
-    table = read(data)
+    as_in_training = Dialect() if preparation is None else preparation.dialect
+    table = read(data, dialect=reading.dialect(as_in_training))
     if preparation is None:
         preparation = _as_it_is(net, table, model)
-    outputs = net.predict(preparation.inputs(table, net.dtype))
+    preparation = replace(preparation, notation=reading.notation(preparation.notation))
+    notes = list(table.notes)
+    x = preparation.inputs(table, net.dtype, notes)
+    report.tell_notes(notes)
+    outputs = net.predict(x)
     arrays = _arrays(preparation.target, outputs)
     if out is None:
         typer.echo(_frame(arrays).write_csv(), nl=False)
@@ -76,9 +93,19 @@ def _arrays(target: Target, outputs: NDArray[Any]) -> dict[str, Any]:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probability = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    classes = np.array(target.classes)
+    classes = _array(target.classes)
     prediction = classes[logits.argmax(axis=1)]
     return {"prediction": prediction, "probability": probability, "classes": classes}
+
+
+def _array(classes: tuple[Any, ...]) -> NDArray[Any]:
+    """As NumPy has them; of whole numbers, some beyond int64, it would make float64."""
+    if type(classes[0]) is not int:
+        return np.array(classes)
+    for dtype in (np.int64, np.uint64):
+        if np.iinfo(dtype).min <= min(classes) and max(classes) <= np.iinfo(dtype).max:
+            return np.array(classes, dtype)
+    return np.array([str(each) for each in classes])
 
 
 def _frame(arrays: dict[str, Any]) -> pl.DataFrame:

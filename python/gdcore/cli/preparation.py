@@ -6,15 +6,17 @@ A `Preparation` goes into a model file as plain JSON, and comes back from it che
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import DTypeLike, NDArray
 
-from gdcore.cli import forms
+from gdcore.cli import cells, forms
+from gdcore.cli.cells import Notation
 from gdcore.cli.columns import Column
+from gdcore.cli.delimited import Dialect
 from gdcore.cli.tables import Table
 
 __all__ = ["CategoricalColumn", "ClassTarget", "NumberTarget", "NumericColumn", "Preparation"]
@@ -36,8 +38,11 @@ class NumericColumn:
         """Number of inputs."""
         return 1
 
-    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> None:
-        """Writes the inputs (N, 1); a missing cell is the mean if ``fill``, else an error."""
+    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> int:
+        """Writes the inputs (N, 1); a missing cell is the mean if ``fill``, else an error.
+
+        Returns how many cells were missing.
+        """
         values = column.numbers()
         missing = np.isnan(values)
         if missing.any() and not fill:
@@ -55,6 +60,7 @@ class NumericColumn:
                 f"{column.cells[at]} in {column.rows.told(at)}"
             )
         x[:, 0] = values
+        return int(missing.sum())
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -82,22 +88,40 @@ class CategoricalColumn:
         """Number of inputs."""
         return len(self.categories)
 
-    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> None:
-        """Writes the inputs (N, categories), which are 0; an unknown category is an error."""
-        texts = column.texts()
-        known = pl.Enum([each for each in self.categories if each is not None])
-        codes = texts.cast(known, strict=False).to_physical().cast(pl.Int64)
+    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> int:
+        """Writes the inputs (N, categories), which are 0; an unknown category is an error.
+
+        Returns 0: no cell is filled.
+        """
+        known = [each for each in self.categories if each is not None]
+        texts = self._named(column, known)
+        codes = texts.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64)
         if None in self.categories:
             codes = codes.set(texts.is_null(), len(self.categories) - 1)
         unknown = codes.is_null().to_numpy()
         if unknown.any():
             at = int(unknown.argmax())
-            got = "a missing cell" if texts[at] is None else repr(texts[at])
+            got = "a missing cell" if texts[at] is None else repr(column.texts()[at])
             raise ValueError(
                 f"column {self.name!r} must hold a category that training saw ({self.told()}), "
                 f"got {got} in {column.rows.told(at)}"
             )
         x[np.arange(len(x)), codes.to_numpy()] = 1
+        return 0
+
+    @staticmethod
+    def _named(column: Column, known: list[str]) -> pl.Series:
+        """The cells' text as training wrote it: the same value is the same category."""
+        texts = column.texts()
+        names = cells.canonical(known)
+        if names is None or len(set(names.values())) < len(names):
+            return texts  # text, of which each stands for itself
+        back = {name: each for each, name in names.items()}
+        there = texts.unique().drop_nulls().to_list()
+        same = {each: (cells.canonical([each]) or {}).get(each, each) for each in there}
+        return texts.replace_strict(
+            {each: back.get(name, each) for each, name in same.items()}, return_dtype=pl.String
+        )
 
     def told(self) -> str:
         """The first few categories."""
@@ -190,27 +214,32 @@ class Preparation:
         columns: Where the inputs come from, in order.
         target: What the outputs mean.
         fill: Whether a missing number becomes its column's mean, or is an error.
-        na: Texts that mean that a cell is missing.
+        notation: How text writes numbers and missing cells.
         width: Number of columns of the array x; None where columns have names of their own.
+        dialect: How CSV files were delimited.
     """
 
     columns: tuple[Input, ...]
     target: Target
     fill: bool = False
-    na: tuple[str, ...] = ()
+    notation: Notation = field(default_factory=Notation)
     width: int | None = None
+    dialect: Dialect = field(default_factory=Dialect)
 
     @property
     def input_size(self) -> int:
         """Number of inputs of the network."""
         return sum(each.width for each in self.columns)
 
-    def inputs(self, table: Table, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    def inputs(
+        self, table: Table, dtype: DTypeLike = np.float32, notes: list[str] | None = None
+    ) -> NDArray[Any]:
         """Turns the columns, found by their names, into the network's inputs.
 
         Args:
             table: The rows.
             dtype: The network's.
+            notes: Gets a note for each column of which missing cells are filled.
 
         Returns:
             (N, input_size).
@@ -233,8 +262,10 @@ class Preparation:
         x = np.zeros((len(table), self.input_size), dtype)
         at = 0
         for each in self.columns:
-            column = table.column(each.name, self.na)
-            each.write(column, self.fill, x[:, at : at + each.width])
+            column = table.column(each.name, self.notation)
+            filled = each.write(column, self.fill, x[:, at : at + each.width])
+            if filled and notes is not None:
+                notes.append(f"filled {filled} missing cells of {each.name!r} with its mean")
             at += each.width
         return x
 
@@ -244,8 +275,15 @@ class Preparation:
             "columns": [{"kind": each.kind, **each.to_json()} for each in self.columns],
             "target": {"kind": self.target.kind, **self.target.to_json()},
             "fill": self.fill,
-            "na": list(self.na),
+            "na": list(self.notation.na),
             "width": self.width,
+            "reading": {
+                "decimal": self.notation.decimal,
+                "thousands": self.notation.thousands,
+                "delimiter": self.dialect.delimiter,
+                "skip_lines": self.dialect.skip_lines,
+                "quotes": self.dialect.quotes,
+            },
         }
 
     @classmethod
@@ -266,12 +304,9 @@ class Preparation:
         if not columns:
             raise form.error("columns", "with at least one column", [])
         target = forms.Form("preparation.target", form.get("target")).one_of(_TARGETS)
+        notation, dialect = _reading(form)
         return cls(
-            columns,
-            target,
-            form.flag("fill"),
-            form.different("na", str, at_least=0),
-            form.whole_or_none("width"),
+            columns, target, form.flag("fill"), notation, form.whole_or_none("width"), dialect
         )
 
     @classmethod
@@ -293,3 +328,21 @@ class Preparation:
                 f"its network, which has {inputs} inputs and {outputs} outputs"
             )
         return preparation
+
+
+def _reading(form: forms.Form) -> tuple[Notation, Dialect]:
+    na = form.different("na", str, at_least=0)
+    if not form.has("reading"):  # before there was a choice
+        return Notation(na), Dialect()
+    reading = forms.Form("preparation.reading", form.get("reading"))
+    try:
+        return (
+            Notation(na, reading.text("decimal"), reading.text("thousands")),
+            Dialect(
+                None if reading.get("delimiter") is None else reading.text("delimiter"),
+                reading.whole("skip_lines"),
+                reading.flag("quotes"),
+            ),
+        )
+    except ValueError as error:
+        raise form.error("reading", f"as told: {error}", form.get("reading")) from None

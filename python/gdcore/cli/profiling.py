@@ -12,6 +12,7 @@ from gdcore import profile as recorded
 from gdcore._check import integer
 from gdcore.benchmark.steps import counts_up_to
 from gdcore.cli import profile_files
+from gdcore.cli.errors import diverging
 from gdcore.cli.outputs import check_output
 from gdcore.cli.training import Options, set_up
 from gdcore.profiling.extras import needed
@@ -42,7 +43,10 @@ def profile(options: Options, steps: int, every: int, out: Sequence[Path]) -> No
         epochs, rest = divmod(count, -(-len(x) // size))
         for rows, times in ((len(x), epochs), (rest * size, 1)):
             if rows and times:
-                made.trainer.fit(x[:rows], y[:rows], epochs=times, batch_size=size, progress=False)
+                with diverging(made.trainer):
+                    made.trainer.fit(
+                        x[:rows], y[:rows], epochs=times, batch_size=size, progress=False
+                    )
 
     fit(_WARM_UP)
     with recorded(every=every) as prof:
@@ -89,9 +93,10 @@ def scaling(
     x, y = made.training
     for size in batch_sizes:
         integer("--batch-sizes", size, at_most=len(x))
-    study = scaling_study(
-        made.trainer, x, y, threads=numbers, batch_sizes=batch_sizes or None, rounds=rounds
-    )
+    with diverging(made.trainer):
+        study = scaling_study(
+            made.trainer, x, y, threads=numbers, batch_sizes=batch_sizes or None, rounds=rounds
+        )
     typer.echo(str(study))
     if plot is not None:
         study.plot(plot)

@@ -16,7 +16,7 @@ from gdcore import Trainer, metrics
 from gdcore.cli.preparation import ClassTarget, NumberTarget, NumericColumn, Preparation
 from gdcore.cli.targets import Chosen
 
-__all__ = ["figures", "tell_choice", "tell_result", "tell_rows"]
+__all__ = ["figures", "tell_choice", "tell_notes", "tell_result", "tell_rows"]
 
 METRICS = (metrics.RMSE(), metrics.MAE(), metrics.R2())
 NOTED = 10  # notes that are shown
@@ -38,12 +38,18 @@ def tell_choice(
         f"rows: {kept} for training, {held_out} held out",
         f"inputs: {preparation.input_size}, from {numeric} columns of numbers and {categorical} of "
         "categories",
-        *(f"note: {each}" for each in notes[:NOTED]),
     ]
-    if len(notes) > NOTED:
-        lines.append(f"note: and {len(notes) - NOTED} more like this")
     for line in lines:
         typer.echo(line, err=True)
+    tell_notes(notes)
+
+
+def tell_notes(notes: Sequence[str]) -> None:
+    """Tells what the user should know of the data, or as much of it as anybody reads."""
+    for each in notes[:NOTED]:
+        typer.echo(f"note: {each}", err=True)
+    if len(notes) > NOTED:
+        typer.echo(f"note: and {len(notes) - NOTED} more like this", err=True)
 
 
 def figures(

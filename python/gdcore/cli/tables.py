@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,12 +16,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gdcore._names import unknown
+from gdcore.cli.cells import Notation
 from gdcore.cli.columns import Column, Rows, no_column
+from gdcore.cli.delimited import Dialect, read_records
 
 __all__ = ["NAMES", "Table", "read"]
 
 NAMES = ("digits",)
 ENDINGS = (".csv", ".csv.gz", ".parquet", ".npz")
+# What pandas calls an index that has no name: in Parquet, and as it reads CSV.
+_INDEX = re.compile(r"__index_level_\d+__")
+_UNNAMED = "Unnamed: {}"
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,18 @@ class Table:
         frame: The columns as the file has them; those of an array ``x`` are ``x[0]``, ``x[1]``, ...
         rows: How messages call the rows.
         width: Number of columns of the array ``x``; None where columns have names of their own.
-        empty_rows: How many rows without any cell were passed over.
+        categories: Columns that the file says to be categories, beside those whose type does.
+        unnamed: Columns that the file gives no name; they are called ``Unnamed: 0``, ... by their
+            place.
+        notes: What the user should know of the file.
     """
 
     frame: pl.DataFrame
     rows: Rows
     width: int | None = None
-    empty_rows: int = 0
+    categories: frozenset[str] = frozenset()
+    unnamed: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -59,12 +71,36 @@ class Table:
             raise no_column("--target", name, self.frame.columns)
         return [name]
 
-    def column(self, name: str, na: Iterable[str] = ()) -> Column:
+    def column(self, name: str, notation: Notation) -> Column:
         """One column that there is; see `Column.of`."""
-        return Column.of(self.frame[name], self.rows, na)
+        return Column.of(self.frame[name], self.rows, notation, name in self.categories)
+
+    def texts(self, given: Iterable[str]) -> tuple[str, ...]:
+        """The texts that the values of an option name: one that a cell has, or several."""
+        found: dict[str, None] = {}
+        for value in given:
+            whole = "," not in value or any(
+                (column.str.strip_chars() == value).any()
+                for column in self.frame.iter_columns()
+                if column.dtype == pl.String
+            )
+            parts = [value] if whole else value.split(",")
+            found |= dict.fromkeys(each.strip() for each in parts if each.strip())
+        return tuple(found)
+
+    def indexes(self) -> list[str]:
+        """Columns that number the rows, as pandas writes them beside the data."""
+        found = [each for each in self.frame.columns if _INDEX.fullmatch(each)]
+        first = self.frame.columns[0]
+        if self.width is None and re.fullmatch(r"Unnamed: 0(\.\d+)?", first):
+            numbers = self.frame[first].cast(pl.Int64, strict=False)
+            spans = numbers.null_count() == 0 and numbers.n_unique() == len(self)
+            if spans and numbers.max() - numbers.min() == len(self) - 1:  # type: ignore[operator]
+                found.append(first)
+        return found
 
 
-def read(data: str, target: str | None = None) -> Table:
+def read(data: str, target: str | None = None, dialect: Dialect | None = None) -> Table:
     """Reads a table.
 
     Args:
@@ -72,6 +108,7 @@ def read(data: str, target: str | None = None) -> Table:
             ends in .csv, .csv.gz, .parquet or .npz.
         target: The array of an NPZ file that holds the targets; None reads the inputs alone. Other
             files are read whole.
+        dialect: How a CSV file is delimited; else as `Dialect` has it.
 
     Raises:
         OSError: The file cannot be read.
@@ -79,6 +116,7 @@ def read(data: str, target: str | None = None) -> Table:
     """
     if data in NAMES:
         return _digits(target)
+    dialect = dialect or Dialect()
     path = Path(data)
     ending = next((each for each in ENDINGS if path.name.lower().endswith(each)), None)
     if ending is None:
@@ -87,7 +125,7 @@ def read(data: str, target: str | None = None) -> Table:
     with path.open("rb") as file:
         if ending == ".npz":
             return _npz(file, data, target)
-        table = _table(_parquet if ending == ".parquet" else _csv, file, data)
+        table = _parquet(file, data) if ending == ".parquet" else _csv(file, data, dialect)
     if not table.frame.width or not len(table):
         raise ValueError(f"{data} holds no rows")
     return table
@@ -100,48 +138,75 @@ def _digits(target: str | None) -> Table:
     return _arrays("digits", x, target, None if target is None else {"y": y}.get(target))
 
 
-def _table(reader: Callable[[IO[bytes], str], Table], file: IO[bytes], data: str) -> Table:
+def _csv(file: IO[bytes], data: str, dialect: Dialect) -> Table:
+    # All cells as text: what a column holds is for Column to judge, who can tell row and cell.
+    records = read_records(file.read(), data, dialect)
+    frame, names = records.frame, list(records.names)
+    unnamed = [at for at, name in enumerate(names) if not name]
+    # Delimiters at the ends of lines make columns of nothing.
+    empty = [at for at in unnamed if (frame[:, at].fill_null("").str.strip_chars() == "").all()]
+    notes = list(records.notes)
+    if empty and len(frame):
+        places = ", ".join(str(at + 1) for at in empty)
+        notes.append(f"left out column {places} of the file: it has no name and no cell")
+    for at in unnamed:
+        names[at] = _UNNAMED.format(at)
+    kept = [at for at in range(len(names)) if at not in empty]
+    names = [names[at] for at in kept]
+    _check_names(names, data, header=True)
+    frame = frame[:, kept]
+    frame.columns = names
+    called = tuple(_UNNAMED.format(at) for at in unnamed if at in kept)
+    return Table(frame, Rows(records.lines), None, frozenset(), called, notes)
+
+
+def _parquet(file: IO[bytes], data: str) -> Table:
     try:
-        return reader(file, data)
-    except OSError as error:  # of the file, or of the decompressor about what it read
+        frame = pl.read_parquet(file)
+        categories = _said_categories(file)
+    except OSError as error:
         reason = error.strerror or str(error)
     # The last is no Exception: polars stumbled where it should have found the file damaged.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = str(error).strip().partition("\n")[0]
+    else:
+        _check_names(frame.columns, data)
+        return Table(frame, Rows(), None, categories)
     raise ValueError(f"{data} cannot be read: {reason}")
 
 
-def _csv(file: IO[bytes], data: str) -> Table:
-    # All cells as text: what a column holds is for Column to judge, who can tell row and cell.
-    header = pl.read_csv(file, has_header=False, n_rows=1, infer_schema=False)
-    names = [str(name or "").strip() for name in header.row(0)]
-    _check_names(names, data)
+def _said_categories(file: IO[bytes]) -> frozenset[str]:
+    """Columns of numbers or truth values that pandas held as categories."""
+    if not hasattr(pl, "read_parquet_metadata"):  # before polars 1.30
+        return frozenset()
     file.seek(0)
-    frame = pl.read_csv(file, infer_schema=False)
-    frame.columns = names
-    # Empty lines, also at the end, come as rows without a cell.
-    there = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
-    numbers = np.flatnonzero(there.to_numpy()) + 1
-    empty = frame.height - len(numbers)
-    return Table(frame.filter(there), Rows(numbers, "the first below the header"), None, empty)
+    try:
+        columns = json.loads(pl.read_parquet_metadata(file).get("pandas", "{}"))["columns"]
+        return frozenset(
+            each["field_name"] for each in columns if each["pandas_type"] == "categorical"
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return frozenset()  # who writes something else there says nothing
 
 
-def _parquet(file: IO[bytes], data: str) -> Table:
-    frame = pl.read_parquet(file)
-    _check_names(frame.columns, data)
-    return Table(frame, _counted(frame.height))
-
-
-def _check_names(names: list[str], data: str) -> None:
+def _check_names(names: list[str], data: str, *, header: bool = False) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{data} has two columns with the name {name!r}")
+            hint = ". Has it no header?" if header and _all_numbers(names) else ""
+            raise ValueError(f"{data} has two columns with the name {name!r}{hint}")
         seen.add(name)
+
+
+def _all_numbers(names: list[str]) -> bool:
+    return pl.Series(names, dtype=pl.String).cast(pl.Float64, strict=False).null_count() == 0
 
 
 def _npz(file: IO[bytes], data: str, target: str | None) -> Table:
     try:
+        if file.read(2) not in (b"PK", b"\x93N"):  # else NumPy advises to unpickle it
+            raise ValueError("it is no archive of NumPy")
+        file.seek(0)
         arrays = np.load(file, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError("it holds a single array, written with numpy.save")
@@ -150,7 +215,7 @@ def _npz(file: IO[bytes], data: str, target: str | None) -> Table:
                 option = "x, the inputs" if name == "x" else f"{name}, the array of --target"
                 there = ", ".join(arrays) or "none"
                 raise ValueError(f"it must hold the array {option}; its arrays: {there}")
-        x, y = arrays["x"], None if target is None else arrays[target]
+        x, y = _array(arrays, "x"), None if target is None else _array(arrays, target)
     # What zipfile, zlib and NumPy raise where bytes are not what they should be.
     except (
         EOFError, KeyError, NotImplementedError, OSError, RuntimeError, SyntaxError, TypeError,
@@ -158,6 +223,19 @@ def _npz(file: IO[bytes], data: str, target: str | None) -> Table:
     ) as error:  # fmt: skip
         raise ValueError(f"{data} cannot be read: {error}") from None
     return _arrays(data, x, target, y)
+
+
+def _array(arrays: Any, name: str) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = arrays[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise ValueError(
+            f"{name} holds Python objects, not numbers, truth values or text: convert it before it "
+            "is saved, e.g. with astype"
+        ) from None
+    return array
 
 
 def _arrays(data: str, x: NDArray[Any], target: str | None, y: NDArray[Any] | None) -> Table:
@@ -177,7 +255,7 @@ def _arrays(data: str, x: NDArray[Any], target: str | None, y: NDArray[Any] | No
         columns += _columns(str(target), y.reshape(len(y)) if flat else y, data)
         if columns[-1].name in {each.name for each in columns[: x.shape[1]]}:
             raise ValueError(f"--target must not be {target!r}, which is a column of x")
-    return Table(pl.DataFrame(columns), _counted(len(x)), x.shape[1])
+    return Table(pl.DataFrame(columns), Rows(), x.shape[1])
 
 
 def _columns(name: str, array: NDArray[Any], data: str) -> list[pl.Series]:
@@ -193,7 +271,3 @@ def _columns(name: str, array: NDArray[Any], data: str) -> list[pl.Series]:
     if array.ndim == 1:
         return [pl.Series(name, array)]
     return [pl.Series(f"{name}[{i}]", array[:, i]) for i in range(array.shape[1])]
-
-
-def _counted(rows: int) -> Rows:
-    return Rows(np.arange(1, rows + 1), "the first")

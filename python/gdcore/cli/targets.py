@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +11,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._names import choice
+from gdcore.cli.cells import all_dates
 from gdcore.cli.columns import Column
 from gdcore.cli.preparation import ClassTarget, NumberTarget, Target
 
-__all__ = ["TASKS", "Chosen", "choose"]
+__all__ = ["TASKS", "Chosen", "Wanted", "choose", "standardized"]
 
 TASKS = ("auto", "classification", "regression")
 FEW = 20  # whole numbers of so many different values may be classes
 ROWS_EACH = 10  # if there are so many rows for each value
 MANY = 1000  # more classes than that are a mistake
+SHOWN = 8  # classes in a note
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be learnt, of all rows.
+
+    Args:
+        name: The target's.
+        columns: Those that hold it.
+        reason: Why it is classes or numbers, for people.
+        classes: Ascending; None for numbers.
+        labels: (N,) places in classes; None for numbers.
+        values: (N, K) numbers in their own units; None for classes.
+        notes: What the user should know.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    reason: str
+    classes: tuple[Any, ...] | None = None
+    labels: NDArray[np.int64] | None = None
+    values: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
+
+    def too_small(self, held_out: NDArray[Any]) -> list[str]:
+        """A note on classes of which no row is held out, though of others there are some."""
+        if self.classes is None or self.labels is None or not len(held_out):
+            return []
+        sizes = np.bincount(self.labels)
+        held = np.bincount(self.labels[held_out], minlength=len(sizes))
+        small = [f"{self.classes[at]!r} ({sizes[at]})" for at in np.flatnonzero(held == 0)]
+        more = f" and {len(small) - SHOWN} more" if len(small) > SHOWN else ""
+        told = f"{', '.join(small[:SHOWN])}{more}"
+        return [f"no row is held out of classes with too few rows: {told}"] if small else []
 
 
 @dataclass(frozen=True)
@@ -38,28 +75,26 @@ class Chosen:
     reason: str
 
 
-def choose(
-    name: str, columns: Sequence[Column], kept: NDArray[Any], task: str, *, as_text: bool
-) -> Chosen:
-    """Decides between classification and regression, and prepares the target.
+def choose(name: str, columns: Sequence[Column], task: str, *, as_text: bool) -> Wanted:
+    """Decides between classification and regression.
 
     Args:
         name: The target's.
         columns: At least one; several are several numbers for each row.
-        kept: The rows for training, which decide mean and deviation.
         task: One of `TASKS`.
         as_text: Takes numbers for the names of classes.
 
     Raises:
-        ValueError: A cell is missing or wrong, or there is but one class or one number.
+        ValueError: A cell is missing or wrong, or there is but one class.
     """
     task = choice("--task", task, TASKS)
     for column in columns:
-        _check_missing(column)
+        # A word for a missing cell may well name a class.
+        _check_missing(column, column.cells.is_null().to_numpy() if as_text else column.missing())
     if len(columns) > 1:
         if task == "classification" or as_text:
             raise ValueError(f"--target {name} has {len(columns)} columns, classes stand in one")
-        return _numbers(name, columns, kept, f"it has {len(columns)} columns")
+        return _numbers(name, columns, f"it has {len(columns)} columns")
     column = columns[0]
     if as_text:
         if task == "regression":
@@ -68,27 +103,69 @@ def choose(
     if task == "classification":
         return _classes(column, column.values(), "--task says so")
     if task == "regression":
-        return _numbers(name, columns, kept, "--task says so")
-    if column.kind() == "categorical":
+        return _numbers(name, columns, "--task says so")
+    if column.kind() != "numeric":
         holds = "text" if column.is_text else "truth values"
-        return _classes(column, column.values(), f"it holds {holds}")
-    values = column.numbers()
-    distinct = len(np.unique(values))
-    if (values == np.rint(values)).all() and distinct <= max(2, min(FEW, len(values) // ROWS_EACH)):
+        reason = "the file says so" if column.says_category else f"it holds {holds}"
+        return _classes(column, column.values(), reason)
+    numbers, distinct = column.numbers(), column.distinct()
+    if distinct <= max(2, min(FEW, len(numbers) // ROWS_EACH)) and _whole(numbers):
         return _classes(column, column.values(), f"its {distinct} values are whole numbers")
-    return _numbers(name, columns, kept, f"it holds {distinct} different numbers")
+    return _numbers(name, columns, f"it holds {distinct} different numbers")
 
 
-def _check_missing(column: Column) -> None:
-    missing = np.array([each is None for each in column.values()])
+def standardized(wanted: Wanted, kept: NDArray[Any]) -> Chosen:
+    """The target, with mean and deviation of numbers from the rows for training.
+
+    Raises:
+        ValueError: There is but one number among these rows, or they cannot be standardized.
+    """
+    if wanted.values is None:
+        assert wanted.classes is not None
+        assert wanted.labels is not None
+        target = ClassTarget(wanted.name, wanted.classes)
+        return Chosen(target, wanted.labels, None, wanted.reason)
+    values = wanted.values
+    training = values[kept]
+    for k, column in enumerate(wanted.columns):
+        if training[:, k].min() == training[:, k].max():
+            what = (
+                "one value only"
+                if column.one_number_in(kept)
+                else ("numbers that differ by less than float64 can tell")
+            )
+            raise ValueError(
+                f"the target {column.name!r} has {what} in the rows for training, "
+                f"{training[0, k]:g}"
+            )
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = training.mean(axis=0), training.std(axis=0)
+        y = (values - mean) / deviation
+    if not (np.isfinite(deviation) & (deviation > 0)).all() or not np.isfinite(y).all():
+        raise ValueError(
+            f"the target {wanted.name!r} has numbers too large or too close to standardize"
+        )
+    numbers = NumberTarget(wanted.name, tuple(mean.tolist()), tuple(deviation.tolist()))
+    return Chosen(numbers, y, values, wanted.reason)
+
+
+def _check_missing(column: Column, missing: NDArray[np.bool_]) -> None:
     if missing.any():
+        at = int(missing.argmax())
+        told = ""
+        if (word := column.cells[at]) is not None:
+            told = f", {word!r}: give --categories {shlex.quote(column.name)} if it is a class"
         raise ValueError(
             f"the target {column.name!r} must have no missing cells, got {missing.sum()}, the "
-            f"first in {column.rows.told(int(missing.argmax()))}"
+            f"first in {column.rows.told(at)}{told}"
         )
 
 
-def _classes(column: Column, values: list[Any], reason: str) -> Chosen:
+def _whole(numbers: NDArray[np.float64]) -> bool:
+    return bool((numbers == np.rint(numbers)).all())
+
+
+def _classes(column: Column, values: list[Any], reason: str) -> Wanted:
     classes = sorted(set(values))
     if len(classes) < 2:
         raise ValueError(f"the target {column.name!r} has one class only, {classes[0]!r}")
@@ -100,22 +177,20 @@ def _classes(column: Column, values: list[Any], reason: str) -> Chosen:
         )
     label = {each: number for number, each in enumerate(classes)}
     y = np.array([label[each] for each in values], np.int64)
-    return Chosen(ClassTarget(column.name, tuple(classes)), y, None, reason)
+    notes = []
+    if isinstance(classes[0], str):
+        if (at := column.code()) is not None:
+            notes.append(f"{column.name!r} has codes such as {column.cells[at]!r}: each is a class")
+        if all_dates(classes):
+            notes.append(f"{column.name!r} holds dates, as {classes[0]!r}: each is a class")
+    return Wanted(column.name, (column,), reason, tuple(classes), y, None, tuple(notes))
 
 
-def _numbers(name: str, columns: Sequence[Column], kept: NDArray[Any], reason: str) -> Chosen:
+def _numbers(name: str, columns: Sequence[Column], reason: str) -> Wanted:
     values = np.column_stack([column.numbers() for column in columns])
-    training = values[kept]
-    for k, column in enumerate(columns):
-        if training[:, k].min() == training[:, k].max():
-            raise ValueError(
-                f"the target {column.name!r} has one value only in the rows for training, "
-                f"{training[0, k]:g}"
-            )
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = training.mean(axis=0), training.std(axis=0)
-        y = (values - mean) / deviation
-    if not (np.isfinite(deviation) & (deviation > 0)).all() or not np.isfinite(y).all():
-        raise ValueError(f"the target {name!r} has numbers too large or too close to standardize")
-    target = NumberTarget(name, tuple(mean.tolist()), tuple(deviation.tolist()))
-    return Chosen(target, y, values, reason)
+    notes = [
+        f"{column.name!r} has whole numbers that float64 rounds, as {column.cells[at]}"
+        for column in columns
+        if (at := column.rounded()) is not None
+    ]
+    return Wanted(name, tuple(columns), reason, values=values, notes=tuple(notes))

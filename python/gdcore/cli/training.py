@@ -17,10 +17,14 @@ from gdcore import Dense, Network, Trainer, profile, schedules
 from gdcore._check import integer
 from gdcore._names import choice
 from gdcore.cli import INTERRUPTED, plot, profile_files, report
-from gdcore.cli.errors import fail
-from gdcore.cli.learning import Choices, learn
+from gdcore.cli.cells import Notation
+from gdcore.cli.columns import listed
+from gdcore.cli.delimited import Dialect
+from gdcore.cli.errors import diverged, diverging, fail
+from gdcore.cli.learning import Choices, learn, wanted
 from gdcore.cli.outputs import check_output
 from gdcore.cli.preparation import ClassTarget, Preparation
+from gdcore.cli.reading import Reading
 from gdcore.cli.split import split
 from gdcore.cli.tables import NAMES, Table, read
 from gdcore.cli.targets import Chosen
@@ -43,9 +47,11 @@ class Options:
     target: str | None
     task: str
     categories: tuple[str, ...]
+    numbers: tuple[str, ...]
     drop: tuple[str, ...]
     missing: str
     na: tuple[str, ...]
+    reading: Reading
     hidden: tuple[int, ...]
     activation: str
     loss: str
@@ -117,7 +123,7 @@ def train(options: Options) -> None:
     }
     if not all(math.isfinite(each["loss"]) for each in figures.values()):
         # No later step was there to tell.
-        fail("the loss after the last update is not finite: take a smaller --lr", code=1)
+        fail(diverged(trainer.epochs, trainer.lr))
     if options.save is not None:
         trainer.save(options.save, extra={"preparation": preparation.to_json()})
     if options.plot is not None:
@@ -146,17 +152,26 @@ def set_up(options: Options) -> SetUp:
     schedule = _schedule(options.schedule, options.warmup, options.epochs)
     _check_outputs(options)
 
-    table = _read(options)
-    kept, held_out = split(len(table), options.validation, options.seed)
+    options.reading.check(options.data)
+    dialect = options.reading.dialect(Dialect())
+    options.reading.notation(Notation())
+
+    table = _read(options, dialect)
+    notation = options.reading.notation(Notation(), table.texts(options.na))
     choices = Choices(
         options.target or "y",
         options.task,
         options.categories,
+        options.numbers,
         options.drop,
         options.missing,
-        options.na,
-    )
-    preparation, chosen, notes = learn(table, choices, kept)
+        notation,
+    ).of(table)
+    target = wanted(table, choices)
+    kept, held_out = split(len(table), options.validation, options.seed, target.labels)
+    preparation, chosen, notes = learn(table, choices, target, kept)
+    preparation = replace(preparation, dialect=dialect)
+    notes = [*target.too_small(held_out), *notes]  # ahead of what may be many
     loss, outputs, y = _loss(options.loss, chosen)
     x = preparation.inputs(table)
     report.tell_choice(preparation, chosen, len(kept), len(held_out), notes)
@@ -188,11 +203,11 @@ def _check_outputs(options: Options) -> None:
         check_output("--profile", options.profile, options.data, *written)
 
 
-def _read(options: Options) -> Table:
+def _read(options: Options, dialect: Dialect) -> Table:
     arrays = options.data in NAMES or options.data.lower().endswith(".npz")
-    table = read(options.data, options.target or ("y" if arrays else None))
+    table = read(options.data, options.target or ("y" if arrays else None), dialect)
     if options.target is None and not arrays:
-        names = ", ".join(table.inputs)
+        names = listed(table.inputs)
         raise ValueError(f"--target must name the column to predict, one of: {names}")
     return table
 
@@ -247,12 +262,13 @@ def _fit(
     """Trains; returns the seconds it took. After Ctrl-C saves what there is, and ends."""
     start = time.perf_counter()
     try:
-        trainer.fit(
-            *training,
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            validation_data=validation if len(validation[0]) else None,
-        )
+        with diverging(trainer):
+            trainer.fit(
+                *training,
+                epochs=options.epochs,
+                batch_size=options.batch_size,
+                validation_data=validation if len(validation[0]) else None,
+            )
     except KeyboardInterrupt:
         done = f"stopped after {trainer.epochs} of {options.epochs} epochs"
         if options.save is None or trainer.epochs == 0:

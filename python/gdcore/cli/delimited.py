@@ -1,0 +1,374 @@
+"""Delimited text, as in CSV files: every record becomes a row, or an error names its line.
+
+What is plain (as many delimiters in each line, quotes around whole cells or none) is read by
+polars, all else by Python's csv module in strict mode, which is slower. Both give the same cells.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+__all__ = ["Dialect", "Records", "read_records"]
+
+CHUNK = 50_000  # records that are held as Python's strings
+SHOWN = 60  # letters of a line in a message
+_LF = b"\n"
+_BYTE_ORDERS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16
+_SEPARATORS = {";": ";", "\t": "tab", "|": "|"}  # that a file may have in place of a comma
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is delimited.
+
+    Args:
+        delimiter: What stands between cells; None for a comma, where the header does not speak
+            against it.
+        skip_lines: Lines before the header.
+        quotes: Whether ``"`` encloses cells, or is a letter like others.
+
+    Raises:
+        ValueError: One is out of its domain.
+    """
+
+    delimiter: str | None = None
+    skip_lines: int = 0
+    quotes: bool = True
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and (
+            len(self.delimiter.encode()) != 1 or self.delimiter in '"\n\r\0'
+        ):
+            raise ValueError(
+                f"--delimiter must be one letter of ASCII, or the word tab, got {self.delimiter!r}"
+            )
+        if self.skip_lines < 0:
+            raise ValueError(f"--skip-lines must be at least 0, got {self.skip_lines}")
+
+    def options(self) -> str:
+        """The options that say so, with a blank before each."""
+        sign = _SEPARATORS.get(self.delimiter or "", self.delimiter)
+        told = "" if self.delimiter is None else f' --delimiter "{sign}"'
+        told += f" --skip-lines {self.skip_lines}" if self.skip_lines else ""
+        return told + ("" if self.quotes else " --no-quotes")
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a file holds.
+
+    Attributes:
+        names: Of the columns, without blanks around them.
+        frame: The cells as text; null where they are empty.
+        lines: The line at which each record begins; the first of the file is 1.
+        notes: What may be other than it seems.
+    """
+
+    names: list[str]
+    frame: pl.DataFrame
+    lines: NDArray[np.intp]
+    notes: list[str]
+
+
+def read_records(data: bytes, name: str, dialect: Dialect) -> Records:
+    """Reads the header and all records.
+
+    Blank lines at the end are no records. With one column a blank line elsewhere is a record with
+    an empty cell; with several it is an error.
+
+    Args:
+        data: The file; UTF-8, or UTF-16 with a mark of its byte order; it may be compressed by
+            gzip.
+        name: Of the file, for messages.
+        dialect: How it is delimited.
+
+    Raises:
+        ValueError: It is damaged, or a line is not as the header says; the message names it.
+    """
+    body, first = _lines_from_header(_utf8(data, name), name, dialect)
+    header, _, _ = body.partition(b"\n")
+    delimiter = dialect.delimiter or ","
+    _check_first_line(body, name, first, delimiter)
+    if dialect.delimiter is None:
+        _check_delimiter(header.decode(), name, first)
+    body = _without_end(body, delimiter)
+    if (records := _plain(body, first, delimiter, quotes=dialect.quotes)) is None:
+        records = _strict(body.decode(), name, first, delimiter, quotes=dialect.quotes)
+    return records
+
+
+# ---- bytes ----
+
+
+def _utf8(data: bytes, name: str) -> bytes:
+    """The text as UTF-8 with line feeds alone."""
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(f"{name} cannot be read: {error}") from None
+    if data[:2] in _BYTE_ORDERS:
+        try:
+            data = data.decode("utf-16").encode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is not the UTF-16 it says: {error.reason}") from None
+    try:
+        if not data.isascii():
+            data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        encoding = "utf-16le" if b"\0" in data else "latin1"
+        raise ValueError(
+            f"{name} is not UTF-8: line {line} has the byte 0x{data[error.start]:02x} in "
+            f"{_told(data.split(_LF)[line - 1].decode('latin-1'))}. Convert it, e.g. with iconv "
+            f"-f {encoding} -t utf-8"
+        ) from None
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if (at := data.find(b"\0")) >= 0:
+        line = data.count(b"\n", 0, at) + 1
+        raise ValueError(f"{name} is no text: line {line} holds a byte of value 0")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+        if b"\n" not in data:
+            data = data.replace(b"\r", b"\n")  # as on a Macintosh, long ago
+    return data
+
+
+def _lines_from_header(data: bytes, name: str, dialect: Dialect) -> tuple[bytes, int]:
+    """What follows the lines to skip, and the number of its first line."""
+    for skipped in range(dialect.skip_lines):
+        _, line, data = data.partition(b"\n")
+        if not line:
+            raise ValueError(
+                f"--skip-lines must leave a header, got {dialect.skip_lines}: {name} has "
+                f"{skipped + 1} lines"
+            )
+    if not data.strip():
+        raise ValueError(f"{name} holds no rows")
+    return data, dialect.skip_lines + 1
+
+
+def _without_end(data: bytes, delimiter: str) -> bytes:
+    """Without the blank lines at the end."""
+    blank = b" \t\n".replace(delimiter.encode(), b"")
+    end = len(data.rstrip(blank))
+    cut = data.find(b"\n", end)
+    return data if cut < 0 else data[:cut]
+
+
+# ---- the first lines ----
+
+
+def _check_delimiter(header: str, name: str, first: int) -> None:
+    for sign, called in _SEPARATORS.items():
+        if header.count(sign) > header.count(","):
+            raise ValueError(
+                f"{name} has no commas between its cells: line {first} is {_told(header)}. Give "
+                f'--delimiter "{called}", or --delimiter , if it is right'
+            )
+
+
+def _check_first_line(body: bytes, name: str, first: int, delimiter: str) -> None:
+    """ValueError where the header stands below its place."""
+    rest, over = body, 0
+    while re.match(rb"[ \t]*\n|#|//|%|sep=.\n", rest):
+        rest, over = rest.partition(b"\n")[2], over + 1
+    if over == 0 or not rest:
+        return
+    line = body.partition(b"\n")[0].decode()
+    if line.startswith(("#", "//", "%")) and line.count(delimiter) == rest.partition(b"\n")[
+        0
+    ].decode().count(delimiter):
+        return  # the name of a column begins so
+    told = f"is {_told(line)}" if line.strip() else "is blank"
+    options = f"--skip-lines {first - 1 + over}"
+    if line.startswith("sep=") and (sign := line[4:]) != delimiter:
+        options += f' --delimiter "{_SEPARATORS.get(sign, sign)}"'
+    raise ValueError(f"{name}: line {first} {told}, which is no header: give {options}")
+
+
+# ---- records ----
+
+
+def _plain(body: bytes, first: int, delimiter: str, *, quotes: bool) -> Records | None:
+    """The records of text without anything that must be told; None where there may be."""
+    if b"\r" in body:
+        return None
+    if not body.endswith(b"\n"):
+        body += b"\n"
+    quoted = quotes and b'"' in body
+    signs = np.frombuffer(body, np.uint8)
+    ends = np.flatnonzero(signs == ord("\n"))
+    between = np.flatnonzero(signs == ord(delimiter))
+    if quoted:
+        quote = np.flatnonzero(signs == ord('"'))
+        if not _encloses(quote, signs, delimiter) or (np.searchsorted(quote, ends) % 2).any():
+            return None
+        between = between[np.searchsorted(quote, between) % 2 == 0]
+    counts = np.diff(np.searchsorted(between, ends), prepend=0)
+    blank = counts[0] == 0 and (np.diff(ends, prepend=-1) == 1).any()
+    if blank or (counts != counts[0]).any():
+        return None
+    header, _, rest = body.partition(b"\n")
+    with _any_length():
+        (cells,) = csv.reader(
+            [header.decode()], delimiter=delimiter, quoting=_quoting(quotes), strict=True
+        )
+    names = [each.strip() for each in cells]
+    columns = {str(i): pl.String for i in range(len(names))}
+    if not rest:
+        return Records(names, pl.DataFrame(schema=columns), np.empty(0, np.intp), [])
+    frame = pl.read_csv(
+        rest,
+        has_header=False,
+        separator=delimiter,
+        quote_char='"' if quoted else None,
+        schema=columns,
+    )
+    if frame.height != len(ends) - 1:
+        return None
+    return Records(names, frame, np.arange(first + 1, first + 1 + frame.height), [])
+
+
+def _encloses(quote: NDArray[np.intp], signs: NDArray[np.uint8], delimiter: str) -> bool:
+    """Whether each pair of quotes, at places in the text, encloses a whole cell."""
+    if len(quote) % 2:
+        return False
+    edges = (ord(delimiter), ord("\n"))
+    opening, closing = quote[::2], quote[1::2]
+    before = signs[opening[opening > 0] - 1]
+    return bool(np.isin(before, edges).all() and np.isin(signs[closing + 1], edges).all())
+
+
+def _quoting(quotes: bool) -> Any:
+    return csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+
+
+def _strict(text: str, name: str, first: int, delimiter: str, *, quotes: bool) -> Records:
+    file = io.StringIO(text, newline="\n")
+    reader = csv.reader(
+        file,
+        delimiter=delimiter,
+        quoting=_quoting(quotes),
+        skipinitialspace=delimiter != " ",
+        strict=True,
+    )
+    lines, longer, frames = [], [], []
+    names: list[str] = []
+    rows: list[list[str]] = []
+    with _any_length():
+        for line, cells in _numbered(reader, text, name, first):
+            if not names:
+                names = [each.strip() for each in cells]
+                continue
+            if len(cells) != len(names):
+                if cells or len(names) > 1:
+                    last = reader.line_num + first - 1
+                    raise _ragged(text, name, first, (line, last), cells, names, delimiter)
+                cells = [""]
+            if reader.line_num + first - 1 > line:
+                longer.append(line)
+            lines.append(line)
+            rows.append(cells)
+            if len(rows) == CHUNK:
+                frames.append(_framed(rows, len(names)))
+                rows.clear()
+    frames.append(_framed(rows, len(names)))
+    notes = []
+    if longer:
+        several = f"{len(longer)} records go" if len(longer) > 1 else "a record goes"
+        notes.append(f"{several} over several lines within quotes, the first from line {longer[0]}")
+    return Records(names, pl.concat(frames), np.array(lines, np.intp), notes)
+
+
+def _numbered(
+    reader: Any,
+    text: str,
+    name: str,
+    first: int,
+) -> Iterator[tuple[int, list[str]]]:
+    """Each record with the line it begins at; what csv says of wrong ones, in our words."""
+    while True:
+        line = first + reader.line_num
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _wrong(str(error), text, name, first, line, reader.line_num) from None
+        yield line, cells
+
+
+def _wrong(said: str, text: str, name: str, first: int, line: int, read: int) -> ValueError:
+    last = first - 1 + read
+    if "end of data" in said:
+        what = f"line {line} opens a quote that nothing closes: {_line(text, line - first)}"
+    elif "new-line" in said:
+        what = f"line {last} has a carriage return within: {_line(text, last - first)}"
+        return ValueError(f"{name}: {what}. Its lines must all end in the same way")
+    else:
+        opened = "" if last == line else f", in a cell that begins in line {line}"
+        what = f"line {last} goes on after a closing quote{opened}: {_line(text, last - first)}"
+    return ValueError(
+        f"{name}: {what}. Double the quotes within a cell, or give --no-quotes if they are letters"
+    )
+
+
+def _ragged(
+    text: str,
+    name: str,
+    first: int,
+    lines: tuple[int, int],
+    cells: list[str],
+    names: list[str],
+    delimiter: str,
+) -> ValueError:
+    line, last = lines
+    if not cells:
+        return ValueError(f"{name}: line {line} is blank, and lines follow it: remove it")
+    count = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
+    to = f", which goes on to line {last} within quotes," if last > line else ""
+    told = f"{name}: line {line}{to} has {count}, the header has {len(names)}: "
+    told += _line(text, line - first)
+    if len(cells) > len(names):
+        told += f". A cell that holds {delimiter!r} must stand in quotes"
+    if line == first + 1:
+        told += f". If line {first} is no header, give --skip-lines"
+    return ValueError(told)
+
+
+def _framed(rows: list[list[str]], width: int) -> pl.DataFrame:
+    columns = zip(*rows, strict=True) if rows else [()] * width
+    return pl.DataFrame([pl.Series(str(i), each, pl.String) for i, each in enumerate(columns)])
+
+
+def _line(text: str, at: int) -> str:
+    return _told(text.split("\n", at + 1)[at])
+
+
+def _told(line: str) -> str:
+    line = line.strip("\r\n")
+    return repr(line if len(line) <= SHOWN else f"{line[: SHOWN - 3]}...")
+
+
+@contextmanager
+def _any_length() -> Iterator[None]:
+    """Lets cells be longer than the 128 KB at which the csv module gives up."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)

@@ -1,0 +1,58 @@
+"""How the command line was told to read text: what it was not told, a model or the default says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gdcore.cli.cells import Notation
+from gdcore.cli.delimited import Dialect
+
+__all__ = ["Reading"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The options of the same names; None where they were not given."""
+
+    delimiter: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    skip_lines: int | None = None
+    no_quotes: bool | None = None
+
+    def check(self, data: str) -> None:
+        """ValueError where an option says how lines are to be read and the data have none."""
+        told = {
+            "--delimiter": self.delimiter,
+            "--skip-lines": self.skip_lines,
+            "--no-quotes": self.no_quotes,
+        }
+        given = [option for option, value in told.items() if value is not None]
+        if given and not data.lower().endswith((".csv", ".csv.gz")):
+            raise ValueError(f"{given[0]} is for CSV files, got {data}")
+
+    def dialect(self, default: Dialect) -> Dialect:
+        """How lines are delimited.
+
+        Raises:
+            ValueError: An option is out of its domain.
+        """
+        delimiter = "\t" if self.delimiter in ("tab", "\\t") else self.delimiter
+        return Dialect(
+            default.delimiter if delimiter is None else delimiter,
+            default.skip_lines if self.skip_lines is None else self.skip_lines,
+            default.quotes if self.no_quotes is None else not self.no_quotes,
+        )
+
+    def notation(self, default: Notation, na: Iterable[str] = ()) -> Notation:
+        """How text writes numbers.
+
+        Raises:
+            ValueError: An option is out of its domain.
+        """
+        return Notation(
+            (*default.na, *na),
+            default.decimal if self.decimal is None else self.decimal,
+            default.thousands if self.thousands is None else self.thousands,
+        )

@@ -63,15 +63,19 @@ struct cross_entropy {
     }
     if (!samples.wants_gradient()) return loss;
 
-    // scale (q_total softmax(y) - q), where softmax(y) = 1 - rest / sum at the top.
+    // scale (q_total softmax(y) - q). Where that is most of q_total and y at the top, softmax(y)
+    // may be near 1, and is 1 - rest / sum.
     const V factor = V::div(q_total, sum);
     const V missing = V::mul(factor, rest);
     const auto gradient = [&](V e, V q) {
-      const V at_the_top = V::sub(V::sub(q_total, q), missing);
-      const V g = V::select(V::lt(e, one), V::fma(factor, e, V::sub(zero, q)), at_the_top);
+      const V plain = V::fma(factor, e, V::sub(zero, q));
+      const V from_one = V::sub(V::sub(q_total, q), missing);
+      const V at_the_top = V::select(V::gt(V::add(q, q), q_total), from_one, plain);
+      const V g = V::select(V::lt(e, one), plain, at_the_top);
       return V::mul(samples.scale(), g);
     };
-    const V of_label = labelled ? gradient(samples.gradient_of_label(), V::add(keep, spread)) : zero;
+    const V of_label =
+        labelled ? gradient(samples.gradient_of_label(), V::add(keep, spread)) : zero;
     samples.each([&](auto at) {
       samples.set_gradient(at, gradient(samples.gradient(at), labelled ? spread : q_of(at)));
     });

@@ -30,7 +30,7 @@ struct cross_entropy {
       if (samples.wants_gradient()) samples.set_gradient(at, e);
       return V::select(at_top(at), zero, e);
     });
-    const V level = samples.sum([&](auto at) { return V::select(at_top(at), one, zero); });
+    const V level = samples.count([&](auto at) { return V::select(at_top(at), one, zero); });
     const V rest = V::add(below, V::sub(level, one));
     const V sum = V::add(one, rest);
     // log(1 + rest), with what is lost of rest in the sum.
@@ -74,12 +74,18 @@ struct cross_entropy {
       const V g = V::select(V::lt(e, one), plain, at_the_top);
       return V::mul(samples.scale(), g);
     };
-    const V of_label =
-        labelled ? gradient(samples.gradient_of_label(), V::add(keep, spread)) : zero;
+    if (!labelled) {
+      samples.each(
+          [&](auto at) { samples.set_gradient(at, gradient(samples.gradient(at), q_of(at))); });
+      return loss;
+    }
+    const V of_label = gradient(samples.gradient_of_label(), V::add(keep, spread));
+    const V minus_spread = V::sub(zero, spread);
     samples.each([&](auto at) {
-      samples.set_gradient(at, gradient(samples.gradient(at), labelled ? spread : q_of(at)));
+      const V g = V::fma(factor, samples.gradient(at), minus_spread);
+      samples.set_gradient(at, V::mul(samples.scale(), g));
     });
-    if (labelled) samples.set_gradient_of_label(of_label);
+    samples.set_gradient_of_label(of_label);
     return loss;
   }
 };

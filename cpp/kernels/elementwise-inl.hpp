@@ -58,6 +58,7 @@ void activation_backward(int64_t rows, int64_t cols, const T* saved, int64_t lds
 
 template <class V, class F>
 constexpr ActivationKernel<typename V::scalar> activation_kernel() {
+  static_assert(count_names(F::parameters) <= kMaxParameters, "an activation's parameters");
   return {F::name,
           F::parameters,
           F::from_output,
@@ -108,6 +109,7 @@ void loss_rows(const LossRows<T>& r) {
 
 template <class V, class F>
 constexpr LossKernel<typename V::scalar> loss_kernel() {
+  static_assert(count_names(F::parameters) <= kMaxParameters, "a loss's parameters");
   return {F::name, F::parameters, F::targets, loss_rows<V, F>};
 }
 

@@ -55,18 +55,40 @@ struct Lanes {
     }
   }
 
-  template <class Fold>
-  T fold(Fold combine) const {
-    T lanes[kLanes];
-    for (int p = 0; p < parts; ++p) V::store(lanes + p * V::width, part[p]);
-    for (int half = kLanes / 2; half > 0; half /= 2) {
+  // combine(V, V) and combine(T, T): the upper half of the lanes joins the lower until one is left.
+  template <class Combine>
+  T fold(Combine combine) const {
+    V left[parts];
+    for (int p = 0; p < parts; ++p) left[p] = part[p];
+#pragma GCC unroll 4
+    for (int half = parts / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+      for (int p = 0; p < half; ++p) left[p] = combine(left[p], left[p + half]);
+    }
+    T lanes[V::width];
+    V::store(lanes, left[0]);
+#pragma GCC unroll 4
+    for (int half = V::width / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
       for (int i = 0; i < half; ++i) lanes[i] = combine(lanes[i], lanes[i + half]);
     }
     return lanes[0];
   }
 
   T sum() const {
-    return fold([](T a, T b) { return a + b; });
+    struct {
+      V operator()(V a, V b) const { return V::add(a, b); }
+      T operator()(T a, T b) const { return a + b; }
+    } add;
+    return fold(add);
+  }
+
+  T max() const {
+    struct {
+      V operator()(V a, V b) const { return V::max(a, b); }
+      T operator()(T a, T b) const { return a > b ? a : b; }
+    } larger;
+    return fold(larger);
   }
 };
 
@@ -112,7 +134,7 @@ inline typename V::scalar lane_max(int64_t size, const typename V::scalar* x) {
   lanes.absorb(size, lowest, [&](V lane, int64_t at, int n, T fill) {
     return V::max(load_lanes<V>(x, at, n, fill), lane);
   });
-  return lanes.fold([](T a, T b) { return a > b ? a : b; });
+  return lanes.max();
 }
 
 }  // namespace

@@ -210,11 +210,14 @@ template <class V>
   return log_from_parts(f, V::select(large, one, V::set1(S(0))));
 }
 
-// The error function: x + x p(x^2) up to |x| = 1, then 1 - e^p(|x|).
+// The error function up to |x| = 1, x + x p(x^2), and 1 - erf |x| from there to kErfHigh, e^p(|x|).
 template <class V>
-[[gnu::always_inline]] inline V erf(V x) {
-  using S = typename V::scalar;
-  const V one = V::set1(S(1));
+struct ErfParts {
+  V near, tail;
+};
+
+template <class V>
+[[gnu::always_inline]] inline ErfParts<V> erf_parts(V x) {
   const V z = V::mul(x, x), z2 = V::mul(z, z);
   const V t = V::min(V::abs(x), V::set1(Constants<V>::kErfHigh));  // not NaN
   const V t2 = V::mul(t, t);
@@ -237,10 +240,21 @@ template <class V>
                    2.1149091135585913e-06, -3.6958522330584173e-07, 4.593582654681271e-08,
                    -3.8902509970626545e-09, 2.0204758779765386e-10, -4.865446480722446e-12);
   }
-  const V near = V::fma(x, p, x);
   const ExpParts<V> e = exp_parts(q, exponent(q));
-  const V far = V::sub(one, V::fma(e.s, V::fma(e.p, e.r2, e.r), e.s));
-  return V::select(V::gt(V::abs(x), one), V::copysign(far, x), near);
+  return {V::fma(x, p, x), V::fma(e.s, V::fma(e.p, e.r2, e.r), e.s)};
+}
+
+template <class V>
+[[gnu::always_inline]] inline V erf_of(const ErfParts<V>& parts, V x) {
+  const V one = V::set1(typename V::scalar(1));
+  const V far = V::copysign(V::sub(one, parts.tail), x);
+  return V::select(V::gt(V::abs(x), one), far, parts.near);
+}
+
+// The error function.
+template <class V>
+[[gnu::always_inline]] inline V erf(V x) {
+  return erf_of(erf_parts(x), x);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ template <class V, class F, int Variant>
 void update_span(const RuleSpan<typename V::scalar>& span) {
   using T = typename V::scalar;
   constexpr int states = F::states_of(Variant);
+  static_assert(states <= kMaxStates, "a rule's states");
   T* const w = span.weights;
   const T* const g = span.gradients;
   T* s[kMaxStates];
@@ -61,6 +62,8 @@ constexpr auto updates() {
 
 template <class V, class F>
 constexpr RuleKernel<typename V::scalar> rule_kernel() {
+  static_assert(count_names(F::parameters) == F::kParameters, "names of a rule's parameters");
+  static_assert(F::kScalars <= kMaxScalars, "a rule's scalars");
   return {F::name,        F::parameters, F::variant,
           rule_states<F>, F::prepare,    decltype(updates<V, F, F::variants>())::functions};
 }

@@ -9,6 +9,7 @@
 //   prediction(at), target(at)
 //   max()                        of the predictions
 //   sum(term)                    of term(at) over the outputs
+//   count(term)                  the same of ones and zeros, whose order does not matter
 //   each(body)                   body(at) for all places
 //   gradient(at)                 what set_gradient(at, v) left; both only where wants_gradient()
 //   of_label()                   the prediction at the label
@@ -83,6 +84,11 @@ class AlongOutputs {
       V::store(lanes, v);
       return V::load(lanes, n, 0);
     }));
+  }
+
+  template <class Term>
+  V count(Term term) {
+    return sum(term);
   }
 
   template <class Body>
@@ -176,6 +182,13 @@ class ThroughSamples {
       left = left < half ? left : half;
     }
     return lanes[0];
+  }
+
+  template <class Term>
+  V count(Term term) {
+    V total = term(0);
+    for (int64_t at = 1; at < outputs(); ++at) total = V::add(total, term(at));
+    return total;
   }
 
   template <class Body>

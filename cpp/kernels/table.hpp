@@ -9,6 +9,18 @@
 
 namespace gd::kernels {
 
+// Numbers that a formula may ask for; what it declares is held against them where it is compiled.
+inline constexpr int kMaxParameters = 8;  // of an activation or a loss
+inline constexpr int kMaxStates = 4;      // of an update rule
+inline constexpr int kMaxScalars = 16;
+
+// How many names "a,b,c" has.
+constexpr int count_names(const char* names) {
+  int count = *names == '\0' ? 0 : 1;
+  for (; *names != '\0'; ++names) count += *names == ',' ? 1 : 0;
+  return count;
+}
+
 // ---- matmul ----
 
 // How a tile meets what is already in C. A chain is one sequence of fused multiply-adds.
@@ -171,9 +183,6 @@ struct LossKernel {
 };
 
 // ---- update rules ----
-
-inline constexpr int kMaxStates = 4;
-inline constexpr int kMaxScalars = 16;
 
 // What a rule reads beside the weight's own gradient.
 enum class RuleNeeds : uint8_t { elementwise, norm, matrix, closure };

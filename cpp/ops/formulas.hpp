@@ -2,9 +2,11 @@
 
 // Formulas by name, for rooms that do not see kernels/.
 
+#include <iterator>
 #include <string>
 #include <vector>
 
+#include "base/check.hpp"
 #include "ops/collective.hpp"
 
 namespace gd::ops {
@@ -17,10 +19,27 @@ template <class T>
 using RuleKernel = kernels::RuleKernel<T>;
 template <class T>
 using RuleSpan = kernels::RuleSpan<T>;
+using kernels::kMaxParameters;
 using kernels::kMaxScalars;
 using kernels::kMaxStates;
 using kernels::RuleNeeds;
 using kernels::Targets;
+
+// The parameters of an activation or a loss in a network's type, as many as its formula names.
+template <class T>
+class FormulaParameters {
+ public:
+  FormulaParameters() = default;
+  explicit FormulaParameters(const std::vector<double>& values) {
+    base::require<base::ValueError>(values.size() <= std::size(values_), "a formula has at most ",
+                                    kMaxParameters, " parameters, got ", values.size());
+    for (size_t i = 0; i < values.size(); ++i) values_[i] = static_cast<T>(values[i]);
+  }
+  const T* data() const { return values_; }
+
+ private:
+  T values_[kMaxParameters] = {};
+};
 
 // An unknown name is a ValueError that lists the known ones.
 template <class T>

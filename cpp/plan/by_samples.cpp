@@ -83,14 +83,13 @@ void Plan<T>::run_by_samples(size_t first, const Batch<T>& piece, parallel::Team
   ops::run_collective(team, [&](ops::Worker& worker) {
     run_parts(first, piece, worker, piece.parameters);
     worker.barrier();
-    const bool clips = options_.clip_norm > 0;
-    const bool updates = is_last && !clips;
+    const bool updates = is_last && fuses_update_;
     add_up(worker, piece, updates,
            [&](int64_t, int64_t begin, std::span<T> gradients, const T* sum) {
              if (!updates) return;
              options_.rule->update_piece(options_.update, begin, {sum, gradients.size()});
            });
-    if (!is_last || !clips) return;
+    if (!is_last || updates) return;
     for (size_t i = update_begin_; i < operations_.size(); ++i) {
       worker.barrier();
       operations_[i]->run(worker, piece);

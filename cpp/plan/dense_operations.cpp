@@ -112,7 +112,7 @@ ops::GemmProblem<T> DenseForward<T>::problem(const Batch<T>& batch) const {
   if (activation_.kernel != nullptr && !activation_.kernel->row_wise) {
     p.epilogue.kind = ops::Epilogue<T>::Kind::forward;
     p.epilogue.activation = activation_.kernel;
-    p.epilogue.parameters = activation_.parameters;
+    p.epilogue.parameters = activation_.parameters.data();
     p.epilogue.output = buffers.output + begin;
     p.epilogue.stride = buffers.stride;
   }
@@ -132,7 +132,8 @@ void ActivationForward<T>::work(Worker& worker, const Batch<T>& batch) {
   const int64_t units = context_.shape.units;
   const int64_t stride = context_.buffers.stride;
   const int64_t begin = batch.first_row * stride;
-  ops::activation_forward<T>(worker, this->queue(), *activation_.kernel, activation_.parameters,
+  ops::activation_forward<T>(worker, this->queue(), *activation_.kernel,
+                             activation_.parameters.data(),
                              {context_.buffers.z + begin, batch.rows, units, stride},
                              {context_.buffers.output + begin, batch.rows, units, stride});
 }
@@ -152,7 +153,8 @@ void ActivationBackward<T>::work(Worker& worker, const Batch<T>& batch) {
   const int64_t units = context_.shape.units;
   const int64_t stride = context_.buffers.stride;
   const int64_t begin = batch.first_row * stride;
-  ops::activation_backward<T>(worker, this->queue(), *activation_.kernel, activation_.parameters,
+  ops::activation_backward<T>(worker, this->queue(), *activation_.kernel,
+                              activation_.parameters.data(),
                               {saved_of(context_, activation_) + begin, batch.rows, units, stride},
                               {delta_of(context_, batch), batch.rows, units, stride});
 }
@@ -247,7 +249,7 @@ ops::GemmProblem<T> InputGradient<T>::problem(const Batch<T>& batch) const {
   if (before_.kernel != nullptr && !before_.kernel->row_wise) {
     p.epilogue.kind = ops::Epilogue<T>::Kind::backward;
     p.epilogue.activation = before_.kernel;
-    p.epilogue.parameters = before_.parameters;
+    p.epilogue.parameters = before_.parameters.data();
     p.epilogue.saved = saved_ + batch.first_row * to_stride;
     p.epilogue.stride = to_stride;
   }

@@ -11,7 +11,7 @@ namespace gd::plan {
 template <class T>
 struct ActivationUse {
   const ops::ActivationKernel<T>* kernel = nullptr;  // null: identity
-  T parameters[2] = {};
+  ops::FormulaParameters<T> parameters;
 };
 
 // Where one layer's data lie; what a batch supplies itself is null here.

@@ -1,7 +1,5 @@
 #include "plan/loss_operation.hpp"
 
-#include <algorithm>
-
 namespace gd::plan {
 
 namespace {
@@ -22,15 +20,13 @@ Loss<T>::Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& param
               int64_t gradient_row, int max_workers)
     : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, loss_cost<T>(outputs)),
       kernel_(kernel),
+      parameters_(parameters),
       outputs_(outputs),
       stride_(stride),
       prediction_(prediction),
       sample_loss_(sample_loss),
       gradient_(gradient),
-      gradient_row_(gradient_row) {
-  std::transform(parameters.begin(), parameters.end(), parameters_,
-                 [](double value) { return static_cast<T>(value); });
-}
+      gradient_row_(gradient_row) {}
 
 template <class T>
 void Loss<T>::work(ops::Worker& worker, const Batch<T>& batch) {
@@ -44,7 +40,7 @@ void Loss<T>::work(ops::Worker& worker, const Batch<T>& batch) {
   rows.labels = batch.labels;
   rows.weights = batch.weights;
   rows.weight_sum = batch.weight_sum;
-  rows.parameters = parameters_;
+  rows.parameters = parameters_.data();
   rows.sample_loss = sample_loss_ + batch.first_row;
   rows.gradient = gradient_ == nullptr ? nullptr : gradient_ + batch.first_row * gradient_row_;
   rows.ldg = stride_;

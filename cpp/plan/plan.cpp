@@ -28,6 +28,9 @@ class Plan<T>::Compiler {
     plan_.network_ = &network_;
     plan_.flat_size_ = network_.flat_size();
     if (differentiates()) plan_.gradients_ = network_.gradients();
+    base::require<base::ValueError>(
+        options_.rule == nullptr || options_.rule->needs() != ops::RuleNeeds::closure,
+        "an update rule that asks for losses at other weights cannot be part of a step");
     plan_.fuses_update_ = options_.kind == PlanKind::training && options_.clip_norm == 0 &&
                           options_.rule->needs() == ops::RuleNeeds::elementwise;
     layout();
@@ -108,8 +111,7 @@ class Plan<T>::Compiler {
       return use;
     }
     use.kernel = &ops::find_activation<T>(spec.activation);
-    std::transform(spec.activation_parameters.begin(), spec.activation_parameters.end(),
-                   use.parameters, [](double value) { return static_cast<T>(value); });
+    use.parameters = ops::FormulaParameters<T>(spec.activation_parameters);
     return use;
   }
 

@@ -79,3 +79,51 @@ def test_arm_trains_to_the_bits_of_this_machine(cpp_build: Path, neon_build: Pat
         used, digests[f"{command[0]} {isa}"] = out.split()
         assert used == isa
     assert len(set(digests.values())) == 1, digests
+
+
+TOO_MUCH = {
+    "an activation's parameters": (
+        "elementwise", "activation_kernel<V, odd>()", "relu", '"a,b,c,d,e,f,g,h,i"', ""
+    ),
+    "a loss's parameters": (
+        "elementwise", "loss_kernel<V, odd>()", "mae", '"a,b,c,d,e,f,g,h,i"', ""
+    ),
+    "names of a rule's parameters": ("rules", "rule_kernel<V, odd>()", "sgd", '"lr,momentum"', ""),
+    "a rule's states": (
+        "rules", "rule_kernel<V, odd>()", "sgd", "sgd::parameters",
+        "static constexpr int states_of(int) { return 5; }"
+    ),
+    "a rule's scalars": (
+        "rules", "rule_kernel<V, odd>()", "sgd", "sgd::parameters",
+        "static constexpr int kScalars = 17;"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_a_formula_that_asks_for_too_much_does_not_compile(
+    what: str, cpp_build: Path, tmp_path: Path
+) -> None:
+    room, call, base, parameters, more = TOO_MUCH[what]
+    source = tmp_path / "odd.cpp"
+    source.write_text(f"""
+#include "kernels/{room}-inl.hpp"
+#include "kernels/scalar/vec.hpp"
+namespace gd::kernels {{
+using V = Vec<float>;
+using formulas::sgd;
+struct odd : formulas::{base} {{
+  static constexpr const char* parameters = {parameters};
+  {more}
+}};
+constexpr auto kernel = {call};
+}}
+""")
+    build_cpp(cpp_build, [], ["help"])
+    result = subprocess.run(
+        ["c++", "-std=c++20", "-fsyntax-only", f"-I{ROOT / 'cpp'}", f"-I{cpp_build / 'generated'}",
+         str(source)], capture_output=True, text=True, timeout=HANG_GUARD,
+    )  # fmt: skip
+    assert result.returncode != 0
+    assert "static assertion failed" in result.stderr
+    assert what in result.stderr

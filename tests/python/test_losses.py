@@ -199,3 +199,55 @@ def test_softmax_before_cross_entropy_trains_on_the_logits() -> None:
     for key in states[0][1]:
         assert_same_bits(states[0][1][key], states[1][1][key], key)
     assert np.allclose(net.predict(x).sum(axis=1), 1, rtol=0, atol=4 * 2.0**-53)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("z", [0.3, 3.0, 10.0, 15.0, 17.5, 50.0, 80.0])
+def test_a_confident_right_answer_keeps_its_digits(z: float, dtype: str) -> None:
+    """Loss log(1 + e^-z) and gradient -1 / (1 + e^z): of one logit or of two, on either side."""
+    units = (z + 4) * float(np.finfo(dtype).eps)  # the exponent itself is rounded
+    z = float(np.dtype(dtype).type(z))
+    loss, slope = np.log1p(np.exp(-z)), 1 / (1 + np.exp(z))
+    for sign, target in ((1, 1.0), (-1, 0.0)):
+        p = np.array([[sign * z]], dtype)
+        net = gd.Network([gd.Dense(1, bias=False)], input_size=1, dtype=dtype)
+        net.load_state_dict({"0.weight": p})
+        trainer = gd.Trainer(net, "bce_with_logits", gd.SGD(lr=2.0**126))
+        assert abs(trainer.step([[1.0]], [[target]]) / loss - 1) <= units
+        moved = (float(net.state_dict()["0.weight"][0, 0]) - sign * z) / 2.0**126
+        assert abs(moved / (sign * slope) - 1) <= units
+    for y in (np.array([1]), np.array([[0.0, 1.0]])):
+        net = gd.Network([gd.Dense(2, bias=False)], input_size=1, dtype=dtype)
+        net.load_state_dict({"0.weight": np.array([[0.0], [z]])})
+        trainer = gd.Trainer(net, "cross_entropy", gd.SGD(lr=2.0**126))
+        assert abs(trainer.step([[1.0]], y) / loss - 1) <= units
+        moved = (net.state_dict()["0.weight"].astype(np.float64).ravel() - [0, z]) / 2.0**126
+        assert np.all(np.abs(moved / (slope * np.array([-1, 1])) - 1) <= units)
+
+
+@pytest.mark.parametrize("t", [1e-6, 0.3, 0.999, 1 - 2.0**-20])
+@pytest.mark.parametrize("z", [-9.0, 2.0, 9.0, 14.0])
+def test_bce_of_targets_near_the_ends(z: float, t: float) -> None:
+    t = float(np.float32(t))
+    net = gd.Network([gd.Dense(1, bias=False)], input_size=1)
+    net.load_state_dict({"0.weight": np.array([[z]])})
+    got = gd.Trainer(net, "bce_with_logits", "sgd").evaluate([[1.0]], [[t]])["loss"]
+    exact = abs(z) * (1 - t if z > 0 else t) + np.log1p(np.exp(-abs(z)))
+    assert abs(got / exact - 1) <= 4 * 2.0**-23
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_of_the_largest_logits(dtype: str) -> None:
+    most = float(np.finfo(dtype).max)
+    net = gd.Network([gd.Dense(3, bias=False)], input_size=1, dtype=dtype)
+    net.load_state_dict({"0.weight": np.array([[most], [-most], [0.0]])})
+    x = np.ones((1, 1))
+
+    def loss(y: Any, smoothing: float = 0.0) -> float:
+        trainer = gd.Trainer(net, gd.CrossEntropy(label_smoothing=smoothing), "sgd")
+        return trainer.evaluate(x, y)["loss"]
+
+    assert loss([0]) == loss([[1.0, 0.0, 0.0]]) == 0
+    assert loss([[0.75, 0.25, 0.0]]) == most / 2
+    assert loss([[0.5, 0.0, 0.5]]) == most / 2
+    assert abs(loss([0], 0.25) / (0.25 * most) - 1) <= 1e-5

@@ -211,10 +211,10 @@ def test_gradients_whose_squares_vanish_make_no_long_steps(name: str, pattern: s
 
 
 def test_the_first_step_of_adam_is_the_rate_however_small_the_gradient() -> None:
-    for gradient in (1e-37, 1e-30, 3e-20, 1e-18):
+    for gradient in (1e-30, 1e-25, 3e-20, 1e-18):
         w = np.ones(1, np.float32)
         gd.Adam(lr=1e-3, eps=1.2e-38).bind([w]).step([np.full(1, gradient, np.float32)])
-        assert abs(w[0] - 0.999) <= (2e-4 if gradient < 1e-33 else 1e-7)
+        assert abs(w[0] - 0.999) <= 1e-7
 
 
 @pytest.mark.parametrize("name", TINY_RULES)

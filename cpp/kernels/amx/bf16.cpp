@@ -1,5 +1,6 @@
 #include "kernels/amx/gemm-inl.hpp"
 #include "kernels/amx/tiles.hpp"
+#include "kernels/avx512/blocks.hpp"
 #include "kernels/avx512_bf16/pack.hpp"
 #include "kernels/bf16_units.hpp"
 #include "kernels/float_mode.hpp"
@@ -28,6 +29,7 @@ constexpr Bf16Kernels kUnit = {
     gemm_on_tiles<HardwareTiles, Vec<float>>,
     tiles_peak<HardwareTiles>,
 };
+static_assert(kUnit.blocks.mc >= most_shared_rows(Blocks<float>::mc, kUnit.blocks.mr));
 
 KernelTable make() {
   KernelTable table = avx512::table();

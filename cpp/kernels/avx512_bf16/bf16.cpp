@@ -1,5 +1,6 @@
 #include <immintrin.h>
 
+#include "kernels/avx512/blocks.hpp"
 #include "kernels/avx512_bf16/pack.hpp"
 #include "kernels/bf16_units.hpp"
 
@@ -137,6 +138,7 @@ constexpr Bf16Kernels kUnit = {
     gemm,
     peak,
 };
+static_assert(kUnit.blocks.mc >= most_shared_rows(Blocks<float>::mc, kUnit.blocks.mr));
 
 KernelTable make() {
   KernelTable table = avx512::table();

@@ -5,7 +5,8 @@
 namespace gd::kernels::formulas {
 namespace {
 
-// a = z Phi(z), Phi(z) = (1 + erf(z / sqrt(2))) / 2; f' = Phi(z) + z phi(z).
+// a = z Phi(z), Phi(z) = (1 + erf(z / sqrt(2))) / 2; f' = Phi(z) + z phi(z). Where erf is near -1
+// Phi comes from their distance, which keeps its digits.
 struct gelu {
   static constexpr const char* name = "gelu";
   static constexpr const char* parameters = "";
@@ -15,7 +16,12 @@ struct gelu {
   static V cdf(V z) {
     constexpr auto inv_sqrt2 = static_cast<typename V::scalar>(0.70710678118654752440);
     const V half = V::set1(static_cast<typename V::scalar>(0.5));
-    return V::fma(half, kernels::erf(V::mul(z, V::set1(inv_sqrt2))), half);
+    const V x = V::mul(z, V::set1(inv_sqrt2));
+    const auto parts = kernels::erf_parts(x);
+    const V end = V::set1(-Constants<V>::kErfHigh);
+    const V tail = V::select(V::le(x, end), V::set1(0), V::mul(half, parts.tail));
+    const V rest = V::fma(half, kernels::erf_of(parts, x), half);
+    return V::select(V::lt(x, V::set1(-1)), tail, rest);
   }
 
   template <class V>

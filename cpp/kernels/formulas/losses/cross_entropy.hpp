@@ -30,7 +30,7 @@ struct cross_entropy {
       if (samples.wants_gradient()) samples.set_gradient(at, e);
       return V::select(at_top(at), zero, e);
     });
-    const V level = samples.sum([&](auto at) { return V::select(at_top(at), one, zero); });
+    const V level = samples.count([&](auto at) { return V::select(at_top(at), one, zero); });
     const V rest = V::add(below, V::sub(level, one));
     const V sum = V::add(one, rest);
     // log(1 + rest), with what is lost of rest in the sum.
@@ -63,19 +63,29 @@ struct cross_entropy {
     }
     if (!samples.wants_gradient()) return loss;
 
-    // scale (q_total softmax(y) - q), where softmax(y) = 1 - rest / sum at the top.
+    // scale (q_total softmax(y) - q). Where that is most of q_total and y at the top, softmax(y)
+    // may be near 1, and is 1 - rest / sum.
     const V factor = V::div(q_total, sum);
     const V missing = V::mul(factor, rest);
     const auto gradient = [&](V e, V q) {
-      const V at_the_top = V::sub(V::sub(q_total, q), missing);
-      const V g = V::select(V::lt(e, one), V::fma(factor, e, V::sub(zero, q)), at_the_top);
+      const V plain = V::fma(factor, e, V::sub(zero, q));
+      const V from_one = V::sub(V::sub(q_total, q), missing);
+      const V at_the_top = V::select(V::gt(V::add(q, q), q_total), from_one, plain);
+      const V g = V::select(V::lt(e, one), plain, at_the_top);
       return V::mul(samples.scale(), g);
     };
-    const V of_label = labelled ? gradient(samples.gradient_of_label(), V::add(keep, spread)) : zero;
+    if (!labelled) {
+      samples.each(
+          [&](auto at) { samples.set_gradient(at, gradient(samples.gradient(at), q_of(at))); });
+      return loss;
+    }
+    const V of_label = gradient(samples.gradient_of_label(), V::add(keep, spread));
+    const V minus_spread = V::sub(zero, spread);
     samples.each([&](auto at) {
-      samples.set_gradient(at, gradient(samples.gradient(at), labelled ? spread : q_of(at)));
+      const V g = V::fma(factor, samples.gradient(at), minus_spread);
+      samples.set_gradient(at, V::mul(samples.scale(), g));
     });
-    if (labelled) samples.set_gradient_of_label(of_label);
+    samples.set_gradient_of_label(of_label);
     return loss;
   }
 };

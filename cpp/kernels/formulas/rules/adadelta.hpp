@@ -11,13 +11,13 @@ namespace {
 struct adadelta {
   static constexpr const char* name = "adadelta";
   static constexpr const char* parameters = "lr,rho,eps,weight_decay";
-  enum { kLr, kRho, kEps, kWeightDecay };
+  enum { kLr, kRho, kEps, kWeightDecay, kParameters };
 
   static constexpr int variants = 1;
   static constexpr int states_of(int) { return 2; }
   static int variant(const double*) { return 0; }
 
-  enum { kRate, kDecay, kKeep, kTake, kEpsilon };
+  enum { kRate, kDecay, kKeep, kTake, kEpsilon, kScalars };
   static void prepare(const double* h, double lr, int64_t, double* scalars) {
     scalars[kRate] = -lr;
     scalars[kDecay] = h[kWeightDecay];

@@ -13,13 +13,13 @@ struct adagrad {
   static constexpr const char* name = "adagrad";
   static constexpr const char* parameters =
       "lr,lr_decay,weight_decay,initial_accumulator_value,eps";
-  enum { kLr, kLrDecay, kWeightDecay, kInitial, kEps };
+  enum { kLr, kLrDecay, kWeightDecay, kInitial, kEps, kParameters };
 
   static constexpr int variants = 1;
   static constexpr int states_of(int) { return 1; }
   static int variant(const double*) { return 0; }
 
-  enum { kRate, kDecay, kStart, kEpsilon };
+  enum { kRate, kDecay, kStart, kEpsilon, kScalars };
   static void prepare(const double* h, double lr, int64_t step, double* scalars) {
     scalars[kRate] = -lr / (1.0 + static_cast<double>(step - 1) * h[kLrDecay]);
     scalars[kDecay] = h[kWeightDecay];

@@ -16,13 +16,13 @@ namespace {
 struct adam {
   static constexpr const char* name = "adam";
   static constexpr const char* parameters = "lr,beta1,beta2,eps,weight_decay,amsgrad";
-  enum { kLr, kBeta1, kBeta2, kEps, kWeightDecay, kAmsgrad };
+  enum { kLr, kBeta1, kBeta2, kEps, kWeightDecay, kAmsgrad, kParameters };
 
   static constexpr int variants = 2;  // plain, amsgrad
   static constexpr int states_of(int variant) { return 2 + variant; }
   static int variant(const double* h) { return h[kAmsgrad] == 0 ? 0 : 1; }
 
-  enum { kRate, kDecay, kKeep1, kTake1, kKeep2, kTake2, kRootScale, kEpsilon, kShare };
+  enum { kRate, kDecay, kKeep1, kTake1, kKeep2, kTake2, kRootScale, kEpsilon, kShare, kScalars };
   static void prepare(const double* h, double lr, int64_t step, double* scalars) {
     const double weights = 1.0 - base::power(h[kBeta1], step);  // of m
     scalars[kRate] = -lr / weights;

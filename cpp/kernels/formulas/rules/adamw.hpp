@@ -10,6 +10,7 @@ namespace {
 struct adamw {
   static constexpr const char* name = "adamw";
   static constexpr const char* parameters = adam::parameters;
+  static constexpr int kParameters = adam::kParameters, kScalars = adam::kScalars;
 
   static constexpr int variants = adam::variants;
   static constexpr int states_of(int variant) { return adam::states_of(variant); }

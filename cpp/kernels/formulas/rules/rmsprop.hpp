@@ -13,7 +13,7 @@ namespace {
 struct rmsprop {
   static constexpr const char* name = "rmsprop";
   static constexpr const char* parameters = "lr,alpha,eps,weight_decay,momentum,centered";
-  enum { kLr, kAlpha, kEps, kWeightDecay, kMomentum, kCentered };
+  enum { kLr, kAlpha, kEps, kWeightDecay, kMomentum, kCentered, kParameters };
 
   // Bit 0: momentum, bit 1: centered.
   static constexpr int variants = 4;
@@ -22,7 +22,7 @@ struct rmsprop {
     return (h[kMomentum] != 0 ? 1 : 0) + (h[kCentered] != 0 ? 2 : 0);
   }
 
-  enum { kRate, kDecay, kKeep, kTake, kEpsilon, kMu, kShare };
+  enum { kRate, kDecay, kKeep, kTake, kEpsilon, kMu, kShare, kScalars };
   static void prepare(const double* h, double lr, int64_t, double* scalars) {
     scalars[kRate] = -lr;
     scalars[kDecay] = h[kWeightDecay];

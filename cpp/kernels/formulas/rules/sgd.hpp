@@ -11,13 +11,13 @@ namespace {
 struct sgd {
   static constexpr const char* name = "sgd";
   static constexpr const char* parameters = "lr,momentum,dampening,weight_decay,nesterov";
-  enum { kLr, kMomentum, kDampening, kWeightDecay, kNesterov };
+  enum { kLr, kMomentum, kDampening, kWeightDecay, kNesterov, kParameters };
 
   static constexpr int variants = 3;  // plain, momentum, Nesterov
   static constexpr int states_of(int variant) { return variant == 0 ? 0 : 1; }
   static int variant(const double* h) { return h[kMomentum] == 0 ? 0 : h[kNesterov] == 0 ? 1 : 2; }
 
-  enum { kRate, kDecay, kMu, kTake };
+  enum { kRate, kDecay, kMu, kTake, kScalars };
   static void prepare(const double* h, double lr, int64_t step, double* scalars) {
     scalars[kRate] = -lr;
     scalars[kDecay] = h[kWeightDecay];

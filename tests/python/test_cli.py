@@ -151,7 +151,7 @@ def test_a_batch_of_more_than_there_is_takes_all(
     assert "GFLOP/s" in out
 
 
-def test_a_loss_that_is_not_finite_at_the_end_ends_with_1(
+def test_a_loss_that_is_not_finite_at_the_end_ends_with_2_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One update, after a loss that was finite, to parameters that are finite but far too large."""
@@ -160,7 +160,7 @@ def test_a_loss_that_is_not_finite_at_the_end_ends_with_1(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     out, err = capsys.readouterr()
-    assert ended.value.code == 1, out + err
+    assert ended.value.code == 2, out + err
     assert out == ""
     assert "loss" in err
     assert "Traceback" not in err

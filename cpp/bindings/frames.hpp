@@ -16,7 +16,7 @@ using Names = std::vector<std::string>;
 
 // Whether it has no columns with names, so that there is nothing to look up.
 inline bool has_no_names(py::handle x) {
-  return is_plain_array(x) || PyList_CheckExact(x.ptr()) || PyTuple_CheckExact(x.ptr());
+  return py::isinstance<py::array>(x) || PyList_CheckExact(x.ptr()) || PyTuple_CheckExact(x.ptr());
 }
 
 // None where there are no names.

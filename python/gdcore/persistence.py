@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -180,6 +181,8 @@ def figure_of(path: PathLike, trainer: Trainer, key: str) -> tuple[int, dict[str
     another network, or epochs that it has not done.
     """
     try:
+        if not os.path.isfile(path):
+            return None
         description = files.read_description(path)
         row = _history(description).get(key)
         epoch = integer("epochs", description["position"]["epochs"])

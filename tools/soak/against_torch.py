@@ -1,0 +1,151 @@
+"""Forward, loss, gradients and steps in float64 against PyTorch.
+
+How far two right programs may be apart depends on the case: PyTorch trains a second and a third
+time from a start that differs by a few roundings, and ours may differ from its first run by a
+hundred times of what those do, beside 1e-12 of what is compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from torch_twin import TorchNetwork, torch_loss, torch_optimizer
+
+import gdcore as gd
+from tools.soak import cases
+from tools.soak.finding import Case, wrong
+
+__all__ = ["check", "draw"]
+
+_TOLERANCE = 1e-12
+_ROUNDINGS = 1e-15  # how far the other starts are, as a share of each number
+_MANY = 100.0  # times what they end apart
+_LEAST = 1e-290  # below it results may be flushed to zero
+
+torch.set_num_threads(1)
+
+Found = dict[str, Any]
+
+
+def draw(random: Random) -> Case:
+    """A network in float64, some steps of a rule, and how steep the last layer is."""
+    case = cases.draw(
+        random,
+        (cases.SMALL, cases.SMALL, cases.TINY),
+        most=2e7,
+        dtypes=("float64",),
+        extremes=False,
+    )
+    for unused in ("ways", "schedule", "scale", "precision"):
+        del case[unused]
+    gain = random.choice((1, 1, 1, 30))
+    return case | {"steps": random.choice((1, 5, 20)), "gain": gain, "threads": 2}
+
+
+def check(case: Case) -> dict[str, float]:
+    """Ours beside PyTorch's, tensor by tensor; returns how far they are apart."""
+    case = case | {"schedule": None, "scale": 0, "precision": "highest"}
+    trainer = cases.build(case, case["threads"])
+    x, y, weight = cases.data(case)
+    start = trainer.network.state_dict()
+    last = trainer.network.layer_names[-1]
+    start[f"{last}.weight"] *= case["gain"]
+    trainer.network.load_state_dict(start)
+    theirs = _torch(trainer, start, x, y, weight, case["steps"])
+    others = []
+    for seed in (1, 2):
+        shifted = np.random.default_rng(seed)
+        moved = {key: _moved(value, shifted) for key, value in start.items()}
+        others.append(_torch(trainer, moved, _moved(x, shifted), y, weight, case["steps"]))
+    ours = _ours(trainer, x, y, weight, case["steps"], case["threads"])
+    worst = _Worst()
+    for key, value in theirs.items():
+        worst.compare(key, ours[key], value, [other[key] for other in others])
+    return {"relative error": worst.error, "share of what is allowed": worst.share}
+
+
+@dataclass
+class _Worst:
+    error: float = 0.0
+    share: float = 0.0
+
+    def compare(self, key: str, ours: Any, theirs: Any, others: list[Any]) -> None:
+        finite = np.isfinite(theirs)
+        if any((np.isfinite(other) != finite).any() for other in others):
+            return  # a rounding decides whether it overflows
+        if (np.isfinite(ours) != finite).any():
+            wrong(f"{key}: where numbers are finite differs")
+        scale = _norm(theirs, finite)
+        spread = max(_norm(other - theirs, finite) for other in others)
+        allowed = _TOLERANCE * scale + _MANY * spread + _LEAST
+        apart = _norm(ours - theirs, finite)
+        if apart > allowed:
+            wrong(
+                f"{key}: |ours - PyTorch| is {apart:.3g}, allowed {allowed:.3g} "
+                f"of a norm of {scale:.3g}, where roundings make {spread:.3g}"
+            )
+        self.share = max(self.share, apart / allowed)
+        if scale > _LEAST and spread < 1e-13 * scale:
+            self.error = max(self.error, apart / scale)
+
+
+def _norm(array: Any, where: Any) -> float:
+    return float(np.linalg.norm(np.asarray(array)[where]))
+
+
+def _moved(array: Any, random: np.random.Generator) -> Any:
+    return array * (1 + _ROUNDINGS * random.choice((-1, 1), array.shape))
+
+
+def _ours(trainer: gd.Trainer, x: Any, y: Any, weight: Any, steps: int, threads: int) -> Found:
+    net = trainer.network
+    found: Found = {"output": net.forward(x)}
+    before = net.state_dict()
+    losses = [trainer.step(x, y, weight) for _ in range(steps)]
+    found |= {f"loss {at}": np.float64(loss) for at, loss in enumerate(losses)}
+    found |= {f"parameters {key}": value for key, value in net.state_dict().items()}
+    # What momentum holds after a first step is the gradient.
+    net.load_state_dict(before)
+    momentum = gd.SGD(lr=0.0, momentum=0.9)
+    first = gd.Trainer(net, trainer.loss, momentum, num_threads=threads)
+    first.step(x, y, weight)
+    states = cases.optimizer_states(first)
+    return found | {f"gradient {key}": states[f"0 {key}"] for key in before}
+
+
+def _torch(trainer: gd.Trainer, start: Found, x: Any, y: Any, weight: Any, steps: int) -> Found:
+    net = trainer.network
+    twin = TorchNetwork(net, start)
+    optimizer = torch_optimizer(trainer.optimizer, twin.parameters.values())
+    criterion = torch_loss(trainer.loss, reduction="none")
+    # Cross entropy takes logits, also where the last layer is softmax.
+    logits = _is_softmax(net.layers[-1].activation) and trainer.loss.name == "cross_entropy"
+    inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
+    weights = torch.ones(len(x), dtype=torch.float64)
+    if weight is not None:
+        weights = torch.from_numpy(weight)
+    found: Found = {"output": twin(inputs).detach().numpy()}
+    for at in range(steps):
+        optimizer.zero_grad()
+        samples = criterion(twin(inputs, logits), targets)
+        samples = samples.mean(1) if samples.ndim == 2 else samples
+        loss = (weights * samples).sum() / weights.sum()
+        loss.backward()
+        if at == 0:
+            for key, parameter in twin.parameters.items():
+                found[f"gradient {key}"] = parameter.grad.numpy().copy()
+        if trainer.clip_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(twin.parameters.values(), trainer.clip_grad_norm)
+        optimizer.step()
+        found[f"loss {at}"] = np.float64(loss.item())
+    for key, parameter in twin.parameters.items():
+        found[f"parameters {key}"] = parameter.detach().numpy().copy()
+    return found
+
+
+def _is_softmax(activation: Any) -> bool:
+    return activation == "softmax" or isinstance(activation, gd.Softmax)

@@ -24,8 +24,8 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "gelu": _f.gelu,
     "gelu_tanh": lambda x: _f.gelu(x, approximate="tanh"),
     "silu": _f.silu,
-    # Without a threshold above which it is taken for linear.
-    "softplus": lambda x, **options: _f.softplus(x, threshold=1000, **options),
+    # From a threshold on it is taken for linear: here where no digit is lost by it.
+    "softplus": lambda x, **options: _f.softplus(x, threshold=50, **options),
     "softmax": lambda x: torch.softmax(x, dim=-1),
 }
 _LOSSES: dict[str, type[Any]] = {
@@ -55,9 +55,20 @@ def torch_optimizer(optimizer: Any, parameters: Sequence[Any]) -> Any:
 
 
 class TorchNetwork:
-    """The same network, started from its state or another one."""
+    """The same network, started from its state or another one.
 
-    def __init__(self, net: gd.Network, state: Mapping[str, Any] | None = None) -> None:
+    Args:
+        rounding: Takes a layer's sums and None, and its values and the sums they come from; gives
+            what a program that rounds in another way may have there.
+    """
+
+    def __init__(
+        self,
+        net: gd.Network,
+        state: Mapping[str, Any] | None = None,
+        rounding: Callable[..., Any] = lambda value, before: value,
+    ) -> None:
+        self._rounding = rounding
         self._layers = list(zip(net.layer_names, net.layers))
         self.parameters = {
             key: torch.tensor(value, requires_grad=True)
@@ -68,7 +79,7 @@ class TorchNetwork:
         """The outputs; with logits, without the last activation."""
         for at, (name, layer) in enumerate(self._layers, start=1):
             parts = (self.parameters.get(f"{name}.{part}") for part in ("weight", "bias"))
-            x = _f.linear(x, *parts)
+            x = self._rounding(_f.linear(x, *parts), None)
             if not logits or at < len(self._layers):
-                x = torch_activation(layer.activation)(x)
+                x = self._rounding(torch_activation(layer.activation)(x), x)
         return x

@@ -23,6 +23,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="another one draws other cases")
     parser.add_argument("--jobs", type=int, default=1, help="processes that check cases")
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds a case may take")
+    parser.add_argument("--fix", default="{}", metavar="JSON", help="what every case shall have")
     parser.add_argument("--case", help="checks this one case and nothing else")
     return parser.parse_args()
 
@@ -43,7 +44,7 @@ def main() -> int:
     if minutes is None:
         minutes = 1.0 if arguments.count is None else math.inf
     run = soak(
-        Run(arguments.generator, arguments.seed),
+        Run(arguments.generator, arguments.seed, json.loads(arguments.fix)),
         seconds=60 * minutes,
         count=arguments.count,
         jobs=arguments.jobs,

@@ -28,8 +28,8 @@ from gdcore.schedules import Schedule
 from tools.soak.finding import Case
 
 __all__ = [
-    "LARGE", "SMALL", "TINY", "act", "build", "data", "draw", "drawn_formula", "made", "optimizer_states",
-    "outcome", "plain", "trained",
+    "LARGE", "SMALL", "TINY", "act", "build", "data", "draw", "drawn_formula", "made",
+    "optimizer_states", "outcome", "plain", "trained",
 ]  # fmt: skip
 
 Sizes = tuple[Sequence[int], Sequence[int]]
@@ -141,6 +141,8 @@ def _drawn(
         "scale": random.choice((-30, -12, 8, 25)) if extremes and random.random() < 0.15 else 0,
         "seed": random.randrange(1000),
     }
+    if random.random() < 0.5:
+        case["layers"][-1]["activation"] = {"name": "identity", "options": {}}
     case["ways"] = [_way(random, case["rows"]) for _ in range(random.choice((1, 2, 3, 4)))]
     return case
 

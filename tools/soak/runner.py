@@ -31,12 +31,14 @@ class Run:
         generator: Its name.
         seed: Case i is drawn from the seed and i, whoever checks it.
         cases: How many were checked.
+        fixed: What every case has, in place of what is drawn.
         findings: How often each kind was found.
         figures: The largest of each figure that checks returned.
     """
 
     generator: str
     seed: int
+    fixed: Case = field(default_factory=dict)
     cases: int = 0
     findings: dict[str, int] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class Run:
         drawn: Case = importlib.import_module(f"tools.soak.{self.generator}").draw(
             Random(f"{self.generator} {self.seed} {number}")
         )
-        return drawn
+        return drawn | self.fixed
 
 
 def soak(

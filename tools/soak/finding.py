@@ -39,5 +39,5 @@ def answered(check: Check, case: Case) -> Answer:
 
 def kind_of(answer: Answer) -> str:
     """What findings have in common that differ in numbers alone."""
-    line = re.sub(r"\b[0-9a-f]{64}\b", "#", answer["finding"])
+    line = re.sub(r"\b[0-9a-f]{64}\b|'[^']*'", "#", answer["finding"])
     return re.sub(r"[-+]?\d[\d.,e+-]*|nan|inf", "#", line)[:200]

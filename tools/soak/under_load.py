@@ -27,7 +27,7 @@ from tools.soak.threads import same_as
 
 __all__ = ["check", "draw"]
 
-_PATIENCE = 120.0  # seconds for a child; it needs one
+_PATIENCE = 60.0  # seconds for a child; it needs one
 # Ends with the process that started it, whatever becomes of that.
 _BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum(range(10000))"
 _CHILDREN = ("new trainer", "same trainer", "bound rule", "matmul", "profile", "rule of a thread")

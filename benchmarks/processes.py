@@ -86,6 +86,7 @@ class Worker:
             line = self._process.stdout.readline()
             if not line:
                 code = self._process.wait()
+                self.close()
                 raise WorkerError(f"ended unexpectedly, with {code}")
             if line.startswith(b"{"):
                 answer: dict[str, Any] = json.loads(line)

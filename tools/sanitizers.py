@@ -49,13 +49,11 @@ def _build_cpp(folder: Path, sanitize: str, *options: str) -> bool:
 
 def _run_cpp(folder: Path, rooms: Sequence[str], isa: str, env: Mapping[str, str]) -> bool:
     """All rooms, also after one has failed."""
-    return all(
-        [
-            _run(f"{room}, {isa}", [folder / "tests" / "cpp" / f"test_{room}"],
-                 {**env, "GDCORE_MAX_ISA": isa})
-            for room in rooms
-        ]
-    )  # fmt: skip
+    good = True
+    for room in rooms:
+        program = folder / "tests" / "cpp" / f"test_{room}"
+        good = _run(f"{room}, {isa}", [program], {**env, "GDCORE_MAX_ISA": isa}) and good
+    return good
 
 
 def _runtime(library: str) -> str:

@@ -162,12 +162,12 @@ def _torch(
         samples = samples.mean(1) if samples.ndim == 2 else samples
         loss = (weights * samples).sum() / weights.sum()
         loss.backward()
+        if random is None and getattr(trainer.optimizer, "eps", 1) == 0 and _has_noise(twin):
+            break  # 0 / 0, or anything
         for key, parameter in twin.parameters.items():
             parameter.grad = moved(parameter.grad)
             if at == 0:
                 found[f"gradient {key}"] = parameter.grad.numpy().copy()
-        if random is None and getattr(trainer.optimizer, "eps", 1) == 0 and _has_noise(twin):
-            break  # 0 / 0, or anything
         if trainer.clip_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(twin.parameters.values(), trainer.clip_grad_norm)
         optimizer.step()

@@ -19,7 +19,6 @@ __all__ = ["GENERATORS", "Run", "soak"]
 GENERATORS = (
     "threads", "instruction_sets", "against_torch", "sequences", "under_load", "hostile",
 )  # fmt: skip
-_SHRINKING = 60.0  # seconds for a kind of finding
 _TELL = 60.0  # seconds between two lines of progress
 
 
@@ -70,8 +69,12 @@ def soak(
     jobs: int,
     tell: Callable[[str], None],
     patience: float = PATIENCE,
+    shrinking: float = 60.0,
 ) -> Run:
-    """Checks cases until time is over or `count` are done; findings are told at once."""
+    """Checks cases until time is over or `count` are done; findings are told at once.
+
+    A case that shows a new kind of finding is made smaller for `shrinking` seconds.
+    """
     lock = threading.Lock()
     end = run.began + seconds
     given = 0
@@ -94,7 +97,7 @@ def soak(
                         told_at = time.monotonic()
                         tell(str(run))
                 if kind is not None:
-                    tell(_report(run, number, *smallest(case, answer, worker.ask, _SHRINKING)))
+                    tell(_report(run, number, *smallest(case, answer, worker.ask, shrinking)))
 
     workers = [threading.Thread(target=work) for _ in range(jobs)]
     for each in workers:

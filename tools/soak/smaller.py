@@ -11,6 +11,8 @@ from tools.soak.finding import Answer, Case, kind_of
 
 __all__ = ["smallest"]
 
+_OPTIONAL = ("options", "bad")  # dicts of which any part may be left out
+
 
 def smallest(
     case: Case, answer: Answer, ask: Callable[[Case], Answer], seconds: float
@@ -32,7 +34,8 @@ def smallest(
 
 def _smaller(case: Case) -> Iterator[Case]:
     for path, value in list(_parts(case)):
-        for less in _less(value):
+        optional = path[-1] in _OPTIONAL and isinstance(value, dict)
+        for less in _without_one(value) if optional else _less(value):
             changed = copy.deepcopy(case)
             at: Any = changed
             for key in path[:-1]:
@@ -65,8 +68,9 @@ def _less(value: Any) -> Iterator[Any]:
             yield value[: len(value) // 2]
             yield value[len(value) // 2 :]
         yield from (value[:at] + value[at + 1 :] for at in range(len(value)) if len(value) > 1)
-    elif isinstance(value, dict):
-        yield from ({k: v for k, v in value.items() if k != key} for key in value)
-        yield None
     else:
         yield None
+
+
+def _without_one(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return ({k: v for k, v in value.items() if k != key} for key in value)

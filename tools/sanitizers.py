@@ -2,13 +2,14 @@
 
 `address` is AddressSanitizer with UndefinedBehaviorSanitizer: the C++ tests and some Python tests,
 on each instruction set of `--isas`. `thread` is ThreadSanitizer on the C++ tests, built by Clang
-whose OpenMP runtime tells it through Archer what waits for what (Debian: clang-19, libomp-19-dev).
-What is built stays in build/, so that a second run is quick. The status is 1 where anything fails.
+whose OpenMP runtime tells it through Archer what waits for what (Debian: `apt-get install clang-19
+libclang-rt-19-dev libomp-19-dev`). What is built stays in build/, so that a second run is quick. The status is 1 where anything fails.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ PYTHON_TESTS = (
     "test_online", "test_precision", "test_profile", "test_rules", "test_soak", "test_subclasses",
     "test_training",
 )  # fmt: skip
+_CLANG = "clang-19 libclang-rt-19-dev libomp-19-dev"
 _UNDEFINED = "halt_on_error=1:print_stacktrace=1"
 
 
@@ -39,18 +41,22 @@ def _run(what: str, command: Sequence[str | Path], env: Mapping[str, str] | None
     return done.returncode == 0
 
 
-def _build_cpp(folder: Path, sanitize: str, *options: str) -> bool:
-    return _run(
-        f"C++ tests with {sanitize}",
-        ["cmake", "-S", ROOT, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DGDCORE_BUILD_TESTS=ON",
-         "-DGDCORE_BUILD_PYTHON=OFF", f"-DGDCORE_SANITIZE={sanitize}", *options],
-    ) and _run("building", ["cmake", "--build", folder, "-j2"])  # fmt: skip
+def _build_cpp(folder: Path, sanitize: str, rooms: Sequence[str], *options: str) -> bool:
+    configure = [
+        "cmake", "-S", ROOT, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DGDCORE_BUILD_TESTS=ON",
+        "-DGDCORE_BUILD_PYTHON=OFF", f"-DGDCORE_SANITIZE={sanitize}", *options,
+    ]  # fmt: skip
+    targets = [f"test_{room}" for room in rooms]
+    build = ["cmake", "--build", folder, "-j2", "--target", *targets]
+    return _run(f"C++ tests with {sanitize}", configure) and _run("building", build)
 
 
-def _run_cpp(folder: Path, rooms: Sequence[str], isa: str, env: Mapping[str, str]) -> bool:
+def _run_cpp(
+    folder: Path, rooms: Sequence[str], isas: Sequence[str], env: Mapping[str, str]
+) -> bool:
     """All rooms, also after one has failed."""
     good = True
-    for room in rooms:
+    for isa, room in itertools.product(isas, rooms):
         program = folder / "tests" / "cpp" / f"test_{room}"
         good = _run(f"{room}, {isa}", [program], {**env, "GDCORE_MAX_ISA": isa}) and good
     return good
@@ -89,9 +95,9 @@ def address(isas: Sequence[str], rooms: Sequence[str], tests: Sequence[str]) -> 
     sanitize = "address,undefined"
     folder = BUILD / "sanitized-cpp"
     options = {"UBSAN_OPTIONS": _UNDEFINED, "ASAN_OPTIONS": "detect_leaks=1"}
-    good = not rooms or _build_cpp(folder, sanitize)
-    for isa in isas:
-        good = _run_cpp(folder, rooms, isa, options) and good
+    good = True
+    if rooms:
+        good = _build_cpp(folder, sanitize, rooms) and _run_cpp(folder, rooms, isas, options)
     if not tests:
         return good
     python = _sanitized_python(sanitize)
@@ -115,17 +121,17 @@ def thread(isas: Sequence[str], rooms: Sequence[str]) -> bool:
     clang = next((c for c in ("clang++-19", "clang++") if shutil.which(c)), None)
     archer = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))
     if clang is None or not archer:
-        sys.exit("ThreadSanitizer needs Clang and Archer: apt-get install clang-19 libomp-19-dev")
+        sys.exit(
+            "ThreadSanitizer needs Clang and Archer: apt-get install clang-19 libclang-rt-19-dev libomp-19-dev"
+        )
     folder = BUILD / "thread-sanitized-cpp"
     options = {
         "OMP_TOOL_LIBRARIES": str(archer[-1]),
         "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=66",
         "ARCHER_OPTIONS": "verbose=0",
     }
-    good = _build_cpp(folder, "thread", f"-DCMAKE_CXX_COMPILER={clang}")
-    for isa in isas:
-        good = _run_cpp(folder, rooms, isa, options) and good
-    return good
+    compiler = f"-DCMAKE_CXX_COMPILER={clang}"
+    return _build_cpp(folder, "thread", rooms, compiler) and _run_cpp(folder, rooms, isas, options)
 
 
 def main() -> int:

@@ -1,9 +1,10 @@
 """Builds with sanitizers and runs tests with them: `python -m tools.sanitizers address|thread`.
 
 `address` is AddressSanitizer with UndefinedBehaviorSanitizer: the C++ tests and some Python tests,
-on each instruction set of `--isas`. `thread` is ThreadSanitizer on the C++ tests, built by Clang
-whose OpenMP runtime tells it through Archer what waits for what (Debian: `apt-get install clang-19
-libclang-rt-19-dev libomp-19-dev`). What is built stays in build/, so that a second run is quick. The status is 1 where anything fails.
+on each instruction set of `--isas`. `thread` is ThreadSanitizer on the C++ tests, built by Clang,
+whose OpenMP runtime tells it through Archer what waits for what (Debian: clang-19, libomp-19-dev,
+libclang-rt-19-dev). What is built stays in build/, so that a second run is quick. The status is 1
+where anything fails.
 """
 
 from __future__ import annotations
@@ -121,9 +122,7 @@ def thread(isas: Sequence[str], rooms: Sequence[str]) -> bool:
     clang = next((c for c in ("clang++-19", "clang++") if shutil.which(c)), None)
     archer = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))
     if clang is None or not archer:
-        sys.exit(
-            "ThreadSanitizer needs Clang and Archer: apt-get install clang-19 libclang-rt-19-dev libomp-19-dev"
-        )
+        sys.exit(f"ThreadSanitizer needs packages: apt-get install {_CLANG}")
     folder = BUILD / "thread-sanitized-cpp"
     options = {
         "OMP_TOOL_LIBRARIES": str(archer[-1]),

@@ -44,6 +44,9 @@ def draw(random: Random) -> Case:
     for unused in ("ways", "schedule", "scale", "precision"):
         del case[unused]
     gain = random.choice((1, 1, 30))
+    if random.random() < 0.2:  # one sample, right or wrong beyond doubt
+        case |= {"rows": 1, "soft": True}
+        case["layers"][-1]["units"], gain = random.choice((2, 2, 3)), random.choice((30, 100))
     rule = case["rule"]["options"]
     if rule.get("centered") and rule.get("alpha") == 0:
         rule["alpha"] = 0.9  # else it divides by what rounding leaves of g^2 - g^2

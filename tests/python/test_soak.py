@@ -100,7 +100,8 @@ def test_every_formula_and_edge_is_drawn() -> None:
     assert any(case["rule"]["options"].get("eps") == 0 for case in drawn)
     assert any(case["rule"]["options"].get("lr", 0) > 1e10 and case["clip"] for case in drawn)
     assert {way[0] for case in drawn for way in case["ways"]} == {
-        "step", "fit", "learn_many", "learn_one", "backward", "evaluate",
+        "step", "fit", "learn_many", "learn_one", "backward", "evaluate", "matmul",
+        "bind",
     }  # fmt: skip
 
 

@@ -143,11 +143,11 @@ def _drawn(
     }
     if random.random() < 0.5:
         case["layers"][-1]["activation"] = {"name": "identity", "options": {}}
-    case["ways"] = [_way(random, case["rows"]) for _ in range(random.choice((1, 2, 3, 4)))]
+    case["ways"] = [_way(random, case["rows"], widths) for _ in range(random.choice((1, 2, 3, 4)))]
     return case
 
 
-def _way(random: Random, rows: int) -> list[Any]:
+def _way(random: Random, rows: int, widths: Sequence[int]) -> list[Any]:
     few = random.choice((1, max(1, rows // 3), rows))
     batch = random.choice((None, 1 if rows < 40 else 7, max(1, rows // 2), max(1, rows // 3), rows))
     ways: list[list[Any]] = [
@@ -158,6 +158,8 @@ def _way(random: Random, rows: int) -> list[Any]:
         ["learn_one", min(rows, 3)],
         ["backward", few, random.random() < 0.3],
         ["evaluate", random.choice((None, 1, few))],
+        ["matmul", few, random.choice(widths), random.choice(widths), random.randrange(4)],
+        ["bind", [random.choice(widths) * random.choice(widths) for _ in range(3)]],
     ]
     return random.choice(ways)
 
@@ -260,6 +262,10 @@ def act(trainer: gd.Trainer, way: Sequence[Any], x: Any, y: Any, weight: Any) ->
         return [trainer.learn_one(x[at], y[at]) for at in range(arguments[0])]
     if name == "evaluate":
         return list(trainer.evaluate(x, y, weight, arguments[0]).values())
+    if name == "matmul":
+        return _product(trainer, *arguments)
+    if name == "bind":
+        return _updated(trainer, arguments[0])
     rows, twice = arguments
     output = net.forward(x[:rows], training=True)
     found = net.backward(np.cos(output))
@@ -271,8 +277,34 @@ def act(trainer: gd.Trainer, way: Sequence[Any], x: Any, y: Any, weight: Any) ->
     return {"input": found, **gradients}
 
 
+def _product(trainer: gd.Trainer, rows: int, inner: int, columns: int, turned: int) -> Any:
+    """A product of arrays, either of which may be transposed."""
+    dtype = trainer.network.dtype
+    a, b = (nets.inputs(*shape).astype(dtype) for shape in ((rows, inner), (inner, columns)))
+    return gd.matmul(
+        a.T.copy() if turned & 1 else a,
+        b.T.copy() if turned & 2 else b,
+        transpose_a=bool(turned & 1),
+        transpose_b=bool(turned & 2),
+        precision=trainer.matmul_precision,
+    )
+
+
+def _updated(trainer: gd.Trainer, sizes: Sequence[int]) -> dict[str, Any]:
+    """What the trainer's rule makes of arrays of one's own."""
+    arrays = [nets.inputs(1, size, size)[0].astype(trainer.network.dtype) for size in sizes]
+    rule = trainer.optimizer.bind(arrays)
+    for _ in range(3):
+        rule.step([np.cos(array) for array in arrays], check_finite=False)
+    return {str(at): array for at, array in enumerate(arrays)}
+
+
 def trained(case: Case, threads: int | None = 1) -> dict[str, str]:
-    """Digests of all that comes out of a case, in the order in which it did."""
+    """Digests of all that comes out of a case, in the order in which it did.
+
+    The number of threads is set for the process too: for what is asked of the network alone.
+    """
+    gd.set_num_threads(threads)
     trainer = build(case, threads)
     x, y, weight = data(case)
     told = {"start": outcome(trainer.network.state_dict)}
@@ -283,4 +315,5 @@ def trained(case: Case, threads: int | None = 1) -> dict[str, str]:
         told[f"{where}: state"] = outcome(lambda: optimizer_states(trainer))
         told[f"{where}: position"] = f"{trainer.steps} {trainer.epochs} {trainer.lr.hex()}"
     told["predictions"] = outcome(lambda: trainer.network.predict(x))
+    gd.set_num_threads(None)
     return told

@@ -60,6 +60,14 @@ def _any_array(value: Any, good: Any) -> Any:
     return _plain_array(value, good)
 
 
+def _factor(value: Any, good: Any) -> Any:
+    """Products of what is not finite are what they are."""
+    found = np.array(np.asarray(value), subok=False)
+    if found.dtype.kind not in "biuf" or np.ma.is_masked(value):
+        raise TypeError(found.dtype)
+    return found.astype(np.float64)
+
+
 def _floats(value: Any, good: Any) -> Any:
     """An array to be updated, as it is."""
     found = np.array(np.asarray(value), subok=False)
@@ -215,7 +223,7 @@ def _validated(w: World, xv: Any, yv: Any, wv: Any) -> Any:
 def _bound(w: World, a: Any, b: Any) -> Any:
     arrays = [a, b]
     rule = gd.Adam(lr=0.1).bind(arrays)
-    rule.step([np.ones(np.shape(a)), np.ones(np.shape(b))])
+    rule.step([np.ones(np.asarray(each).shape) for each in arrays])
     return {"a": np.asarray(a), "b": np.asarray(b)}
 
 
@@ -233,7 +241,8 @@ def _set_lr(thing: Any, lr: Any) -> None:
 
 
 def _square(v: Any) -> float:
-    return float((np.asarray(v) ** 2).sum())
+    with np.errstate(over="ignore"):
+        return float((np.asarray(v) ** 2).sum())
 
 
 def _made(cls: type[Any]) -> Callable[..., Any]:
@@ -261,7 +270,7 @@ def _formula_calls() -> dict[str, Call]:
                 found[f"{family.__name__}.{cls.__name__}"] = Call(_made(cls), slots)
     slots = {
         "y": _array(Y),
-        "output": _array(Y + 1, _judged),
+        "output": _array(Y + 1, _judged, "y"),
         "sample_weight": _array(WEIGHT, _weight),
     }
     for name in ("mae", "rmse", "r2"):
@@ -426,8 +435,8 @@ CALLS: dict[str, Call] = {
     "matmul": Call(
         lambda w, **s: gd.matmul(**s),
         {
-            "a": _array(X, _any_array),
-            "b": _array(X.T.copy(), _any_array, "a"),
+            "a": _array(X, _factor),
+            "b": _array(X.T.copy(), _factor, "a"),
             "transpose_a": Slot(False, _flag, ("a",)),
             "transpose_b": Slot(False, _flag, ("a", "b")),
             "out": Slot(None, _as_it_is),

@@ -346,6 +346,7 @@ _MADE: dict[str, Callable[[Any], Any]] = {
     "lying dtype": lambda g: _arr(g).astype(np.float32).view(LyingDtype),
     "unfriendly": _of(Unfriendly),
     "lying astype of float16": lambda g: _arr(g).astype(np.float16).view(LyingAstype),
+    "lying astype of int8": lambda g: np.abs(_arr(g)).astype(np.int8).view(LyingAstype),
     "lying copies, strided": lambda g: _strided(g).view(LyingCopies),
     "nan inside": _put(np.nan),
     "inf inside": _put(np.inf),

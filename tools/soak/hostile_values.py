@@ -11,6 +11,7 @@ import ctypes
 import decimal
 import fractions
 import io
+import mmap
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -94,11 +95,20 @@ class OtherArray:
         return np.array(self._good, dtype)
 
 
+def _at_the_edge(dtype: Any = np.float64) -> Any:
+    """One number, behind which nothing may be read: who reads on is ended by the system."""
+    page, kind = mmap.PAGESIZE, np.dtype(dtype)
+    memory = mmap.mmap(-1, 2 * page)
+    begin = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    ctypes.CDLL(None).mprotect(ctypes.c_void_p(begin + page), ctypes.c_size_t(page), 0)
+    return np.frombuffer(memory, kind, 1, offset=page - kind.itemsize)
+
+
 class LyingAstype(np.ndarray):
     """Gives one number wherever it is converted."""
 
-    def astype(self, *_: Any, **__: Any) -> Any:
-        return np.zeros(1)
+    def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
+        return _at_the_edge(dtype)
 
 
 class LyingShape(np.ndarray):
@@ -118,16 +128,16 @@ class LyingShape(np.ndarray):
 
 class LyingCopies(np.ndarray):
     def __array__(self, *_: Any, **__: Any) -> Any:
-        return np.zeros(1)
+        return _at_the_edge(super().dtype)
 
     def copy(self, *_: Any, **__: Any) -> Any:
-        return np.zeros(1)
+        return _at_the_edge(super().dtype)
 
     def reshape(self, *_: Any, **__: Any) -> Any:
-        return np.zeros(1)
+        return _at_the_edge(super().dtype)
 
     def ravel(self, *_: Any, **__: Any) -> Any:
-        return np.zeros(1)
+        return _at_the_edge(super().dtype)
 
     def max(self, *_: Any, **__: Any) -> Any:
         return np.float64(0)

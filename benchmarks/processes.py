@@ -32,13 +32,19 @@ class WorkerError(Exception):
 class Worker:
     """A process that runs a module of ours, asked for one measurement at a time."""
 
-    def __init__(self, module: str, *arguments: object, patience: float = _PATIENCE) -> None:
-        """Starts it and waits until it is warm.
+    def __init__(
+        self,
+        module: str,
+        *arguments: object,
+        patience: float = _PATIENCE,
+        python: str = sys.executable,
+    ) -> None:
+        """Starts it, with the interpreter of any environment, and waits until it is warm.
 
         Raises:
             WorkerError: What it measures does not run here, or takes longer than our patience.
         """
-        command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+        command = [python, "-m", f"benchmarks.{module}", *map(str, arguments)]
         self._patience = patience
         self._process = subprocess.Popen(
             command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
@@ -80,6 +86,7 @@ class Worker:
             line = self._process.stdout.readline()
             if not line:
                 code = self._process.wait()
+                self.close()
                 raise WorkerError(f"ended unexpectedly, with {code}")
             if line.startswith(b"{"):
                 answer: dict[str, Any] = json.loads(line)
@@ -88,7 +95,7 @@ class Worker:
 
 @contextmanager
 def started(
-    wanted: Mapping[K, Sequence[object]], **options: float
+    wanted: Mapping[K, Sequence[object]], **options: Any
 ) -> Iterator[tuple[dict[K, Worker], dict[K, str]]]:
     """Starts a process for each; gives those that run, and why the others do not.
 

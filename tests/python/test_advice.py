@@ -1,6 +1,6 @@
 """What a profile advises: problems that were planted, recorded once, and are found in the record.
 
-tests/tools/planted.py recorded the files, so that no test hangs on the speed of a machine. What
+tools/planted.py recorded the files, so that no test hangs on the speed of a machine. What
 they cannot hold is made by hand.
 """
 

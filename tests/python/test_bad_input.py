@@ -9,14 +9,11 @@ from typing import Any
 import nets
 import numpy as np
 import pytest
-from support import assert_same_bits, digest
+from support import assert_same_bits
+from world import LABELS, PROBABILITIES, WEIGHT, World, X, Y
 
 import gdcore as gd
 
-X, Y = nets.inputs(8, 6), nets.targets("mse", 8, 4)
-LABELS = nets.targets("cross_entropy", 8, 4)
-PROBABILITIES = np.full((8, 4), 0.25)
-WEIGHT = np.linspace(0.5, 1, 8)
 NAN, INF = math.nan, math.inf
 
 
@@ -25,39 +22,6 @@ def put(array: Any, value: Any, dtype: Any = None) -> np.ndarray:
     changed = np.array(array, dtype=dtype)
     changed.ravel()[changed.size // 2] = value
     return changed
-
-
-class World:
-    """A network and trainers in the middle of their work, all that a bad call could disturb."""
-
-    def __init__(self) -> None:
-        self.net = nets.network([6, 11, 4], ["tanh", "identity"])
-        self.mse = gd.Trainer(self.net, loss="mse", optimizer=gd.Adam(lr=0.01))
-        self.classes = gd.Trainer(self.net, loss="cross_entropy", optimizer=gd.Adam(lr=0.01))
-        self.binary = gd.Trainer(self.net, loss="bce_with_logits", optimizer="sgd")
-        self.arrays = [np.ones((2, 3)), np.ones(3)]
-        self.rule = gd.Adam(lr=0.1).bind(self.arrays)
-        self.mse.step(X, Y)
-        self.classes.step(X, LABELS)
-        self.rule.step([np.ones((2, 3)), np.ones(3)])
-        self.net.forward(X, training=True)
-        self.net.backward(Y)
-        self.net.forward(X, training=True)
-        self.has_gradients = True
-
-    def state(self) -> list[Any]:
-        position = [(t.steps, t.epochs, t.lr) for t in (self.mse, self.classes, self.binary)]
-        gradients = digest(self.net.gradients()) if self.has_gradients else None
-        arrays = [array.tolist() for array in self.arrays]
-        return [digest(self.net.state_dict()), gradients, position, self.rule.lr, arrays]
-
-    def go_on(self) -> None:
-        """Reaches what state() cannot show: kept activations and the rules' own state."""
-        self.net.backward(Y)
-        self.mse.step(X, Y)
-        self.classes.step(X, LABELS)
-        self.rule.step([np.full((2, 3), 0.5), np.full(3, -1.0)])
-        self.has_gradients = False  # a step has used them up
 
 
 Call = Callable[[World], Any]

@@ -222,6 +222,21 @@ def test_a_process_that_does_not_answer_is_ended() -> None:
 
 
 @pytest.mark.usefixtures("benchmarks")
+def test_two_builds_take_turns() -> None:
+    trees = module("trees")
+    row, mean = trees.ratio_table(
+        [cases.CASES["rl"]], sys.executable, sys.executable, rounds=2, threads=[1], seconds=1e-3
+    )
+    assert (row["case"], row["threads"]) == ("rl", 1)
+    assert row[trees.RATIO] == pytest.approx(mean[trees.RATIO])
+    assert row[trees.RATIO] > 0
+    with pytest.raises(RuntimeError, match="rl does not run"):
+        trees.ratio_table(
+            [cases.CASES["rl"]], "false", sys.executable, rounds=1, threads=[1], seconds=1e-3
+        )
+
+
+@pytest.mark.usefixtures("benchmarks")
 def test_units_die_and_steps_go_on() -> None:
     (row,) = module("dead_units").dead_unit_table(1, 1, steps=4)
     assert row["end over start"] == pytest.approx(row["end, us"] / row["start, us"])

@@ -22,7 +22,7 @@ def test_stubs_are_up_to_date() -> None:
     if installed != pinned[1]:
         pytest.skip(f"pybind11-stubgen is {installed}, the stubs are made with {pinned[1]}")
     result = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "tools" / "stubs.py"), "--check"],
+        [sys.executable, str(ROOT / "tools" / "stubs.py"), "--check"],
         capture_output=True,
         text=True,
     )

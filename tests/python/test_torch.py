@@ -16,6 +16,8 @@ import gdcore as gd
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from torch_twin import TorchNetwork, torch_loss, torch_optimizer  # noqa: E402  (needs PyTorch)
+
 STEPS = 100
 BATCH = 16
 
@@ -26,51 +28,6 @@ NETWORKS = {
     "binary": ([12, 24, 18, 3], ["silu", "softplus", "identity"], "bce_with_logits"),
     "values": ([8, 20, 20, 20, 2], ["tanh", "elu", "leaky_relu", "sigmoid"], "huber"),
 }
-
-
-def torch_activation(name: str) -> Any:
-    options = nets.ACTIVATIONS[name]
-    functional = torch.nn.functional
-    return {
-        "identity": lambda x: x,
-        "relu": functional.relu,
-        "leaky_relu": lambda x: functional.leaky_relu(x, **options),
-        "elu": lambda x: functional.elu(x, **options),
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "gelu": functional.gelu,
-        "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
-        "silu": functional.silu,
-        "softplus": lambda x: functional.softplus(x, threshold=1000, **options),
-        "softmax": lambda x: torch.softmax(x, dim=-1),
-    }[name]
-
-
-def torch_loss(name: str) -> Any:
-    options = nets.LOSSES[name]
-    return {
-        "mse": torch.nn.MSELoss,
-        "mae": torch.nn.L1Loss,
-        "huber": torch.nn.HuberLoss,
-        "bce_with_logits": torch.nn.BCEWithLogitsLoss,
-        "cross_entropy": torch.nn.CrossEntropyLoss,
-    }[name](**options)
-
-
-class TorchNetwork:
-    """The same network by PyTorch's own functions, started from a gdcore state."""
-
-    def __init__(self, net: gd.Network, names: list[str]) -> None:
-        self.names = names
-        self.parameters = {
-            key: torch.tensor(value, requires_grad=True) for key, value in net.state_dict().items()
-        }
-
-    def __call__(self, x: Any) -> Any:
-        for i, name in enumerate(self.names):
-            weight, bias = self.parameters[f"{i}.weight"], self.parameters[f"{i}.bias"]
-            x = torch_activation(name)(torch.nn.functional.linear(x, weight, bias))
-        return x
 
 
 @pytest.fixture(autouse=True)
@@ -91,13 +48,13 @@ def assert_same_training(
 ) -> None:
     schedule, twin_schedule = schedules
     net = nets.network(widths, names, "float64", seed=5)
-    twin = TorchNetwork(net, names)
+    twin = TorchNetwork(net)
     trainer = gd.Trainer(
         net, loss=nets.loss(loss), optimizer=getattr(gd, rule)(**options), schedule=schedule
     )
-    optimizer = getattr(torch.optim, rule)(twin.parameters.values(), **options)
+    optimizer = torch_optimizer(trainer.optimizer, twin.parameters.values())
     scheduler = twin_schedule(optimizer) if twin_schedule else None
-    criterion = torch_loss(loss)
+    criterion = torch_loss(nets.loss(loss))
     x = nets.inputs(BATCH * STEPS, widths[0])
     y = nets.targets(loss, len(x), widths[-1])
     for at in range(0, len(x), BATCH):

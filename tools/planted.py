@@ -1,6 +1,6 @@
 """Records the profiles with planted problems that test_advice.py reads.
 
-`python tests/tools/planted.py FOLDER [NAME]...` on a quiet machine with two CPUs. Two need a
+`python tools/planted.py FOLDER [NAME]...` on a quiet machine with two CPUs. Two need a
 build that does what the library does not: "small_step" one whose cost model gives threads to any
 step, "partition" one that cuts each product of 96 units or more into three tiles.
 """

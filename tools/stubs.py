@@ -2,8 +2,8 @@
 
 It is generated from the installed gdcore and committed, so that type checkers need no build:
 
-    python tests/tools/stubs.py            writes it
-    python tests/tools/stubs.py --check    tells whether it is up to date
+    python tools/stubs.py            writes it
+    python tools/stubs.py --check    tells whether it is up to date
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "python" / "gdcore" / "_core.pyi"
 
 
@@ -41,7 +41,7 @@ def main() -> int:
     difference = list(difflib.unified_diff(committed.splitlines(), generated.splitlines(), *names))
     if difference:
         print("\n".join(difference))
-        print("The stub is out of date; write it with: python tests/tools/stubs.py")
+        print("The stub is out of date; write it with: python tools/stubs.py")
     return bool(difference)
 
 

@@ -1,0 +1,85 @@
+"""The same networks, losses and optimizers by PyTorch's own functions; needs PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+import gdcore as gd
+from gdcore.activations import Activation
+
+__all__ = ["TorchNetwork", "torch_activation", "torch_loss", "torch_optimizer"]
+
+_f = torch.nn.functional
+_ACTIVATIONS: dict[str, Callable[..., Any]] = {
+    "identity": lambda x: x,
+    "relu": _f.relu,
+    "leaky_relu": _f.leaky_relu,
+    "elu": _f.elu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "gelu": _f.gelu,
+    "gelu_tanh": lambda x: _f.gelu(x, approximate="tanh"),
+    "silu": _f.silu,
+    # From a threshold on it is taken for linear: here where no digit is lost by it.
+    "softplus": lambda x, **options: _f.softplus(x, threshold=50, **options),
+    "softmax": lambda x: torch.softmax(x, dim=-1),
+}
+_LOSSES: dict[str, type[Any]] = {
+    "mse": torch.nn.MSELoss,
+    "mae": torch.nn.L1Loss,
+    "huber": torch.nn.HuberLoss,
+    "bce_with_logits": torch.nn.BCEWithLogitsLoss,
+    "cross_entropy": torch.nn.CrossEntropyLoss,
+}
+
+
+def torch_activation(activation: str | Activation) -> Callable[[Any], Any]:
+    """PyTorch's function for an activation of ours."""
+    resolved: Any = Activation.resolve("activation", activation)
+    function, options = _ACTIVATIONS[resolved.name], asdict(resolved)
+    return lambda x: function(x, **options)
+
+
+def torch_loss(loss: Any, reduction: str = "mean") -> Any:
+    """PyTorch's module for a loss of ours."""
+    return _LOSSES[loss.name](**asdict(loss), reduction=reduction)
+
+
+def torch_optimizer(optimizer: Any, parameters: Sequence[Any]) -> Any:
+    """PyTorch's optimizer of the same name and options."""
+    return getattr(torch.optim, type(optimizer).__name__)(list(parameters), **asdict(optimizer))
+
+
+class TorchNetwork:
+    """The same network, started from its state or another one.
+
+    Args:
+        rounding: Takes a layer's sums and None, and its values and the sums they come from; gives
+            what a program that rounds in another way may have there.
+    """
+
+    def __init__(
+        self,
+        net: gd.Network,
+        state: Mapping[str, Any] | None = None,
+        rounding: Callable[..., Any] = lambda value, before: value,
+    ) -> None:
+        self._rounding = rounding
+        self._layers = list(zip(net.layer_names, net.layers))
+        self.parameters = {
+            key: torch.tensor(value, requires_grad=True)
+            for key, value in (state or net.state_dict()).items()
+        }
+
+    def __call__(self, x: Any, logits: bool = False) -> Any:
+        """The outputs; with logits, without the last activation."""
+        for at, (name, layer) in enumerate(self._layers, start=1):
+            parts = (self.parameters.get(f"{name}.{part}") for part in ("weight", "bias"))
+            x = self._rounding(_f.linear(x, *parts), None)
+            if not logits or at < len(self._layers):
+                x = self._rounding(torch_activation(layer.activation)(x), x)
+        return x

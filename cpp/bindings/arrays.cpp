@@ -25,7 +25,7 @@ py::object as_array(py::handle object, std::string_view name) {
 }
 
 // Float64 numbers beyond float32 become infinite; NumPy's warning would come before our error.
-py::array cast(const py::array& array, const char* dtype) {
+py::object cast(const py::array& array, const char* dtype) {
   const py::object quiet = py::module_::import("numpy").attr("errstate")(py::arg("all") = "ignore");
   quiet.attr("__enter__")();
   py::object result;
@@ -39,6 +39,10 @@ py::array cast(const py::array& array, const char* dtype) {
   return result;
 }
 
+bool same_shape(const py::array& a, const py::array& b) {
+  return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
+}
+
 // The same for arrays of a common type as they lie, without the two microseconds of NumPy's
 // context.
 template <class T, class From>
@@ -50,14 +54,6 @@ bool convert(const py::array& array, py::array_t<T>* converted) {
   std::transform(from, from + array.size(), converted->mutable_data(),
                  [](From value) { return static_cast<T>(value); });
   return true;
-}
-
-template <class T>
-py::array_t<T> converted_array(const py::array& array) {
-  py::array_t<T> result;
-  const bool common = convert<T, double>(array, &result) || convert<T, float>(array, &result) ||
-                      convert<T, int64_t>(array, &result);
-  return common ? result : py::array_t<T>(cast(array, kDtype<T>));
 }
 
 template <class T>
@@ -79,11 +75,14 @@ template <class T>
 }  // namespace
 
 py::array any_real_array(py::handle object, std::string_view name) {
-  if (!py::isinstance<py::array>(object)) return any_real_array(as_array(object, name), name);
-  auto array = py::reinterpret_borrow<py::array>(object);
-  if (!is_plain_array(array) && py::hasattr(array, "mask")) {
+  if (py::isinstance<py::array>(object) && !is_plain_array(object) && py::hasattr(object, "mask")) {
     fail<TypeError>(name, " must not be a masked array: fill or drop what is masked first");
   }
+  const py::object plain =
+      is_plain_array(object) ? py::reinterpret_borrow<py::object>(object) : as_array(object, name);
+  // What a subclass overrides counts no more from here on: it may say anything.
+  require<TypeError>(is_plain_array(plain), name, " cannot be made a NumPy array");
+  auto array = py::reinterpret_borrow<py::array>(plain);
   if (!is_real(array.dtype().kind())) {
     fail<TypeError>(name, " must hold real numbers, got dtype ", dtype_name(array));
   }
@@ -91,9 +90,25 @@ py::array any_real_array(py::handle object, std::string_view name) {
 }
 
 template <class T>
+py::array_t<T> converted(const py::array& array, std::string_view name) {
+  if (is_ready<T>(array)) return py::reinterpret_borrow<py::array_t<T>>(array);
+  py::array_t<T> result;
+  const bool common = convert<T, double>(array, &result) || convert<T, float>(array, &result) ||
+                      convert<T, int64_t>(array, &result);
+  if (common) return result;
+  const py::object made = cast(array, kDtype<T>);
+  // Pointers are read from here on, so that nothing is taken on trust.
+  require<TypeError>(is_ready<T>(made), name, " was not converted to a C-contiguous array of ",
+                     kDtype<T>);
+  result = py::reinterpret_borrow<py::array_t<T>>(made);
+  require<TypeError>(same_shape(result, array), name, " changed its shape when it was converted");
+  return result;
+}
+
+template <class T>
 py::array_t<T> real_array(py::handle object, std::string_view name) {
   if (is_ready<T>(object)) return py::reinterpret_borrow<py::array_t<T>>(object);
-  return converted_array<T>(any_real_array(object, name));
+  return converted<T>(any_real_array(object, name), name);
 }
 
 template <class T>
@@ -152,6 +167,7 @@ int64_t check_batch_size(int64_t batch_size) {
   return batch_size;
 }
 
+template py::array_t<int64_t> converted<int64_t>(const py::array&, std::string_view);
 template py::array_t<float> real_array<float>(py::handle, std::string_view);
 template py::array_t<double> real_array<double>(py::handle, std::string_view);
 template Vanished vanished<float>(py::handle, const py::array_t<float>&);

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace gd::bindings {
 
@@ -67,8 +68,13 @@ struct Vanished {
 template <class T>
 Vanished vanished(py::handle object, const py::array_t<T>& converted);
 
-// Any object as NumPy sees it, with a dtype of real numbers.
+// Any object as a NumPy array of no subclass, with a dtype of real numbers.
 py::array any_real_array(py::handle object, std::string_view name);
+
+// What any_real_array returned, C-contiguous, aligned and of T: as it is, or a copy whose type,
+// shape and order are checked.
+template <class T>
+py::array_t<T> converted(const py::array& array, std::string_view name);
 
 // The dtype as a user would write it, "float64".
 std::string dtype_name(const py::array& array);
@@ -83,7 +89,9 @@ py::array_t<T> new_matrix(int64_t rows, int64_t cols) {
 }
 
 template <class T>
-inline constexpr const char* kDtype = sizeof(T) == 4 ? "float32" : "float64";
+inline constexpr const char* kDtype = std::is_integral_v<T> ? "int64"
+                                      : sizeof(T) == 4      ? "float32"
+                                                            : "float64";
 
 // num_threads as the library resolves it.
 int resolve_threads(std::optional<int> num_threads);

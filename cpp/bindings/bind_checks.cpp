@@ -22,37 +22,30 @@ HeldData<double> checked(Model& model, const std::string& loss, py::handle x, py
                            network.output_size(), ops::find_loss<double>(loss));
 }
 
+py::array_t<double> flat(const std::vector<double>& values) {
+  return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+// Flat arrays, in the order of state_dict or of `closer`.
 py::dict numerical(Model& model, const std::string& loss, std::vector<double> loss_parameters,
                    py::handle x, py::handle y, py::handle sample_weight, std::optional<double> h,
+                   const std::optional<std::vector<int64_t>>& closer,
                    std::optional<int> num_threads) {
   const HeldData<double> data = checked(model, loss, x, y, sample_weight);
   const int threads = resolve_threads(num_threads);
   train::NumericalGradient found;
   {
     const py::gil_scoped_release release;
-    found =
-        train::numerical_gradient(model, {loss, std::move(loss_parameters)}, data.view, h, threads);
-  }
-  const auto& parameters = model.description().parameters();
-  const py::dict below = split_by_name<double>(parameters, found.below.data());
-  const py::dict above = split_by_name<double>(parameters, found.above.data());
-  py::dict kinks;
-  py::dict one_sided;
-  int64_t first = 0;
-  for (const nn::Parameter& parameter : parameters) {
-    py::list inside;
-    for (const int64_t kink : found.kinks) {
-      if (kink >= first && kink < first + parameter.size()) inside.append(kink - first);
-    }
-    first += parameter.size();
-    const py::str name(parameter.name);
-    kinks[name] = inside;
-    one_sided[name] = py::make_tuple(below[name], above[name]);
+    found = train::numerical_gradient(
+        model, {loss, std::move(loss_parameters)}, data.view, h, threads,
+        closer ? std::optional<std::span<const int64_t>>(*closer) : std::nullopt);
   }
   py::dict result;
-  result["gradients"] = split_by_name<double>(parameters, found.central.data());
-  result["kinks"] = kinks;
-  result["one_sided"] = one_sided;
+  result["central"] = flat(found.central);
+  result["error"] = flat(found.error);
+  result["below"] = flat(found.below);
+  result["above"] = flat(found.above);
+  result["kinks"] = found.kinks;
   result["evaluations"] = found.evaluations;
   result["seconds"] = found.seconds;
   return result;
@@ -82,7 +75,7 @@ py::dict backpropagation(Model& model, const std::string& loss, std::vector<doub
 void bind_checks(py::module_& m) {
   m.def("numerical_gradient_network", numerical, py::arg("network"), py::arg("loss"),
         py::arg("loss_parameters"), py::arg("x"), py::arg("y"), py::arg("sample_weight"),
-        py::arg("h"), py::arg("num_threads"));
+        py::arg("h"), py::arg("closer"), py::arg("num_threads"));
   m.def("backpropagation_gradient_network", backpropagation, py::arg("network"), py::arg("loss"),
         py::arg("loss_parameters"), py::arg("x"), py::arg("y"), py::arg("sample_weight"),
         py::arg("num_threads"));

@@ -17,28 +17,25 @@ using base::ValueError;
 
 namespace {
 
-py::array_t<int64_t> labels_of(const py::array& y, int64_t rows, int64_t classes,
-                               std::string_view name) {
+// Of any shape.
+py::array_t<int64_t> labels_of(const py::array& y, int64_t classes, std::string_view name) {
   const char kind = y.dtype().kind();
   if (kind == 'f')
     fail<TypeError>(name, " must hold integer class labels in (N,) or probabilities in ",
                     shape_text({-1, classes}), ", got ", dtype_name(y), " of shape ",
                     shape_text(y));
-  if (y.shape(0) != rows)
-    fail<ValueError>(name, " must have shape ", shape_text({rows}), " like x, got ", shape_text(y));
-  py::array_t<int64_t> labels =
-      is_ready<int64_t>(y)
-          ? py::reinterpret_borrow<py::array_t<int64_t>>(y)
-          : py::array_t<int64_t>(y.attr("astype")("int64", py::arg("order") = "C"));
+  py::array_t<int64_t> labels = converted<int64_t>(y, name);
   const bool is_unsigned = kind == 'u';  // then what looks negative is just too large
   const int64_t* begin = labels.data();
-  const auto wrong = std::find_if(
-      begin, begin + rows, [classes](int64_t label) { return label < 0 || label >= classes; });
-  if (wrong != begin + rows) {
+  const int64_t* end = begin + labels.size();
+  const auto wrong =
+      std::find_if(begin, end, [classes](int64_t label) { return label < 0 || label >= classes; });
+  if (wrong != end) {
     const std::string got =
         is_unsigned ? std::to_string(static_cast<uint64_t>(*wrong)) : std::to_string(*wrong);
-    fail<ValueError>(name, " must hold labels from 0 to ", classes - 1, ", got ", got, " at index ",
-                     wrong - begin);
+    const std::string place = y.ndim() == 0 ? "" : base::message(" at index ", wrong - begin);
+    fail<ValueError>(name, y.ndim() == 0 ? " must be a label" : " must hold labels", " from 0 to ",
+                     classes - 1, ", got ", got, place);
   }
   return labels;
 }
@@ -53,6 +50,28 @@ void check_range(const py::array_t<T>& array, std::string_view name, T low, T hi
                       wrong == end ? T(0) : *wrong);
 }
 
+// How far from 1 the probabilities of a row may add up to: what rounding each to bfloat16 makes at
+// the most is half of it. Rows that are no distribution are further away.
+constexpr double kSumTolerance = 1.0 / 256;
+
+// Rows of class probabilities, finite and at least 0.
+template <class T>
+void check_sums(const T* values, int64_t rows, int64_t classes, std::string_view name) {
+  for (int64_t i = 0; i < rows; ++i) {
+    double sums[4] = {};  // side by side: one chain of additions would take four times as long
+    const T* row = values + i * classes;
+    int64_t j = 0;
+    for (; j + 4 <= classes; j += 4) {
+      for (int lane = 0; lane < 4; ++lane) sums[lane] += static_cast<double>(row[j + lane]);
+    }
+    for (; j < classes; ++j) sums[0] += static_cast<double>(row[j]);
+    const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    if (std::abs(sum - 1) <= kSumTolerance) continue;
+    fail<ValueError>(name, " must hold class probabilities that add up to 1 in each row, got ", sum,
+                     " in row ", i);
+  }
+}
+
 template <class T>
 void check_dense(const py::array_t<T>& target, const ops::LossKernel<T>& loss,
                  std::string_view name) {
@@ -62,6 +81,9 @@ void check_dense(const py::array_t<T>& target, const ops::LossKernel<T>& loss,
   } else if (loss.targets == ops::Targets::categories) {
     check_range<T>(target, name, T(0), std::numeric_limits<T>::max(),
                    "class probabilities of at least 0");
+    const bool is_row = target.ndim() == 1;  // of one sample
+    check_sums<T>(target.data(), is_row ? 1 : target.shape()[0],
+                  is_row ? target.size() : target.shape()[1], name);
   }
 }
 
@@ -121,7 +143,10 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int6
   const py::array target =
       is_ready<T>(y) ? py::reinterpret_borrow<py::array>(y) : any_real_array(y, names.y);
   if (loss.targets == ops::Targets::categories && target.ndim() == 1) {
-    auto labels = labels_of(target, rows, outputs, names.y);
+    if (target.dtype().kind() != 'f' && target.shape(0) != rows)
+      fail<ValueError>(names.y, " must have shape ", shape_text({rows}), " like x, got ",
+                       shape_text(target));
+    auto labels = labels_of(target, outputs, names.y);
     held.view.labels = labels.data();
     held.target = std::move(labels);
   } else {
@@ -157,14 +182,6 @@ py::object python_number(py::handle y) {
   return py::reinterpret_borrow<py::object>(y);
 }
 
-// The same memory in another shape of as many elements.
-py::array reshaped(const py::array& array, py::array::ShapeContainer shape) {
-  if (!is_plain_array(array) || (array.flags() & kContiguous) == 0) {
-    return array.attr("reshape")(py::tuple(py::cast(std::vector<py::ssize_t>(*shape))));
-  }
-  return py::array(array.dtype(), std::move(shape), array.data(), array);
-}
-
 }  // namespace
 
 template <class T>
@@ -189,25 +206,26 @@ HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outp
     }
   }
 
-  // A number is a label or the one output; as an array of one row it goes the way of batches.
-  py::array target = any_real_array(python_number(y), "y");
+  const py::array target = any_real_array(python_number(y), "y");
   const bool number = target.ndim() == 0;
-  if (number && loss.targets != ops::Targets::categories && outputs != 1) {
-    fail<ValueError>("y must have shape ", shape_text({outputs}), ", got a single number");
-  }
-  const py::ssize_t columns = number ? 1 : target.size();
-  target = number && loss.targets == ops::Targets::categories
-               ? reshaped(target, {1})
-               : reshaped(target, {py::ssize_t{1}, columns});
-  if (target.ndim() == 1) {
-    auto label = labels_of(target, 1, outputs, "y");
+  if (number && loss.targets == ops::Targets::categories) {
+    auto label = labels_of(target, outputs, "y");
     held.view.labels = label.data();
     held.target = std::move(label);
-  } else {
-    auto dense = dense_target<T>(target, 1, outputs, loss, "y");
-    held.view.target = {dense.data(), 1, outputs};
-    held.target = std::move(dense);
+    return held;
   }
+  const bool fits = number ? outputs == 1 : target.ndim() == 1 && target.shape(0) == outputs;
+  if (!fits) {
+    const bool labels = loss.targets == ops::Targets::categories;
+    const char* alone = labels ? "be one class label or " : outputs == 1 ? "be one number or " : "";
+    fail<ValueError>("y must ", alone, "have shape ", shape_text({outputs}),
+                     labels ? " of probabilities" : "", " for one sample, got ",
+                     number ? std::string("a single number") : "shape " + shape_text(target));
+  }
+  auto dense = converted<T>(target, "y");
+  check_dense(dense, loss, "y");
+  held.view.target = {dense.data(), 1, outputs};
+  held.target = std::move(dense);
   return held;
 }
 

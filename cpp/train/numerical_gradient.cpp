@@ -1,13 +1,17 @@
 #include "train/numerical_gradient.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/check.hpp"
+#include "base/philox.hpp"
 #include "ops/collective.hpp"
+#include "ops/formulas.hpp"
 #include "plan/cost_model.hpp"
 #include "train/batch_of.hpp"
 
@@ -18,11 +22,24 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using data::Dataset;
 
-// Below this share of the slopes their difference may be curvature or rounding: no look is taken.
+constexpr double kEps = std::numeric_limits<double>::epsilon();
+
+// Below this share of the slopes their difference may be curvature: no look is taken.
 constexpr double kSuspicious = 1e-4;
-// A smooth function's one-sided slopes approach each other as h does; at a kink they do not.
-constexpr double kFiner = 8.0;
-constexpr int kFinerSteps = 3;
+// A look closer takes the steps 256 h, 64 h, ... h/256: large ones see through rounding, small ones
+// see curvature and kinks. More of these while what they see shows through the rounding.
+constexpr double kFiner = 4.0;
+constexpr int kCoarser = 4;
+constexpr double kCoarsest = 2e-3;  // of max(1, |w|)
+constexpr int kSteps = kCoarser + 5;
+constexpr int kMostSteps = kSteps + 5;
+// From one to the next the one-sided slopes of a smooth function come four times as close, and
+// those at a kink do not.
+constexpr double kShrinks = 0.5;
+constexpr double kManyKinks = 0.02;
+// What rounding makes of a value: this many deviations, from so many draws.
+constexpr double kDeviations = 6.0;
+constexpr uint32_t kDraws = 16;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -53,6 +70,17 @@ class Probe {
     ++evaluations_;
     return plan_->step(batch_);
   }
+
+  // Calls each(rows of the data, their outputs) for all data.
+  template <class Each>
+  void outputs(const Dataset<double>& data, Each&& each) {
+    ++evaluations_;
+    for (int64_t begin = 0; begin < data.size(); begin += plan_->capacity()) {
+      const auto rows = data.rows(begin, std::min(plan_->capacity(), data.size() - begin));
+      plan_->forward(batch_of(rows, 1.0));
+      each(rows, plan_->output(rows.size()));
+    }
+  }
   int64_t evaluations() const { return evaluations_; }
 
  private:
@@ -61,6 +89,120 @@ class Probe {
   std::unique_ptr<plan::Plan<double>> plan_;
   int64_t evaluations_ = 0;
 };
+
+// How far a parameter moves.
+double reach_of(double value, std::optional<double> h) {
+  return h.value_or(std::cbrt(kEps) * std::max(1.0, std::abs(value)));
+}
+
+// The losses of single samples, whose outputs may be moved.
+class SampleLosses {
+ public:
+  SampleLosses(const plan::LossDescription& loss, const Dataset<double>& rows,
+               base::MatrixView<const double> output, double weight_sum)
+      : kernel_(ops::find_loss<double>(loss.name)),
+        output_(output),
+        moved_(static_cast<size_t>(output.rows * output.cols)),
+        gradient_(moved_.size()) {
+    at_.rows = output.rows;
+    at_.outputs = output.cols;
+    at_.prediction = moved_.data();
+    at_.ldp = at_.ldg = output.cols;
+    at_.target = rows.target.data;
+    at_.ldt = rows.target.stride;
+    at_.labels = rows.labels;
+    at_.weights = rows.weights;
+    at_.weight_sum = weight_sum;
+    at_.parameters = loss.parameters.data();
+    at_.gradient = gradient_.data();
+    moved_by(0);
+    at_.gradient = nullptr;
+  }
+
+  bool of_logits() const { return kernel_.targets != ops::Targets::any; }
+
+  // Each output up by so many units in the last place, or down, so that the loss grows.
+  std::vector<double> moved_by(double units) {
+    std::vector<double> losses(static_cast<size_t>(output_.rows));
+    for (size_t j = 0; j < moved_.size(); ++j) {
+      const auto i = static_cast<int64_t>(j);
+      const double p = output_(i / output_.cols, i % output_.cols);
+      moved_[j] = p + std::copysign(units * kEps * std::abs(p), units * gradient_[j]);
+    }
+    at_.sample_loss = losses.data();
+    kernel_.run(at_);
+    return losses;
+  }
+
+ private:
+  const ops::LossKernel<double>& kernel_;
+  base::MatrixView<const double> output_;
+  std::vector<double> moved_;
+  std::vector<double> gradient_;
+  kernels::LossRows<double> at_{};
+};
+
+// The least that rounding may make of the loss, wherever values happen to fall. Outputs p are known
+// to a few units in the last place, or, where a large logit went through softmax, to some dozen,
+// which counts only for the curvature at a minimum. A loss of logits is a difference of numbers of
+// about max(1, |p|); and all are sums.
+double least_noise(Probe& probe, const plan::LossDescription& loss, const Dataset<double>& data) {
+  const double weight_sum = sum_of_weights(data);
+  double total = 0;
+  probe.outputs(data, [&](const Dataset<double>& rows, base::MatrixView<const double> output) {
+    SampleLosses losses(loss, rows, output, weight_sum);
+    const std::vector<double> here = losses.moved_by(0);
+    const std::vector<double> near = losses.moved_by(2);
+    const std::vector<double> up = losses.moved_by(64);
+    const std::vector<double> down = losses.moved_by(-64);
+    for (int64_t i = 0; i < rows.size(); ++i) {
+      const auto j = static_cast<size_t>(i);
+      double magnitude = 8 * std::abs(here[j]);
+      if (losses.of_logits()) {
+        double largest = 1;
+        for (int64_t k = 0; k < output.cols; ++k) {
+          largest = std::max(largest, std::abs(output(i, k)));
+        }
+        magnitude += largest;
+      }
+      const double slope = std::abs(near[j] - here[j]);
+      const double curvature = std::abs(up[j] + down[j] - 2 * here[j]);
+      const double weight = rows.weights == nullptr ? 1.0 : rows.weights[i];
+      total += weight / weight_sum * (kEps * magnitude + slope + curvature);
+    }
+  });
+  return total;
+}
+
+// What rounding may make of the loss near the point. Sums in floating point are those of weights a
+// few units in the last place away (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd
+// edition, section 3.1), so weights are moved by as much, and how the loss scatters is seen: there
+// where the differences take it, one step away.
+double noise_of(Probe& probe, const plan::LossDescription& loss, const Dataset<double>& data,
+                std::span<const int64_t> offsets, std::optional<double> h) {
+  std::vector<double> start(offsets.size());
+  for (size_t i = 0; i < start.size(); ++i) start[i] = probe.value(offsets[i]);
+  double least = least_noise(probe, loss, data);
+  double squares = 0;
+  for (uint32_t draw = 0; draw < kDraws; ++draw) {
+    const auto move = [&](double units) {
+      for (size_t i = 0; i < start.size(); ++i) {
+        const auto bits = base::philox4x32({static_cast<uint32_t>(i), draw, 0, 0}, {0, 0});
+        const double step = (bits[0] & 1) != 0 ? 1.0 : -1.0;
+        const double change = (bits[1] & 1) != 0 ? units * kEps : -units * kEps;
+        probe.value(offsets[i]) = (start[i] + step * reach_of(start[i], h)) * (1 + change);
+      }
+      return probe.loss();
+    };
+    const double scattered = move(4);
+    const double difference = scattered - move(0);
+    if (std::isfinite(difference)) squares += difference * difference / (2.0 * kDraws);
+    if (draw > 0) continue;
+    if (const double there = least_noise(probe, loss, data); there > least) least = there;
+  }
+  for (size_t i = 0; i < start.size(); ++i) probe.value(offsets[i]) = start[i];
+  return std::max(least, kDeviations * std::sqrt(squares));
+}
 
 struct Slopes {
   double below = 0;
@@ -86,30 +228,87 @@ Slopes slopes_at(Probe& probe, int64_t offset, double here_loss, double h) {
           (up_loss - down_loss) / (up - down)};
 }
 
-// Whether there is a kink within reach of h, and the slopes to believe.
-bool look_closer(Probe& probe, int64_t offset, double here_loss, double h, Slopes& slopes) {
-  const double scale = std::abs(slopes.below) + std::abs(slopes.above);
-  const double curvature = kSuspicious * scale + 10 * h * std::max(1.0, std::abs(here_loss));
-  if (slopes.gap() <= curvature) return false;
-  Slopes finer = slopes_at(probe, offset, here_loss, h / kFiner);
-  const double ratio = finer.gap() / slopes.gap();
-  if (ratio > 0.5 / kFiner && ratio < 2.0 / kFiner) return false;  // shrinks with h: smooth
-  for (int i = 1; i < kFinerSteps && finer.gap() > 1e-3 * slopes.gap(); ++i) {
-    h /= kFiner;
-    finer = slopes_at(probe, offset, here_loss, h / kFiner);
+// How far off rounding makes the central difference: that of the losses, and that of w + h and w -
+// h, which then are not equally far from w, so that curvature counts.
+double rounding_of(const Slopes& slopes, double value, double h, double noise) {
+  return (noise + kEps * std::abs(value) * slopes.gap()) / h;
+}
+
+struct Found {
+  Slopes slopes;
+  double error = 0;
+  bool is_kink = false;
+};
+
+// Takes smaller and smaller steps, to tell kinks from curvature and to see how far the slope still
+// moves. `noise` is what rounding may make of a loss.
+Found look_closer(Probe& probe, int64_t offset, double here_loss, double h, double noise) {
+  const double size = std::abs(probe.value(offset));
+  for (int k = 0; k < kCoarser && kFiner * h <= kCoarsest * std::max(1.0, size); ++k) h *= kFiner;
+  std::array<Slopes, kMostSteps> at;
+  std::array<double, kMostSteps> rounding{};  // in a central difference
+  int steps = 0;
+  for (; steps < kMostSteps; ++steps, h /= kFiner) {
+    if (steps > 0 && h < 1024 * kEps * size) break;  // rounded, it would be another
+    if (steps >= kSteps) {
+      const double moved = std::abs(at[steps - 1].central - at[steps - 2].central);
+      if (32 * noise / h > std::max(moved, at[steps - 1].gap())) break;
+    }
+    at[steps] = slopes_at(probe, offset, here_loss, h);
+    rounding[steps] = rounding_of(at[steps], probe.value(offset), h, noise);
   }
-  const bool at_the_point = finer.gap() > 1e-3 * slopes.gap();
-  slopes = finer;
-  // A kink nearby, that a smaller step does not reach: the derivative exists.
-  if (!at_the_point) slopes.below = slopes.above = slopes.central;
-  return at_the_point;
+  // The finest step whose gap, the difference of two slopes, shows a kink through the rounding.
+  const double whole_gap = at[0].gap();
+  int finest = 0;
+  while (finest + 1 < steps && 32 * rounding[finest + 1] <= whole_gap) ++finest;
+  const auto smooth = [&](int k) {
+    return at[k].gap() <= kShrinks * at[k - 1].gap() + 4 * rounding[k];
+  };
+  int rough = finest;  // the finest step from which to the next it is not smooth
+  while (rough > 0 && smooth(rough)) --rough;
+
+  if (rough > 0 && rough + 2 > finest) {
+    // A kink within the finest step, or just outside. The slope is between those of both sides.
+    const Slopes& last = at[finest];
+    Found found{last, last.gap() / 2 + rounding[finest]};
+    found.is_kink = !smooth(finest) && last.gap() > 8 * rounding[finest];
+    if (!found.is_kink) return found;
+    // Its sides, where curvature and rounding make least of them.
+    double least = std::numeric_limits<double>::infinity();
+    for (int k = 1; k <= finest; ++k) {
+      const double moved = std::abs(at[k].below - at[k - 1].below) +
+                           std::abs(at[k].above - at[k - 1].above) + 4 * rounding[k];
+      if (moved >= least) continue;
+      least = moved;
+      found.slopes = at[k];
+    }
+    return found;
+  }
+  // Smooth, or beyond a kink nearby: the step whose slope is least off from that of the next larger
+  // and of all smaller ones. Among many kinks some may meet by chance; there, smaller steps move
+  // the slope by a good part of the gap, which bounds the error then.
+  Found found{at[0], steps > 1 ? std::numeric_limits<double>::infinity() : rounding[0]};
+  bool many = false;
+  for (int k = steps - 1; k > rough; --k) {
+    const auto off_from = [&](int j) { return std::abs(at[k].central - at[j].central); };
+    double error = off_from(k - 1);
+    many = many || error > kManyKinks * at[k - 1].gap() + 2 * rounding[k];
+    if (many) error = std::max(error, at[k].gap() / 2);
+    for (int j = k + 1; j < steps; ++j) error = std::max(error, off_from(j) - 3 * rounding[j]);
+    error += 3 * rounding[k];
+    if (error < found.error) found = {at[k], error};
+  }
+  // Where rounding would hide a kink, the slope is known to half the gap.
+  if (finest == 0) found.error += whole_gap / 2;
+  found.slopes.below = found.slopes.above = found.slopes.central;
+  return found;
 }
 
 }  // namespace
 
 NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescription& loss,
                                      const Dataset<double>& data, std::optional<double> h,
-                                     int threads) {
+                                     int threads, std::optional<std::span<const int64_t>> closer) {
   const auto start = Clock::now();
   const std::lock_guard<parallel::ForkSafeMutex> lock(model.mutex());
   std::vector<int64_t> offsets;
@@ -118,35 +317,59 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
       offsets.push_back(model.description().index(parameter, i));
     }
   }
+  std::vector<int64_t> wanted(offsets.size());
+  std::iota(wanted.begin(), wanted.end(), 0);
+  if (closer) {
+    wanted.assign(closer->begin(), closer->end());
+    for (const int64_t index : wanted) {
+      base::require<base::ValueError>(index >= 0 && index < static_cast<int64_t>(offsets.size()),
+                                      "closer must hold indices of parameters, got ", index);
+    }
+  }
 
   NumericalGradient result;
-  result.central.resize(offsets.size());
-  result.below.resize(offsets.size());
-  result.above.resize(offsets.size());
-  std::vector<char> is_kink(offsets.size(), 0);
+  result.central.resize(wanted.size());
+  result.error.resize(wanted.size());
+  result.below.resize(wanted.size());
+  result.above.resize(wanted.size());
+  std::vector<char> is_kink(wanted.size(), 0);
+  double noise = 0;
+  {
+    Probe probe(model, loss, data);
+    noise = noise_of(probe, loss, data, offsets, h);
+    result.evaluations = probe.evaluations();
+  }
   std::atomic<int64_t> evaluations{0};
-  const double step = std::cbrt(std::numeric_limits<double>::epsilon());
 
   const parallel::TeamLease team = parallel::acquire_team(threads);
   ops::TileQueue queue(threads);
   ops::run_collective(*team, [&](ops::Worker& worker) {
     Probe probe(model, loss, data);
     const double here_loss = probe.loss();
-    queue.for_each(worker, static_cast<int64_t>(offsets.size()), [&](int64_t tile) {
+    queue.for_each(worker, static_cast<int64_t>(wanted.size()), [&](int64_t tile) {
       const auto i = static_cast<size_t>(tile);
-      const double reach = h.value_or(step * std::max(1.0, std::abs(probe.value(offsets[i]))));
-      Slopes slopes = slopes_at(probe, offsets[i], here_loss, reach);
-      is_kink[i] = look_closer(probe, offsets[i], here_loss, reach, slopes) ? 1 : 0;
-      result.central[i] = slopes.central;
-      result.below[i] = is_kink[i] ? slopes.below : slopes.central;
-      result.above[i] = is_kink[i] ? slopes.above : slopes.central;
+      const int64_t offset = offsets[static_cast<size_t>(wanted[i])];
+      const double reach = reach_of(probe.value(offset), h);
+      const Slopes slopes = slopes_at(probe, offset, here_loss, reach);
+      Found found{slopes, rounding_of(slopes, probe.value(offset), reach, noise)};
+      const double curvature =
+          kSuspicious * (std::abs(slopes.below) + std::abs(slopes.above)) +
+          std::max(10 * reach * std::max(1.0, std::abs(here_loss)), 4 * found.error);
+      if (closer || slopes.gap() > curvature) {
+        found = look_closer(probe, offset, here_loss, reach, noise);
+      }
+      is_kink[i] = found.is_kink ? 1 : 0;
+      result.central[i] = found.slopes.central;
+      result.error[i] = found.error;
+      result.below[i] = found.is_kink ? found.slopes.below : found.slopes.central;
+      result.above[i] = found.is_kink ? found.slopes.above : found.slopes.central;
     });
     evaluations += probe.evaluations();
   });
   for (size_t i = 0; i < is_kink.size(); ++i) {
     if (is_kink[i]) result.kinks.push_back(static_cast<int64_t>(i));
   }
-  result.evaluations = evaluations;
+  result.evaluations += evaluations;
   result.seconds = seconds_since(start);
   return result;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "data/dataset.hpp"
@@ -14,9 +15,10 @@
 namespace gd::train {
 
 // Flat vectors hold the parameters one after the other without gaps, in the order of
-// description().parameters().
+// description().parameters(), or those that were asked for in theirs.
 struct NumericalGradient {
   std::vector<double> central;  // (f(w + h) - f(w - h)) / 2h
+  std::vector<double> error;    // how far off rounding may make it, and where looked at, the step
   std::vector<double> below;    // one-sided slopes; equal to central but at kinks
   std::vector<double> above;
   std::vector<int64_t> kinks;  // indices where the slopes on both sides differ: no derivative there
@@ -26,9 +28,12 @@ struct NumericalGradient {
 
 // h: the step; none for eps^(1/3) max(1, |w_i|). Parameters are shared among `threads` workers,
 // each with a copy of the network.
+// closer: indices of the parameters to look at, all with smaller and smaller steps. None: all
+// parameters, and only those so whose one-sided slopes differ.
 NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescription& loss,
                                      const data::Dataset<double>& data, std::optional<double> h,
-                                     int threads);
+                                     int threads,
+                                     std::optional<std::span<const int64_t>> closer = {});
 
 struct ExactGradient {
   std::vector<double> gradient;  // flat, as above

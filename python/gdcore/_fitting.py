@@ -7,10 +7,11 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _core
+from gdcore._judging import Judging
 from gdcore._native import NativeTrainer
 from gdcore.callbacks import Callback, Watch
 from gdcore.history import History
@@ -20,24 +21,9 @@ from gdcore.schedules import Function, Schedule
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["Fitting", "Validation", "caller_level", "figures_of"]
+__all__ = ["Fitting", "caller_level", "figures_of"]
 
 _NOTHING = 1e-8  # of the first rate: updates that small are lost in rounding
-
-
-@dataclass
-class Validation:
-    """Data to evaluate: as C++ holds them, and as metrics take them."""
-
-    data: Any
-    x: Any
-    y: Any
-    weight: Any
-    metrics: list[tuple[str, Callable[..., float]]]
-
-    def without(self, key: str) -> Validation:
-        """The same data, with one metric less."""
-        return replace(self, metrics=[each for each in self.metrics if each[0] != key])
 
 
 @dataclass
@@ -47,7 +33,7 @@ class Fitting:
     data: Any
     batch_size: int | None
     shuffle: bool
-    validation: Validation | None
+    validation: Judging | None
     callbacks: list[Callback]
     progress: bool
 
@@ -110,7 +96,7 @@ class Fitting:
                     break
                 values = {"loss": loss}
                 if self.validation is not None:
-                    found = trainer._scores(self.validation)
+                    found = self.validation.scores(trainer)
                     values |= {f"val_{key}": value for key, value in found.items()}
                 history.append(values)
                 if bar:
@@ -156,7 +142,7 @@ def caller_level(level: int) -> int:
     return level
 
 
-def figures_of(has_accuracy: bool, validation: Validation | None) -> dict[str, bool | None]:
+def figures_of(has_accuracy: bool, validation: Judging | None) -> dict[str, bool | None]:
     """The keys that the history will have, with whether higher is better; None: not known."""
     figures: dict[str, bool | None] = {"loss": False}
     if validation is not None:

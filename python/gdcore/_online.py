@@ -31,7 +31,7 @@ class Online:
         Args:
             x: (input_size,), finite.
             y: The sample's target, as the loss takes it: a label, (outputs,) numbers, or for one
-                output a number.
+                output a number; no other shape.
 
         Returns:
             The loss of the sample before the update.

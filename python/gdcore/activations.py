@@ -6,6 +6,7 @@ defaults are PyTorch's. x stands for one sum of a layer, W a + b.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,6 +32,11 @@ __all__ = [
 class Activation(Formula, family="an activation"):
     """Base of all activations; see `gdcore.Dense`."""
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What f(x) does not go below and beyond; infinite where there is no bound."""
+        return -math.inf, math.inf
+
 
 @dataclass(frozen=True)
 class Identity(Activation):
@@ -51,6 +57,11 @@ class ReLU(Activation):
 
     name: ClassVar[str] = "relu"
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From 0 up."""
+        return 0.0, math.inf
+
 
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
@@ -65,6 +76,11 @@ class LeakyReLU(Activation):
 
     name: ClassVar[str] = "leaky_relu"
     negative_slope: float = real_field(0.01, at_least=0)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """None, but from 0 up with a slope of 0."""
+        return -math.inf if self.negative_slope > 0 else 0.0, math.inf
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,11 @@ class ELU(Activation):
     name: ClassVar[str] = "elu"
     alpha: float = real_field(1.0, at_least=0)
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From -alpha up."""
+        return -self.alpha, math.inf
+
 
 @dataclass(frozen=True)
 class Sigmoid(Activation):
@@ -88,12 +109,22 @@ class Sigmoid(Activation):
 
     name: ClassVar[str] = "sigmoid"
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From 0 to 1."""
+        return 0.0, 1.0
+
 
 @dataclass(frozen=True)
 class Tanh(Activation):
     """f(x) = tanh(x)."""
 
     name: ClassVar[str] = "tanh"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From -1 to 1."""
+        return -1.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +136,11 @@ class GELU(Activation):
 
     name: ClassVar[str] = "gelu"
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From about -0.17 up."""
+        return -0.17, math.inf
+
 
 @dataclass(frozen=True)
 class GELUTanh(Activation):
@@ -114,6 +150,11 @@ class GELUTanh(Activation):
     """
 
     name: ClassVar[str] = "gelu_tanh"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From about -0.17 up."""
+        return -0.1701, math.inf
 
 
 @dataclass(frozen=True)
@@ -125,6 +166,11 @@ class SiLU(Activation):
     """
 
     name: ClassVar[str] = "silu"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From about -0.28 up."""
+        return -0.28, math.inf
 
 
 @dataclass(frozen=True)
@@ -141,6 +187,11 @@ class Softplus(Activation):
     name: ClassVar[str] = "softplus"
     beta: float = real_field(1.0, above=0)
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From 0 up."""
+        return 0.0, math.inf
+
 
 @dataclass(frozen=True)
 class Softmax(Activation):
@@ -151,3 +202,8 @@ class Softmax(Activation):
     """
 
     name: ClassVar[str] = "softmax"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From 0 to 1."""
+        return 0.0, 1.0

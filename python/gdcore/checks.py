@@ -5,7 +5,9 @@ number in w. Backpropagation gets all derivatives for about the price of three v
 it exists; `check_gradients` tells the price of both.
 
 Source of the step: Press et al., "Numerical Recipes", section 5.7: an error in f of eps |f| and a
-third derivative of the size of f make h = eps^(1/3) max(1, |w|) about the best.
+third derivative of the size of f make h = eps^(1/3) max(1, |w|) about the best. Several steps to
+tell the error, as `check_gradients` takes them, are of the same section, after Ridders, "Accurate
+computation of F'(x) and F'(x) F''(x)", Advances in Engineering Software 4, 1982.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gdcore import _core
 from gdcore._check import real
+from gdcore._pairing import check_outputs
 from gdcore.losses import Loss
 from gdcore.network import Network
 
@@ -126,14 +129,16 @@ class ParameterReport:
         relative_error: |b - n| / max(|b|, |n|) in the Euclidean norm, 0 where both are 0, b from
             backpropagation and n from central differences.
         largest_difference: max |b_i - n_i|.
+        rounding: How much of the relative error may come from the central differences, which are
+            rounded and take a finite step. From 1 on they show nothing of the gradient.
         kinks: Where the loss has no derivative.
-        ok: Whether the error is within the tolerance, or no more than the rounding of the central
-            differences.
+        ok: Whether the error is within the tolerance, or no more than it and the rounding.
     """
 
     shape: tuple[int, ...]
     relative_error: float
     largest_difference: float
+    rounding: float
     kinks: tuple[Kink, ...]
     ok: bool
 
@@ -174,7 +179,8 @@ class GradientReport:
         lines = [f"{'parameter':<{width}}  {'shape':<14}{'relative error':>16}{'kinks':>7}"]
         for name, report in self.parameters.items():
             shape = " x ".join(map(str, report.shape))
-            verdict = "" if report.ok else "  too large"
+            lost = report.rounding >= 1
+            verdict = ("  lost in rounding" if lost else "") if report.ok else "  too large"
             lines.append(
                 f"{name:<{width}}  {shape:<14}{report.relative_error:>16.1e}"
                 f"{len(report.kinks):>7}{verdict}"
@@ -209,7 +215,21 @@ def check_gradients(
     """Sets backpropagation and central differences beside each other, per parameter, in float64.
 
     The network is copied to float64 first, and not changed. The central differences run in C++ on
-    all threads; they cost two forward passes a parameter, so take a small network or few samples.
+    all threads; they cost two forward passes a parameter, some twenty where a look closer is taken,
+    so take a small network or few samples.
+
+    Rounding makes noise n of the loss, and a central difference is off by up to n / h. Near a
+    minimum, or where a classifier is sure, n is far more than eps |loss|, and gradients are small.
+    n is measured: the loss scatters as all weights move by a few units in the last place, which is
+    what rounding in sums amounts to (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd
+    edition, section 3.1). It is at least what moving the outputs p so makes of the loss, and for
+    losses of logits eps max(1, |p|).
+
+    Where both gradients differ by more than that and the tolerance, or where n / h could hide a
+    difference, a look closer takes steps from 256 h down to h / 256, and the slope from that which
+    agrees best with all smaller ones; what is left between them counts as its error. The slopes
+    on both sides tell whether there is a kink, such as ReLU's at 0: nearby, where there is a
+    derivative, or at the point, where there is none. The latter is told, and not judged.
 
     >>> print(gdcore.check_gradients(net, "cross_entropy", x[:8], y[:8]))
 
@@ -220,7 +240,8 @@ def check_gradients(
         y: The targets, as the loss takes them.
         sample_weight: (N,), finite, at least 0, not all 0.
         h: The step of the differences, above 0; None for eps^(1/3) max(1, |w_i|), about 6e-6.
-        tolerance: The largest relative error, in norm for an array, that passes; above 0.
+        tolerance: The largest relative error, in norm for an array, that passes, beside what
+            rounding and step may make; above 0. No single number may be off by more either.
 
     Raises:
         TypeError: An argument is of the wrong type, or an array complex, of objects or of strings.
@@ -232,58 +253,116 @@ def check_gradients(
     formula = Loss.resolve("loss", loss)
     step = None if h is None else real("h", h, above=0)
     tolerance = real("tolerance", tolerance, above=0)
+    check_outputs(formula, net)
     native = net._native.to64()
     about = (native, formula.name, formula.parameters(), x, y, sample_weight)
     exact = _core.backpropagation_gradient_network(*about, None)
-    numerical = _core.numerical_gradient_network(*about, step, None)
-    # What rounding alone can make of one difference: the loss is known to about eps of itself.
-    rounding = _EPS * abs(exact["loss"]) / (_EPS ** (1 / 3) if step is None else step)
+    first = _core.numerical_gradient_network(*about, step, None, None)
+    backward = np.concatenate([gradient.ravel() for gradient in exact["gradients"].values()])
+    found = _Differences(backward, first)
+    parts: dict[str, slice] = {}
+    for name, gradient in exact["gradients"].items():
+        begin = next(reversed(parts.values())).stop if parts else 0
+        parts[name] = slice(begin, begin + gradient.size)
+    evaluations, seconds = first["evaluations"], first["seconds"]
+    # Where they differ, the step may have been too large, or a kink within reach.
+    # What that changes may put others in doubt.
+    while True:
+        closer = np.concatenate([found.doubtful(part, tolerance) for part in parts.values()])
+        if not closer.size:
+            break
+        second = _core.numerical_gradient_network(*about, step, closer.tolist(), None)
+        found.replace(closer, second)
+        evaluations += second["evaluations"]
+        seconds += second["seconds"]
     parameters = {
-        name: _compare(
-            gradient,
-            numerical["gradients"][name],
-            numerical["kinks"].get(name, []),
-            numerical["one_sided"][name],
-            tolerance,
-            rounding,
-        )
-        for name, gradient in exact["gradients"].items()
+        name: found.report(part, exact["gradients"][name].shape, tolerance)
+        for name, part in parts.items()
     }
     return GradientReport(
-        parameters,
-        exact["loss"],
-        tolerance,
-        numerical["evaluations"],
-        numerical["seconds"],
-        exact["seconds"],
+        parameters, exact["loss"], tolerance, evaluations, seconds, exact["seconds"]
     )
 
 
-def _compare(
-    exact: NDArray[np.float64],
-    numerical: NDArray[np.float64],
-    kinks: list[int],
-    one_sided: tuple[NDArray[np.float64], NDArray[np.float64]],
-    tolerance: float,
-    rounding: float,
-) -> ParameterReport:
-    difference = np.delete((exact - numerical).ravel(), kinks)
-    size = max(
-        float(np.linalg.norm(np.delete(gradient.ravel(), kinks))) for gradient in (exact, numerical)
-    )
-    apart = float(np.linalg.norm(difference))
-    found = []
-    for position in kinks:
-        index = tuple(int(i) for i in np.unravel_index(position, exact.shape))
-        below, above = (float(slopes[index]) for slopes in one_sided)
-        found.append(Kink(index, below, above, float(exact[index])))
-    return ParameterReport(
-        shape=exact.shape,
-        relative_error=apart / size if size else 0.0,
-        largest_difference=float(np.abs(difference).max(initial=0.0)),
-        kinks=tuple(found),
-        ok=apart <= max(tolerance * size, rounding * difference.size**0.5),
-    )
+class _Differences:
+    """Both gradients of all parameters one after the other, and how far off they may be."""
+
+    def __init__(self, backward: NDArray[np.float64], numerical: Mapping[str, Any]) -> None:
+        self.backward = backward
+        self.central, self.error = numerical["central"], numerical["error"]
+        self.below, self.above = numerical["below"], numerical["above"]
+        self.is_kink = np.zeros(backward.size, bool)
+        self.is_kink[numerical["kinks"]] = True
+        self.looked_at = np.zeros(backward.size, bool)
+
+    def replace(self, index: NDArray[np.intp], numerical: Mapping[str, Any]) -> None:
+        """Takes what a look closer has found."""
+        for name in ("central", "error", "below", "above"):
+            getattr(self, name)[index] = numerical[name]
+        self.is_kink[index], self.looked_at[index] = False, True
+        self.is_kink[index[numerical["kinks"]]] = True
+
+    def _apart(self, part: slice, tolerance: float) -> _Apart:
+        kept = ~self.is_kink[part]
+        backward, central = self.backward[part] * kept, self.central[part] * kept
+        size = max(_norm(backward), _norm(central))
+        difference, error = np.abs(backward - central), self.error[part] * kept
+        near = tolerance * size
+        ok = bool(
+            _norm(difference) <= near + _norm(error)
+            and (difference <= near + error).all()  # a single one is not lost among many
+        )
+        return _Apart(size, difference, error, ok)
+
+    def doubtful(self, part: slice, tolerance: float) -> NDArray[np.intp]:
+        """What of an array deserves a look closer, and did not have it.
+
+        That is what makes the difference, if it is too large, and all where rounding could hide it.
+        """
+        found = self._apart(part, tolerance)
+        hidden = _norm(found.error) > tolerance * found.size > 0
+        if found.ok and not hidden:
+            return np.empty(0, np.intp)
+        # What stays is not half of what is allowed.
+        share = tolerance * found.size / (2 * found.difference.size**0.5)
+        near = (found.difference <= share + found.error / 2) & (not hidden)
+        index: NDArray[np.intp] = part.start + np.flatnonzero(~near & ~self.looked_at[part])
+        return index
+
+    def report(self, part: slice, shape: tuple[int, ...], tolerance: float) -> ParameterReport:
+        """What is told of an array."""
+        found = self._apart(part, tolerance)
+        kinks = []
+        for position in np.flatnonzero(self.is_kink[part]):
+            index = tuple(int(i) for i in np.unravel_index(position, shape))
+            at = part.start + position
+            slopes = (self.below[at], self.above[at], self.backward[at])
+            kinks.append(Kink(index, *map(float, slopes)))
+        scale = found.size or 1.0
+        error = _norm(found.error) if found.size else 0.0
+        return ParameterReport(
+            shape=shape,
+            relative_error=_norm(found.difference) / scale,
+            largest_difference=float(found.difference.max()),
+            rounding=error / scale,
+            kinks=tuple(kinks),
+            ok=found.ok,
+        )
+
+
+def _norm(values: NDArray[np.float64]) -> float:
+    """In the Euclidean norm, of numbers whose squares may be 0 or infinite, too."""
+    largest = float(np.abs(values).max())
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    return largest * float(np.linalg.norm(values / largest))
+
+
+class _Apart(NamedTuple):
+    size: float  # of the larger gradient
+    difference: NDArray[np.float64]
+    error: NDArray[np.float64]  # that the central differences may have
+    ok: bool
 
 
 def _time(seconds: float) -> str:

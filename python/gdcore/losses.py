@@ -8,6 +8,10 @@ over all elements; the loss of a batch is
 
 which then is PyTorch's ``reduction="mean"``. p stands for outputs, y for targets. Targets of shape
 (N, K) may be (N,) for a network with one output.
+
+What the last layer may be depends on the loss. ``"bce_with_logits"`` and ``"cross_entropy"`` take
+logits, which may be any number: a last layer that bounds them is an error or a warning of
+`gdcore.Trainer`.
 """
 
 from __future__ import annotations
@@ -22,7 +26,15 @@ __all__ = ["MAE", "MSE", "BCEWithLogits", "CrossEntropy", "Huber", "Loss"]
 
 
 class Loss(Formula, family="a loss"):
-    """Base of all losses; see `gdcore.Trainer`."""
+    """Base of all losses; see `gdcore.Trainer`.
+
+    Attributes:
+        task: What the outputs mean, as metrics want to know it: ``"regression"``, numbers;
+            ``"binary"``, each output the logit of a label of its own; ``"multiclass"``, the logits
+            of one class of K; None, not told.
+    """
+
+    task: ClassVar[str | None] = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class MSE(Loss):
     """
 
     name: ClassVar[str] = "mse"
+    task: ClassVar[str | None] = "regression"
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,7 @@ class MAE(Loss):
     """Mean absolute error, l = 1/K sum_k |p_k - y_k|. Targets: (N, K). PyTorch's L1Loss."""
 
     name: ClassVar[str] = "mae"
+    task: ClassVar[str | None] = "regression"
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class Huber(Loss):
     """
 
     name: ClassVar[str] = "huber"
+    task: ClassVar[str | None] = "regression"
     delta: float = real_field(1.0, above=0)
 
 
@@ -64,15 +79,20 @@ class BCEWithLogits(Loss):
 
     l = -1/K sum_k (y_k log s(p_k) + (1 - y_k) log(1 - s(p_k))), s the logistic function, computed
     as max(p, 0) - p y + log(1 + exp(-|p|)), which neither overflows nor loses digits. The last
-    layer is linear; s(p) are the probabilities.
+    layer is linear, without sigmoid; s(p) are the probabilities.
     """
 
     name: ClassVar[str] = "bce_with_logits"
+    task: ClassVar[str | None] = "binary"
 
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
     """Cross entropy over K classes, of logits. Targets: class indices (N,) or probabilities (N, K).
+
+    K is at least 2: for two classes take two outputs, or one and `BCEWithLogits`. The probabilities
+    of a row add up to 1, within 1/256: rounding to float16 or bfloat16 makes no more of a
+    difference.
 
     l = -sum_k q_k log softmax(p)_k with q the target distribution, one-hot for a class index,
     smoothed to (1 - label_smoothing) q_k + label_smoothing / K. The last layer is linear, or has
@@ -87,4 +107,5 @@ class CrossEntropy(Loss):
     """
 
     name: ClassVar[str] = "cross_entropy"
+    task: ClassVar[str | None] = "multiclass"
     label_smoothing: float = real_field(0.0, at_least=0, at_most=1)

@@ -6,34 +6,67 @@ with targets and outputs, and computes in NumPy, in float64:
 >>> gdcore.metrics.TopK(3)(y, net.predict(x))
 0.93
 
-p stands for the outputs, (N, K), y for the targets, as the losses take them: (N,) or (N, 1) for a
-network with one output, (N, K) for K outputs, and for classes either labels from 0 to K - 1, in
-(N,) or (N, 1), or probabilities (N, K). w_i are the sample weights, 1 without.
+p stands for the outputs, (N, K), y for the targets: (N, K), or for one output (N,) as well; for
+classes labels from 0 to K - 1, (N,), or probabilities (N, K). That is as the losses take them; a
+metric that is called on its own takes labels in (N, 1) too, which no loss does. w_i are the sample
+weights, 1 without.
+
+What the outputs mean is the ``task``. A trainer tells it, as the `Loss.task` of its loss; where a
+metric is called on its own, the argument of that name may:
+
+- ``"regression"``: numbers. MAE, RMSE and R2 judge them, and AUC where there is one output and all
+  targets are 0 or 1.
+- ``"binary"``: each of K outputs is the logit of a label of its own, a target within [0, 1]; a
+  sample may have several labels. Accuracy and AUC judge them.
+- ``"multiclass"``: the logits of K classes, at least 2, of which a sample has one. Accuracy, top k
+  and, of two classes, AUC judge them, and the metrics of numbers the probabilities after softmax.
+
+Anything else is an error. Without a task, metrics of numbers judge whatever comes, and for the
+others one output is binary, labels are multiclass, and targets (N, K) are multiclass if they add up
+to 1 in each row, else binary.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gdcore._check import integer, listed
 from gdcore._formula import Formula
+from gdcore._metric_arrays import (
+    Array,
+    are_probabilities,
+    area,
+    classes_of,
+    first_largest,
+    numbers_of,
+    ordered,
+    positive_labels,
+    real_array,
+    task_of,
+    weighted_mean,
+    weights_of,
+)
 
 __all__ = ["AUC", "MAE", "R2", "RMSE", "Accuracy", "Metric", "TopK", "resolve_metrics"]
 
-Array = NDArray[np.float64]
+TASKS = ("multiclass", "binary", "regression")
 
 
 class Metric(Formula, family="a metric"):
     """Base of all metrics; a metric of one's own sets `name` and says `value`.
 
-    Where no parameters and no sample weights are needed, a function f(y, output) does as well.
+    Where it has no parameters, a function f(y, output) or f(y, output, sample_weight) does as well.
+
+    Attributes:
+        higher_is_better: Whether a model is better where the metric is larger. None: not told.
     """
 
     higher_is_better: ClassVar[bool | None] = None
@@ -44,7 +77,12 @@ class Metric(Formula, family="a metric"):
         return self.name
 
     def __call__(
-        self, y: ArrayLike, output: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        y: ArrayLike,
+        output: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        task: str | None = None,
     ) -> float:
         """Computes the metric.
 
@@ -52,6 +90,8 @@ class Metric(Formula, family="a metric"):
             y: The targets, as the losses take them, finite.
             output: (N, K), what `Network.predict` gives.
             sample_weight: (N,), finite, at least 0, not all 0.
+            task: What the outputs mean: ``"multiclass"``, ``"binary"`` or ``"regression"``, see
+                `gdcore.metrics`. None tells it from y.
 
         Returns:
             The metric; NaN where outputs that are NaN decide it.
@@ -59,34 +99,79 @@ class Metric(Formula, family="a metric"):
         Raises:
             TypeError: An array is complex, of objects or of strings, or labels are no integers.
             ValueError: An array is of another shape, empty, or holds labels or weights out of
-                range, or the metric is not defined for such data.
+                range, there is no such task, or the metric is not defined for such data.
         """
-        outputs = _real("output", output)
+        if task is not None and task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
+        outputs = real_array("output", output)
         if outputs.ndim != 2 or 0 in outputs.shape:
             raise ValueError(
                 f"output must have shape (N, K) with at least one row, got {outputs.shape}"
             )
-        targets = _real("y", y)
+        targets = real_array("y", y)
         if not np.isfinite(targets).all():
             raise ValueError("y must be finite, got NaN or infinity")
         with np.errstate(over="ignore", invalid="ignore"):
-            weights = _weights(sample_weight, len(outputs))
-            return float(self.value(targets, outputs.astype(np.float64), weights))
+            weights = weights_of(sample_weight, len(outputs))
+            numbers = outputs.astype(np.float64)
+            return float(self.value(self._targets(targets, numbers, task), numbers, weights))
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
-        """The metric of arrays that are checked already; one weight a sample, 1 without weights."""
+        """The metric of arrays that are checked already; one weight a sample, 1 without weights.
+
+        Args:
+            y: In the shape of the output, or labels (N,). For accuracy, top k and AUC labels of
+                integers, or bools in the shape of the output.
+            output: (N, K).
+            weights: (N,).
+        """
         raise NotImplementedError(f"{type(self).__name__} must define value(y, output, weights)")
+
+    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+        """The targets as `value` takes them."""
+        samples, outputs = output.shape
+        if y.shape[:1] != (samples,):
+            raise ValueError(f"y must have {samples} rows as output has, got shape {y.shape}")
+        return y.reshape(output.shape) if outputs == 1 and y.shape == (samples,) else y
+
+
+class _OfNumbers(Metric):
+    """A metric of outputs that are numbers in the units of the targets."""
+
+    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+        targets = numbers_of(y, output)
+        # After softmax they are.
+        logits = task == "multiclass" and not are_probabilities(output[~np.isnan(output[:, 0])])
+        if task == "binary" or logits:
+            raise ValueError(
+                f"the metric {self.key!r} judges numbers, got logits, which are not in the units "
+                "of the targets"
+            )
+        return targets
+
+
+class _OfClasses(Metric):
+    """A metric of outputs that are logits."""
+
+    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+        told = task_of(y, output) if task is None else task
+        if told == "regression":
+            raise ValueError(
+                f"the metric {self.key!r} judges classes or labels, got a regression: its outputs "
+                "are numbers"
+            )
+        return classes_of(y, output) if told == "multiclass" else positive_labels(y, output)
 
 
 @dataclass(frozen=True)
-class Accuracy(Metric):
+class Accuracy(_OfClasses):
     """Share of right answers, sum_i w_i [sample i is right] / sum_i w_i.
 
     Of several outputs the largest must be the class: the label, or the largest of the target
-    probabilities; of equal ones the first counts. One output is a logit: it must be above 0 where
-    the target, within [0, 1], is above 1/2, and not above 0 where it is not. That is the accuracy
-    of `Trainer.evaluate` for ``"cross_entropy"``, and for ``"bce_with_logits"`` with one output;
-    with several outputs, ``"bce_with_logits"`` judges each on its own, and this does not.
+    probabilities; of equal ones the first counts. Where outputs are labels of their own, as under
+    ``"bce_with_logits"``, each is a logit: it must be above 0 where the target is above 1/2, and
+    not above 0 where it is not, and sample i counts by its share of right outputs. That is the
+    accuracy of `Trainer.evaluate`.
 
     Source: Metz, "Basic principles of ROC analysis", Seminars in Nuclear Medicine 8, 1978.
     """
@@ -96,20 +181,18 @@ class Accuracy(Metric):
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        if output.shape[1] == 1:
-            right = (output[:, 0] > 0) == _positive(y, output)
-        else:
-            right = _first_largest(output) == _classes(y, output)
-        return _mean(right, weights)
+        if y.ndim == 1:
+            return weighted_mean(first_largest(output) == y, weights)
+        return weighted_mean(((output > 0) == y).mean(axis=1), weights)
 
 
 @dataclass(frozen=True)
-class TopK(Metric):
+class TopK(_OfClasses):
     """Share of samples whose class is among the k largest outputs.
 
     sum_i w_i [fewer than k outputs come before p_i,y_i] / sum_i w_i. A larger output comes before a
-    smaller one, and of equal ones the first, so that ``TopK(1)`` is `Accuracy` for several outputs.
-    Its key is ``"top5"`` for k = 5.
+    smaller one, and of equal ones the first, so that ``TopK(1)`` is `Accuracy` for classes. Its key
+    is ``"top5"`` for k = 5. ValueError where outputs are labels of their own or numbers.
 
     Source: Russakovsky et al., "ImageNet large scale visual recognition challenge",
     arXiv:1409.0575.
@@ -130,17 +213,22 @@ class TopK(Metric):
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
         classes = output.shape[1]
+        if y.ndim != 1:
+            raise ValueError(
+                f"the metric {self.key!r} ranks the outputs of classes, one class a sample, got "
+                "labels of their own: one output, or targets that do not add up to 1 in each row"
+            )
         if self.k > classes:
             raise ValueError(f"k of TopK must be at most the {classes} outputs, got {self.k}")
-        order = _ordered(output)
-        wanted = _classes(y, output)[:, None]
+        order = ordered(output)
+        wanted = y[:, None]
         own = np.take_along_axis(order, wanted, axis=1)
         before = (order > own) | ((order == own) & (np.arange(classes) < wanted))
-        return _mean(before.sum(axis=1) < self.k, weights)
+        return weighted_mean(before.sum(axis=1) < self.k, weights)
 
 
 @dataclass(frozen=True)
-class MAE(Metric):
+class MAE(_OfNumbers):
     """Mean absolute error, sum_i w_i (1/K sum_k |p_ik - y_ik|) / sum_i w_i, as the loss.
 
     Source: Willmott and Matsuura, "Advantages of the mean absolute error (MAE) over the root mean
@@ -152,11 +240,11 @@ class MAE(Metric):
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        return _mean(np.abs(output - _numbers(y, output)).mean(axis=1), weights)
+        return weighted_mean(np.abs(output - y).mean(axis=1), weights)
 
 
 @dataclass(frozen=True)
-class RMSE(Metric):
+class RMSE(_OfNumbers):
     """Root of the mean squared error, sqrt(sum_i w_i (1/K sum_k (p_ik - y_ik)^2) / sum_i w_i).
 
     It is the root of the loss ``"mse"``. Of several outputs, scikit-learn's
@@ -170,11 +258,11 @@ class RMSE(Metric):
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        return math.sqrt(_mean(((output - _numbers(y, output)) ** 2).mean(axis=1), weights))
+        return math.sqrt(weighted_mean(((output - y) ** 2).mean(axis=1), weights))
 
 
 @dataclass(frozen=True)
-class R2(Metric):
+class R2(_OfNumbers):
     """Coefficient of determination, 1/K sum_k R2_k; 1 is perfect, 0 no better than the mean.
 
     R2_k = 1 - sum_i w_i (p_ik - y_ik)^2 / sum_i w_i (y_ik - m_k)^2, m_k the weighted mean of the
@@ -189,30 +277,33 @@ class R2(Metric):
 
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
-        targets = _numbers(y, output)
-        if len(targets) < 2:
+        if len(y) < 2:
             return math.nan
         column = weights[:, None]
-        counted = targets[weights > 0]
+        counted = y[weights > 0]
         same = counted.min(axis=0) == counted.max(axis=0)  # rounding would make the mean another
-        mean = (column * targets).sum(axis=0) / weights.sum()
-        missed = (column * (output - targets) ** 2).sum(axis=0)
-        spread = np.where(same, 0.0, (column * (targets - mean) ** 2).sum(axis=0))
+        mean = (column * y).sum(axis=0) / weights.sum()
+        missed = (column * (output - y) ** 2).sum(axis=0)
+        spread = np.where(same, 0.0, (column * (y - mean) ** 2).sum(axis=0))
         none = np.where(missed == 0, 1.0, np.where(np.isnan(missed), math.nan, 0.0))
         scores = np.where(spread == 0, none, 1 - missed / np.where(spread == 0, 1.0, spread))
         return float(scores.mean())
 
 
 @dataclass(frozen=True)
-class AUC(Metric):
+class AUC(_OfClasses):
     """Area under the ROC curve of two classes: how often a positive sample is above a negative one.
 
     sum_ij w_i w_j ([s_i > s_j] + [s_i = s_j] / 2) / sum_ij w_i w_j over all pairs of a positive
-    sample i and a negative sample j. The score s is the output, or of two outputs the second minus
-    the first. Positive are targets above 1/2, within [0, 1]; of two outputs the label 1, or the
-    larger second probability. It is NaN where a score is.
+    sample i and a negative sample j. Of two classes the second is positive, and the score s is its
+    output minus the first's. Where outputs are labels of their own, as under
+    ``"bce_with_logits"``, each is a score, and targets above 1/2, within [0, 1], are positive: the
+    metric is the mean over the labels, as scikit-learn's ``roc_auc_score(average="macro")``. Under
+    a loss of numbers, the one output is a score if all targets are 0 or 1. It is NaN where a score
+    is.
 
-    ValueError where the targets, as far as they have weight, are of one class only.
+    ValueError where the targets of a label, as far as they have weight, are of one class only, and
+    for more than two classes.
 
     Source: Hanley and McNeil, "The meaning and use of the area under a receiver operating
     characteristic (ROC) curve", Radiology 143, 1982.
@@ -224,32 +315,48 @@ class AUC(Metric):
     def value(self, y: NDArray[Any], output: Array, weights: Array) -> float:
         """See `Metric.value`."""
         outputs = output.shape[1]
-        if outputs > 2:
-            raise ValueError(f"output must have 1 or 2 columns for auc, got {outputs}")
-        positive = _positive(y, output) if outputs == 1 else _classes(y, output) == 1
-        score = output[:, 0] if outputs == 1 else output[:, 1] - output[:, 0]
-        for kind, there in (("positive", positive), ("negative", ~positive)):
-            if not weights[there].any():
-                raise ValueError(f"y must hold samples of both classes for auc, got no {kind} one")
-        if np.isnan(score).any():
-            return math.nan
-        _, group = np.unique(score, return_inverse=True)  # equal scores are one group, ascending
-        up, down = np.bincount(group, weights * positive), np.bincount(group, weights * ~positive)
-        return float((up * (np.cumsum(down) - down / 2)).sum() / (up.sum() * down.sum()))
+        if y.ndim == 2:
+            areas = [
+                area(y[:, k], output[:, k], weights, f" in column {k}" * (outputs > 1))
+                for k in range(outputs)
+            ]
+            return float(np.mean(areas))
+        if outputs != 2:
+            raise ValueError(
+                f"output must have 1 or 2 columns for auc, got {outputs}, of a class each: a score "
+                "tells only two classes apart"
+            )
+        return area(y == 1, output[:, 1] - output[:, 0], weights, "")
+
+    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+        # A score of two classes may come from any loss.
+        if task == "regression" and output.shape[1] == 1 and np.isin(y, (0, 1)).all():
+            return positive_labels(y, output)
+        return super()._targets(y, output, task)
 
 
-Computed = Callable[[Any, Any, Any], float]
+class Computed(Protocol):
+    """What `resolve_metrics` makes of a metric."""
+
+    def __call__(
+        self, y: Any, output: Any, sample_weight: Any = None, *, task: str | None = None
+    ) -> float:
+        """See `Metric.__call__`."""
 
 
 @dataclass(frozen=True)
 class _Function:
-    """A function of the caller's with the signature of a metric; it gets no weights."""
+    """A function of the caller's with the signature of a metric."""
 
     key: str
-    function: Callable[[Any, Any], Any]
+    function: Callable[..., Any]
+    weighted: bool  # whether it takes sample_weight
 
-    def __call__(self, y: Any, output: Any, sample_weight: Any = None) -> float:
-        found = self.function(y, output)
+    def __call__(
+        self, y: Any, output: Any, sample_weight: Any = None, *, task: str | None = None
+    ) -> float:
+        weights = {"sample_weight": sample_weight} if self.weighted else {}
+        found = self.function(y, output, **weights)
         real = isinstance(found, numbers.Real) and not isinstance(found, bool)
         value = float(found) if real else math.inf
         if math.isinf(value):
@@ -265,7 +372,8 @@ def resolve_metrics(metrics: object) -> list[tuple[str, Computed]]:
 
     Args:
         metrics: A sequence of names, `Metric` objects and functions f(y, output) -> float. The key
-            of a function is its ``__name__``. Sample weights are for `Metric` objects alone.
+            of a function is its ``__name__``. Where it has an argument ``sample_weight``, it gets
+            the weights, or None; else none.
 
     Raises:
         TypeError: ``metrics`` is no sequence, or an entry is none of these. A function that returns
@@ -300,107 +408,23 @@ def _resolved(argument: str, entry: Any) -> tuple[str, Computed]:
             f"{argument} must be a function with a name for its key, got {_name(entry)}: "
             "write it with def, or set its __name__"
         )
-    return name, _Function(name, entry)
+    return name, _Function(name, entry, _takes_weights(entry))
+
+
+def takes_no_weights(metric: Computed) -> bool:
+    """Whether what `resolve_metrics` returned is a function that leaves sample weights out."""
+    return isinstance(metric, _Function) and not metric.weighted
+
+
+def _takes_weights(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some functions of C do not tell theirs
+        return False
+    found = parameters.get("sample_weight")
+    return found is not None and found.kind in (found.POSITIONAL_OR_KEYWORD, found.KEYWORD_ONLY)
 
 
 def _name(value: Any) -> str:
     name = getattr(value, "__name__", type(value).__name__)
     return "a lambda" if name == "<lambda>" else str(name)
-
-
-# ---- what the metrics share; no products of BLAS, whose sums depend on the machine ----
-
-
-def _real(argument: str, value: Any) -> NDArray[Any]:
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{argument} must not be a masked array: fill or drop what is masked first")
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument} cannot be made an array: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{argument} must hold real numbers, got dtype {array.dtype}")
-    return array
-
-
-def _weights(value: Any, samples: int) -> Array:
-    if value is None:
-        return np.ones(samples)
-    weights: Array = _real("sample_weight", value).astype(np.float64)
-    if weights.shape != (samples,):
-        raise ValueError(
-            f"sample_weight must have shape ({samples},) like output, got {weights.shape}"
-        )
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        wrong = weights[~(np.isfinite(weights) & (weights >= 0))][0]
-        raise ValueError(f"sample_weight must hold finite weights of at least 0, got {wrong:g}")
-    if not weights.any():
-        raise ValueError("sample_weight must not be all zero")
-    # One power of two for all changes no bit of a quotient, and no sum or product of sums leaves
-    # the range of float64.
-    scaled: Array = np.ldexp(weights, -np.frexp(weights.max())[1])
-    return scaled
-
-
-def _mean(values: NDArray[Any], weights: Array) -> float:
-    return float((weights * values).sum() / weights.sum())
-
-
-def _numbers(y: NDArray[Any], output: Array) -> Array:
-    """The targets of outputs that are numbers, (N, K)."""
-    samples, outputs = output.shape
-    if y.shape != output.shape and not (outputs == 1 and y.shape == (samples,)):
-        flat = f"({samples},) or " if outputs == 1 else ""
-        raise ValueError(f"y must have shape {flat}{output.shape}, got {y.shape}")
-    return y.astype(np.float64).reshape(output.shape)
-
-
-def _positive(y: NDArray[Any], output: Array) -> NDArray[np.bool_]:
-    """Whether the target of the one output is above 1/2, (N,)."""
-    targets = _numbers(y, output)[:, 0]
-    outside = (targets < 0) | (targets > 1)
-    if outside.any():
-        raise ValueError(f"y must be within [0, 1] for one output, got {targets[outside][0]:g}")
-    return targets > 0.5
-
-
-def _classes(y: NDArray[Any], output: Array) -> NDArray[np.intp]:
-    """The class of each sample, (N,), from labels or probabilities."""
-    samples, classes = output.shape
-    if classes > 1 and y.shape == output.shape:
-        return _first_largest(y.astype(np.float64))
-    if y.shape not in ((samples,), (samples, 1)):
-        raise ValueError(
-            f"y must have shape ({samples},) of labels or {output.shape} of probabilities, "
-            f"got {y.shape}"
-        )
-    if y.dtype.kind == "f":
-        raise TypeError(
-            f"y must hold integer class labels in (N,) or probabilities in (N, {classes}), "
-            f"got {y.dtype} of shape {y.shape}"
-        )
-    labels = y.reshape(samples)
-    outside = np.flatnonzero((labels < 0) | (labels >= classes))
-    if outside.size:
-        at = outside[0]
-        raise ValueError(
-            f"y must hold labels from 0 to {classes - 1}, got {labels[at]} at index {at}"
-        )
-    return labels.astype(np.intp)
-
-
-def _ordered(values: Array) -> Array:
-    """The values as the C++ accuracy compares them.
-
-    There a class is chosen where it is larger than all before it. So NaN is never chosen, but for
-    the first class, which nothing replaces then.
-    """
-    nan = np.isnan(values)
-    ordered = np.where(nan, -math.inf, values)
-    ordered[nan[:, 0], 0] = math.inf
-    return ordered
-
-
-def _first_largest(values: Array) -> NDArray[np.intp]:
-    first: NDArray[np.intp] = _ordered(values).argmax(axis=1)
-    return first

@@ -18,6 +18,7 @@ from gdcore._describe import (
     network_from,
     same_network,
 )
+from gdcore._pairing import as_saved, tell_saved
 from gdcore.files import PathLike
 from gdcore.history import History
 from gdcore.losses import Loss
@@ -138,17 +139,20 @@ def load_trainer(
         trainer._history = _history(description)
         return trainer
 
-    try:
-        trainer = made(loaded)
-    except (TypeError, ValueError) as error:
-        raise _damaged(path, error) from None
-    if network is None:
-        return trainer
-    # Only now, when all is known to be right, does the caller's network change.
-    network.load_state_dict(loaded.state_dict())
-    if loaded.feature_names is not None:
-        network._native.input_names = list(loaded.feature_names)
-    return made(network)
+    with as_saved():
+        try:
+            trainer = made(loaded)
+        except (TypeError, ValueError) as error:
+            raise _damaged(path, error) from None
+        if network is not None:
+            # Only now, when all is known to be right, does the caller's network change.
+            network.load_state_dict(loaded.state_dict())
+            if loaded.feature_names is not None:
+                network._native.input_names = list(loaded.feature_names)
+            trainer = made(network)
+    if trainer.loss is not None:
+        tell_saved(trainer.loss, trainer.network)
+    return trainer
 
 
 def figure_of(path: PathLike, trainer: Trainer, key: str) -> tuple[int, dict[str, float]] | None:

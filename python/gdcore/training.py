@@ -12,16 +12,18 @@ from numpy.typing import ArrayLike
 
 from gdcore import _core
 from gdcore._check import flag, integer, optional_integer, real, thread_count
-from gdcore._fitting import Fitting, Validation, caller_level, figures_of
+from gdcore._fitting import Fitting, caller_level, figures_of
 from gdcore._frames import feature_names, ordered
+from gdcore._judging import NAMES, Judging
 from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._online import Online
+from gdcore._pairing import check_pairing
 from gdcore._planning import Operation, Planning
 from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.history import History
 from gdcore.linalg import checked_precision
 from gdcore.losses import Loss
-from gdcore.metrics import Accuracy, Metric, resolve_metrics
+from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import Function, Schedule, resolve_schedule
@@ -29,9 +31,6 @@ from gdcore.schedules import Function, Schedule, resolve_schedule
 __all__ = ["Operation", "Trainer"]
 
 
-# What messages call the arrays.
-_NAMES = ("x", "y", "sample_weight")
-_VALIDATION_NAMES = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
 _DEFAULTS = (32, True, None, None, (), (), True)
 _BARE = (
     "fit(x, y) trains for one epoch: give epochs; in a scikit-learn pipeline, whose last step is "
@@ -57,7 +56,8 @@ class Trainer(Online, Planning):
     Args:
         network: What to train; its parameters are changed in place.
         loss: A loss by name or as an object, or None where gradients come from a loss of one's own;
-            see `apply_gradients`.
+            see `apply_gradients`. ``"bce_with_logits"`` and ``"cross_entropy"`` take logits: a
+            last layer with an activation that bounds them, such as relu or tanh, is warned of.
         optimizer: An optimizer by name or as an object.
         matmul_precision: Of the products in training steps: ``"highest"``, ``"high"`` or
             ``"medium"``, as in `gdcore.matmul`. Layers for which a lower one would be slower take
@@ -77,7 +77,9 @@ class Trainer(Online, Planning):
     Raises:
         TypeError: An argument is of the wrong type.
         ValueError: An argument is out of its domain or names nothing that there is, or loss and
-            network do not go together.
+            network do not go together: ``"cross_entropy"`` over one output, or a loss of logits
+            over sigmoid or softmax (but for ``"cross_entropy"`` over softmax, see
+            `gdcore.CrossEntropy`).
     """
 
     def __init__(
@@ -96,6 +98,8 @@ class Trainer(Online, Planning):
             raise TypeError(f"network must be a gdcore.Network, got {type(network).__name__}")
         self._network = network
         self._loss = None if loss is None else Loss.resolve("loss", loss)
+        if self._loss is not None:
+            check_pairing(self._loss, network)
         self._optimizer = Optimizer.resolve("optimizer", optimizer)
         self._matmul_precision = checked_precision(
             "matmul_precision", matmul_precision, network.dtype
@@ -285,8 +289,11 @@ class Trainer(Online, Planning):
             validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch.
             metrics: What else to compute on the validation data, see `gdcore.metrics`: names such
                 as ``"auc"``, objects such as ``gdcore.metrics.TopK(3)``, or functions
-                f(y, output) -> float, named by their ``__name__``. Each is tried once before the
-                first epoch, so that what it cannot judge is an error before any update.
+                f(y, output) -> float, named by their ``__name__``. Functions get arrays, y in the
+                shape of the output or labels (N,), and the weights if they have an argument
+                ``sample_weight``; where they have none and there are weights, a warning tells. Each
+                metric is tried once before the first epoch, so that what it cannot judge is an
+                error before any update.
             callbacks: What to do after batches and epochs, see `gdcore.callbacks`.
             progress: Shows a bar on standard error, or in the notebook.
 
@@ -323,9 +330,9 @@ class Trainer(Online, Planning):
         )
         names = self._network.feature_names or feature_names(x)
         x = ordered(x, "x", names, self._network.dtype)
-        validation = self._validation(self._ordered(validation_data, names), metrics)
+        validation = Judging.validation(self, self._ordered(validation_data, names), metrics)
         fitting = Fitting(
-            self._prepare(x, y, sample_weight, _NAMES),
+            self._prepare(x, y, sample_weight, NAMES),
             *options[:2],
             validation,
             resolve_callbacks(callbacks),
@@ -336,7 +343,7 @@ class Trainer(Online, Planning):
         _core.profile_mark("data")
         first = self.epochs + 1
         if validation is not None:
-            self._judged(validation)  # what a metric cannot judge is an error before any update
+            validation.judged(self)  # what a metric cannot judge is an error before any update
         if bare:
             warnings.warn(_BARE, stacklevel=caller_level(2))
         if first <= last and (words := fitting.over(self._schedule, self._native)):
@@ -398,10 +405,8 @@ class Trainer(Online, Planning):
                 out of range, or batch_size is below 1.
         """
         batch_size = optional_integer("batch_size", batch_size)
-        resolved = resolve_metrics(metrics)
         x = ordered(x, "x", self._network.feature_names, self._network.dtype)
-        data = self._prepare(x, y, sample_weight, _NAMES)
-        return self._scores(Validation(data, x, y, sample_weight, resolved), batch_size)
+        return Judging.of(self, (x, y, sample_weight), metrics).scores(self, batch_size)
 
     def apply_gradients(self) -> None:
         """Makes one update with the gradients of the network's last `Network.backward`.
@@ -458,6 +463,8 @@ class Trainer(Online, Planning):
     ) -> Trainer:
         """Reads a trainer that `save` wrote.
 
+        Where its loss and network do not go together, as older files may have it, a warning tells.
+
         Args:
             path: The file.
             network: A network of the same description to put the parameters into; None makes one.
@@ -489,40 +496,8 @@ class Trainer(Online, Planning):
     def _ordered(self, data: Any, names: Sequence[str] | None) -> Any:
         """Validation data with the columns of a table where they are in x."""
         if not isinstance(data, (tuple, list)) or not data:
-            return data  # told by _validation
-        return (ordered(data[0], _VALIDATION_NAMES[0], names, self._network.dtype), *data[1:])
-
-    def _validation(self, data: Any, metrics: Any) -> Validation | None:
-        resolved = resolve_metrics(metrics)
-        if data is None:
-            if resolved:
-                raise ValueError(
-                    "metrics are computed on validation_data, got None; pass "
-                    "validation_data=(x, y) to see them on the training data"
-                )
-            return None
-        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            raise TypeError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
-        x, y, *weights = data
-        weight = weights[0] if weights else None
-        return Validation(self._prepare(x, y, weight, _VALIDATION_NAMES), x, y, weight, resolved)
-
-    def _scores(self, validation: Validation, batch_size: int | None = None) -> dict[str, float]:
-        """Loss, accuracy and metrics on data that was prepared."""
-        values: dict[str, float] = self._native.evaluate(validation.data, batch_size)
-        for key, metric in validation.metrics:
-            if isinstance(metric, Accuracy) and key in values:
-                # The loss knows better what its outputs mean.
-                validation = validation.without(key)
-        return values | self._judged(validation, batch_size)
-
-    def _judged(self, validation: Validation, batch_size: int | None = None) -> dict[str, float]:
-        """The metrics alone."""
-        if not validation.metrics:
-            return {}
-        output = self._network._native.predict(validation.x, batch_size, self._num_threads)
-        judge = (validation.y, output, validation.weight)
-        return {key: metric(*judge) for key, metric in validation.metrics}
+            return data  # told by Judging
+        return (ordered(data[0], "validation_data[0]", names, self._network.dtype), *data[1:])
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Any:
         """The arrays, checked and converted once, for the trainer of this dtype."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -139,29 +140,250 @@ def test_a_kink_of_the_loss_is_told() -> None:
         assert found.kinks[0].backpropagation == 0
 
 
-@pytest.mark.parametrize("key", ["0.weight", "1.bias"])
-def test_a_wrong_gradient_is_found(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Backpropagation is made to be off by a millionth part in one entry."""
-    core = gd.checks._core
+# ---- right gradients that are hard to see ----
 
-    def wrong(*arguments: Any) -> Any:
+
+def with_bias(activation: Any, outputs: int, bias: float, seed: int = 0) -> gd.Network:
+    """A hidden layer of tanh, and a first output that is about `bias`."""
+    layers = [gd.Dense(4, "tanh"), gd.Dense(outputs, activation)]
+    net = gd.Network(layers, input_size=3, dtype="float64", seed=seed)
+    state = net.state_dict()
+    state["1.bias"][0] = bias
+    net.load_state_dict(state)
+    return net
+
+
+@pytest.mark.parametrize("bias", [0.0, 5.0, 12.0, 15.0, 20.0, 40.0, 100.0, 700.0])
+def test_a_classifier_that_is_sure_has_right_gradients(bias: float) -> None:
+    x = nets.inputs(8, 3)
+    for sign in (1, -1):
+        net = with_bias("identity", 1, sign * bias)
+        for y in (np.zeros(8), np.ones(8), np.linspace(0, 1, 8)):
+            assert gd.check_gradients(net, "bce_with_logits", x, y).ok
+    for activation in ("identity", "softmax"):
+        net = with_bias(activation, 3, bias)
+        for y in (np.zeros(8, int), np.arange(8) % 3):
+            for loss in (gd.CrossEntropy(), gd.CrossEntropy(label_smoothing=0.1)):
+                assert gd.check_gradients(net, loss, x, y).ok
+
+
+@pytest.mark.parametrize("activation", [*nets.ELEMENTWISE, "softmax"])
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_an_exact_minimum_has_right_gradients(loss: str, activation: str) -> None:
+    for bias in (0.5, 30.0):
+        for scale in (1e-6, 1.0, 1e3):
+            net = with_bias(activation, 3, bias, seed=2)
+            x = nets.inputs(8, 3) * scale
+            report = gd.check_gradients(net, loss, x, net.predict(x))
+            assert report.ok, (bias, scale)
+            assert report.loss == 0
+
+
+@pytest.mark.parametrize("loss", ["mse", "huber"])
+def test_what_rounding_hides_is_told(loss: str) -> None:
+    net = with_bias("identity", 3, 0.5)
+    x = nets.inputs(8, 3)
+    report = gd.check_gradients(net, loss, x, net.predict(x))
+    assert all(found.rounding >= 1 for found in report.parameters.values())
+    assert str(report).count("lost in rounding") == len(report.parameters)
+    report = gd.check_gradients(net, loss, x, nets.targets("mse", 8, 3))
+    assert all(0 < found.rounding < 1e-6 for found in report.parameters.values())
+    assert "lost in rounding" not in str(report)
+
+
+def one_unit(activation: Any, weight: float, bias: float, dtype: str = "float64") -> gd.Network:
+    """2 f(w x + b) + 1."""
+    net = gd.Network([gd.Dense(1, activation), gd.Dense(1)], input_size=1, dtype=dtype)
+    net.load_state_dict(
+        {"0.weight": [[weight]], "0.bias": [bias], "1.weight": [[2.0]], "1.bias": [1.0]}
+    )
+    return net
+
+
+STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
+
+
+@pytest.mark.parametrize(
+    "activation", ["relu", gd.LeakyReLU(0.5), gd.LeakyReLU(0.999), gd.ELU(0.3), gd.ELU(3.0)]
+)
+def test_a_kink_at_any_share_of_the_step_is_none_of_backpropagation(activation: Any) -> None:
+    shares = [*np.linspace(0.002, 1.2, 200), *np.geomspace(1e-7, 0.01, 40)]
+    for share in shares:
+        for bias in (share * STEP, -share * STEP):
+            report = gd.check_gradients(one_unit(activation, 0.0, bias), "mse", [[1.0]], [[0.5]])
+            assert report.ok, share
+            if share > 0.01:
+                assert not any(found.kinks for found in report.parameters.values()), share
+
+
+@pytest.mark.parametrize("x", [1.0, -0.3, 40.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0, 4.0])
+def test_elu_at_zero(alpha: float, x: float) -> None:
+    """Smooth to the first derivative for alpha = 1 alone."""
+    report = gd.check_gradients(one_unit(gd.ELU(alpha), 0.0, 0.0), "mse", [[x]], [[-2.0]])
+    assert report.ok
+    for key in ("0.weight", "0.bias"):
+        assert len(report.parameters[key].kinks) == (alpha != 1), key
+    assert not report.parameters["1.weight"].kinks
+
+
+@pytest.mark.parametrize("delta", [0.1, 1.0, 30.0])
+def test_huber_at_delta(delta: float) -> None:
+    """Its second derivative jumps there; the first does not."""
+    for sign in (1, -1):
+        net = one_unit("identity", 0.75, 0.5)
+        x = [[1.0], [2.0]]
+        y = net.predict(x) + sign * delta
+        report = gd.check_gradients(net, gd.Huber(delta), x, y)
+        assert report.ok
+        assert not any(found.kinks for found in report.parameters.values())
+
+
+def test_large_inputs_and_large_targets() -> None:
+    """A step of 6e-6 times an input of 1000 is no small step; and losses are large numbers."""
+    for activation in nets.ELEMENTWISE:
+        net = nets.network([3, 4, 2], [activation, "identity"], seed=3)
+        x = nets.inputs(7, 3)
+        for scale_x, scale_y in ((1e3, 1.0), (1.0, 1e6), (300.0, 1e5), (1e-4, 1e-4)):
+            y = scale_y * nets.targets("mse", 7, 2)
+            for loss in ("mse", "mae", "huber"):
+                assert gd.check_gradients(net, loss, scale_x * x, y).ok
+
+
+@pytest.mark.parametrize("h", [1e-2, 1e-4, 1e-8, 1e-11])
+def test_any_step_tells_right_gradients(h: float) -> None:
+    for activation in ("tanh", "relu", "elu"):
+        net = nets.network([4, 6, 3], [activation, "identity"], seed=1)
+        x, y = nets.inputs(9, 4), nets.targets("cross_entropy", 9, 3)
+        assert gd.check_gradients(net, "cross_entropy", x, y, h=h).ok
+
+
+# ---- wrong gradients ----
+
+FAULTS: dict[str, Callable[[np.ndarray], Any]] = {
+    "a factor": lambda g: g * 1.01,
+    "a sign": lambda g: -g,
+    "none at all": lambda g: 0 * g,
+    "transposed": lambda g: g.ravel()[::-1].reshape(g.shape),
+    "one sample more": lambda g: g * 9 / 8,
+    "one entry": lambda g: g + 1e-5 * np.linalg.norm(g) * (np.arange(g.size) == 1).reshape(g.shape),
+}
+
+
+@pytest.fixture
+def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Makes backpropagation wrong in one array."""
+    core = gd.checks._core
+    wrong: dict[str, Callable[[np.ndarray], Any]] = {}
+
+    def backpropagation(*arguments: Any) -> Any:
         found = core.backpropagation_gradient_network(*arguments)
-        gradients = {name: value.copy() for name, value in found["gradients"].items()}
-        gradients[key].ravel()[1] += 1e-5 * np.linalg.norm(gradients[key])
+        gradients = {
+            name: wrong.get(name, lambda g: g)(value) for name, value in found["gradients"].items()
+        }
         return {**found, "gradients": gradients}
 
     proxy = SimpleNamespace(
-        backpropagation_gradient_network=wrong,
+        backpropagation_gradient_network=backpropagation,
         numerical_gradient_network=core.numerical_gradient_network,
     )
-    net = nets.network([5, 7, 4], ["tanh", "identity"])
-    x, y = nets.inputs(9, 5), nets.targets("mse", 9, 4)
-    assert gd.check_gradients(net, "mse", x, y).ok
     monkeypatch.setattr(gd.checks, "_core", proxy)
-    report = gd.check_gradients(net, "mse", x, y)
-    assert not report.ok
+
+    def set_fault(key: str, fault: str) -> None:
+        wrong.clear()
+        wrong[key] = FAULTS[fault]
+
+    return set_fault
+
+
+def assert_found(plant: Any, key: str, fault: str, *check: Any) -> None:
+    plant(key, fault)
+    report = gd.check_gradients(*check)
+    assert not report.ok, (key, fault)
     assert [name for name, found in report.parameters.items() if not found.ok] == [key]
     assert "DISAGREE" in str(report)
+
+
+@pytest.mark.parametrize("loss", nets.LOSSES)
+@pytest.mark.parametrize("activation", nets.ACTIVATIONS)
+def test_a_wrong_gradient_is_found(activation: str, loss: str, plant: Any) -> None:
+    """Off by a hundred-thousandth part in one entry, or more."""
+    net = lively([5, 7, 4], activation, seed=2)
+    x, y = nets.inputs(9, 5, 7), nets.targets(loss, 9, 4, 7)
+    for key, value in net.state_dict().items():
+        for fault in FAULTS:
+            if fault == "one entry" and value.size < 2:
+                continue
+            assert_found(plant, key, fault, net, nets.loss(loss), x, y)
+
+
+@pytest.mark.parametrize("fault", ["a factor", "a sign", "none at all", "one sample more"])
+def test_a_wrong_gradient_of_a_sure_classifier_is_found(fault: str, plant: Any) -> None:
+    x = nets.inputs(8, 3)
+    for net, loss, y in (
+        (with_bias("identity", 1, 12.0), "bce_with_logits", np.ones(8)),
+        (with_bias("identity", 1, -12.0), "bce_with_logits", np.zeros(8)),
+        (with_bias("identity", 3, 14.0), "cross_entropy", np.zeros(8, int)),
+        (with_bias("softmax", 3, 14.0), "cross_entropy", np.zeros(8, int)),
+    ):
+        for key in net.state_dict():
+            assert_found(plant, key, fault, net, loss, x, y)
+
+
+def test_a_wrong_gradient_beside_kinks_is_found(plant: Any) -> None:
+    net = nets.network([3, 4, 2], ["relu", "identity"], seed=1)
+    state = net.state_dict()
+    state["0.weight"][2], state["0.bias"][2] = 0, 0
+    net.load_state_dict(state)
+    for key in state:
+        for fault in ("a factor", "none at all"):
+            assert_found(plant, key, fault, net, "mse", [[1.0, 2.0, 0.5]], [[3.0, -4.0]])
+
+
+def drawn(seed: int) -> tuple[Any, ...]:
+    """A network, a loss, data and perhaps weights, some far from what training sees."""
+    random = np.random.default_rng(seed)
+    name = sorted(nets.LOSSES)[random.integers(len(nets.LOSSES))]
+    widths = [int(width) for width in random.integers(1, 8, random.integers(2, 5))]
+    widths[-1] = max(widths[-1], nets.fewest_outputs(name))
+    names = [
+        nets.ELEMENTWISE[k] for k in random.integers(0, len(nets.ELEMENTWISE), len(widths) - 1)
+    ]
+    names[-1] = random.choice([names[-1], "identity", "identity", "softmax"])
+    net = nets.network(widths, names, seed=seed)
+    scale = random.choice([0.1, 1, 1, 3, 10])
+    state = {key: scale * value for key, value in net.state_dict().items()}
+    state[f"{len(names) - 1}.bias"][0] += random.choice([0, 0, 5, 15, 40])
+    if random.random() < 0.1:
+        state["0.weight"][0], state["0.bias"][0] = 0, 0
+    net.load_state_dict(state)
+    samples = int(random.integers(1, 30))
+    x = random.choice([0.01, 1, 1, 30, 1000]) * random.standard_normal((samples, widths[0]))
+    y = nets.targets(name, samples, widths[-1], seed)
+    if name in ("mse", "mae", "huber"):
+        at = net.predict(x)
+        y = (y, at, at - nets.LOSSES[name].get("delta", 1.0), at + 1e-3 * y)[random.integers(4)]
+    elif name == "bce_with_logits":
+        y = (y, y.round(), np.ones_like(y))[random.integers(3)]
+    else:
+        y = (y, np.zeros_like(y))[random.integers(2)]
+    weight = random.uniform(0.1, 3, samples) if random.random() < 0.3 else None
+    return net, nets.loss(name), x, y, weight
+
+
+def test_of_random_networks_right_gradients_agree_and_wrong_ones_do_not(plant: Any) -> None:
+    judged = 0
+    for seed in range(250):
+        check = drawn(seed)
+        plant("", "a sign")
+        report = gd.check_gradients(*check)
+        assert report.ok, f"{seed}\n{report}"
+        key = list(report.parameters)[seed % len(report.parameters)]
+        found = report.parameters[key]
+        if found.rounding < 1e-4 and not found.kinks and found.relative_error > 0:
+            assert_found(plant, key, "a factor", *check)
+            judged += 1
+    assert judged > 150
 
 
 # ---- of any function ----

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import nets
 import numpy as np
@@ -19,8 +15,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.exceptions import UndefinedMetricWarning
 
 import gdcore as gd
-from gdcore import metrics
-from gdcore.metrics import AUC, MAE, R2, RMSE, Accuracy, Metric, TopK, resolve_metrics
+from gdcore.metrics import AUC, MAE, R2, RMSE, Accuracy, Metric, TopK
 
 SAMPLES = 200
 EPS = 1e-12
@@ -135,7 +130,7 @@ def test_labels_come_in_any_integers_and_as_probabilities(metric: Metric) -> Non
         assert metric(y.astype(dtype), output) == found
     assert metric(y[:, None], output) == found
     assert metric(list(y), output.tolist()) == found
-    for one_hot in (np.eye(3)[y], np.eye(3, dtype=int)[y], 0.8 * np.eye(3)[y] + 0.1):
+    for one_hot in (np.eye(3)[y], np.eye(3, dtype=int)[y], 0.7 * np.eye(3)[y] + 0.1):
         assert metric(one_hot, output) == found
     assert Accuracy()(y > 0, output[:, :2]) == Accuracy()((y > 0).astype(int), output[:, :2])
 
@@ -153,6 +148,50 @@ def test_auc_as_scikit_learn(outputs: int, ties: bool, weighting: str) -> None:
     soft = 0.8 * y + 0.1
     targets = soft if outputs == 1 else np.stack([1 - soft, soft], axis=1)
     assert AUC()(targets, output, weights) == pytest.approx(expected, rel=EPS)
+
+
+@WEIGHTS
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("labels", [2, 3, 6])
+def test_auc_of_labels_is_the_mean_over_them(labels: int, ties: bool, weighting: str) -> None:
+    _, output = random_data(labels, ties)
+    y = np.random.default_rng(labels).integers(0, 2, (SAMPLES, labels))
+    weights = weights_of(weighting)
+    expected = sk.roc_auc_score(y, output, average="macro", sample_weight=weights)
+    for targets in (y, y.astype(float), 0.8 * y + 0.1):
+        assert AUC()(targets, output, weights) == pytest.approx(expected, rel=EPS)
+        told = AUC()(targets, output, weights, task="binary")
+        assert told == pytest.approx(expected, rel=EPS)
+
+
+def test_the_task_decides_where_each_sample_happens_to_have_one_label() -> None:
+    output = np.array([[2.0, 1.0], [3.0, 2.5], [-1.0, -0.5], [0.5, -0.5]])
+    y = np.array([[1, 0], [0, 1], [0, 1], [1, 0]])
+    assert Accuracy()(y, output) == Accuracy()(y, output, task="multiclass") == 0.75
+    assert Accuracy()(y, output, task="binary") == 0.625
+    of_classes = sk.roc_auc_score(y[:, 1], output[:, 1] - output[:, 0])
+    assert AUC()(y, output) == AUC()(y, output, task="multiclass") == of_classes
+    each = sk.roc_auc_score(y, output, average="macro")
+    assert AUC()(y, output, task="binary") == each != of_classes
+
+
+@WEIGHTS
+def test_accuracy_of_labels_counts_each(weighting: str) -> None:
+    _, output = random_data(4)
+    y = np.random.default_rng(4).integers(0, 2, (SAMPLES, 4))
+    weights = weights_of(weighting)
+    columns = [
+        sk.accuracy_score(y[:, k], output[:, k] > 0, sample_weight=weights) for k in range(4)
+    ]
+    assert Accuracy()(y, output, weights) == pytest.approx(np.mean(columns), rel=EPS)
+
+
+def test_auc_ranks_by_any_loss_where_targets_are_two_classes() -> None:
+    y, (_, output) = labels_of(2), random_data(1)
+    expected = sk.roc_auc_score(y, output[:, 0])
+    for targets in (y, y[:, None], y.astype(float), y > 0):
+        found = AUC()(targets, output, task="regression")
+        assert found == pytest.approx(expected, rel=EPS)
 
 
 small = st.integers(-2, 2).map(float)
@@ -211,6 +250,8 @@ def test_weights_count_by_their_ratios(data: st.DataObject, scale: int) -> None:
         ("bce_with_logits", 1, "numbers"),
         ("bce_with_logits", 1, "column"),
         ("bce_with_logits", 1, "probabilities"),
+        ("bce_with_logits", 3, "labels of their own"),
+        ("bce_with_logits", 2, "independent probabilities"),
     ],
 )
 def test_accuracy_is_that_of_evaluate(
@@ -220,8 +261,13 @@ def test_accuracy_is_that_of_evaluate(
     net = nets.network([6, 9, outputs], ["relu", "identity"], dtype)
     x, weights = nets.inputs(SAMPLES, 6), weights_of(weighting)
     if form == "probabilities":
-        y = random.dirichlet(np.ones(outputs), SAMPLES) if outputs > 1 else random.random((200, 1))
-        y = np.round(y, 1)  # with ties
+        y = random.random((SAMPLES, 1)).round(1)  # with ties
+        if outputs > 1:
+            y = random.multinomial(10, np.ones(outputs) / outputs, SAMPLES) / 10
+    elif form == "labels of their own":
+        y = random.integers(0, 2, (SAMPLES, outputs))
+    elif form == "independent probabilities":
+        y = random.random((SAMPLES, outputs)).round(1)
     else:
         y = random.integers(0, max(2, outputs), SAMPLES)
         y = y[:, None] if form == "column" else y
@@ -294,6 +340,11 @@ BOTH = "y must hold samples of both classes for auc, got no "
         (AUC(), [-1, 1], ONE, "y must be within [0, 1] for one output, got -1"),
         (AUC(), [0, 1], np.ones((2, 3)), "output must have 1 or 2 columns for auc, got 3"),
         (AUC(), [1, 1], ONE, BOTH + "negative one"),
+        (AUC(), [[1, 0], [0, 0]], TWO, BOTH + "positive one in column 1"),
+        (Accuracy(), [[2.0, 1.0], [0.0, 1.0]], TWO, "y must be within [0, 1] for outputs that are"),
+        (AUC(), [[0.1, -0.4], [0.3, 1.0]], TWO, "y must be within [0, 1] for outputs that are"),
+        (TopK(1), [[1, 1], [0, 1]], TWO, "the metric 'top1' ranks the outputs of classes"),
+        (TopK(1), [0, 1], ONE, "the metric 'top1' ranks the outputs of classes"),
         (AUC(), [0, 0], TWO, BOTH + "positive one"),
     ],
 )
@@ -319,6 +370,35 @@ def test_types_that_are_not_right_are_named(
 ) -> None:
     with pytest.raises(TypeError, match=re.escape(message)):
         metric(y, output)
+
+
+@pytest.mark.parametrize(
+    ("metric", "y", "output", "task", "message"),
+    [
+        (Accuracy(), [0, 1], TWO, "regression", "'accuracy' judges classes or labels, got a regr"),
+        (Accuracy(), [0, 1], ONE, "regression", "'accuracy' judges classes or labels, got a regr"),
+        (AUC(), [[0, 1], [1, 0]], TWO, "regression", "the metric 'auc' judges classes or labels"),
+        (AUC(), [0.3, 1.0], ONE, "regression", "the metric 'auc' judges classes or labels"),
+        (TopK(2), [0, 1], TWO, "regression", "the metric 'top2' judges classes or labels"),
+        (TopK(1), [[0, 1], [1, 0]], TWO, "binary", "the metric 'top1' ranks the outputs of class"),
+        (
+            Accuracy(),
+            [[1, 1], [0, 1]],
+            TWO,
+            "multiclass",
+            "1 in each row, got a sum of 2 in row",
+        ),
+        (AUC(), [[0, 1], [3, -2]], TWO, "multiclass", "of at least 0 that add up to 1 in each row"),
+        (Accuracy(), [0, 0], ONE, "multiclass", "output must have a column for each of at least"),
+        (Accuracy(), [0, 1], TWO, "binary", "y must have shape (2, 2), got (2,)"),
+        (MAE(), [0, 1], ONE, "multilabel", "task must be one of multiclass, binary, regression"),
+    ],
+)
+def test_what_does_not_fit_the_task_is_told(
+    metric: Metric, y: Any, output: Any, task: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        metric(y, output, task=task)
 
 
 @pytest.mark.parametrize(
@@ -358,164 +438,3 @@ def test_a_class_without_weight_is_not_there() -> None:
 def test_k_is_a_whole_number(k: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         TopK(k)
-
-
-# ---- by name ----
-
-
-def mean_of_outputs(y: Any, output: Any) -> float:
-    return float(np.mean(output))
-
-
-def test_metrics_are_found_by_name_by_object_and_as_functions() -> None:
-    found = resolve_metrics(["accuracy", TopK(3), "top_k", R2(), mean_of_outputs])
-    keys = ["accuracy", "top3", "top5", "r2", "mean_of_outputs"]
-    assert [key for key, _ in found] == keys
-    assert [f for _, f in found][:4] == [Accuracy(), TopK(3), TopK(5), R2()]
-    _, function = found[-1]
-    assert function(None, [1.0, 2.0], None) == 1.5
-    assert resolve_metrics(()) == []
-    assert [key for key, _ in resolve_metrics(name for name in ("mae", "auc"))] == ["mae", "auc"]
-
-
-def test_every_member_is_public_frozen_and_told() -> None:
-    assert sorted(Metric.members) == ["accuracy", "auc", "mae", "r2", "rmse", "top_k"]
-    for name, member in Metric.members.items():
-        assert getattr(metrics, member.__name__) is member
-        assert member.__name__ in metrics.__all__
-        assert member.__dataclass_params__.frozen
-        assert hash(member()) == hash(member())
-        assert resolve_metrics((name,)) == [(member().key, member())]
-        assert re.search(r"[=+/] |\[", member.__doc__), "no equation"
-        assert "Source: " in member.__doc__
-        for field in dataclasses.fields(member):
-            assert re.search(rf"^ +{field.name}: ", member.__doc__, re.MULTILINE)
-
-
-def test_sample_weights_are_for_metrics_and_not_for_functions() -> None:
-    seen: list[int] = []
-
-    def positional(*arguments: Any) -> float:
-        seen.append(len(arguments))
-        return 0.0
-
-    (_, mae), (_, function) = resolve_metrics(("mae", positional))
-    y, output, weights = [0.0, 0.0], [[1.0], [3.0]], [1.0, 0.0]
-    assert mae(y, output, weights) == 1
-    assert function(y, output, weights) == 0
-    assert seen == [2]
-
-
-def test_a_metric_of_ones_own_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Metric, "members", dict(Metric.members))
-
-    @dataclass(frozen=True)
-    class Worst(Metric):
-        name: ClassVar[str] = "worst"
-
-        def value(self, y: Any, output: Any, weights: Any) -> float:
-            return float((weights * abs(output[:, 0] - y)).max())
-
-    ((key, metric),) = resolve_metrics(("worst",))
-    assert key == "worst"
-    assert metric([0.0, 0.0], [[1.0], [3.0]], None) == 3
-
-
-def test_a_metric_without_a_value_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Metric, "members", dict(Metric.members))
-
-    class Empty(Metric):
-        name: ClassVar[str] = "empty"
-
-    with pytest.raises(NotImplementedError, match="Empty must define value"):
-        Empty()([0.0], [[1.0]])
-
-
-class CallableObject:
-    def __call__(self, y: Any, output: Any) -> float:
-        return 0.0
-
-
-def loss(y: Any, output: Any) -> float:
-    return 0.0
-
-
-def mae(y: Any, output: Any) -> float:
-    return 0.0
-
-
-NAMELESS = "metrics[0] must be a function with a name for its key, got "
-
-
-@pytest.mark.parametrize(
-    ("metrics", "message"),
-    [
-        (("acuracy",), "metrics[0] must be one of accuracy, top_k, mae, rmse, r2, auc, got 'acur"),
-        (("acuracy",), "; did you mean 'accuracy'?"),
-        ((lambda y, output: 0.0,), NAMELESS + "a lambda: write it with def, or set its __name__"),
-        ((CallableObject(),), NAMELESS + "CallableObject"),
-        ((functools.partial(mae, 0),), NAMELESS + "partial"),
-        (("mae", mae), "metrics[1] must have a name of its own, got 'mae' twice"),
-        ((TopK(5), "top_k"), "metrics[1] must have a name of its own, got 'top5' twice"),
-        ((loss,), "metrics[0] must have another name than 'loss', which is the loss"),
-    ],
-)
-def test_names_that_do_not_serve_are_told(metrics: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
-        resolve_metrics(metrics)
-
-
-@pytest.mark.parametrize(
-    ("metrics", "message"),
-    [
-        ("auc", "metrics must be a sequence of metrics, got one: write ('auc',)"),
-        (TopK(3), "metrics must be a sequence of metrics, got one: write (TopK(k=3),)"),
-        (mae, "metrics must be a sequence of metrics, got one: write (mae,)"),
-        (None, "metrics must be a sequence of metrics, got NoneType"),
-        (3, "metrics must be a sequence of metrics, got int"),
-        ({"auc": 1}, "metrics must be a sequence of metrics, got dict"),
-        (("mae", 3), "metrics[1] must be the name of a metric or an object, got int"),
-        ((AUC,), "metrics[0] must be an object, got the class: write AUC()"),
-        ((CallableObject,), "metrics[0] must be an object or a function, got the class CallableOb"),
-        ((Metric(),), "metrics[0] must be a metric with a name, Metric has none"),
-    ],
-)
-def test_what_is_no_metric_is_named(metrics: Any, message: str) -> None:
-    with pytest.raises(TypeError, match=re.escape(message)):
-        resolve_metrics(metrics)
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [
-        (None, "None (NoneType)"),
-        ("high", "'high' (str)"),
-        (True, "True (bool)"),
-        (1j, "1j (complex)"),
-        (np.zeros(2), "array([0., 0.]) (ndarray)"),
-        (np.inf, "inf (float)"),
-        (-np.inf, "-inf (float)"),
-    ],
-)
-def test_a_function_that_returns_no_number_is_named(value: Any, told: str) -> None:
-    def strange(y: Any, output: Any) -> Any:
-        return value
-
-    ((_, function),) = resolve_metrics((strange,))
-    message = f"the metric 'strange' must return a finite number or NaN, got {told}"
-    with pytest.raises(TypeError, match=re.escape(message)):
-        function(None, None, None)
-
-
-@pytest.mark.parametrize("make", [int, float, np.float32, np.float64, np.int8])
-def test_a_function_may_return_any_real_number(make: Callable[[int], Any]) -> None:
-    def three(y: Any, output: Any) -> Any:
-        return make(3)
-
-    def nan(y: Any, output: Any) -> Any:
-        return np.nan
-
-    (_, function), (_, other) = resolve_metrics((three, nan))
-    assert type(function(None, None, None)) is float
-    assert function(None, None, None) == 3
-    assert np.isnan(other(None, None, None))

@@ -1,0 +1,106 @@
+"""Whether a loss and a network go together: what the last layer may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from gdcore._warn import warn
+from gdcore.activations import Activation
+from gdcore.losses import Loss
+from gdcore.network import Network
+
+__all__ = ["as_saved", "check_outputs", "check_pairing", "tell_saved"]
+
+_saved: ContextVar[bool] = ContextVar("_saved", default=False)
+
+
+def check_pairing(loss: Loss, network: Network) -> None:
+    """Checks that the loss can train the network; within `as_saved` anything is right.
+
+    Warns where the last layer bounds the logits of the loss, so that some targets are out of reach.
+
+    Raises:
+        ValueError: The loss needs more outputs, or takes logits and gets probabilities.
+    """
+    if _saved.get():
+        return
+    if message := _wrong(loss, network):
+        raise ValueError(message)
+    if message := _doubtful(loss, network):
+        warn(message)
+
+
+def check_outputs(loss: Loss, network: Network) -> None:
+    """Checks that the loss has something to say about so many outputs.
+
+    Raises:
+        ValueError: The loss is over classes, and there is one output.
+    """
+    if message := _too_few(loss, network):
+        raise ValueError(message)
+
+
+@contextmanager
+def as_saved() -> Iterator[None]:
+    """Within it, trainers take loss and network of a file as they are.
+
+    What was trained once stays readable, whatever was checked then; `tell_saved` warns of it.
+    """
+    token = _saved.set(True)
+    try:
+        yield
+    finally:
+        _saved.reset(token)
+
+
+def tell_saved(loss: Loss, network: Network) -> None:
+    """Warns where a trainer out of a file has a loss and a network that do not go together."""
+    if message := _wrong(loss, network) or _doubtful(loss, network):
+        warn(f"the trainer is read as it was saved, but {message}")
+
+
+def _too_few(loss: Loss, network: Network) -> str | None:
+    if loss.task != "multiclass" or network.output_size > 1:
+        return None
+    return (
+        f"loss {loss.name!r} needs a network with an output for each of at least two classes, got "
+        "one output; for two classes, one output and 'bce_with_logits' do as well"
+    )
+
+
+def _wrong(loss: Loss, network: Network) -> str | None:
+    if message := _too_few(loss, network):
+        return message
+    last = _last(network)
+    if not _takes_logits(loss, last) or last.bounds != (0.0, 1.0):
+        return None
+    return (
+        f"loss {loss.name!r} takes logits, got a last layer with the activation {last.name!r}, "
+        "which makes probabilities of them: leave that activation out, the loss has it inside"
+    )
+
+
+def _doubtful(loss: Loss, network: Network) -> str | None:
+    last = _last(network)
+    low, high = last.bounds
+    if not _takes_logits(loss, last) or (math.isinf(low) and math.isinf(high)):
+        return None
+    ends = [f"below {low:g}"] * math.isfinite(low) + [f"above {high:g}"] * math.isfinite(high)
+    return (
+        f"loss {loss.name!r} takes logits, which may be any number, and the last layer's "
+        f"activation {last.name!r} gives none {' or '.join(ends)}: leave that activation out"
+    )
+
+
+def _takes_logits(loss: Loss, last: Activation) -> bool:
+    """Cross entropy over softmax trains on the logits before it."""
+    if (loss.name, last.name) == ("cross_entropy", "softmax"):
+        return False
+    return loss.task in ("binary", "multiclass")
+
+
+def _last(network: Network) -> Activation:
+    return Activation.resolve("activation", network.layers[-1].activation)

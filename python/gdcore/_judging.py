@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gdcore._frames import array
 from gdcore._warn import warn
 from gdcore.metrics import Accuracy, Computed, resolve_metrics, takes_no_weights
 
@@ -52,11 +53,11 @@ class Judging:
         data = trainer._prepare(x, y, weight, names)
         if not resolved:
             return cls(data, x, y, weight, resolved)
-        targets = np.asarray(y)
+        targets = array(y, names[1])
         if trainer.network.output_size == 1:
             targets = targets.reshape(-1, 1)
         if weight is not None:
-            weight = np.asarray(weight, np.float64)
+            weight = np.asarray(array(weight, names[2]), np.float64)
             for key, metric in resolved:
                 if takes_no_weights(metric):
                     warn(

@@ -77,7 +77,7 @@ py::dict stop() {
     threads.append(entry);
   }
   py::list operations;
-  for (const auto& operation : profiling::named_operations()) {
+  for (const auto& operation : recording.operations) {
     operations.append(py::make_tuple(profiling::name(operation.zone), operation.layer,
                                      profiling::name(operation.phase), operation.arithmetic));
   }

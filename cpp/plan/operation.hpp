@@ -66,7 +66,6 @@ class Operation {
       : zone_(zone),
         phase_(phase),
         layer_(layer),
-        id_(profiling::zone_id(zone)),
         cost_(cost),
         queue_(max_workers) {}
   virtual ~Operation() = default;
@@ -75,11 +74,11 @@ class Operation {
   void run(ops::Worker& worker, const Batch<T>& batch) {
     profiling::Lane* const lane = worker.lane();
     if (lane == nullptr) return work(worker, batch);
-    lane->begin(id_);
+    lane->begin(id_.id() != profiling::kNoOperation ? id_.id() : profiling::zone_id(zone_));
     work(worker, batch);
     profiling::Amount own = cost_.of(batch.rows);
     if (batch.rule == nullptr) return lane->end(own);
-    if (update_id_ != profiling::kNoOperation) return lane->end(own, update_id_, update_);
+    if (update_id_.id() != profiling::kNoOperation) return lane->end(own, update_id_.id(), update_);
     own.flops += update_.flops;
     own.bytes += update_.bytes;
     lane->end(own);
@@ -91,12 +90,12 @@ class Operation {
   // As recordings show it, with what the rule's pass over updates() parameters costs, if it is done
   // here.
   void set_names(const std::string& layer, const std::string& arithmetic) {
-    id_ = profiling::operation_id({zone_, phase_, layer, arithmetic});
+    id_ = profiling::OperationNumber({zone_, phase_, layer, arithmetic});
   }
   void set_update(const std::string& layer, const std::string& arithmetic, profiling::Amount cost) {
     update_ = cost;
     if (!updates_apart()) return;
-    update_id_ = profiling::operation_id({Zone::kUpdate, Zone::kUpdate, layer, arithmetic});
+    update_id_ = profiling::OperationNumber({Zone::kUpdate, Zone::kUpdate, layer, arithmetic});
   }
   const Cost& cost() const { return cost_; }
 
@@ -125,8 +124,8 @@ class Operation {
   Zone zone_;
   Zone phase_;
   int layer_;
-  profiling::OperationId id_;
-  profiling::OperationId update_id_ = profiling::kNoOperation;  // of the update within it
+  profiling::OperationNumber id_;
+  profiling::OperationNumber update_id_;  // of the update within it
   profiling::Amount update_;
   Cost cost_;
   bool barrier_after_ = true;

@@ -22,7 +22,7 @@ std::string reason(py::error_already_set& error) { return py::str(error.value())
 
 py::object as_array(py::handle object, std::string_view name) {
   try {
-    return py::module_::import("numpy").attr("asarray")(object);
+    return python_call([&] { return py::module_::import("numpy").attr("asarray")(object); });
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
     fail<ValueError>(name, " cannot be made an array: ", reason(error));
@@ -35,7 +35,7 @@ py::array cast(const py::array& array, const char* dtype) {
   quiet.attr("__enter__")();
   py::object result;
   try {
-    result = array.attr("astype")(dtype, py::arg("order") = "C");
+    result = python_call([&] { return array.attr("astype")(dtype, py::arg("order") = "C"); });
   } catch (py::error_already_set&) {
     quiet.attr("__exit__")(py::none(), py::none(), py::none());
     throw;

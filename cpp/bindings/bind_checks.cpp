@@ -26,12 +26,12 @@ py::dict numerical(Model& model, const std::string& loss, std::vector<double> lo
                    std::optional<int> num_threads) {
   const HeldData<double> data = checked(model, loss, x, y, sample_weight);
   const int threads = resolve_threads(num_threads);
-  train::NumericalGradient found;
-  {
-    const py::gil_scoped_release release;
-    found =
-        train::numerical_gradient(model, {loss, std::move(loss_parameters)}, data.view, h, threads);
-  }
+  Interrupts interrupts;
+  const train::NumericalGradient found = without_gil([&] {
+    return train::numerical_gradient(model, {loss, std::move(loss_parameters)}, data.view, h,
+                                     threads, interrupts);
+  });
+  interrupts.rethrow();
   const auto& parameters = model.description().parameters();
   const py::dict below = split_by_name<double>(parameters, found.below.data());
   const py::dict above = split_by_name<double>(parameters, found.above.data());
@@ -64,7 +64,7 @@ py::dict backpropagation(Model& model, const std::string& loss, std::vector<doub
   const int threads = resolve_threads(num_threads);
   train::ExactGradient found;
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     found = train::backpropagation_gradient(model, {loss, std::move(loss_parameters)}, data.view,
                                             threads);
   }

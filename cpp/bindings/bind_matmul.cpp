@@ -7,6 +7,7 @@
 #include "ops/gemm.hpp"
 #include "parallel/cpus.hpp"
 #include "plan/cost_model.hpp"
+#include "train/pace.hpp"
 
 namespace gd::bindings {
 
@@ -76,6 +77,53 @@ py::array_t<T> checked_out(const py::object& out, int64_t rows, int64_t cols, co
 }
 
 template <class T>
+void run(const ops::GemmProblem<T>& p, int threads) {
+  const int workers = plan::workers_for(2 * p.m * p.n * p.k, threads);
+  const ops::GemmScratchSize scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k, p.products);
+  // Kept from call to call: fresh pages would cost a product of 1024 x 1024 two percent.
+  thread_local base::AlignedBuffer<T> scratch;
+  if (scratch.size() < scratch_size.all() * workers) {
+    scratch = base::AlignedBuffer<T>(scratch_size.all() * workers);
+  }
+  T* const packed = scratch.data();  // a worker would see the thread_local of its own thread
+  ops::TileQueue queue(workers);
+  const ops::GemmTiles tiles = ops::gemm_tiles<T>(p.m, p.n, p.k, workers);
+  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+    ops::gemm(worker, queue, tiles, p, {packed, scratch_size});
+  });
+}
+
+// Column by column of the product, and a long one in parts, so that Ctrl-C is seen meanwhile. No
+// element depends on which others there are.
+template <class T>
+void run_in_pieces(const ops::GemmProblem<T>& p, int threads, Interrupts& interrupts) {
+  if (2 * p.m * p.n * p.k <= train::Pace::first()) return run(p, threads);
+  // Fewer rows at a time would have B packed too often, fewer columns fill no register tile.
+  constexpr int64_t kRows = 2048;
+  constexpr int64_t kColumns = 128;
+  const int64_t flops_a_row = 2 * std::min(p.n, kColumns) * p.k;
+  const int64_t rows = std::min(p.m, std::max(kRows, train::Pace::first() / 4 / flops_a_row));
+  const int64_t units = (p.n + kColumns - 1) / kColumns * ((p.m + rows - 1) / rows);
+  train::Pace pace(units, rows * flops_a_row);
+  for (int64_t row = 0; row < p.m; row += rows) {
+    for (int64_t col = 0; col < p.n;) {
+      const int64_t left = (p.n - col + kColumns - 1) / kColumns;
+      const int64_t taken = pace.next(left);
+      ops::GemmProblem<T> piece = p;
+      piece.m = std::min(rows, p.m - row);
+      piece.n = std::min(taken * kColumns, p.n - col);
+      piece.a += row * p.a_row;
+      piece.b += col * p.b_col;
+      piece.c += row * p.c_row + col;
+      run(piece, threads);
+      col += piece.n;
+      pace.done(taken);
+      if ((col < p.n || row + rows < p.m) && interrupts()) return;
+    }
+  }
+}
+
+template <class T>
 py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool transpose_a,
                         bool transpose_b, const py::object& out, const std::string& precision,
                         std::optional<int> num_threads) {
@@ -106,20 +154,9 @@ py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool trans
   p.c_row = b.cols;
   p.products = ops::bf16_products(ops::precision_named(precision), p.m, p.n, p.k);
 
-  const py::gil_scoped_release release;
-  const int workers = plan::workers_for(2 * p.m * p.n * p.k, threads);
-  const ops::GemmScratchSize scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k, p.products);
-  // Kept from call to call: fresh pages would cost a product of 1024 x 1024 two percent.
-  thread_local base::AlignedBuffer<T> scratch;
-  if (scratch.size() < scratch_size.all() * workers) {
-    scratch = base::AlignedBuffer<T>(scratch_size.all() * workers);
-  }
-  T* const packed = scratch.data();  // a worker would see the thread_local of its own thread
-  ops::TileQueue queue(workers);
-  const ops::GemmTiles tiles = ops::gemm_tiles<T>(p.m, p.n, p.k, workers);
-  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
-    ops::gemm(worker, queue, tiles, p, {packed, scratch_size});
-  });
+  Interrupts interrupts;
+  without_gil([&] { run_in_pieces(p, threads, interrupts); });
+  interrupts.rethrow();
   return c;
 }
 

@@ -36,12 +36,15 @@ void bind_network_of(py::module_& m, const char* name) {
         Array out = new_matrix<T>(rows, self.description().output_size());
         const T* from = x.data();
         T* to = out.mutable_data();
-        const py::gil_scoped_release release;
-        if (training) {
-          self.forward_training(from, rows, threads, to);
-        } else {
-          self.predict(from, rows, rows, threads, to);
-        }
+        Interrupts interrupts;
+        without_gil([&] {
+          if (training) {
+            self.forward_training(from, rows, threads, to);
+          } else {
+            self.predict(from, rows, rows, threads, to, interrupts);
+          }
+        });
+        interrupts.rethrow();
         return out;
       },
       py::arg("x"), py::arg("training"), py::arg("num_threads"));
@@ -57,8 +60,9 @@ void bind_network_of(py::module_& m, const char* name) {
         Array out = new_matrix<T>(rows, self.description().output_size());
         const T* from = x.data();
         T* to = out.mutable_data();
-        const py::gil_scoped_release release;
-        self.predict(from, rows, at_once, threads, to);
+        Interrupts interrupts;
+        without_gil([&] { self.predict(from, rows, at_once, threads, to, interrupts); });
+        interrupts.rethrow();
         return out;
       },
       py::arg("x"), py::arg("batch_size"), py::arg("num_threads"));
@@ -72,7 +76,7 @@ void bind_network_of(py::module_& m, const char* name) {
         Array out = new_matrix<T>(rows, self.description().input_size());
         const T* from = gradient.data();
         T* to = out.mutable_data();
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         self.backward(from, rows, accumulate, to);
         return out;
       },
@@ -88,7 +92,7 @@ void bind_network_of(py::module_& m, const char* name) {
       "load_state_dict",
       [](Model& self, const py::dict& state) {
         const std::vector<T> values = checked_state<T>(self.description(), state);
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         self.set_values(values.data());
       },
       py::arg("state"));

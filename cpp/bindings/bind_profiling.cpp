@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "bindings/bind.hpp"
+#include "bindings/gil.hpp"
 #include "profiling/recorder.hpp"
 
 namespace gd::bindings {
@@ -55,7 +56,7 @@ py::array_t<EventRow> rows_of(profiling::Recording& recording) {
 py::dict stop() {
   profiling::Recording recording;
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     recording = profiling::Recorder::instance().stop();
   }
   py::list threads;
@@ -99,7 +100,7 @@ void bind_profiling(py::module_& m) {
   m.def(
       "profile_start",
       [](int64_t events_per_thread, int64_t every, bool counters) {
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         profiling::Recorder::instance().start({events_per_thread, every, counters});
       },
       py::arg("events_per_thread"), py::arg("every"), py::arg("counters"));

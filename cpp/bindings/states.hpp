@@ -35,7 +35,7 @@ template <class T, class Copy>
 py::dict named_arrays(const nn::Network<T>& network, Copy&& copy) {
   std::vector<T> values(static_cast<size_t>(network.num_parameters()));
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     copy(values.data());
   }
   return split_by_name<T>(network.parameters(), values.data());

@@ -37,20 +37,27 @@ plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads
 }
 
 template <class T>
-void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out) {
-  const Region region(RegionKind::other, Zone::kCaller);
+void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
+                       base::FunctionRef<bool()> stops) {
   const Lock lock(mutex_);
+  const parallel::ForkSafeMutex::Reading reading(mutex_);
   const int64_t inputs = network_.input_size();
   const int64_t outputs = network_.output_size();
   const int64_t at_once = std::min(batch_size, rows);
-  for (int64_t begin = 0; begin < rows; begin += at_once) {
-    plan::Plan<T>& plan = plan_for(plan::PlanKind::inference, at_once, threads, inference_);
-    plan::Batch<T> batch;
-    batch.rows = std::min(at_once, rows - begin);
+  Pace pace(rows, 2 * network_.num_parameters());
+  plan::Batch<T> batch;
+  batch.x_stride = inputs;
+  for (int64_t begin = 0; begin < rows; begin += batch.rows) {
+    batch.rows = pace.next(at_once);
     batch.x = x + begin * inputs;
-    batch.x_stride = inputs;
-    plan.forward(batch);
-    copy_rows<T>(plan.output(batch.rows), {out + begin * outputs, batch.rows, outputs});
+    {
+      const Region region(RegionKind::other, Zone::kCaller);  // without what `stops` does
+      plan::Plan<T>& plan = plan_for(plan::PlanKind::inference, at_once, threads, inference_);
+      plan.forward(batch);
+      copy_rows<T>(plan.output(batch.rows), {out + begin * outputs, batch.rows, outputs});
+    }
+    pace.done(batch.rows);
+    if (begin + batch.rows < rows && stops()) return;
   }
 }
 

@@ -3,9 +3,11 @@
 #include <memory>
 #include <vector>
 
+#include "base/function_ref.hpp"
 #include "nn/network.hpp"
 #include "parallel/fork_safe_mutex.hpp"
 #include "plan/plan.hpp"
+#include "train/pace.hpp"
 
 namespace gd::train {
 
@@ -24,8 +26,10 @@ class Model {
   // The caller holds the mutex.
   nn::Network<T>& network() { return network_; }
 
-  // out (rows, outputs) from x (rows, inputs), at most batch_size rows at a time.
-  void predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out);
+  // out (rows, outputs) from x (rows, inputs), at most batch_size rows at a time. Ends early where
+  // `stops` says so, which is asked with the mutex held and may wait for Python.
+  void predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
+               base::FunctionRef<bool()> stops = NeverStops());
 
   // One batch, keeping what backward needs.
   void forward_training(const T* x, int64_t rows, int threads, T* out);

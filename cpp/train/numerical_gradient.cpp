@@ -109,9 +109,10 @@ bool look_closer(Probe& probe, int64_t offset, double here_loss, double h, Slope
 
 NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescription& loss,
                                      const Dataset<double>& data, std::optional<double> h,
-                                     int threads) {
+                                     int threads, base::FunctionRef<bool()> stops) {
   const auto start = Clock::now();
   const std::lock_guard<parallel::ForkSafeMutex> lock(model.mutex());
+  const parallel::ForkSafeMutex::Reading reading(model.mutex());
   std::vector<int64_t> offsets;
   for (const nn::Parameter& parameter : model.description().parameters()) {
     for (int64_t i = 0; i < parameter.size(); ++i) {
@@ -125,6 +126,7 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
   result.above.resize(offsets.size());
   std::vector<char> is_kink(offsets.size(), 0);
   std::atomic<int64_t> evaluations{0};
+  std::atomic<bool> stopped{false};
   const double step = std::cbrt(std::numeric_limits<double>::epsilon());
 
   const parallel::TeamLease team = parallel::acquire_team(threads);
@@ -133,6 +135,8 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
     Probe probe(model, loss, data);
     const double here_loss = probe.loss();
     queue.for_each(worker, static_cast<int64_t>(offsets.size()), [&](int64_t tile) {
+      if (worker.index() == 0 && !stopped && stops()) stopped = true;
+      if (stopped) return;
       const auto i = static_cast<size_t>(tile);
       const double reach = h.value_or(step * std::max(1.0, std::abs(probe.value(offsets[i]))));
       Slopes slopes = slopes_at(probe, offsets[i], here_loss, reach);

@@ -25,10 +25,11 @@ struct NumericalGradient {
 };
 
 // h: the step; none for eps^(1/3) max(1, |w_i|). Parameters are shared among `threads` workers,
-// each with a copy of the network.
+// each with a copy of the network. Ends early where `stops` says so, which is asked on the calling
+// thread with the model's mutex held and may wait for Python; then the result says nothing.
 NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescription& loss,
                                      const data::Dataset<double>& data, std::optional<double> h,
-                                     int threads);
+                                     int threads, base::FunctionRef<bool()> stops = NeverStops());
 
 struct ExactGradient {
   std::vector<double> gradient;  // flat, as above

@@ -82,7 +82,10 @@ class Trainer {
   // DivergenceError names epoch, step and learning rate.
   double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress);
 
-  Evaluation evaluate(const Dataset& data, int64_t batch_size);
+  // Ends early where `stops` says so, which is asked with the model's mutex held and may wait for
+  // Python; then the result says nothing.
+  Evaluation evaluate(const Dataset& data, int64_t batch_size,
+                      base::FunctionRef<bool()> stops = NeverStops());
 
   // Stochastic descent over rows in order: one update each. losses (N,) gets each sample's loss
   // before its update. Stops where progress says so and returns the rows done.
@@ -99,6 +102,7 @@ class Trainer {
   void set_lr(double lr);
   // Null: the rate stays what it is.
   void set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::ScheduleUnit unit);
+  optim::Schedule* schedule() const { return schedule_.get(); }
   int64_t steps() const { return steps_; }
   int64_t epochs() const { return epochs_; }
 

@@ -24,6 +24,13 @@ void bind_network_of(py::module_& m, const char* name) {
                             [](const Model& self) { return self.description().input_size(); });
   cls.def_property_readonly("output_size",
                             [](const Model& self) { return self.description().output_size(); });
+  cls.def_property_readonly("parameter_names", [](const Model& self) {
+    std::vector<std::string> names;
+    for (const nn::Parameter& parameter : self.description().parameters()) {
+      names.push_back(parameter.name);
+    }
+    return names;
+  });
   cls.def_property_readonly("num_parameters",
                             [](const Model& self) { return self.description().num_parameters(); });
 
@@ -96,6 +103,20 @@ void bind_network_of(py::module_& m, const char* name) {
         self.set_values(values.data());
       },
       py::arg("state"));
+  // One after the other, for a network that nobody else uses yet.
+  cls.def(
+      "set_parameter",
+      [](Model& self, const std::string& name, py::handle values) {
+        const nn::Parameter& parameter = parameter_named(self.description(), name);
+        const Array array = checked_parameter<T>(parameter, values);
+        const WithoutGil released;
+        self.set_value(parameter, array.data());
+      },
+      py::arg("name"), py::arg("values"));
+  cls.def(
+      "take_parameters",
+      [](Model& self, const Model& other) { without_gil([&] { self.take_values(other); }); },
+      py::arg("other"));
   cls.def("to64", [](Model& self) {
     const auto& description = self.description();
     auto copy = std::make_shared<train::Model<double>>(

@@ -8,6 +8,7 @@
 #include "bindings/classes.hpp"
 #include "bindings/states.hpp"
 #include "bindings/targets.hpp"
+#include "parallel/claim.hpp"
 #include "train/trainer.hpp"
 
 namespace gd::bindings {
@@ -152,16 +153,13 @@ py::tuple copy(train::Trainer<T>& trainer) {
 }
 
 template <class T>
-void restore(train::Trainer<T>& trainer, const std::vector<py::dict>& states, int64_t steps,
-             int64_t epochs, double lr, double scale) {
-  require<base::ValueError>(static_cast<int>(states.size()) == trainer.states(),
-                            "the optimizer has ", trainer.states(), " states, got ", states.size());
-  std::vector<std::vector<T>> values;
-  for (const py::dict& state : states) {
-    values.push_back(checked_state<T>(trainer.model().description(), state));
-  }
+void set_state(train::Trainer<T>& trainer, int index, const std::string& name, py::handle values) {
+  require<base::ValueError>(index >= 0 && index < trainer.states(), "the optimizer has ",
+                            trainer.states(), " states, got number ", index);
+  const nn::Parameter& parameter = parameter_named(trainer.model().description(), name);
+  const auto array = checked_parameter<T>(parameter, values);
   const WithoutGil released;
-  trainer.restore({steps, epochs, lr, scale}, values);
+  trainer.set_state(index, parameter, array.data());
 }
 
 template <class T>
@@ -254,8 +252,14 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           py::arg("every_step"));
   cls.def("copy", copy<T>);
   cls.def_property_readonly("states", &Trainer::states);
-  cls.def("restore", restore<T>, py::arg("states"), py::arg("steps"), py::arg("epochs"),
-          py::arg("lr"), py::arg("scale"));
+  // What a loaded trainer goes on from.
+  cls.def("set_state", set_state<T>, py::arg("index"), py::arg("name"), py::arg("values"));
+  cls.def(
+      "set_position",
+      [](Trainer& self, int64_t steps, int64_t epochs, double lr, double scale) {
+        without_gil([&] { self.set_position({steps, epochs, lr, scale}); });
+      },
+      py::arg("steps"), py::arg("epochs"), py::arg("lr"), py::arg("scale"));
   cls.def("memory", memory<T>, py::arg("batch_size"), py::arg("shuffle"));
 
   cls.def(
@@ -362,6 +366,23 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
 }  // namespace
 
 void bind_trainer(py::module_& m) {
+  // For a with block. It begins and ends in C++: between two lines of Python a signal's handler may
+  // raise, and then nobody would give it back.
+  struct Claim {
+    std::string refusal;
+    parallel::Claim claim{};
+  };
+  py::class_<Claim>(m, "Claim")
+      .def(
+          py::init([](std::string refusal) { return std::make_unique<Claim>(std::move(refusal)); }),
+          py::arg("refusal"))
+      .def("__enter__", [](Claim& self) { require<StateError>(self.claim.take(), self.refusal); })
+      .def(
+          "__exit__",
+          [](Claim& self, const py::object&, const py::object&, const py::object&) {
+            self.claim.give_back();
+          },
+          py::arg("kind"), py::arg("error"), py::arg("traceback"));
   bind_trainer_of<float>(m, "Trainer32", "Data32");
   bind_trainer_of<double>(m, "Trainer64", "Data64");
 }

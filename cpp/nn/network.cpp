@@ -79,8 +79,6 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
   }
 
   values_ = base::AlignedBuffer<T>(offset);
-  std::vector<T> drawn(static_cast<size_t>(num_parameters()));
-  T* next = drawn.data();
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = parameters_[i];
     const DenseSpec& layer = layers_[static_cast<size_t>(parameter.layer)];
@@ -88,11 +86,11 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
     // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
     base::RandomStream random(base::StreamPurpose::initial_values, seed_, i);
     const bool is_weight = parameter.kind == ParameterKind::weight;
+    std::vector<T> drawn(static_cast<size_t>(parameter.size()));
     initialize<T>(is_weight ? layer.weight_init : layer.bias_init, view.inputs, view.units, random,
-                  {next, static_cast<size_t>(parameter.size())});
-    next += parameter.size();
+                  drawn);
+    from_shape(parameter, drawn.data(), values());
   }
-  from_shapes(drawn.data(), values());
 }
 
 template <class T>
@@ -124,20 +122,25 @@ void Network<T>::to_shapes(const T* flat, T* to) const {
 template <class T>
 void Network<T>::from_shapes(const T* from, T* flat) const {
   for (const Parameter& p : parameters_) {
-    if (p.kind == ParameterKind::weight) {
-      for_panels(p, [&](int64_t first, int64_t width) {
-        if (p.lies_as_it_is) {
-          copy(from + first, p.cols, p.rows, width, flat + p.offset + first * p.rows, width);
-        } else {
-          T* const panel = flat + p.offset + first * p.cols;
-          transpose(from + first * p.cols, p.cols, width, p.cols, panel, width);
-        }
-      });
-    } else {
-      std::copy_n(from, p.size(), flat + p.offset);
-    }
+    from_shape(p, from, flat);
     from += p.size();
   }
+}
+
+template <class T>
+void Network<T>::from_shape(const Parameter& p, const T* from, T* flat) const {
+  if (p.kind != ParameterKind::weight) {
+    std::copy_n(from, p.size(), flat + p.offset);
+    return;
+  }
+  for_panels(p, [&](int64_t first, int64_t width) {
+    if (p.lies_as_it_is) {
+      copy(from + first, p.cols, p.rows, width, flat + p.offset + first * p.rows, width);
+    } else {
+      T* const panel = flat + p.offset + first * p.cols;
+      transpose(from + first * p.cols, p.cols, width, p.cols, panel, width);
+    }
+  });
 }
 
 template <class T>

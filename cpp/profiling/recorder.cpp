@@ -59,7 +59,7 @@ Recorder::Held::~Held() {
   lane->owned_ = false;  // its events stay until the recording ends
 }
 
-void Recorder::start(const RecordingOptions& options) {
+uint64_t Recorder::start(const RecordingOptions& options) {
   require<ValueError>(
       options.events_per_thread >= kLeastEvents && options.events_per_thread <= kMostEvents,
       "events_per_thread must be from ", kLeastEvents, " to ", kMostEvents, ", got ",
@@ -81,6 +81,7 @@ void Recorder::start(const RecordingOptions& options) {
   own->at_ = options.every == 1 ? start_ticks_ : 0;
   phase_ = Phase::recording;
   on_.store(true);
+  return session_;
 }
 
 Lane* Recorder::lane_of_this_thread() {
@@ -210,9 +211,10 @@ void Recorder::leave_session() {
   phase_ = Phase::idle;
 }
 
-Recording Recorder::stop() {
+Recording Recorder::stop(uint64_t number) {
   std::unique_lock lock(mutex_);
-  require<StateError>(phase_ == Phase::recording, "no profile is being recorded");
+  require<StateError>(phase_ == Phase::recording && (number == 0 || number == session_),
+                      "no profile is being recorded");
   const uint64_t now = ticks();
   const int64_t ended = nanoseconds_now();
   phase_ = Phase::reading;  // nobody starts another until this one has been read

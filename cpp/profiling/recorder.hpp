@@ -35,10 +35,10 @@ struct LaneRecording {
 
 struct Recording {
   std::vector<LaneRecording> lanes;
-  int64_t nanoseconds = 0;       // it took
-  int64_t steps = 0;             // that were begun, recorded or not
-  int64_t bytes_a_thread = 0;    // of memory for events
-  int64_t threads_left_out = 0;  // for want of memory
+  int64_t nanoseconds = 0;                 // it took
+  int64_t steps = 0;                       // that were begun, recorded or not
+  int64_t bytes_a_thread = 0;              // of memory for events
+  int64_t threads_left_out = 0;            // for want of memory
   std::vector<NamedOperation> operations;  // by the numbers that events have, from 1 on
 };
 
@@ -55,10 +55,12 @@ class Recorder {
   // No recording is at work, and none is being read.
   static bool idle() { return phase_.load() == Phase::idle; }
 
-  // StateError unless idle, ValueError for options out of their domain.
-  void start(const RecordingOptions& options);
-  // StateError where there is none. Waits until every thread has left its region.
-  Recording stop();
+  // Returns a number of its own, above 0. StateError unless idle, ValueError for options out of
+  // their domain.
+  uint64_t start(const RecordingOptions& options);
+  // StateError where that recording, or any for 0, is not at work. Waits until every thread has
+  // left its region.
+  Recording stop(uint64_t number = 0);
 
   // For Region.
   Lane* open(RegionKind kind, Zone gap);

@@ -131,6 +131,24 @@ void Model<T>::set_values(const T* from) {
   network_.set_gradients_valid(false);
 }
 
+template <class T>
+void Model<T>::set_value(const nn::Parameter& parameter, const T* from) {
+  const Lock lock(mutex_);
+  network_.from_shape(parameter, from, network_.values());
+  network_.note_change();
+  network_.set_gradients_valid(false);
+}
+
+template <class T>
+void Model<T>::take_values(const Model& other) {
+  require<StateError>(network_.flat_size() == other.network_.flat_size(),
+                      "the networks are not of the same description");
+  const Lock lock(mutex_);
+  std::copy_n(other.network_.values(), network_.flat_size(), network_.values());
+  network_.note_change();
+  network_.set_gradients_valid(false);
+}
+
 template class Model<float>;
 template class Model<double>;
 

@@ -47,6 +47,9 @@ class Model {
   void copy_values(T* to);
   void copy_gradients(T* to);
   void set_values(const T* from);
+  void set_value(const nn::Parameter& parameter, const T* from);
+  // Those of a model of the same description, which nobody else uses.
+  void take_values(const Model& other);
 
  private:
   plan::Plan<T>& plan_for(plan::PlanKind kind, int64_t rows, int threads,

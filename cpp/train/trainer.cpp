@@ -336,16 +336,19 @@ Position Trainer<T>::copy(T* parameters, const std::vector<T*>& states) {
 }
 
 template <class T>
-void Trainer<T>::restore(const Position& position, const std::vector<std::vector<T>>& states) {
+void Trainer<T>::set_position(const Position& position) {
   base::representable<T>(position.lr, "lr");
   const Lock lock(model_->mutex());
-  for (size_t k = 0; k < states.size(); ++k) {
-    model_->description().from_shapes(states[k].data(), state_pointers_[k]);
-  }
   steps_ = position.steps;
   epochs_ = position.epochs;
   lr_ = position.lr;
   scale_ = position.scale;
+}
+
+template <class T>
+void Trainer<T>::set_state(int index, const nn::Parameter& parameter, const T* from) {
+  const Lock lock(model_->mutex());
+  model_->description().from_shape(parameter, from, state_pointers_.at(static_cast<size_t>(index)));
 }
 
 template <class T>

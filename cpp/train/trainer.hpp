@@ -107,11 +107,12 @@ class Trainer {
   int64_t epochs() const { return epochs_; }
 
   int states() const { return rule_.states(); }
-  // All that restore() takes, as of one moment: parameters and each state in the shapes and order
-  // of description().parameters(), without gaps.
+  // All that fit and step go on from, as of one moment: parameters and each state in the shapes and
+  // order of description().parameters(), without gaps.
   Position copy(T* parameters, const std::vector<T*>& states);
-  // Sets everything that fit and step go on from; each of `states` is laid out as in copy.
-  void restore(const Position& position, const std::vector<std::vector<T>>& states);
+  void set_position(const Position& position);
+  // A parameter's part of state `index`, in its shape.
+  void set_state(int index, const nn::Parameter& parameter, const T* from);
 
   // For batches of that size, shuffled or in order, as `fit` takes them.
   MemoryPlan memory(int64_t batch_size, bool shuffle);

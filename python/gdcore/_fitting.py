@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from gdcore import _core
 from gdcore._native import NativeTrainer
@@ -16,7 +17,23 @@ from gdcore.history import History
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["Fitting", "Validation"]
+__all__ = ["Fitting", "Validation", "one_at_a_time"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def one_at_a_time(
+    method: Callable[Concatenate[Trainer, P], R],
+) -> Callable[Concatenate[Trainer, P], R]:
+    """A method of `Trainer` that raises a RuntimeError while a call of it is at work."""
+
+    @wraps(method)
+    def claimed(trainer: Trainer, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with trainer._claim:
+            return method(trainer, *args, **kwargs)
+
+    return claimed
 
 
 @dataclass

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gdcore import _core
 from gdcore._check import flag, integer, optional_integer, real, thread_count
-from gdcore._fitting import Fitting, Validation
+from gdcore._fitting import Fitting, Validation, one_at_a_time
 from gdcore._native import TRAINERS, NativeTrainer
 from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.history import History
@@ -109,7 +109,7 @@ class Trainer:
         self._num_threads = thread_count(num_threads)
         self._history = History()
         self._stopped = False
-        self._fitting = False
+        self._claim = _core.Claim("fit is at work on this trainer: one at a time")
         self._native: NativeTrainer = TRAINERS[network.dtype.name](
             network._native,
             None if self._loss is None else self._loss.name,
@@ -275,6 +275,7 @@ class Trainer:
         """
         return self._native.learn_many(x, y)
 
+    @one_at_a_time
     def fit(
         self,
         x: ArrayLike,
@@ -331,8 +332,6 @@ class Trainer:
                 out of range, or an argument is out of its domain.
         """
         last = self._last_epoch(epochs, until_epoch)
-        if self._fitting:
-            raise RuntimeError("fit is at work on this trainer: it cannot run within itself")
         _core.profile_mark("caller")
         validation = self._validation(validation_data, metrics)
         fitting = Fitting(
@@ -349,11 +348,7 @@ class Trainer:
             self._judged(validation)  # what a metric cannot judge is an error before any update
         self._history = history = History()
         self._stopped = False
-        self._fitting = True
-        try:
-            fitting.run(self, self._native, first, last, history)
-        finally:
-            self._fitting = False
+        fitting.run(self, self._native, first, last, history)
         return history
 
     def stop(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import HANG_GUARD
+from support import guarded_run
 
 import gdcore as gd
 from gdcore.profiling.recording import Recording
@@ -381,9 +380,9 @@ assert prof.steps == 2, prof
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_records_for_itself() -> None:
-    done = subprocess.run(
+    done = guarded_run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
-        capture_output=True, text=True, timeout=HANG_GUARD,
+        capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 

@@ -170,7 +170,8 @@ def test_help_lists_the_commands() -> None:
 
 def started(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "gdcore", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, start_new_session=True, **pipes)
 
 
 def test_ctrl_c_ends_with_130_and_saves_the_model(tmp_path: Path) -> None:

@@ -97,21 +97,30 @@ void run(const ops::GemmProblem<T>& p, int threads) {
 // element depends on which others there are.
 template <class T>
 void run_in_pieces(const ops::GemmProblem<T>& p, int threads, Interrupts& interrupts) {
-  if (2 * p.m * p.n * p.k <= train::Pace::first()) return run(p, threads);
-  // Fewer rows at a time would have B packed too often, fewer columns fill no register tile.
-  constexpr int64_t kRows = 2048;
-  constexpr int64_t kColumns = 128;
-  const int64_t flops_a_row = 2 * std::min(p.n, kColumns) * p.k;
-  const int64_t rows = std::min(p.m, std::max(kRows, train::Pace::first() / 4 / flops_a_row));
-  const int64_t units = (p.n + kColumns - 1) / kColumns * ((p.m + rows - 1) / rows);
-  train::Pace pace(units, rows * flops_a_row);
+  const double flops =
+      2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  if (flops <= static_cast<double>(train::Pace::first())) return run(p, threads);
+  // Fewer rows at a time would have B packed more often, fewer columns fill no register tile: less
+  // is taken only of a product so deep that this alone would take long.
+  constexpr int64_t kMost = int64_t{1} << 32;
+  int64_t rows = std::min<int64_t>(p.m, 2048);
+  int64_t columns = std::min<int64_t>(p.n, 128);
+  while (rows > 64 && 2 * rows * columns * p.k > kMost) rows = std::max<int64_t>(64, rows / 2);
+  while (columns > 32 && 2 * rows * columns * p.k > kMost)
+    columns = std::max<int64_t>(32, columns / 2);
+  if (p.n < 128) {
+    const int64_t flops_a_row = 2 * columns * p.k;
+    rows = std::clamp(train::Pace::first() / 4 / flops_a_row, rows, p.m);
+  }
+  const int64_t units = (p.n + columns - 1) / columns * ((p.m + rows - 1) / rows);
+  train::Pace pace(units, 2 * rows * columns * p.k);
   for (int64_t row = 0; row < p.m; row += rows) {
     for (int64_t col = 0; col < p.n;) {
-      const int64_t left = (p.n - col + kColumns - 1) / kColumns;
+      const int64_t left = (p.n - col + columns - 1) / columns;
       const int64_t taken = pace.next(left);
       ops::GemmProblem<T> piece = p;
       piece.m = std::min(rows, p.m - row);
-      piece.n = std::min(taken * kColumns, p.n - col);
+      piece.n = std::min(taken * columns, p.n - col);
       piece.a += row * p.a_row;
       piece.b += col * p.b_col;
       piece.c += row * p.c_row + col;

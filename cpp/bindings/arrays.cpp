@@ -22,7 +22,7 @@ std::string reason(py::error_already_set& error) { return py::str(error.value())
 
 py::object as_array(py::handle object, std::string_view name) {
   try {
-    return python_call([&] { return py::module_::import("numpy").attr("asarray")(object); });
+    return called(py::module_::import("numpy").attr("asarray"), object);
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
     fail<ValueError>(name, " cannot be made an array: ", reason(error));
@@ -31,16 +31,20 @@ py::object as_array(py::handle object, std::string_view name) {
 
 // Float64 numbers beyond float32 become infinite; NumPy's warning would come before our error.
 py::array cast(const py::array& array, const char* dtype) {
-  const py::object quiet = py::module_::import("numpy").attr("errstate")(py::arg("all") = "ignore");
-  quiet.attr("__enter__")();
+  py::dict all_quiet;
+  all_quiet["all"] = "ignore";
+  const py::object quiet = called_with(py::module_::import("numpy").attr("errstate"), all_quiet);
+  const py::object leave = quiet.attr("__exit__");
+  const py::none none;
+  called(quiet.attr("__enter__"));
   py::object result;
   try {
-    result = python_call([&] { return array.attr("astype")(dtype, py::arg("order") = "C"); });
+    result = called(array.attr("astype"), py::str(dtype), py::str("C"));
   } catch (py::error_already_set&) {
-    quiet.attr("__exit__")(py::none(), py::none(), py::none());
+    called(leave, none, none, none);
     throw;
   }
-  quiet.attr("__exit__")(py::none(), py::none(), py::none());
+  called(leave, none, none, none);
   return result;
 }
 

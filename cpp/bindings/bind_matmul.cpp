@@ -71,7 +71,8 @@ py::array_t<T> checked_out(const py::object& out, int64_t rows, int64_t cols, co
                      std::string(py::str(array.attr("strides"))));
   const py::object shares = py::module_::import("numpy").attr("may_share_memory");
   for (const py::array* other : {&a, &b}) {
-    require<ValueError>(!shares(out, *other).cast<bool>(), "out must not share memory with a or b");
+    require<ValueError>(!called(shares, out, *other).template cast<bool>(),
+                        "out must not share memory with a or b");
   }
   return array;
 }

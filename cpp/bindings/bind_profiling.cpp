@@ -133,7 +133,8 @@ void bind_profiling(py::module_& m) {
           "__exit__",
           [](const py::object& self, const py::object&, const py::object&, const py::object&) {
             const py::dict recorded = self.cast<Scope&>().stop();
-            self.attr("_read")(recorded);
+            const py::object read = self.attr("_read");
+            called(read, recorded);
           },
           py::arg("kind"), py::arg("error"), py::arg("traceback"));
   m.def(

@@ -19,15 +19,13 @@ namespace py = pybind11;
   for (;;) ::pause();
 }
 
-// A call into Python, which may want the lock back. Best of its functions in C, with nothing of C++
-// within it that would be unwound.
+// A call of Python's functions in C, which may want the lock back: nothing of C++ is within it that
+// would be unwound.
 template <class F>
 auto python_call(F&& f) {
   try {
     return f();
-  } catch (const std::exception&) {
-    throw;
-  } catch (...) {  // the unwinding
+  } catch (...) {  // the unwinding: Python's own errors are no exceptions of C++
     stay_for_ever();
   }
 }
@@ -65,10 +63,21 @@ auto without_gil(F&& f) {
   return f();
 }
 
-// function(argument), with the lock held.
-inline py::object called(const py::object& function, const py::object& argument) {
+// function(arguments...), with the lock held. Who calls Python by pybind11's operators has C++
+// within the call.
+template <class... Arguments>
+py::object called(const py::object& function, const Arguments&... arguments) {
+  PyObject* const result = python_call(
+      [&] { return PyObject_CallFunctionObjArgs(function.ptr(), arguments.ptr()..., nullptr); });
+  if (result == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(result);
+}
+
+// function(**keywords)
+inline py::object called_with(const py::object& function, const py::dict& keywords) {
+  const py::tuple none;
   PyObject* const result =
-      python_call([&] { return PyObject_CallOneArg(function.ptr(), argument.ptr()); });
+      python_call([&] { return PyObject_Call(function.ptr(), none.ptr(), keywords.ptr()); });
   if (result == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(result);
 }

@@ -1,6 +1,7 @@
 #include "nn/network.hpp"
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "base/check.hpp"
@@ -79,6 +80,9 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
   }
 
   values_ = base::AlignedBuffer<T>(offset);
+  const auto largest = std::ranges::max_element(
+      parameters_, {}, [](const Parameter& parameter) { return parameter.size(); });
+  std::vector<T> drawn(static_cast<size_t>(largest->size()));
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = parameters_[i];
     const DenseSpec& layer = layers_[static_cast<size_t>(parameter.layer)];
@@ -86,10 +90,10 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
     // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
     base::RandomStream random(base::StreamPurpose::initial_values, seed_, i);
     const bool is_weight = parameter.kind == ParameterKind::weight;
-    std::vector<T> drawn(static_cast<size_t>(parameter.size()));
+    const std::span<T> own(drawn.data(), static_cast<size_t>(parameter.size()));
     initialize<T>(is_weight ? layer.weight_init : layer.bias_init, view.inputs, view.units, random,
-                  drawn);
-    from_shape(parameter, drawn.data(), values());
+                  own);
+    from_shape(parameter, own.data(), values());
   }
 }
 

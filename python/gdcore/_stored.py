@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import mmap
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -62,11 +63,13 @@ class StoredArray:
         """Reads it; ValueError where NumPy lacks its type, or the file has become shorter."""
         if self.dtype is None:
             raise ValueError(f"NumPy lacks the type of array {self.key!r}")
-        array = np.empty(self.shape, self.dtype)
+        size = self.end - self.begin
+        # Not from the heap, which may keep it when the next one has another size.
+        memory = mmap.mmap(-1, max(size, 1))
         self.file.seek(self.begin)
-        if self.file.readinto(array.data) != self.end - self.begin:
+        if self.file.readinto(memoryview(memory)[:size]) != size:
             raise ValueError(f"the file ends within array {self.key!r}")
-        return array
+        return np.frombuffer(memory, self.dtype, math.prod(self.shape)).reshape(self.shape)
 
 
 class Stored:

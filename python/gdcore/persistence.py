@@ -142,6 +142,7 @@ def _trainer_from(
     del trainer
     native: Any = network._native
     native.take_parameters(loaded._native)
+    del loaded  # and its memory
     return made(network)
 
 

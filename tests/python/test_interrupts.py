@@ -33,11 +33,11 @@ calls = {
     "evaluate": lambda: trainer.evaluate(rows, rows),
     "evaluate row by row": lambda: trainer.evaluate(rows, rows, batch_size=1),
     "check_gradients": lambda: gd.check_gradients(wide(1000, 1000), "mse", rows[:200], rows[:200]),
-    "matmul": lambda: gd.matmul(one[:, :20_000], one[:, :20_000], transpose_b=True),
+    "matmul": lambda: gd.matmul(one[:, :400_000], one[:, :400_000], transpose_b=True),
     "deep matmul": lambda: gd.matmul(one, one, transpose_b=True),
     "flat matmul": lambda: gd.matmul(
-        np.broadcast_to(np.float32(1), (8_000_000, 20_000)),
-        np.broadcast_to(np.float32(1), (20_000, 3))),
+        np.broadcast_to(np.float32(1), (8_000_000, 400_000)),
+        np.broadcast_to(np.float32(1), (400_000, 3))),
     "float64 matmul": lambda: gd.matmul(
         np.broadcast_to(1.0, (6000, 200_000)), np.broadcast_to(1.0, (200_000, 6000))),
 }

@@ -100,8 +100,7 @@ TEST(an_offer_is_done_by_whoever_comes_in_time) {
     // Longer than a worker keeps its core, and until somebody has come; in between all are called.
     const auto begin = Clock::now();
     const auto passed = [&](auto time) { return Clock::now() - begin > time; };
-    while (!passed(std::chrono::milliseconds(20)) ||
-           (workers > 1 && others == 0)) {
+    while (!passed(std::chrono::milliseconds(20)) || (workers > 1 && others == 0)) {
       offer();
       if (runs % 3 != 0) continue;
       std::atomic<int> called{0};

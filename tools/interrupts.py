@@ -218,6 +218,7 @@ def run(count: int, seed: int, calls: tuple[str, ...] = CALLS) -> int:
         for problem in subject.problems(call, files):
             failures += 1
             print(f"interrupt {number} (seed {seed}), {call} after {delay:.6f} s: {problem}")
+        files = open_files()  # each is told once
     told = ", ".join(f"{call} {done[call]}" for call in calls)
     print(
         f"{count} interrupts (seed {seed}): {told}; "

@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore._signals import handlers_put_off
+
 __all__ = ["FORMAT", "KEY", "LONGEST_HEADER", "Stored", "StoredArray", "opened", "too_many_parts"]
 
 FORMAT = 1
@@ -119,9 +121,15 @@ def opened(path: str) -> Iterator[Stored]:
         ValueError: It is no gdcore model.
     """
     _require_regular(path, os.stat(path).st_mode)
-    with open(path, "rb", opener=_open_at_once) as file:
+    file = None
+    try:
+        with handlers_put_off():  # one could raise between opening and holding it
+            file = open(path, "rb", opener=_open_at_once)
         _require_regular(path, os.fstat(file.fileno()).st_mode)  # still the same
         yield Stored(file, path)
+    finally:
+        if file is not None:
+            file.close()
 
 
 def _open_at_once(path: str, flags: int) -> int:

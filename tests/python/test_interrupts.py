@@ -141,7 +141,7 @@ def test_forks_at_random_moments_find_all_whole() -> None:
     soak("forks.py", 20)
 
 
-# Handlers that raise within each line of `save`: the profiler calls it there, as a signal would be.
+# A handler that raises at each line of `save` or `load` in turn, called by the tracer.
 SAVE = """
 import json, os, signal, sys, tempfile
 from pathlib import Path
@@ -157,7 +157,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def trace(frame, event, argument):
     global left
     # Not where a frame is left: a signal's handler never runs there.
-    ours = frame.f_code.co_filename.endswith(("files.py", "_signals.py", "contextlib.py"))
+    name = os.path.basename(frame.f_code.co_filename)
+    ours = name in ("files.py", "_signals.py", "_stored.py", "contextlib.py")
     if ours and event in ("call", "line"):
         left -= 1
         if left == 0:
@@ -171,7 +172,7 @@ while True:
     left = number
     sys.settrace(trace)
     try:
-        other.save(path)
+        other.save(path) if sys.argv[1] == "save" else gd.Network.load(path)
     except KeyboardInterrupt:
         came += 1
     finally:
@@ -190,8 +191,9 @@ print(json.dumps([problems, came > 20]))
 
 
 @needs_limits
-def test_ctrl_c_within_save_leaves_no_file() -> None:
-    assert run_json(SAVE) == [[], True]
+@pytest.mark.parametrize("what", ["save", "load"])
+def test_ctrl_c_within_save_and_load_leaves_no_file(what: str) -> None:
+    assert run_json(SAVE, what) == [[], True]
 
 
 PROFILE = """

@@ -124,7 +124,7 @@ def opened(path: str) -> Iterator[Stored]:
     file = None
     try:
         with handlers_put_off():  # one could raise between opening and holding it
-            file = open(path, "rb", opener=_open_at_once)
+            file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115
         _require_regular(path, os.fstat(file.fileno()).st_mode)  # still the same
         yield Stored(file, path)
     finally:

@@ -20,22 +20,26 @@ bool is_real(char kind) { return kind == 'b' || kind == 'i' || kind == 'u' || ki
 
 // As NumPy sees it; gdcore/_frames.py knows what else there is, and tells what is wrong with it.
 py::object as_array(py::handle object, std::string_view name) {
-  return py::module_::import("gdcore._frames")
-      .attr("array")(object, py::str(name.data(), name.size()));
+  return called(py::module_::import("gdcore._frames").attr("array"), object,
+                py::str(name.data(), name.size()));
 }
 
 // Float64 numbers beyond float32 become infinite; NumPy's warning would come before our error.
 py::object cast(const py::array& array, const char* dtype) {
-  const py::object quiet = py::module_::import("numpy").attr("errstate")(py::arg("all") = "ignore");
-  quiet.attr("__enter__")();
+  py::dict all_quiet;
+  all_quiet["all"] = "ignore";
+  const py::object quiet = called_with(py::module_::import("numpy").attr("errstate"), all_quiet);
+  const py::object leave = quiet.attr("__exit__");
+  const py::none none;
+  called(quiet.attr("__enter__"));
   py::object result;
   try {
-    result = array.attr("astype")(dtype, py::arg("order") = "C");
+    result = called(array.attr("astype"), py::str(dtype), py::str("C"));
   } catch (py::error_already_set&) {
-    quiet.attr("__exit__")(py::none(), py::none(), py::none());
+    called(leave, none, none, none);
     throw;
   }
-  quiet.attr("__exit__")(py::none(), py::none(), py::none());
+  called(leave, none, none, none);
   return result;
 }
 

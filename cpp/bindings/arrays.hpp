@@ -12,6 +12,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "bindings/gil.hpp"
+
 namespace gd::bindings {
 
 namespace py = pybind11;
@@ -24,13 +26,6 @@ inline constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 // copies. TypeError for object, complex and string arrays; ValueError for ragged lists.
 template <class T>
 py::array_t<T> real_array(py::handle object, std::string_view name);
-
-// What may wait for another thread of ours must not keep Python's other threads waiting.
-template <class F>
-auto without_gil(F&& f) {
-  const py::gil_scoped_release release;
-  return f();
-}
 
 // Whether it is an array and not one of a subclass, such as a masked one, that means more than its
 // memory.

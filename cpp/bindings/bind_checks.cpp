@@ -33,13 +33,13 @@ py::dict numerical(Model& model, const std::string& loss, std::vector<double> lo
                    std::optional<int> num_threads) {
   const HeldData<double> data = checked(model, loss, x, y, sample_weight);
   const int threads = resolve_threads(num_threads);
-  train::NumericalGradient found;
-  {
-    const py::gil_scoped_release release;
-    found = train::numerical_gradient(
+  Interrupts interrupts;
+  const train::NumericalGradient found = without_gil([&] {
+    return train::numerical_gradient(
         model, {loss, std::move(loss_parameters)}, data.view, h, threads,
-        closer ? std::optional<std::span<const int64_t>>(*closer) : std::nullopt);
-  }
+        closer ? std::optional<std::span<const int64_t>>(*closer) : std::nullopt, interrupts);
+  });
+  interrupts.rethrow();
   py::dict result;
   result["central"] = flat(found.central);
   result["error"] = flat(found.error);
@@ -58,7 +58,7 @@ py::dict backpropagation(Model& model, const std::string& loss, std::vector<doub
   const int threads = resolve_threads(num_threads);
   train::ExactGradient found;
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     found = train::backpropagation_gradient(model, {loss, std::move(loss_parameters)}, data.view,
                                             threads);
   }

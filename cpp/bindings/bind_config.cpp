@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bind.hpp"
+#include "bindings/gil.hpp"
 #include "kernels/cpu_features.hpp"
 #include "kernels/dispatch.hpp"
 #include "nn/initializers.hpp"
@@ -82,7 +83,7 @@ void bind_config(py::module_& m) {
   m.def(
       "fma_peak",
       [](const std::string& dtype, int num_threads, double seconds) {
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         return dtype == "float32" ? ops::measure_fma_peak<float>(num_threads, seconds)
                                   : ops::measure_fma_peak<double>(num_threads, seconds);
       },
@@ -90,7 +91,7 @@ void bind_config(py::module_& m) {
   m.def(
       "memory_bandwidth",
       [](int num_threads, int64_t bytes, double seconds) {
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         return ops::measure_memory_bandwidth(num_threads, bytes, seconds);
       },
       py::arg("num_threads"), py::arg("bytes"), py::arg("seconds"));

@@ -7,6 +7,7 @@
 #include "ops/gemm.hpp"
 #include "parallel/cpus.hpp"
 #include "plan/cost_model.hpp"
+#include "train/pace.hpp"
 
 namespace gd::bindings {
 
@@ -70,9 +71,66 @@ py::array_t<T> checked_out(const py::object& out, int64_t rows, int64_t cols, co
                      std::string(py::str(array.attr("strides"))));
   const py::object shares = py::module_::import("numpy").attr("may_share_memory");
   for (const py::array* other : {&a, &b}) {
-    require<ValueError>(!shares(out, *other).cast<bool>(), "out must not share memory with a or b");
+    require<ValueError>(!called(shares, out, *other).template cast<bool>(),
+                        "out must not share memory with a or b");
   }
   return array;
+}
+
+template <class T>
+void run(const ops::GemmProblem<T>& p, int threads) {
+  const int workers = plan::workers_for(2 * p.m * p.n * p.k, threads);
+  const ops::GemmScratchSize scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k, p.products);
+  // Kept from call to call: fresh pages would cost a product of 1024 x 1024 two percent.
+  thread_local base::AlignedBuffer<T> scratch;
+  if (scratch.size() < scratch_size.all() * workers) {
+    scratch = base::AlignedBuffer<T>(scratch_size.all() * workers);
+  }
+  T* const packed = scratch.data();  // a worker would see the thread_local of its own thread
+  ops::TileQueue queue(workers);
+  const ops::GemmTiles tiles = ops::gemm_tiles<T>(p.m, p.n, p.k, workers);
+  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+    ops::gemm(worker, queue, tiles, p, {packed, scratch_size});
+  });
+}
+
+// Column by column of the product, and a long one in parts, so that Ctrl-C is seen meanwhile. No
+// element depends on which others there are.
+template <class T>
+void run_in_pieces(const ops::GemmProblem<T>& p, int threads, Interrupts& interrupts) {
+  const double flops =
+      2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  if (flops <= static_cast<double>(train::Pace::first())) return run(p, threads);
+  // Fewer rows at a time would have B packed more often, fewer columns fill no register tile: less
+  // is taken only of a product so deep that this alone would take long.
+  constexpr int64_t kMost = int64_t{1} << 32;
+  int64_t rows = std::min<int64_t>(p.m, 2048);
+  int64_t columns = std::min<int64_t>(p.n, 128);
+  while (rows > 64 && 2 * rows * columns * p.k > kMost) rows = std::max<int64_t>(64, rows / 2);
+  while (columns > 32 && 2 * rows * columns * p.k > kMost)
+    columns = std::max<int64_t>(32, columns / 2);
+  if (p.n < 128) {
+    const int64_t flops_a_row = 2 * columns * p.k;
+    rows = std::clamp(train::Pace::first() / 4 / flops_a_row, rows, p.m);
+  }
+  const int64_t units = (p.n + columns - 1) / columns * ((p.m + rows - 1) / rows);
+  train::Pace pace(units, 2 * rows * columns * p.k);
+  for (int64_t row = 0; row < p.m; row += rows) {
+    for (int64_t col = 0; col < p.n;) {
+      const int64_t left = (p.n - col + columns - 1) / columns;
+      const int64_t taken = pace.next(left);
+      ops::GemmProblem<T> piece = p;
+      piece.m = std::min(rows, p.m - row);
+      piece.n = std::min(taken * columns, p.n - col);
+      piece.a += row * p.a_row;
+      piece.b += col * p.b_col;
+      piece.c += row * p.c_row + col;
+      run(piece, threads);
+      col += piece.n;
+      pace.done(taken);
+      if ((col < p.n || row + rows < p.m) && interrupts()) return;
+    }
+  }
 }
 
 template <class T>
@@ -106,20 +164,9 @@ py::array_t<T> multiply(const py::array& a_in, const py::array& b_in, bool trans
   p.c_row = b.cols;
   p.products = ops::bf16_products(ops::precision_named(precision), p.m, p.n, p.k);
 
-  const py::gil_scoped_release release;
-  const int workers = plan::workers_for(2 * p.m * p.n * p.k, threads);
-  const ops::GemmScratchSize scratch_size = ops::gemm_scratch_size<T>(p.m, p.n, p.k, p.products);
-  // Kept from call to call: fresh pages would cost a product of 1024 x 1024 two percent.
-  thread_local base::AlignedBuffer<T> scratch;
-  if (scratch.size() < scratch_size.all() * workers) {
-    scratch = base::AlignedBuffer<T>(scratch_size.all() * workers);
-  }
-  T* const packed = scratch.data();  // a worker would see the thread_local of its own thread
-  ops::TileQueue queue(workers);
-  const ops::GemmTiles tiles = ops::gemm_tiles<T>(p.m, p.n, p.k, workers);
-  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
-    ops::gemm(worker, queue, tiles, p, {packed, scratch_size});
-  });
+  Interrupts interrupts;
+  without_gil([&] { run_in_pieces(p, threads, interrupts); });
+  interrupts.rethrow();
   return c;
 }
 

@@ -25,6 +25,13 @@ void bind_network_of(py::module_& m, const char* name) {
                             [](const Model& self) { return self.description().input_size(); });
   cls.def_property_readonly("output_size",
                             [](const Model& self) { return self.description().output_size(); });
+  cls.def_property_readonly("parameter_names", [](const Model& self) {
+    std::vector<std::string> names;
+    for (const nn::Parameter& parameter : self.description().parameters()) {
+      names.push_back(parameter.name);
+    }
+    return names;
+  });
   cls.def_property_readonly("num_parameters",
                             [](const Model& self) { return self.description().num_parameters(); });
 
@@ -38,12 +45,15 @@ void bind_network_of(py::module_& m, const char* name) {
         Array out = new_matrix<T>(rows, self.description().output_size());
         const T* from = x.data();
         T* to = out.mutable_data();
-        const py::gil_scoped_release release;
-        if (training) {
-          self.forward_training(from, rows, threads, to);
-        } else {
-          self.predict(from, rows, rows, threads, to);
-        }
+        Interrupts interrupts;
+        without_gil([&] {
+          if (training) {
+            self.forward_training(from, rows, threads, to);
+          } else {
+            self.predict(from, rows, rows, threads, to, interrupts);
+          }
+        });
+        interrupts.rethrow();
         return out;
       },
       py::arg("x"), py::arg("training"), py::arg("num_threads"));
@@ -60,8 +70,9 @@ void bind_network_of(py::module_& m, const char* name) {
         Array out = new_matrix<T>(rows, self.description().output_size());
         const T* from = x.data();
         T* to = out.mutable_data();
-        const py::gil_scoped_release release;
-        self.predict(from, rows, at_once, threads, to);
+        Interrupts interrupts;
+        without_gil([&] { self.predict(from, rows, at_once, threads, to, interrupts); });
+        interrupts.rethrow();
         return out;
       },
       py::arg("x"), py::arg("batch_size"), py::arg("num_threads"));
@@ -75,7 +86,7 @@ void bind_network_of(py::module_& m, const char* name) {
         Array out = new_matrix<T>(rows, self.description().input_size());
         const T* from = gradient.data();
         T* to = out.mutable_data();
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         self.backward(from, rows, accumulate, to);
         return out;
       },
@@ -91,16 +102,30 @@ void bind_network_of(py::module_& m, const char* name) {
       "load_state_dict",
       [](Model& self, const py::dict& state) {
         const std::vector<T> values = checked_state<T>(self.description(), state);
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         self.set_values(values.data());
       },
       py::arg("state"));
   cls.def_property(
       "input_names", [](Model& self) { return without_gil([&] { return self.input_names(); }); },
       [](Model& self, Names names) {
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         self.set_input_names(std::move(names));
       });
+  // One after the other, for a network that nobody else uses yet.
+  cls.def(
+      "set_parameter",
+      [](Model& self, const std::string& key, py::handle values) {
+        const nn::Parameter& parameter = parameter_named(self.description(), key);
+        const Array array = checked_parameter<T>(parameter, values);
+        const WithoutGil released;
+        self.set_value(parameter, array.data());
+      },
+      py::arg("name"), py::arg("values"));
+  cls.def(
+      "take_parameters",
+      [](Model& self, const Model& other) { without_gil([&] { self.take_values(other); }); },
+      py::arg("other"));
   cls.def("to64", [](Model& self) {
     const auto& description = self.description();
     auto copy = std::make_shared<train::Model<double>>(

@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "bindings/bind.hpp"
+#include "bindings/gil.hpp"
 #include "profiling/recorder.hpp"
 
 namespace gd::bindings {
@@ -52,12 +53,7 @@ py::array_t<EventRow> rows_of(profiling::Recording& recording) {
   return rows;
 }
 
-py::dict stop() {
-  profiling::Recording recording;
-  {
-    const py::gil_scoped_release release;
-    recording = profiling::Recorder::instance().stop();
-  }
+py::dict as_dict(profiling::Recording recording) {
   py::list threads;
   for (const auto& lane : recording.lanes) {
     py::dict entry;
@@ -77,7 +73,7 @@ py::dict stop() {
     threads.append(entry);
   }
   py::list operations;
-  for (const auto& operation : profiling::named_operations()) {
+  for (const auto& operation : recording.operations) {
     operations.append(py::make_tuple(profiling::name(operation.zone), operation.layer,
                                      profiling::name(operation.phase), operation.arithmetic));
   }
@@ -92,18 +88,55 @@ py::dict stop() {
   return result;
 }
 
+// What a with block holds. It begins and ends in C++: between two lines of Python a signal's
+// handler may raise, and then nobody would end the recording.
+class Scope {
+ public:
+  Scope() = default;
+  ~Scope() { abandon(); }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+  void start(int64_t events_per_thread, int64_t every, bool counters) {
+    without_gil([&] { session_ = recorder().start({events_per_thread, every, counters}); });
+  }
+  py::dict stop() {
+    const uint64_t session = std::exchange(session_, 0);
+    return as_dict(without_gil([&] { return recorder().stop(session); }));
+  }
+  // Ends it, if it is still at work, and keeps nothing.
+  void abandon() noexcept {
+    const uint64_t session = std::exchange(session_, 0);
+    if (session == 0) return;
+    try {
+      without_gil([&] { recorder().stop(session); });
+    } catch (const std::exception&) {  // a fork has ended it
+    }
+  }
+
+ private:
+  static profiling::Recorder& recorder() { return profiling::Recorder::instance(); }
+
+  uint64_t session_ = 0;
+};
+
 }  // namespace
 
 void bind_profiling(py::module_& m) {
   PYBIND11_NUMPY_DTYPE(EventRow, begin, end, flops, bytes, step, operation, waits_for, thread);
-  m.def(
-      "profile_start",
-      [](int64_t events_per_thread, int64_t every, bool counters) {
-        const py::gil_scoped_release release;
-        profiling::Recorder::instance().start({events_per_thread, every, counters});
-      },
-      py::arg("events_per_thread"), py::arg("every"), py::arg("counters"));
-  m.def("profile_stop", stop);
+  py::class_<Scope>(m, "ProfileScope")
+      .def(py::init<>())
+      .def("start", &Scope::start, py::arg("events_per_thread"), py::arg("every"),
+           py::arg("counters"))
+      .def("abandon", &Scope::abandon)
+      .def(
+          "__exit__",
+          [](const py::object& self, const py::object&, const py::object&, const py::object&) {
+            const py::dict recorded = self.cast<Scope&>().stop();
+            const py::object read = self.attr("_read");
+            called(read, recorded);
+          },
+          py::arg("kind"), py::arg("error"), py::arg("traceback"));
   m.def(
       "profile_mark", [](const std::string& zone) { profiling::mark(zone_named(zone)); },
       py::arg("zone"));

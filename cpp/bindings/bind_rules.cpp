@@ -76,7 +76,7 @@ void step(train::ArrayUpdater<T>& self, const py::list& arrays, const py::list& 
   }
   std::optional<size_t> wrong;
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     wrong = self.step(to, from, checks_finite);
   }
   if (wrong) {

@@ -9,6 +9,7 @@
 #include "bindings/frames.hpp"
 #include "bindings/states.hpp"
 #include "bindings/targets.hpp"
+#include "parallel/claim.hpp"
 #include "train/trainer.hpp"
 
 namespace gd::bindings {
@@ -34,21 +35,21 @@ class ProgressCall {
     const bool due = done >= samples_ || now - last_ >= kInterval;
     const bool told = each_ && loss.has_value();
     if (!due && !told) return true;
-    const py::gil_scoped_acquire gil;
+    const WithGil gil;
     try {
-      if (told && !on_batch_(*loss).template cast<bool>()) return false;
+      if (told && !called(on_batch_, py::float_(*loss)).cast<bool>()) return false;
     } catch (...) {
       error_ = std::current_exception();
       return false;
     }
     if (!due) return true;
     last_ = now;
-    if (PyErr_CheckSignals() != 0) {
+    if (python_call([] { return PyErr_CheckSignals(); }) != 0) {
       error_ = std::make_exception_ptr(py::error_already_set());
       return false;
     }
     try {
-      if (!callable_.is_none()) callable_(done);
+      if (!callable_.is_none()) called(callable_, py::int_(done));
     } catch (...) {
       error_ = std::current_exception();
       return false;
@@ -77,20 +78,47 @@ class PythonSchedule final : public optim::Schedule {
  public:
   explicit PythonSchedule(py::object function) : function_(std::move(function)) {}
   ~PythonSchedule() override {
-    const py::gil_scoped_acquire gil;
+    const WithGil gil;
     function_ = py::object();
   }
   PythonSchedule(const PythonSchedule&) = delete;
   PythonSchedule& operator=(const PythonSchedule&) = delete;
 
   double rate(double, int64_t t) const override {
-    const py::gil_scoped_acquire gil;
-    return function_(t).cast<double>();
+    const WithGil gil;
+    return called(function_, py::int_(t)).cast<double>();
   }
+
+  // For Python's garbage collector.
+  int traverse(visitproc visit, void* arg) const {
+    Py_VISIT(function_.ptr());
+    return 0;
+  }
+  void clear() { function_ = py::none(); }
 
  private:
   py::object function_;
 };
+
+// A function may reach the trainer that holds it: the garbage collector has to see it.
+template <class T>
+void hold_as_python_does(PyHeapTypeObject* heap_type) {
+  static constexpr auto schedule_of = [](PyObject* self) -> PythonSchedule* {
+    if (!py::detail::is_holder_constructed(self)) return nullptr;
+    return dynamic_cast<PythonSchedule*>(py::cast<train::Trainer<T>&>(py::handle(self)).schedule());
+  };
+  PyTypeObject& type = heap_type->ht_type;
+  type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+  type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    const PythonSchedule* const schedule = schedule_of(self);
+    return schedule == nullptr ? 0 : schedule->traverse(visit, arg);
+  };
+  type.tp_clear = [](PyObject* self) {
+    if (PythonSchedule* const schedule = schedule_of(self)) schedule->clear();
+    return 0;
+  };
+}
 
 template <class T>
 void set_schedule(train::Trainer<T>& trainer, const py::object& function,
@@ -126,16 +154,13 @@ py::tuple copy(train::Trainer<T>& trainer) {
 }
 
 template <class T>
-void restore(train::Trainer<T>& trainer, const std::vector<py::dict>& states, int64_t steps,
-             int64_t epochs, double lr, double scale, double at) {
-  require<base::ValueError>(static_cast<int>(states.size()) == trainer.states(),
-                            "the optimizer has ", trainer.states(), " states, got ", states.size());
-  std::vector<std::vector<T>> values;
-  for (const py::dict& state : states) {
-    values.push_back(checked_state<T>(trainer.model().description(), state));
-  }
-  const py::gil_scoped_release release;
-  trainer.restore({steps, epochs, lr, scale, at}, values);
+void set_state(train::Trainer<T>& trainer, int index, const std::string& name, py::handle values) {
+  require<base::ValueError>(index >= 0 && index < trainer.states(), "the optimizer has ",
+                            trainer.states(), " states, got number ", index);
+  const nn::Parameter& parameter = parameter_named(trainer.model().description(), name);
+  const auto array = checked_parameter<T>(parameter, values);
+  const WithoutGil released;
+  trainer.set_state(index, parameter, array.data());
 }
 
 template <class T>
@@ -143,7 +168,7 @@ py::dict memory(train::Trainer<T>& trainer, int64_t batch_size, bool shuffle) {
   check_batch_size(batch_size);
   train::MemoryPlan found;
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     found = trainer.memory(batch_size, shuffle);
   }
   py::dict result;
@@ -177,7 +202,7 @@ py::list operations(train::Trainer<T>& trainer, int64_t batch_size) {
   check_batch_size(batch_size);
   std::vector<train::OperationInfo> found;
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     found = trainer.operations(batch_size);
   }
   py::list result;
@@ -202,7 +227,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
     return self.view.size();
   });
 
-  auto cls = py::class_<Trainer>(m, name);
+  auto cls = py::class_<Trainer>(m, name, py::custom_type_setup(hold_as_python_does<T>));
   cls.def(py::init([](ModelPointer<T> network, std::optional<std::string> loss,
                       std::vector<double> loss_parameters, std::string rule,
                       std::vector<double> hyper, std::optional<int> num_threads, uint64_t seed,
@@ -215,6 +240,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
             options.threads = num_threads ? resolve_threads(num_threads) : 0;
             options.seed = seed;
             options.clip_norm = clip_grad_norm.value_or(0);
+            const WithoutGil released;  // the network may be in use
             return std::make_unique<Trainer>(std::move(network), options);
           }),
           py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("rule"),
@@ -240,8 +266,14 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           py::arg("every_step"));
   cls.def("copy", copy<T>);
   cls.def_property_readonly("states", &Trainer::states);
-  cls.def("restore", restore<T>, py::arg("states"), py::arg("steps"), py::arg("epochs"),
-          py::arg("lr"), py::arg("scale"), py::arg("at"));
+  // What a loaded trainer goes on from.
+  cls.def("set_state", set_state<T>, py::arg("index"), py::arg("name"), py::arg("values"));
+  cls.def(
+      "set_position",
+      [](Trainer& self, int64_t steps, int64_t epochs, double lr, double scale, double at) {
+        without_gil([&] { self.set_position({steps, epochs, lr, scale, at}); });
+      },
+      py::arg("steps"), py::arg("epochs"), py::arg("lr"), py::arg("scale"), py::arg("at"));
   cls.def("memory", memory<T>, py::arg("batch_size"), py::arg("shuffle"));
 
   cls.def(
@@ -261,7 +293,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         const auto& network = self.model().description();
         const Data data = hold_sample<T>(row_in_order(self.model(), x), y, network.input_size(),
                                          network.output_size(), self.loss_kernel());
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         return self.step(data.view);
       },
       py::arg("x"), py::arg("y"));
@@ -274,7 +306,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         double* to = losses.mutable_data();
         ProgressCall call(py::none(), py::none(), data.view.size());
         {
-          const py::gil_scoped_release release;
+          const WithoutGil released;
           self.learn_many(data.view, to, call);
         }
         keep_names(self.model(), x);
@@ -299,7 +331,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         ProgressCall call(std::move(progress), std::move(on_batch), data.view.size());
         double loss = 0;
         {
-          const py::gil_scoped_release release;
+          const WithoutGil released;
           loss = self.fit_epoch(data.view, at_once, shuffle, call);
         }
         call.rethrow();
@@ -312,11 +344,10 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       "evaluate",
       [](Trainer& self, const Data& data, std::optional<int64_t> batch_size) {
         const int64_t at_once = check_batch_size(batch_size.value_or(train::kDefaultBatch));
-        train::Evaluation found;
-        {
-          const py::gil_scoped_release release;
-          found = self.evaluate(data.view, at_once);
-        }
+        Interrupts interrupts;
+        const auto found =
+            without_gil([&] { return self.evaluate(data.view, at_once, interrupts); });
+        interrupts.rethrow();
         py::dict result;
         result["loss"] = found.loss;
         if (found.accuracy) result["accuracy"] = *found.accuracy;
@@ -324,13 +355,13 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       },
       py::arg("data"), py::arg("batch_size"));
 
-  cls.def("apply_gradients", &Trainer::apply_gradients, py::call_guard<py::gil_scoped_release>());
+  cls.def("apply_gradients", &Trainer::apply_gradients, py::call_guard<WithoutGil>());
   cls.def("operations", operations<T>, py::arg("batch_size"));
   cls.def(
       "flops_per_step",
       [](Trainer& self, int64_t batch_size) {
         check_batch_size(batch_size);
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         int64_t total = 0;
         for (const train::OperationInfo& operation : self.operations(batch_size)) {
           total += operation.flops;
@@ -342,7 +373,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       "num_workers",
       [](Trainer& self, int64_t batch_size) {
         check_batch_size(batch_size);
-        const py::gil_scoped_release release;
+        const WithoutGil released;
         return self.workers(batch_size);
       },
       py::arg("batch_size"));
@@ -351,6 +382,23 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
 }  // namespace
 
 void bind_trainer(py::module_& m) {
+  // For a with block. It begins and ends in C++: between two lines of Python a signal's handler may
+  // raise, and then nobody would give it back.
+  struct Claim {
+    std::string refusal;
+    parallel::Claim claim{};
+  };
+  py::class_<Claim>(m, "Claim")
+      .def(
+          py::init([](std::string refusal) { return std::make_unique<Claim>(std::move(refusal)); }),
+          py::arg("refusal"))
+      .def("__enter__", [](Claim& self) { require<StateError>(self.claim.take(), self.refusal); })
+      .def(
+          "__exit__",
+          [](Claim& self, const py::object&, const py::object&, const py::object&) {
+            self.claim.give_back();
+          },
+          py::arg("kind"), py::arg("error"), py::arg("traceback"));
   bind_trainer_of<float>(m, "Trainer32", "Data32");
   bind_trainer_of<double>(m, "Trainer64", "Data64");
 }

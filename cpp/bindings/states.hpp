@@ -35,10 +35,42 @@ template <class T, class Copy>
 py::dict named_arrays(const nn::Network<T>& network, Copy&& copy) {
   std::vector<T> values(static_cast<size_t>(network.num_parameters()));
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     copy(values.data());
   }
   return split_by_name<T>(network.parameters(), values.data());
+}
+
+// The values of a parameter, or an error that names it.
+template <class T>
+py::array_t<T> checked_parameter(const nn::Parameter& parameter, py::handle values) {
+  const std::string name = "state['" + parameter.name + "']";
+  const auto array = real_array<T>(values, name);
+  const std::vector<py::ssize_t> shape = shape_of(parameter);
+  const bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
+                    std::equal(shape.begin(), shape.end(), array.shape());
+  if (!fits)
+    base::fail<base::ValueError>(name, " must have shape ",
+                                 std::string(py::str(py::tuple(py::cast(shape)))), ", got ",
+                                 shape_text(array));
+  check_finite(array, name);
+  if (const Vanished lost = vanished<T>(values, array); lost.count > 0) {
+    const std::string words =
+        base::message(name, " holds numbers that are taken for 0 in ", kDtype<T>, ": ", lost.count,
+                      ", the first ", lost.first);
+    // Of who called load_state_dict.
+    if (PyErr_WarnEx(PyExc_UserWarning, words.c_str(), 2) != 0) throw py::error_already_set();
+  }
+  return array;
+}
+
+// The parameter of that name.
+template <class T>
+const nn::Parameter& parameter_named(const nn::Network<T>& network, const std::string& name) {
+  for (const nn::Parameter& parameter : network.parameters()) {
+    if (parameter.name == name) return parameter;
+  }
+  base::fail<base::ValueError>("the network has no parameter '", name, "'");
 }
 
 // All values of a dict one after the other, or an error that names the key.
@@ -68,22 +100,7 @@ std::vector<T> checked_state(const nn::Network<T>& network, const py::dict& stat
   require<ValueError>(extra.empty(), "state has keys that the network has not: ", extra);
 
   for (const nn::Parameter& parameter : network.parameters()) {
-    const std::string name = "state['" + parameter.name + "']";
-    const auto array = real_array<T>(state[py::str(parameter.name)], name);
-    const std::vector<py::ssize_t> shape = shape_of(parameter);
-    const bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
-                      std::equal(shape.begin(), shape.end(), array.shape());
-    if (!fits)
-      fail<ValueError>(name, " must have shape ", std::string(py::str(py::tuple(py::cast(shape)))),
-                       ", got ", shape_text(array));
-    check_finite(array, name);
-    if (const Vanished lost = vanished<T>(state[py::str(parameter.name)], array); lost.count > 0) {
-      const std::string words =
-          base::message(name, " holds numbers that are taken for 0 in ", kDtype<T>, ": ",
-                        lost.count, ", the first ", lost.first);
-      // Of who called load_state_dict.
-      if (PyErr_WarnEx(PyExc_UserWarning, words.c_str(), 2) != 0) throw py::error_already_set();
-    }
+    const auto array = checked_parameter<T>(parameter, state[py::str(parameter.name)]);
     values.insert(values.end(), array.data(), array.data() + array.size());
   }
   return values;

@@ -1,6 +1,7 @@
 #include "nn/network.hpp"
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "base/check.hpp"
@@ -82,8 +83,9 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
 
   flat_size_ = offset;
   values_ = make_flat();
-  std::vector<T> drawn(static_cast<size_t>(num_parameters()));
-  T* next = drawn.data();
+  const auto largest = std::ranges::max_element(
+      parameters_, {}, [](const Parameter& parameter) { return parameter.size(); });
+  std::vector<T> drawn(static_cast<size_t>(largest->size()));
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = parameters_[i];
     const DenseSpec& layer = layers_[static_cast<size_t>(parameter.layer)];
@@ -91,11 +93,11 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
     // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
     base::RandomStream random(base::StreamPurpose::initial_values, seed_, i);
     const bool is_weight = parameter.kind == ParameterKind::weight;
+    const std::span<T> own(drawn.data(), static_cast<size_t>(parameter.size()));
     initialize<T>(is_weight ? layer.weight_init : layer.bias_init, view.inputs, view.units, random,
-                  {next, static_cast<size_t>(parameter.size())});
-    next += parameter.size();
+                  own);
+    from_shape(parameter, own.data(), values());
   }
-  from_shapes(drawn.data(), values());
 }
 
 template <class T>
@@ -134,20 +136,25 @@ void Network<T>::to_shapes(const T* flat, T* to) const {
 template <class T>
 void Network<T>::from_shapes(const T* from, T* flat) const {
   for (const Parameter& p : parameters_) {
-    if (p.kind == ParameterKind::weight) {
-      for_panels(p, [&](int64_t first, int64_t width) {
-        if (p.lies_as_it_is) {
-          copy(from + first, p.cols, p.rows, width, flat + p.offset + first * p.rows, width);
-        } else {
-          T* const panel = flat + p.offset + first * p.cols;
-          transpose(from + first * p.cols, p.cols, width, p.cols, panel, width);
-        }
-      });
-    } else {
-      std::copy_n(from, p.size(), flat + p.offset);
-    }
+    from_shape(p, from, flat);
     from += p.size();
   }
+}
+
+template <class T>
+void Network<T>::from_shape(const Parameter& p, const T* from, T* flat) const {
+  if (p.kind != ParameterKind::weight) {
+    std::copy_n(from, p.size(), flat + p.offset);
+    return;
+  }
+  for_panels(p, [&](int64_t first, int64_t width) {
+    if (p.lies_as_it_is) {
+      copy(from + first, p.cols, p.rows, width, flat + p.offset + first * p.rows, width);
+    } else {
+      T* const panel = flat + p.offset + first * p.cols;
+      transpose(from + first * p.cols, p.cols, width, p.cols, panel, width);
+    }
+  });
 }
 
 template <class T>

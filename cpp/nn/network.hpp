@@ -70,6 +70,7 @@ class Network {
   // Between a flat buffer and parameters one after the other, each in its shape, without gaps.
   void to_shapes(const T* flat, T* to) const;
   void from_shapes(const T* from, T* flat) const;
+  void from_shape(const Parameter& parameter, const T* from, T* flat) const;
 
   T* values() { return values_.data(); }
   const T* values() const { return values_.data(); }

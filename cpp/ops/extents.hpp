@@ -17,6 +17,12 @@ using Extents = std::span<const parallel::Range>;
 // Where the last one ends.
 inline int64_t extents_end(Extents extents) { return extents.empty() ? 0 : extents.back().end; }
 
+inline int64_t elements_of(Extents extents) {
+  int64_t size = 0;
+  for (const parallel::Range& extent : extents) size += extent.size();
+  return size;
+}
+
 // Calls f(run) for each run of `piece` that lies in an extent, in order.
 template <class F>
 void for_extents(Extents extents, parallel::Range piece, F&& f) {

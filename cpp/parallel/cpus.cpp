@@ -19,7 +19,8 @@
 namespace gd::parallel {
 namespace {
 
-std::atomic<int> chosen_threads{0};  // 0: set_num_threads was not called
+std::atomic<int> chosen_threads{0};          // 0: set_num_threads was not called
+std::atomic<int> most_threads{kMaxThreads};  // that the system gave where it refused more
 
 #if defined(__linux__)
 
@@ -50,12 +51,29 @@ int count_cores(const CpuSet& cpus) {
 
 #endif
 
+// No static of the function: a forked child could wait for ever for who was about to compute it.
 std::optional<int> omp_num_threads() {
-  static const std::optional<int> threads = [] {
+  constexpr int kNotRead = -1, kNone = 0;
+  static std::atomic<int> known{kNotRead};
+  int threads = known.load(std::memory_order_relaxed);
+  if (threads == kNotRead) {
     const char* text = std::getenv("OMP_NUM_THREADS");
-    return text == nullptr ? std::nullopt : parse_omp_num_threads(text);
-  }();
-  return threads;
+    threads = text == nullptr ? kNone : parse_omp_num_threads(text).value_or(kNone);
+    known.store(threads, std::memory_order_relaxed);
+  }
+  return threads == kNone ? std::nullopt : std::optional(threads);
+}
+
+ThreadCount wanted_thread_count() {
+  if (const int chosen = chosen_threads.load(std::memory_order_relaxed)) {
+    return {chosen, "set_num_threads"};
+  }
+  if (const auto threads = omp_num_threads()) return {*threads, "OMP_NUM_THREADS"};
+  const Cpus cpus = available_cpus();
+  const int least = std::min(cpus.least(), kMaxThreads);
+  if (cpus.logical <= least) return {least, "affinity mask"};
+  if (cpus.quota_threads() <= least) return {least, "cgroup quota"};
+  return {least, "physical cores"};
 }
 
 }  // namespace
@@ -98,23 +116,31 @@ ThreadCount num_threads(std::optional<int> argument) {
 }
 
 ThreadCount default_thread_count() {
-  if (const int chosen = chosen_num_threads()) return {chosen, "set_num_threads"};
-  if (const auto threads = omp_num_threads()) return {*threads, "OMP_NUM_THREADS"};
-  const Cpus cpus = available_cpus();
-  const int least = std::min(cpus.least(), kMaxThreads);
-  if (cpus.logical <= least) return {least, "affinity mask"};
-  if (cpus.quota_threads() <= least) return {least, "cgroup quota"};
-  return {least, "physical cores"};
+  const ThreadCount wanted = wanted_thread_count();
+  const int most = most_threads.load(std::memory_order_relaxed);
+  return most < wanted.count ? ThreadCount{most, "the system"} : wanted;
 }
 
 int chosen_num_threads() { return chosen_threads.load(std::memory_order_relaxed); }
 
 void set_num_threads(int count) {
   check_num_threads(count);
+  clear_num_threads();
   chosen_threads.store(count, std::memory_order_relaxed);
 }
 
-void clear_num_threads() { chosen_threads.store(0, std::memory_order_relaxed); }
+void clear_num_threads() {
+  chosen_threads.store(0, std::memory_order_relaxed);
+  most_threads.store(kMaxThreads, std::memory_order_relaxed);
+}
+
+void note_threads_given(int wanted, int given) {
+  if (given < wanted) {
+    most_threads.store(given, std::memory_order_relaxed);
+  } else if (given > most_threads.load(std::memory_order_relaxed)) {
+    most_threads.store(kMaxThreads, std::memory_order_relaxed);
+  }
+}
 
 std::optional<int> parse_omp_num_threads(std::string_view text) {
   constexpr std::string_view kBlank = " \t";

@@ -29,8 +29,8 @@ Cpus available_cpus();
 
 struct ThreadCount {
   int count = 1;
-  // "argument", "set_num_threads", "OMP_NUM_THREADS", "affinity mask", "cgroup quota" or
-  // "physical cores".
+  // "argument", "set_num_threads", "OMP_NUM_THREADS", "affinity mask", "cgroup quota",
+  // "physical cores" or, where it refused more, "the system".
   std::string source;
 };
 
@@ -48,6 +48,10 @@ int chosen_num_threads();
 // Process-wide, from now on; checked with check_num_threads.
 void set_num_threads(int count);
 void clear_num_threads();
+
+// A team of `wanted` got `given` threads: fewer are the most that default_thread_count() gives,
+// until a team has more or the number is set anew.
+void note_threads_given(int wanted, int given);
 
 // The first number of a list such as "4" or "4,2"; nothing where the text is not such a list.
 std::optional<int> parse_omp_num_threads(std::string_view text);

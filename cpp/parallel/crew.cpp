@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "parallel/places.hpp"
+#include "parallel/trial.hpp"
 #include "profiling/recorder.hpp"
 
 namespace gd::parallel {
@@ -84,6 +85,8 @@ void name_this_thread(int index) {
 
 std::shared_ptr<Crew> Crew::hire(int workers) {
   auto crew = std::make_shared<Crew>();
+  crew->barrier_ = Barrier(workers);  // here, where an error reaches the caller
+  crew->barrier_.set_workers(1);
   try {
     const SignalsBlocked blocked;
     std::thread([crew, workers] { crew->host(workers); }).detach();
@@ -94,13 +97,19 @@ std::shared_ptr<Crew> Crew::hire(int workers) {
   return crew;
 }
 
-void Crew::host(int workers) {
-#pragma omp parallel num_threads(workers - 1)
+void Crew::compute_once() {
+  static_cast<void>(patience_between_runs());
+  static_cast<void>(Turn());
+}
+
+void Crew::host(int workers) noexcept {
+  const int others = threads_to_be_had(workers - 2);
+#pragma omp parallel num_threads(others + 1)
   {
     const int index = omp_get_thread_num() + 1;
     if (index == 1) {
       size_ = omp_get_num_threads() + 1;
-      barrier_ = Barrier(size_);
+      barrier_.set_workers(size_);
       ready_.add(1);
       ready_.wake();
     } else {
@@ -112,7 +121,17 @@ void Crew::host(int workers) {
   }
 }
 
-void Crew::serve(int index) {
+profiling::Lane* Crew::join(int index, uint64_t asleep_since) noexcept {
+  if (lane_ == nullptr) return nullptr;
+  try {
+    return profiling::Recorder::instance().join(index, lane_->step(), asleep_since);
+  } catch (...) {
+    fail(std::current_exception());
+    return nullptr;
+  }
+}
+
+void Crew::serve(int index) noexcept {
   Patience between_runs = patience_between_runs();
   Patience within_run = patience_within_run();
   Turn turn;
@@ -124,10 +143,7 @@ void Crew::serve(int index) {
                  [order](uint32_t now) { return static_cast<int32_t>(now - order) > 0; });
     if (!take_up(order)) continue;
     if (body_ == nullptr) return;
-    profiling::Lane* const lane = lane_ == nullptr
-                                      ? nullptr
-                                      : profiling::Recorder::instance().join(
-                                            index, lane_->step(), between_runs.asleep_since());
+    profiling::Lane* const lane = join(index, between_runs.asleep_since());
     work(index, within_run, *body_, lane);
     // Not while it is recorded: a recording shows what holds a team up, see docs/profiling.md.
     const bool gives_way = size_ == 2 && lane == nullptr && turn.is_over();

@@ -20,6 +20,7 @@ class Crew {
  public:
   // Starts up to workers - 1 threads; size() tells how many there are, the caller included.
   static std::shared_ptr<Crew> hire(int workers);
+  static void compute_once();  // what is computed once in a process
 
   void run(Body body);
   // For the caller and whoever comes before it is done.
@@ -33,8 +34,10 @@ class Crew {
   int size() const { return size_; }
 
  private:
-  void host(int workers);
-  void serve(int index);
+  void host(int workers) noexcept;
+  void serve(int index) noexcept;
+  // The lane of hired worker `index` in the recording of its caller, or null; its error is kept.
+  profiling::Lane* join(int index, uint64_t asleep_since) noexcept;
   void work(int index, Patience& patience, const Body& body, profiling::Lane* lane) noexcept;
   void fail(std::exception_ptr error) noexcept;
 

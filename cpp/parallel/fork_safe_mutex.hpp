@@ -10,24 +10,43 @@ namespace gd::parallel {
 // How many forks lie between this process and the first that asked.
 unsigned forks();
 
-// A mutex that a forked child finds open, even if another thread of the parent held it: that thread
-// does not exist in the child and would never let go. Recursive, for a thread that looks at a model
-// while it holds it.
+// Guards what a forked child goes on with. A fork waits until nobody holds one, so that the child
+// finds what it guards whole, and finds it open. Recursive, for a thread that looks at a model
+// while it holds it. Who holds one must not wait for who forks, so not for Python's lock; unless it
+// is Reading.
 class ForkSafeMutex {
+  struct Slot {
+    explicit Slot(unsigned of) : forks(of) {}
+    const unsigned forks;
+    std::recursive_mutex mutex;
+    int depth = 0;  // that its holder has locked it
+    std::atomic<int> waiting{0};
+    std::atomic<int> reading{0};
+  };
+
  public:
-  ForkSafeMutex() : slot_(new Slot(forks())) {}
-  ~ForkSafeMutex() { delete slot_.load(); }
+  ForkSafeMutex();
+  ~ForkSafeMutex();
   ForkSafeMutex(const ForkSafeMutex&) = delete;
   ForkSafeMutex& operator=(const ForkSafeMutex&) = delete;
 
   void lock() {
-    Slot& slot = current();
-    if (slot.mutex.try_lock()) return;
-    slot.waiting.fetch_add(1);
-    slot.mutex.lock();
-    slot.waiting.fetch_sub(1);
+    for (Slot& slot = current();; wait_for_fork()) {
+      if (!slot.mutex.try_lock()) {
+        slot.waiting.fetch_add(1);
+        slot.mutex.lock();
+        slot.waiting.fetch_sub(1);
+      }
+      if (slot.depth++ > 0 || forks_awaited_.load() == 0) return;
+      --slot.depth;
+      slot.mutex.unlock();
+    }
   }
-  void unlock() { current().mutex.unlock(); }
+  void unlock() {
+    Slot& slot = current();
+    --slot.depth;
+    slot.mutex.unlock();
+  }
 
   // Between an unlock and the next lock of a thread that comes again and again: lets those go first
   // who wait, which a plain mutex does not.
@@ -36,24 +55,36 @@ class ForkSafeMutex {
     for (int i = 0; i < patience && current().waiting.load() > 0; ++i) std::this_thread::yield();
   }
 
- private:
-  struct Slot {
-    explicit Slot(unsigned of) : forks(of) {}
-    const unsigned forks;
-    std::recursive_mutex mutex;
-    std::atomic<int> waiting{0};
+  // For as long as it lives, who holds the mutex changes nothing that it guards: a fork does not
+  // wait for it.
+  class Reading {
+   public:
+    explicit Reading(ForkSafeMutex& mutex) : slot_(mutex.current()) { slot_.reading.fetch_add(1); }
+    ~Reading() { slot_.reading.fetch_sub(1); }
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+
+   private:
+    Slot& slot_;
   };
+
+ private:
+  friend class AllForkSafe;
 
   Slot& current() {
     Slot* slot = slot_.load();
-    if (slot->forks == forks()) return *slot;
-    auto fresh = std::make_unique<Slot>(forks());
-    // The parent's slot is left alone: destroying a locked mutex is not allowed.
-    if (slot_.compare_exchange_strong(slot, fresh.get())) slot = fresh.release();
-    return *slot;
+    return slot->forks == forks() ? *slot : fresh(slot);
   }
+  Slot& fresh(Slot* old);
+
+  static void wait_for_fork();
+  static std::atomic<int> forks_awaited_;
 
   std::atomic<Slot*> slot_;
+  // In the list of all, which has a mutex of its own.
+  ForkSafeMutex* previous_ = nullptr;
+  ForkSafeMutex* next_ = nullptr;
+  bool held_for_fork_ = false;
 };
 
 }  // namespace gd::parallel

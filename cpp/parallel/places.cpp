@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <new>
 #include <vector>
 
 namespace gd::parallel {
@@ -22,11 +23,12 @@ void add_place(CpuSet& set, int place) {
 
 }  // namespace
 
-void move_to_place(int index) {
+void move_to_place(int index) noexcept try {
   if (!openmp_binds()) return;
   CpuSet set;
   add_place(set, index % omp_get_num_places());
   set.bind_this_thread();
+} catch (const std::bad_alloc&) {  // it works from where it is
 }
 
 std::optional<CpuSet> cpus_of_places() {
@@ -38,7 +40,7 @@ std::optional<CpuSet> cpus_of_places() {
 
 #else
 
-void move_to_place(int) {}
+void move_to_place(int) noexcept {}
 
 #endif
 

@@ -11,8 +11,9 @@ namespace gd::parallel {
 // the process may use, and a worker of ours would share the caller's core. So where OpenMP binds,
 // we follow its places.
 
-// Moves the calling worker of a team to its place; does nothing where OpenMP does not bind.
-void move_to_place(int index);
+// Moves the calling worker of a team to its place, if it can; does nothing where OpenMP does not
+// bind.
+void move_to_place(int index) noexcept;
 
 #if defined(__linux__)
 // The CPUs of all places, or nothing where OpenMP does not bind.

@@ -1,12 +1,20 @@
 #include "parallel/pool.hpp"
 
+#include <chrono>
+
+#include "base/on_fork.hpp"
+#include "parallel/cpus.hpp"
+#include "parallel/crew.hpp"
 #include "parallel/fork_safe_mutex.hpp"
 
-#if defined(__unix__) || defined(__APPLE__)
-#include <pthread.h>
-#endif
-
 namespace gd::parallel {
+namespace {
+
+int64_t nanoseconds_now() {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
 
 TeamPool& TeamPool::instance() {
   static TeamPool& pool = *new TeamPool;  // never destroyed: threads may outlive main
@@ -18,7 +26,13 @@ unsigned forks() {
   return TeamPool::forks();
 }
 
-TeamPool::TeamPool() { pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
+TeamPool::TeamPool() { base::on_fork(before_fork, after_fork_in_parent, after_fork_in_child); }
+
+bool TeamPool::refused_lately() const {
+  constexpr int64_t kPause = 100'000'000;
+  const int64_t refused = refused_.load(std::memory_order_relaxed);
+  return refused != 0 && nanoseconds_now() - refused < kPause;
+}
 
 Team& TeamPool::take(int workers) {
   if (workers == 1) return alone_;
@@ -32,7 +46,10 @@ Team& TeamPool::take(int workers) {
       return *team;
     }
   }
-  return *new Team(workers);
+  if (refused_lately()) return alone_;
+  auto team = std::make_unique<Team>(workers);
+  refused_.store(team->size() == 1 ? nanoseconds_now() : 0, std::memory_order_relaxed);
+  return *team.release();
 }
 
 void TeamPool::give_back(Team& team) {
@@ -54,7 +71,12 @@ void TeamPool::give_back(Team& team) {
   --idle_count_;
 }
 
-void TeamPool::before_fork() { instance().mutex_.lock(); }
+void TeamPool::before_fork() {
+  // A child could wait for ever for a thread of the parent that was about to compute these.
+  Crew::compute_once();
+  static_cast<void>(available_cpus());
+  instance().mutex_.lock();
+}
 
 void TeamPool::after_fork_in_parent() { instance().mutex_.unlock(); }
 
@@ -63,6 +85,7 @@ void TeamPool::after_fork_in_child() {
   forks_.fetch_add(1, std::memory_order_relaxed);
   instance().idle_ = nullptr;
   instance().idle_count_ = 0;
+  instance().refused_ = 0;
   instance().mutex_.unlock();
 }
 

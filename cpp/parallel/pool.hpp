@@ -28,12 +28,16 @@ class TeamPool {
   static void after_fork_in_parent();
   static void after_fork_in_child();
 
+  // After the system has refused any thread, others are asked for no more than every so often.
+  bool refused_lately() const;
+
   inline static std::atomic<unsigned> forks_{0};
 
   Team alone_;  // for one worker: without state, so everyone may use it at once
   std::mutex mutex_;
   Team* idle_ = nullptr;
   int idle_count_ = 0;
+  std::atomic<int64_t> refused_{0};  // nanoseconds, when; 0: never
 };
 
 }  // namespace gd::parallel

@@ -18,6 +18,7 @@ void Team::hire(int workers) {
   crew_ = Crew::hire(workers);
   size_ = crew_->size();
   forks_ = TeamPool::forks();
+  note_threads_given(workers, size_);
 }
 
 template <class Order>

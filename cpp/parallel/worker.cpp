@@ -2,8 +2,13 @@
 
 namespace gd::parallel {
 
-Barrier::Barrier(int workers)
-    : workers_(workers), places_(std::make_unique<Place[]>(static_cast<size_t>(workers))) {
+Barrier::Barrier(int workers) : places_(std::make_unique<Place[]>(static_cast<size_t>(workers))) {
+  set_workers(workers);
+}
+
+void Barrier::set_workers(int workers) noexcept {
+  workers_ = workers;
+  rounds_ = 0;
   while ((int64_t{1} << rounds_) < workers) ++rounds_;
 }
 

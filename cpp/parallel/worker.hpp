@@ -19,6 +19,9 @@ class Barrier {
 
   explicit Barrier(int workers);
 
+  // So many meet from now on, no more than at first; by one thread, while nobody is inside.
+  void set_workers(int workers) noexcept;
+
   void wait(int index, Patience& patience);
 
   void break_up();  // lets everyone out who waits, or will
@@ -36,7 +39,7 @@ class Barrier {
     alignas(kCacheLine) uint32_t met = 0;
   };
 
-  int workers_;
+  int workers_ = 1;
   int rounds_ = 0;
   std::unique_ptr<Place[]> places_;
 };

@@ -17,7 +17,7 @@ Cost clip_cost(int64_t size) {
 template <class T>
 Clip<T>::Clip(T* gradients, ops::Extents extents, double max_norm, int max_workers)
     : Operation<T>(Zone::kClip, Zone::kUpdate, -1, max_workers,
-                   clip_cost<T>(ops::extents_end(extents))),
+                   clip_cost<T>(ops::elements_of(extents))),
       gradients_(gradients),
       extents_(extents),
       max_norm_(max_norm),

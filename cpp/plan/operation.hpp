@@ -63,23 +63,18 @@ template <class T>
 class Operation {
  public:
   Operation(Zone zone, Zone phase, int layer, int max_workers, Cost cost)
-      : zone_(zone),
-        phase_(phase),
-        layer_(layer),
-        id_(profiling::zone_id(zone)),
-        cost_(cost),
-        queue_(max_workers) {}
+      : zone_(zone), phase_(phase), layer_(layer), cost_(cost), queue_(max_workers) {}
   virtual ~Operation() = default;
 
   // Does this worker's part, and records it where the worker is recorded.
   void run(ops::Worker& worker, const Batch<T>& batch) {
     profiling::Lane* const lane = worker.lane();
     if (lane == nullptr) return work(worker, batch);
-    lane->begin(id_);
+    lane->begin(id_.id() != profiling::kNoOperation ? id_.id() : profiling::zone_id(zone_));
     work(worker, batch);
     profiling::Amount own = cost_.of(batch.rows);
     if (batch.rule == nullptr) return lane->end(own);
-    if (update_id_ != profiling::kNoOperation) return lane->end(own, update_id_, update_);
+    if (update_id_.id() != profiling::kNoOperation) return lane->end(own, update_id_.id(), update_);
     own.flops += update_.flops;
     own.bytes += update_.bytes;
     lane->end(own);
@@ -91,12 +86,12 @@ class Operation {
   // As recordings show it, with what the rule's pass over updates() parameters costs, if it is done
   // here.
   void set_names(const std::string& layer, const std::string& arithmetic) {
-    id_ = profiling::operation_id({zone_, phase_, layer, arithmetic});
+    id_ = profiling::OperationNumber({zone_, phase_, layer, arithmetic});
   }
   void set_update(const std::string& layer, const std::string& arithmetic, profiling::Amount cost) {
     update_ = cost;
     if (!updates_apart()) return;
-    update_id_ = profiling::operation_id({Zone::kUpdate, Zone::kUpdate, layer, arithmetic});
+    update_id_ = profiling::OperationNumber({Zone::kUpdate, Zone::kUpdate, layer, arithmetic});
   }
   const Cost& cost() const { return cost_; }
 
@@ -125,8 +120,8 @@ class Operation {
   Zone zone_;
   Zone phase_;
   int layer_;
-  profiling::OperationId id_;
-  profiling::OperationId update_id_ = profiling::kNoOperation;  // of the update within it
+  profiling::OperationNumber id_;
+  profiling::OperationNumber update_id_;  // of the update within it
   profiling::Amount update_;
   Cost cost_;
   bool barrier_after_ = true;

@@ -1,7 +1,12 @@
 #include "profiling/operations.hpp"
 
+#include <iterator>
 #include <limits>
 #include <mutex>
+#include <unordered_map>
+
+#include "base/on_fork.hpp"
+#include "profiling/recorder.hpp"
 
 namespace gd::profiling {
 
@@ -32,13 +37,49 @@ Zone phase_of(Zone zone) {
   }
 }
 
+// Numbers that nobody has any more are given again, but not while there are events with them.
 struct Registry {
   std::mutex mutex;
   std::vector<NamedOperation> known;
+  std::vector<uint32_t> users;  // of each number
+  std::unordered_map<std::string, OperationId> numbers;
+  std::vector<OperationId> unused;  // may hold some that are in use again
 
   Registry() {
-    for (const Zone zone : kZones) known.push_back({zone, phase_of(zone), "", ""});
+    for (const Zone zone : kZones) add({zone, phase_of(zone), "", ""}, 1);
+    base::on_fork(before_fork, after_fork, after_fork);
   }
+
+  OperationId add(const NamedOperation& operation, uint32_t count) {
+    known.push_back(operation);
+    users.push_back(count);
+    const auto id = static_cast<OperationId>(known.size());
+    numbers.emplace(key(operation), id);
+    return id;
+  }
+
+  // In the place of one that nobody uses; kNoOperation where there is none.
+  OperationId replace(const NamedOperation& operation) {
+    while (!unused.empty()) {
+      const OperationId id = unused.back();
+      unused.pop_back();
+      if (users[id - 1] != 0) continue;
+      numbers.erase(key(known[id - 1]));
+      known[id - 1] = operation;
+      users[id - 1] = 1;
+      numbers.emplace(key(operation), id);
+      return id;
+    }
+    return kNoOperation;
+  }
+
+  static std::string key(const NamedOperation& operation) {
+    std::string text = {static_cast<char>(operation.zone), static_cast<char>(operation.phase)};
+    return text + operation.layer + '\0' + operation.arithmetic;
+  }
+
+  static void before_fork();
+  static void after_fork();
 };
 
 Registry& registry() {
@@ -46,17 +87,30 @@ Registry& registry() {
   return all;
 }
 
+void Registry::before_fork() { registry().mutex.lock(); }
+void Registry::after_fork() { registry().mutex.unlock(); }
+
 }  // namespace
 
-OperationId operation_id(const NamedOperation& operation) {
+OperationNumber::OperationNumber(const NamedOperation& operation) {
   Registry& all = registry();
   const std::lock_guard lock(all.mutex);
-  for (size_t i = 0; i < all.known.size(); ++i) {
-    if (all.known[i] == operation) return static_cast<OperationId>(i + 1);
+  if (const auto found = all.numbers.find(Registry::key(operation)); found != all.numbers.end()) {
+    id_ = found->second;
+    ++all.users[id_ - 1];
+    return;
   }
-  if (all.known.size() >= std::numeric_limits<OperationId>::max()) return zone_id(operation.zone);
-  all.known.push_back(operation);
-  return static_cast<OperationId>(all.known.size());
+  if (Recorder::idle()) id_ = all.replace(operation);
+  if (id_ != kNoOperation) return;
+  const bool full = all.known.size() >= std::numeric_limits<OperationId>::max();
+  id_ = full ? zone_id(operation.zone) : all.add(operation, 1);
+}
+
+OperationNumber::~OperationNumber() {
+  if (id_ == kNoOperation || id_ <= std::size(kZones)) return;
+  Registry& all = registry();
+  const std::lock_guard lock(all.mutex);
+  if (--all.users[id_ - 1] == 0) all.unused.push_back(id_);
 }
 
 std::vector<NamedOperation> named_operations() {

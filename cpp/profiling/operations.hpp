@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "profiling/zones.hpp"
@@ -22,14 +23,29 @@ struct NamedOperation {
   bool operator==(const NamedOperation&) const = default;
 };
 
-// The number of that operation, from 1 on; the same for equal ones. Where 65,535 are known already,
-// the one of the zone without layer. May be called by any thread.
-OperationId operation_id(const NamedOperation& operation);
+// The number of an operation, from 1 on; the same for equal ones, and nobody else's while one of
+// them lives. Where 65,535 live already, that of the zone without layer. On any thread.
+class OperationNumber {
+ public:
+  OperationNumber() = default;  // kNoOperation
+  explicit OperationNumber(const NamedOperation& operation);
+  OperationNumber(OperationNumber&& other) noexcept : id_(std::exchange(other.id_, kNoOperation)) {}
+  OperationNumber& operator=(OperationNumber&& other) noexcept {
+    std::swap(id_, other.id_);
+    return *this;
+  }
+  ~OperationNumber();
+
+  OperationId id() const { return id_; }
+
+ private:
+  OperationId id_ = kNoOperation;
+};
 
 // The zones that belong to no layer: numbers known without asking.
 constexpr OperationId zone_id(Zone zone) { return static_cast<OperationId>(zone) + 1; }
 
-// All so far; that of number n stands at n - 1.
+// All that have a number, and some that had one; that of number n stands at n - 1.
 std::vector<NamedOperation> named_operations();
 
 }  // namespace gd::profiling

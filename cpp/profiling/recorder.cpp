@@ -7,13 +7,11 @@
 #include <thread>
 
 #include "base/check.hpp"
+#include "base/on_fork.hpp"
 
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
-#endif
-#if defined(__unix__) || defined(__APPLE__)
-#include <pthread.h>
 #endif
 
 namespace gd::profiling {
@@ -44,6 +42,7 @@ int64_t thread_number() {
 }  // namespace
 
 std::atomic<bool> Recorder::on_{false};
+std::atomic<Recorder::Phase> Recorder::phase_{Phase::idle};
 thread_local Recorder::Held Recorder::held_;
 
 Recorder& Recorder::instance() {
@@ -51,11 +50,7 @@ Recorder& Recorder::instance() {
   return recorder;
 }
 
-Recorder::Recorder() {
-#if defined(__unix__) || defined(__APPLE__)
-  pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-#endif
-}
+Recorder::Recorder() { base::on_fork(before_fork, after_fork_in_parent, after_fork_in_child); }
 
 Recorder::Held::~Held() {
   if (lane == nullptr) return;
@@ -64,27 +59,29 @@ Recorder::Held::~Held() {
   lane->owned_ = false;  // its events stay until the recording ends
 }
 
-void Recorder::start(const RecordingOptions& options) {
+uint64_t Recorder::start(const RecordingOptions& options) {
   require<ValueError>(
       options.events_per_thread >= kLeastEvents && options.events_per_thread <= kMostEvents,
       "events_per_thread must be from ", kLeastEvents, " to ", kMostEvents, ", got ",
       options.events_per_thread);
   require<ValueError>(options.every >= 1, "every must be at least 1, got ", options.every);
   Lane* const own = lane_of_this_thread();
-  {
-    const std::lock_guard lock(mutex_);
-    require<StateError>(!on_, "a profile is being recorded already: one at a time");
-    options_ = options;
-    steps_ = 0;
-    left_out_ = 0;
-    ++session_;
-    starter_ = own;
-    start_nanoseconds_ = nanoseconds_now();
-    start_ticks_ = ticks();
+  const std::lock_guard lock(mutex_);
+  require<StateError>(phase_ == Phase::idle, "a profile is being recorded already: one at a time");
+  options_ = options;
+  steps_ = 0;
+  left_out_ = 0;
+  ++session_;
+  start_nanoseconds_ = nanoseconds_now();
+  start_ticks_ = ticks();
+  if (!enter_session(*own, 0)) {
+    own->session_ = 0;
+    throw std::bad_alloc();
   }
-  if (!enter_session(*own, 0)) throw std::bad_alloc();
   own->at_ = options.every == 1 ? start_ticks_ : 0;
+  phase_ = Phase::recording;
   on_.store(true);
+  return session_;
 }
 
 Lane* Recorder::lane_of_this_thread() {
@@ -137,7 +134,12 @@ Lane* Recorder::open(RegionKind kind, Zone gap) {
     lane.busy_.store(false);
     return nullptr;
   }
-  if (lane.session_ != session_) enter_session(lane, 0);
+  try {
+    if (lane.session_ != session_) enter_session(lane, 0);
+  } catch (...) {  // who stops would wait for us for ever
+    lane.busy_.store(false);
+    throw;
+  }
   uint32_t step = steps_.load(std::memory_order_relaxed);
   bool recorded = lane.events_ != nullptr;
   if (kind == RegionKind::step) {
@@ -172,7 +174,7 @@ Lane* Recorder::current() {
   return lane != nullptr && lane->depth_ > 0 ? lane : nullptr;
 }
 
-Lane* Recorder::join(int worker, uint32_t step, uint64_t asleep_since) {
+Lane* Recorder::join(int worker, uint32_t step, uint64_t asleep_since) try {
   Lane& lane = *lane_of_this_thread();
   if (lane.session_ != session_) enter_session(lane, worker);
   if (lane.events_ == nullptr) return nullptr;
@@ -185,20 +187,51 @@ Lane* Recorder::join(int worker, uint32_t step, uint64_t asleep_since) {
     lane.end_wait(asleep_since, zone_id(Zone::kStep));
   }
   return &lane;
+} catch (const std::bad_alloc&) {
+  ++left_out_;
+  return nullptr;
 }
 
-Recording Recorder::stop() {
-  const uint64_t now = ticks();
-  const int64_t ended = nanoseconds_now();
-  bool was_on = true;
-  require<StateError>(on_.compare_exchange_strong(was_on, false), "no profile is being recorded");
-  std::unique_lock lock(mutex_);
+void Recorder::wait_for_regions(std::unique_lock<std::mutex>& lock) {
   while (std::ranges::any_of(lanes_, [](const auto& lane) { return lane->busy_.load(); })) {
     lock.unlock();  // a worker may need it for its first event
     std::this_thread::sleep_for(std::chrono::microseconds(50));
     lock.lock();
   }
+}
+
+void Recorder::leave_session() {
+  for (const auto& lane : lanes_) {
+    if (lane->session_ != session_) continue;
+    lane->counters_.close();
+    lane->events_.reset();
+    lane->at_ = 0;
+    lane->session_ = 0;
+  }
+  phase_ = Phase::idle;
+}
+
+Recording Recorder::stop(uint64_t number) {
+  std::unique_lock lock(mutex_);
+  require<StateError>(phase_ == Phase::recording && (number == 0 || number == session_),
+                      "no profile is being recorded");
+  const uint64_t now = ticks();
+  const int64_t ended = nanoseconds_now();
+  phase_ = Phase::reading;  // nobody starts another until this one has been read
+  on_.store(false);
+  struct Left {  // in every ending
+    Recorder& recorder;
+    std::unique_lock<std::mutex>& lock;
+    ~Left() {
+      if (!lock.owns_lock()) lock.lock();
+      recorder.leave_session();
+    }
+  } const left{*this, lock};
+  wait_for_regions(lock);
   Recording recording;
+  lock.unlock();  // who forks takes this mutex and theirs in an order of its own
+  recording.operations = named_operations();
+  lock.lock();
   const double scale = static_cast<double>(ended - start_nanoseconds_) /
                        static_cast<double>(std::max<uint64_t>(now - start_ticks_, 1));
   for (const auto& lane : lanes_) {
@@ -215,7 +248,6 @@ Recording Recorder::stop() {
       }
       recording.lanes.push_back(std::move(taken));
     }
-    lane->session_ = 0;
   }
   recording.nanoseconds = ended - start_nanoseconds_;
   recording.steps = steps_;
@@ -243,9 +275,7 @@ LaneRecording Recorder::take(Lane& lane, uint64_t now) {
   }
   result.counters = lane.counters_.read();
   if (options_.counters) result.counters_error = lane.counters_.error();
-  lane.counters_.close();
-  lane.events_.reset();
-  lane.at_ = 0;
+  lane.events_.reset();  // two copies of everything would be too much
   return result;
 }
 
@@ -256,6 +286,7 @@ void Recorder::after_fork_in_parent() { instance().mutex_.unlock(); }
 void Recorder::after_fork_in_child() {
   Recorder& recorder = instance();
   on_.store(false);
+  phase_ = Phase::idle;
   for (const auto& lane : recorder.lanes_) {
     lane->busy_.store(false);
     lane->depth_ = 0;

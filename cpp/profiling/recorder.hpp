@@ -35,10 +35,11 @@ struct LaneRecording {
 
 struct Recording {
   std::vector<LaneRecording> lanes;
-  int64_t nanoseconds = 0;       // it took
-  int64_t steps = 0;             // that were begun, recorded or not
-  int64_t bytes_a_thread = 0;    // of memory for events
-  int64_t threads_left_out = 0;  // for want of memory
+  int64_t nanoseconds = 0;                 // it took
+  int64_t steps = 0;                       // that were begun, recorded or not
+  int64_t bytes_a_thread = 0;              // of memory for events
+  int64_t threads_left_out = 0;            // for want of memory
+  std::vector<NamedOperation> operations;  // by the numbers that events have, from 1 on
 };
 
 enum class RegionKind : uint8_t {
@@ -51,11 +52,15 @@ class Recorder {
   static Recorder& instance();
 
   static bool on() { return on_.load(std::memory_order_relaxed); }
+  // No recording is at work, and none is being read.
+  static bool idle() { return phase_.load() == Phase::idle; }
 
-  // StateError where one is at work, ValueError for options out of their domain.
-  void start(const RecordingOptions& options);
-  // StateError where there is none. Waits until every thread has left its region.
-  Recording stop();
+  // Returns a number of its own, above 0. StateError unless idle, ValueError for options out of
+  // their domain.
+  uint64_t start(const RecordingOptions& options);
+  // StateError where that recording, or any for 0, is not at work. Waits until every thread has
+  // left its region.
+  Recording stop(uint64_t number = 0);
 
   // For Region.
   Lane* open(RegionKind kind, Zone gap);
@@ -67,6 +72,9 @@ class Recorder {
   Lane* join(int worker, uint32_t step, uint64_t asleep_since);
 
  private:
+  // From start to stop, and from then until all has been read.
+  enum class Phase : uint8_t { idle, recording, reading };
+
   struct Held {  // by a thread as long as it lives
     Lane* lane = nullptr;
     ~Held();
@@ -75,12 +83,15 @@ class Recorder {
   Recorder();
   Lane* lane_of_this_thread();
   bool enter_session(Lane& lane, int worker);
+  void wait_for_regions(std::unique_lock<std::mutex>& lock);
+  void leave_session();
   LaneRecording take(Lane& lane, uint64_t now);
   static void before_fork();
   static void after_fork_in_parent();
   static void after_fork_in_child();
 
-  static std::atomic<bool> on_;
+  static std::atomic<bool> on_;      // recording; for those who must not wait
+  static std::atomic<Phase> phase_;  // changes with the mutex held
   static thread_local Held held_;
 
   std::mutex mutex_;
@@ -89,7 +100,6 @@ class Recorder {
   std::atomic<uint64_t> session_{0};
   std::atomic<uint32_t> steps_{0};
   std::atomic<int64_t> left_out_{0};
-  const void* starter_ = nullptr;  // the lane of the thread that called start
   uint64_t start_ticks_ = 0;
   int64_t start_nanoseconds_ = 0;
 };

@@ -51,7 +51,7 @@ template <class T>
 std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
                                             std::span<const std::span<const T>> gradients,
                                             bool checks_finite) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<parallel::ForkSafeMutex> lock(mutex_);
   // All that may fail comes before the first change.
   std::optional<Crowd> crowd;
   const int64_t largest = *std::max_element(sizes_.begin(), sizes_.end());

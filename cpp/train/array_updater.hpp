@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "base/aligned_buffer.hpp"
 #include "optim/elementwise_rule.hpp"
+#include "parallel/fork_safe_mutex.hpp"
 
 namespace gd::train {
 
@@ -28,7 +28,7 @@ class ArrayUpdater {
   const std::vector<int64_t>& sizes() const { return sizes_; }
 
  private:
-  std::mutex mutex_;
+  parallel::ForkSafeMutex mutex_;
   optim::ElementwiseRule<T> rule_;
   std::vector<int64_t> sizes_;
   std::vector<base::AlignedBuffer<T>> states_;  // rule.states() for the first array, then the next

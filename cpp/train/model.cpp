@@ -37,20 +37,27 @@ plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads
 }
 
 template <class T>
-void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out) {
-  const Region region(RegionKind::other, Zone::kCaller);
+void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
+                       base::FunctionRef<bool()> stops) {
   const Lock lock(mutex_);
+  const parallel::ForkSafeMutex::Reading reading(mutex_);
   const int64_t inputs = network_.input_size();
   const int64_t outputs = network_.output_size();
   const int64_t at_once = std::min(batch_size, rows);
-  for (int64_t begin = 0; begin < rows; begin += at_once) {
-    plan::Plan<T>& plan = plan_for(plan::PlanKind::inference, at_once, threads, inference_);
-    plan::Batch<T> batch;
-    batch.rows = std::min(at_once, rows - begin);
+  Pace pace(rows, 2 * network_.num_parameters());
+  plan::Batch<T> batch;
+  batch.x_stride = inputs;
+  for (int64_t begin = 0; begin < rows; begin += batch.rows) {
+    batch.rows = pace.next(at_once);
     batch.x = x + begin * inputs;
-    batch.x_stride = inputs;
-    plan.forward(batch);
-    copy_rows<T>(plan.output(batch.rows), {out + begin * outputs, batch.rows, outputs});
+    {
+      const Region region(RegionKind::other, Zone::kCaller);  // without what `stops` does
+      plan::Plan<T>& plan = plan_for(plan::PlanKind::inference, at_once, threads, inference_);
+      plan.forward(batch);
+      copy_rows<T>(plan.output(batch.rows), {out + begin * outputs, batch.rows, outputs});
+    }
+    pace.done(batch.rows);
+    if (begin + batch.rows < rows && stops()) return;
   }
 }
 
@@ -132,6 +139,24 @@ template <class T>
 void Model<T>::set_values(const T* from) {
   const Lock lock(mutex_);
   network_.from_shapes(from, network_.values());
+  network_.note_change();
+  network_.set_gradients_valid(false);
+}
+
+template <class T>
+void Model<T>::set_value(const nn::Parameter& parameter, const T* from) {
+  const Lock lock(mutex_);
+  network_.from_shape(parameter, from, network_.values());
+  network_.note_change();
+  network_.set_gradients_valid(false);
+}
+
+template <class T>
+void Model<T>::take_values(const Model& other) {
+  require<StateError>(network_.flat_size() == other.network_.flat_size(),
+                      "the networks are not of the same description");
+  const Lock lock(mutex_);
+  std::copy_n(other.network_.values(), network_.flat_size(), network_.values());
   network_.note_change();
   network_.set_gradients_valid(false);
 }

@@ -4,9 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "base/function_ref.hpp"
 #include "nn/network.hpp"
 #include "parallel/fork_safe_mutex.hpp"
 #include "plan/plan.hpp"
+#include "train/pace.hpp"
 
 namespace gd::train {
 
@@ -25,8 +27,10 @@ class Model {
   // The caller holds the mutex.
   nn::Network<T>& network() { return network_; }
 
-  // out (rows, outputs) from x (rows, inputs), at most batch_size rows at a time.
-  void predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out);
+  // out (rows, outputs) from x (rows, inputs), at most batch_size rows at a time. Ends early where
+  // `stops` says so, which is asked with the mutex held and may wait for Python.
+  void predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
+               base::FunctionRef<bool()> stops = NeverStops());
 
   // One batch, keeping what backward needs.
   void forward_training(const T* x, int64_t rows, int threads, T* out);
@@ -48,6 +52,9 @@ class Model {
   void copy_values(T* to);
   void copy_gradients(T* to);
   void set_values(const T* from);
+  void set_value(const nn::Parameter& parameter, const T* from);
+  // Those of a model of the same description, which nobody else uses.
+  void take_values(const Model& other);
 
  private:
   plan::Plan<T>& plan_for(plan::PlanKind kind, int64_t rows, int threads,

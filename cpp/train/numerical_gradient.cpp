@@ -308,9 +308,11 @@ Found look_closer(Probe& probe, int64_t offset, double here_loss, double h, doub
 
 NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescription& loss,
                                      const Dataset<double>& data, std::optional<double> h,
-                                     int threads, std::optional<std::span<const int64_t>> closer) {
+                                     int threads, std::optional<std::span<const int64_t>> closer,
+                                     base::FunctionRef<bool()> stops) {
   const auto start = Clock::now();
   const std::lock_guard<parallel::ForkSafeMutex> lock(model.mutex());
+  const parallel::ForkSafeMutex::Reading reading(model.mutex());
   std::vector<int64_t> offsets;
   for (const nn::Parameter& parameter : model.description().parameters()) {
     for (int64_t i = 0; i < parameter.size(); ++i) {
@@ -340,6 +342,7 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
     result.evaluations = probe.evaluations();
   }
   std::atomic<int64_t> evaluations{0};
+  std::atomic<bool> stopped{false};
 
   const parallel::TeamLease team = parallel::acquire_team(threads);
   ops::TileQueue queue(threads);
@@ -347,6 +350,8 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
     Probe probe(model, loss, data);
     const double here_loss = probe.loss();
     queue.for_each(worker, static_cast<int64_t>(wanted.size()), [&](int64_t tile) {
+      if (worker.index() == 0 && !stopped && stops()) stopped = true;
+      if (stopped) return;
       const auto i = static_cast<size_t>(tile);
       const int64_t offset = offsets[static_cast<size_t>(wanted[i])];
       const double reach = reach_of(probe.value(offset), h);

@@ -30,10 +30,13 @@ struct NumericalGradient {
 // each with a copy of the network.
 // closer: indices of the parameters to look at, all with smaller and smaller steps. None: all
 // parameters, and only those so whose one-sided slopes differ.
+// Ends early where `stops` says so, which is asked on the calling thread with the model's mutex
+// held and may wait for Python; then the result says nothing.
 NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescription& loss,
                                      const data::Dataset<double>& data, std::optional<double> h,
                                      int threads,
-                                     std::optional<std::span<const int64_t>> closer = {});
+                                     std::optional<std::span<const int64_t>> closer = {},
+                                     base::FunctionRef<bool()> stops = NeverStops());
 
 struct ExactGradient {
   std::vector<double> gradient;  // flat, as above

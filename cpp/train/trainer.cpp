@@ -361,23 +361,33 @@ void Trainer<T>::diverged(const char* what, double lr) {
 }
 
 template <class T>
-Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size) {
-  const Region region(RegionKind::other, Zone::kCaller);
+Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size,
+                                base::FunctionRef<bool()> stops) {
   const Lock lock(model_->mutex());
-  const ops::KernelScope scope;
+  const parallel::ForkSafeMutex::Reading reading(model_->mutex());
   const int64_t at_once = std::min(batch_size, data.size());
-  plan::Plan<T>& plan = evaluation_plan(at_once);
   AccuracyCounter<T> correct(options_.loss.name);
+  Pace pace(data.size(), 2 * model_->description().num_parameters());
   double loss_sum = 0;
   double weight_sum = 0;
   for (int64_t begin = 0; begin < data.size(); begin += at_once) {
-    const Dataset rows = data.rows(begin, std::min(at_once, data.size() - begin));
+    const Dataset batch = data.rows(begin, std::min(at_once, data.size() - begin));
     // Each sample counts by its own weight, so a batch without any adds nothing.
-    const double weights = sum_of_weights(rows);
-    if (weights == 0) continue;
-    loss_sum = plan.add_losses(batch_of(rows, weights), loss_sum);
+    const double weights = sum_of_weights(batch);
     weight_sum += weights;
-    correct.add(plan.output(rows.size()), rows);
+    for (int64_t done = 0; done < batch.size();) {
+      const Dataset rows = batch.rows(done, pace.next(batch.size() - done));
+      if (weights > 0) {
+        const Region region(RegionKind::other, Zone::kCaller);  // without what `stops` does
+        const ops::KernelScope scope;
+        plan::Plan<T>& plan = evaluation_plan(at_once);
+        loss_sum = plan.add_losses(batch_of(rows, weights), loss_sum);
+        correct.add(plan.output(rows.size()), rows);
+      }
+      done += rows.size();
+      pace.done(rows.size());
+      if (begin + done < data.size() && stops()) return {};
+    }
   }
   return {loss_sum / weight_sum, correct.result()};
 }
@@ -420,12 +430,9 @@ Position Trainer<T>::copy(T* parameters, const std::vector<T*>& states) {
 }
 
 template <class T>
-void Trainer<T>::restore(const Position& position, const std::vector<std::vector<T>>& states) {
+void Trainer<T>::set_position(const Position& position) {
   base::representable<T>(position.lr, "lr");
   const Lock lock(model_->mutex());
-  for (size_t k = 0; k < states.size(); ++k) {
-    model_->description().from_shapes(states[k].data(), state_pointers_[k]);
-  }
   steps_ = position.steps;
   epochs_ = position.epochs;
   lr_ = position.lr;
@@ -446,6 +453,12 @@ double at(int64_t a_row, int64_t fixed, int64_t rows) {
 }
 
 }  // namespace
+
+template <class T>
+void Trainer<T>::set_state(int index, const nn::Parameter& parameter, const T* from) {
+  const Lock lock(model_->mutex());
+  model_->description().from_shape(parameter, from, state_pointers_.at(static_cast<size_t>(index)));
+}
 
 template <class T>
 MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {

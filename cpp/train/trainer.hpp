@@ -84,7 +84,10 @@ class Trainer {
   // DivergenceError names epoch, step and learning rate.
   double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress);
 
-  Evaluation evaluate(const Dataset& data, int64_t batch_size);
+  // Ends early where `stops` says so, which is asked with the model's mutex held and may wait for
+  // Python; then the result says nothing.
+  Evaluation evaluate(const Dataset& data, int64_t batch_size,
+                      base::FunctionRef<bool()> stops = NeverStops());
 
   // Stochastic descent over rows in order: one update each. losses (N,) gets each sample's loss
   // before its update. Stops where progress says so and returns the rows done.
@@ -116,15 +119,17 @@ class Trainer {
   bool has_accuracy() const { return AccuracyCounter<T>::counts(options_.loss.name); }
   // Null: the rate stays what it is.
   void set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::ScheduleUnit unit);
+  optim::Schedule* schedule() const { return schedule_.get(); }
   int64_t steps() const { return steps_; }
   int64_t epochs() const { return epochs_; }
 
   int states() const { return rule_.states(); }
-  // All that restore() takes, as of one moment: parameters and each state in the shapes and order
-  // of description().parameters(), without gaps.
+  // All that fit and step go on from, as of one moment: parameters and each state in the shapes and
+  // order of description().parameters(), without gaps.
   Position copy(T* parameters, const std::vector<T*>& states);
-  // Sets everything that fit and step go on from; each of `states` is laid out as in copy.
-  void restore(const Position& position, const std::vector<std::vector<T>>& states);
+  void set_position(const Position& position);
+  // A parameter's part of state `index`, in its shape.
+  void set_state(int index, const nn::Parameter& parameter, const T* from);
 
   // For batches of that size, shuffled or in order, as `fit` takes them.
   MemoryPlan memory(int64_t batch_size, bool shuffle);

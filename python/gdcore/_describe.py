@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from numpy.typing import NDArray
-
 from gdcore._formula import Formula
+from gdcore._stored import StoredArray
 from gdcore.activations import Activation
 from gdcore.layers import Dense
 from gdcore.network import Network
@@ -82,7 +81,7 @@ def _without_names(described: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in described.items() if key != "feature_names"}
 
 
-def network_from(described: Any, arrays: Mapping[str, NDArray[Any]]) -> Network:
+def network_from(described: Any, arrays: Mapping[str, StoredArray]) -> Network:
     """The network that `described_network` was given, with its parameters among ``arrays``.
 
     Raises:
@@ -100,7 +99,8 @@ def network_from(described: Any, arrays: Mapping[str, NDArray[Any]]) -> Network:
     for key in expected:
         if arrays[key].dtype != network.dtype:
             raise ValueError(f"array {key!r} is {arrays[key].dtype}, the network {network.dtype}")
-    network.load_state_dict({key: arrays[key] for key in expected})
+    for key in expected:  # one at a time, for the sake of memory
+        network._native.set_parameter(key, arrays[key].read())
     names = described.get("feature_names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("the inputs' names are not described")
@@ -120,7 +120,7 @@ def _layer(index: int, described: Any) -> Dense:
 
 
 def _shapes(
-    layers: list[Dense], inputs: Any, arrays: Mapping[str, NDArray[Any]]
+    layers: list[Dense], inputs: Any, arrays: Mapping[str, StoredArray]
 ) -> dict[str, tuple[Any, ...]]:
     shapes: dict[str, tuple[Any, ...]] = {}
     for index, layer in enumerate(layers):

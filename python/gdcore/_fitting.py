@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from gdcore import _core
 from gdcore._judging import Judging
@@ -21,7 +22,24 @@ from gdcore.schedules import Function, Schedule
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["Fitting", "figures_of"]
+__all__ = ["Fitting", "figures_of", "one_at_a_time"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def one_at_a_time(
+    method: Callable[Concatenate[Trainer, P], R],
+) -> Callable[Concatenate[Trainer, P], R]:
+    """A method of `Trainer` that raises a RuntimeError while a call of it is at work."""
+
+    @wraps(method)
+    def claimed(trainer: Trainer, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with trainer._claim:
+            return method(trainer, *args, **kwargs)
+
+    return claimed
+
 
 _NOTHING = 1e-8  # of the first rate: updates that small are lost in rounding
 

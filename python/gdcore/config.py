@@ -37,8 +37,8 @@ def show_config() -> Configuration:
     Among the keys: ``version``, ``isa`` (the instruction set in use), ``isa_available``,
     ``isa_cap`` (from the environment's ``GDCORE_MAX_ISA``), ``cpu_features``, ``cpus`` (affinity
     mask, cgroup quota, physical cores), ``num_threads`` and ``num_threads_source`` (where that
-    number came from), ``openmp``, ``compiler``, ``build_type``, and ``precision`` (what serves each
-    ``matmul_precision`` on this machine).
+    number came from; "the system" where it refused more), ``openmp``, ``compiler``, ``build_type``,
+    and ``precision`` (what serves each ``matmul_precision`` on this machine).
     """
     return Configuration(_core.config())
 
@@ -48,7 +48,8 @@ def set_num_threads(num_threads: int | None) -> None:
 
     Without this the environment's ``OMP_NUM_THREADS`` counts, else the least of affinity mask,
     cgroup quota and physical cores. It counts from the next call on, for trainers too that are
-    there already and were given no number. Results do not depend on it.
+    there already and were given no number. Results do not depend on it. Where the system refuses
+    threads, fewer are used, until this is called again.
 
     Args:
         num_threads: 1 to 1024, or None to go back to what counts without this.

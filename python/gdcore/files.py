@@ -17,17 +17,17 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["read_description"]
+from gdcore import _stored
+from gdcore._signals import handlers_put_off
+from gdcore._stored import FORMAT, KEY, LONGEST_HEADER, Stored, too_many_parts
 
-_FORMAT = 1
-_KEY = "gdcore"
-_LONGEST_HEADER = 100_000_000  # bytes; no reader of safetensors takes more
+__all__ = ["read_description"]
 
 PathLike = str | os.PathLike[str]
 
@@ -45,17 +45,13 @@ def read_description(path: PathLike) -> dict[str, Any]:
         TypeError: path is no path.
         ValueError: The file is no gdcore model, is damaged, or of a newer format.
     """
-    path = checked_path(path)
-    with _opened(path) as file:
-        return _description(file, path)
+    with opened(path) as stored:
+        return stored.description()
 
 
-def read(path: PathLike) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Returns the arrays and the description; raises as `read_description` does."""
-    path = checked_path(path)
-    with _opened(path) as file:
-        description = _description(file, path)
-        return {key: _array(file, key, path) for key in file.keys()}, description  # noqa: SIM118
+def opened(path: PathLike) -> AbstractContextManager[Stored]:
+    """Opens a file to read it in parts; raises as `read_description` does."""
+    return _stored.opened(checked_path(path))
 
 
 def write(
@@ -72,14 +68,20 @@ def write(
     from safetensors.numpy import save
 
     path = checked_path(path)
-    text = _canonical({"format": _FORMAT, **description})
+    text = _canonical({"format": FORMAT, **description})
     try:
-        whole = save({key: np.asarray(arrays[key]) for key in sorted(arrays)}, {_KEY: text})
-        fits = int.from_bytes(whole[:8], "little") <= _LONGEST_HEADER
+        whole = save({key: np.asarray(arrays[key]) for key in sorted(arrays)}, {KEY: text})
+        length = int.from_bytes(whole[:8], "little")
+        fits = length <= LONGEST_HEADER
     except SafetensorError:  # newer ones see it themselves
         fits = False
     if not fits:
         raise ValueError(f"{path} would have a description above 100 MB: is extra so long?")
+    if parts := too_many_parts(whole[8 : 8 + length], len(whole)):
+        raise ValueError(
+            f"{path} would have a description of {parts:,} parts, more than can be read again: "
+            "keep what is so long in extra in a file of its own"
+        )
     with written_beside(path) as file:
         file.write(whole)
 
@@ -88,34 +90,38 @@ def write(
 def written_beside(path: PathLike) -> Iterator[Any]:
     """Opens a binary file beside ``path`` that takes its place when all is written and on disk.
 
-    It gets the permissions of the file that is there, or those of any new file.
+    It gets the permissions of the file that is there, and its owner as far as the system allows, or
+    those of any new file. Handlers of signals, such as that of Ctrl-C, run when all is done.
 
     A process that is killed leaves the hidden file behind, which the next to write takes over. Two
     processes that write to one path at once do not mix: the second raises a BlockingIOError.
     """
     path = os.path.realpath(checked_path(path))  # of a link, what it leads to
-    mode = _mode(path)
+    old = _file_there(path)
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):  # else it is the hidden file that is told to be missing
         raise FileNotFoundError(errno.ENOENT, "there is no folder to write to", folder)
     beside = os.path.join(folder, f".{name}.tmp")
-    descriptor = _locked(beside)
-    try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.truncate()
-            if mode is not None:
-                os.fchmod(descriptor, mode)
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(beside)
-        raise
-    finally:
-        os.close(descriptor)
-    _sync_folder(folder)
+    with handlers_put_off():
+        descriptor = _locked(beside)
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.truncate()
+                if old is not None:
+                    os.fchmod(descriptor, 0o600)  # nobody sees more of it than of the old one
+                yield file
+                file.flush()
+                if old is not None:
+                    _make_like(descriptor, old)
+                os.fsync(descriptor)
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(beside)
+            raise
+        finally:
+            os.close(descriptor)
+        _sync_folder(folder)
 
 
 def checked_path(path: object) -> str:
@@ -127,28 +133,42 @@ def checked_path(path: object) -> str:
     )
 
 
-def _mode(path: str) -> int | None:
-    """The permissions of the file at ``path``, None if there is none.
+def _file_there(path: str) -> os.stat_result | None:
+    """What the system knows of the file at ``path``, None if there is none.
 
     Raises:
         OSError: There is something that no file may take the place of: a folder, or a device.
     """
     try:
-        mode = os.stat(path).st_mode
+        found = os.stat(path)
     except FileNotFoundError:
         return None
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "This is no regular file, and is not replaced", path)
-    return mode & 0o777 | 0o600  # what is left behind by a kill can be taken over
+    return found
+
+
+def _make_like(descriptor: int, old: os.stat_result) -> None:
+    """Gives a file the owner and the permissions of another."""
+    with suppress(PermissionError):  # who may not give files away keeps them
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
 def _locked(path: str) -> int:
     """A descriptor of the file at ``path``, which nobody else holds."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     while True:
-        descriptor = os.open(path, flags, 0o666)
+        try:
+            descriptor = os.open(path, flags, 0o666)
+        except PermissionError:
+            with suppress(OSError):  # left by a kill when it was as read-only as the old one
+                if stat.S_IMODE(os.lstat(path).st_mode) & 0o600 != 0o600:
+                    os.unlink(path)
+                    continue
+            raise
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Who held it until now may have renamed it: then it is not at this path any more.
@@ -175,62 +195,6 @@ def _sync_folder(folder: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[Any]:
-    from safetensors import SafetensorError, safe_open
-
-    with open(path, "rb"):  # what is wrong with the path is Python's to tell
-        pass
-    try:
-        with safe_open(path, framework="numpy") as file:
-            yield file
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is no gdcore model, or damaged: {_what_is_wrong(path, str(error))}"
-        ) from None
-
-
-def _what_is_wrong(path: str, said: str) -> str:
-    """In our words where a file is no safetensors at all, by its first bytes."""
-    with open(path, "rb") as file:
-        start = file.read(256)
-    if not start:
-        return "it is empty"
-    if len(start) > 8 and start[8:9] == b"{":  # after the length of the header
-        return said
-    text = start.isascii() and all(each >= 32 or each in b"\t\n\r" for each in start)
-    return "it is text" if text else "it does not begin as a safetensors file does"
-
-
-def _array(file: Any, key: str, path: str) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = file.get_tensor(key)
-    except (AttributeError, TypeError):  # what safetensors has and NumPy has not, as bfloat16
-        raise ValueError(f"{path} is damaged: NumPy lacks the type of array {key!r}") from None
-    return array
-
-
-def _description(file: Any, path: str) -> dict[str, Any]:
-    text = (file.metadata() or {}).get(_KEY)
-    if text is None:
-        raise ValueError(f"{path} is a safetensors file without a description: no gdcore model")
-    try:
-        description = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError(f"{path} is damaged: its description is no JSON") from None
-    version = description.get("format") if isinstance(description, dict) else None
-    if type(version) is not int or version < 1:
-        raise ValueError(f"{path} is damaged: its description has no format version")
-    if version > _FORMAT:
-        raise ValueError(
-            f"{path} has format {version}, this gdcore knows formats up to {_FORMAT}: "
-            "load it with a newer gdcore"
-        )
-    if not isinstance(description.get("extra"), dict):
-        raise ValueError(f"{path} is damaged: its description lacks 'extra'")
-    return {key: description[key] for key in description if key != "format"}
 
 
 def checked_extra(extra: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -144,7 +144,8 @@ class Network:
             batch_size: Rows at a time, at least 1; None chooses. The result does not depend on it.
 
         Returns:
-            (N, output_size); with ``"softmax"`` as last activation, probabilities.
+            (N, output_size); with ``"softmax"`` as last activation, probabilities. Ctrl-C ends it
+            with a KeyboardInterrupt.
 
         Raises:
             TypeError: x is complex, of objects or of strings, or batch_size no integer.
@@ -219,7 +220,8 @@ class Network:
         Raises:
             OSError: The file cannot be written; one that was there still is.
             TypeError: path is no path, or extra no mapping.
-            ValueError: A parameter is not finite, or JSON cannot hold extra.
+            ValueError: A parameter is not finite, JSON cannot hold extra, or extra has so many
+                numbers and texts (from some 300,000 on) that they belong into a file of their own.
         """
         from gdcore import persistence  # only here: import gdcore stays light
 
@@ -230,10 +232,12 @@ class Network:
         """Reads the network of a file that `save` or `Trainer.save` wrote.
 
         A UserWarning tells where the file holds more than a network needs to predict: ``gdcore
-        train`` also keeps how columns become inputs.
+        train`` also keeps how columns become inputs. It takes no more than twice the memory of the
+        parameters.
 
         Raises:
-            OSError: The file cannot be read; FileNotFoundError where there is none.
+            OSError: The file cannot be read, or is no regular file; FileNotFoundError where there
+                is none.
             TypeError: path is no path.
             ValueError: The file is no gdcore model, is damaged, or of a newer format.
         """

@@ -19,6 +19,7 @@ from gdcore._describe import (
     same_network,
 )
 from gdcore._pairing import as_saved, tell_saved
+from gdcore._stored import Stored, StoredArray
 from gdcore._warn import warn
 from gdcore.files import PathLike
 from gdcore.history import History
@@ -47,15 +48,16 @@ def save_network(network: Network, path: PathLike, extra: Mapping[str, Any] | No
 
 def load_network(path: PathLike, *, warns: bool = False) -> Network:
     """See `Network.load`, which warns; whoever reads the preparation too need not be warned."""
-    arrays, description = files.read(path)
-    try:
-        if description.get("kind") not in ("network", "trainer"):
-            raise ValueError(_NO_KIND)
-        network = network_from(description.get("network"), arrays)
-        if description["kind"] == "network" and len(arrays) != len(network.state_dict()):
-            raise ValueError("there are arrays that belong to nothing")
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, error) from None
+    with files.opened(path) as stored:
+        description, arrays = stored.description(), stored.arrays
+        try:
+            if description.get("kind") not in ("network", "trainer"):
+                raise ValueError(_NO_KIND)
+            network = network_from(description.get("network"), arrays)
+            if description["kind"] == "network" and len(arrays) != len(_keys(network)):
+                raise ValueError("there are arrays that belong to nothing")
+        except (ValueError, RecursionError) as error:
+            raise _damaged(path, error) from None
     if warns:
         _warn_of_preparation(path, description)
     return network
@@ -119,7 +121,21 @@ def load_trainer(
         raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
     thread_count(num_threads)
     schedule = resolve_schedule("schedule", schedule)
-    arrays, description = files.read(path)
+    with files.opened(path) as stored:
+        trainer = _trainer_from(stored, path, network, schedule, num_threads)
+        if warns:
+            _warn_of_preparation(path, stored.description())
+    return trainer
+
+
+def _trainer_from(
+    stored: Stored,
+    path: PathLike,
+    network: Network | None,
+    schedule: Schedule | None,
+    num_threads: int | None,
+) -> Trainer:
+    description, arrays = stored.description(), stored.arrays
     if description.get("kind") == "network":
         raise ValueError(f"{path} holds a network and no trainer: read it with gdcore.Network.load")
     try:
@@ -163,12 +179,13 @@ def load_trainer(
             raise _damaged(path, error) from None
         if network is not None:
             # Only now, when all is known to be right, does the caller's network change.
-            network.load_state_dict(loaded.state_dict())
+            del trainer
+            native: Any = network._native
+            native.take_parameters(loaded._native)
             if loaded.feature_names is not None:
-                network._native.input_names = list(loaded.feature_names)
+                native.input_names = list(loaded.feature_names)
+            del loaded  # and its memory
             trainer = made(network)
-    if warns:
-        _warn_of_preparation(path, description)
     if trainer.loss is not None:
         tell_saved(trainer.loss, trainer.network)
     return trainer
@@ -232,34 +249,40 @@ def _parts(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def _restore(
-    trainer: Trainer, description: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+    trainer: Trainer, description: dict[str, Any], arrays: Mapping[str, StoredArray]
 ) -> None:
     """Position and optimizer state; ValueError or TypeError where they do not fit."""
     position = description.get("position")
     if not isinstance(position, dict):
         raise ValueError("the position is not described")
-    keys = trainer.network.state_dict().keys()
-    states = []
-    for index in range(trainer._native.states):
+    keys = _keys(trainer.network)
+    states = trainer._native.states
+    for index in range(states):
         missing = [key for key in keys if _state_key(index, key) not in arrays]
         if missing:
             raise ValueError(f"array {_state_key(index, missing[0])!r} is missing")
-        state = {key: arrays[_state_key(index, key)] for key in keys}
-        for key, array in state.items():
-            if array.dtype != trainer.network.dtype:
-                name, dtype = _state_key(index, key), trainer.network.dtype
-                raise ValueError(f"array {name!r} is {array.dtype}, the network {dtype}")
-        states.append(state)
-    if len(arrays) != len(keys) * (1 + len(states)):
+        for key in keys:
+            name = _state_key(index, key)
+            if arrays[name].dtype != trainer.network.dtype:
+                dtype = trainer.network.dtype
+                raise ValueError(f"array {name!r} is {arrays[name].dtype}, the network {dtype}")
+    if len(arrays) != len(keys) * (1 + states):
         raise ValueError("there are arrays that belong to nothing")
-    trainer._native.restore(
-        states,
+    for index in range(states):
+        for key in keys:  # one at a time, for the sake of memory
+            trainer._native.set_state(index, key, arrays[_state_key(index, key)].read())
+    trainer._native.set_position(
         integer("steps", position.get("steps"), at_least=0, at_most=_MOST),
         integer("epochs", position.get("epochs"), at_least=0, at_most=_MOST),
         real("lr", position.get("lr"), at_least=0),
         real("schedule_scale", position.get("schedule_scale"), at_least=0),
         real("schedule_at", position.get("schedule_at", 1.0), above=0),
     )
+
+
+def _keys(network: Network) -> list[str]:
+    """Of `Network.state_dict`, without the copies."""
+    return network._native.parameter_names
 
 
 def _state_key(index: int, key: str) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from gdcore import _core
 from gdcore._check import flag, integer, optional_integer, real, thread_count
-from gdcore._fitting import Fitting, figures_of
+from gdcore._fitting import Fitting, figures_of, one_at_a_time
 from gdcore._frames import feature_names, ordered
 from gdcore._judging import NAMES, VALIDATION_NAMES, Judging
 from gdcore._native import TRAINERS, NativeTrainer
@@ -114,7 +114,7 @@ class Trainer(Online, Planning):
         self._past = (History(), 0)  # of all epochs before those of _history, and how many
         self._figures: dict[str, bool | None] = {}  # of the last fit, see figures_of
         self._stopped = False
-        self._fitting = False
+        self._claim = _core.Claim("fit is at work on this trainer: one at a time")
         self._native: NativeTrainer = TRAINERS[network.dtype.name](
             network._native,
             None if self._loss is None else self._loss.name,
@@ -251,6 +251,7 @@ class Trainer(Online, Planning):
         """
         return self._step(x, y, sample_weight)
 
+    @one_at_a_time
     def fit(
         self,
         x: ArrayLike,
@@ -320,8 +321,6 @@ class Trainer(Online, Planning):
         last = self._last_epoch(epochs, until_epoch)
         rest = (batch_size, shuffle, sample_weight, validation_data, metrics, callbacks, progress)
         bare = epochs is None and until_epoch is None and all(map(is_, rest, _DEFAULTS))
-        if self._fitting:
-            raise RuntimeError("fit is at work on this trainer: it cannot run within itself")
         _core.profile_mark("caller")
         options = (
             optional_integer("batch_size", batch_size),
@@ -354,11 +353,7 @@ class Trainer(Online, Planning):
         self._past = (self._whole_history(), self.epochs)
         self._history = history = History()
         self._stopped = False
-        self._fitting = True
-        try:
-            fitting.run(self, self._native, first, last, history)
-        finally:
-            self._fitting = False
+        fitting.run(self, self._native, first, last, history)
         return history
 
     def stop(self) -> None:

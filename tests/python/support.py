@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,64 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 
-# A subprocess that hangs is ended after this many seconds; nothing is measured with it.
-HANG_GUARD = 300
+# A process has hung when all of its threads sleep and it uses next to no CPU for so long, whatever
+# the clock says of the rest: a slow or busy machine lets a test take as long as it takes.
+HANG_GUARD = 120.0  # seconds
+CPU_GUARD = 3600.0  # seconds of CPU: what needs more goes round in circles
+_IDLE = 0.03  # of a CPU
+
+
+def guarded_run(
+    command: Sequence[str | Path], *, check: bool = False, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """`subprocess.run` in a session of its own, which is ended when it hangs."""
+    if options.pop("capture_output", False):
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    arguments = [str(part) for part in command]
+    with subprocess.Popen(arguments, start_new_session=True, **options) as process:
+        out, err = guarded_communicate(process)
+    if check:
+        assert process.returncode == 0, f"exit {process.returncode}\n{out}{err}"
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def guarded_communicate(process: subprocess.Popen[Any]) -> tuple[Any, Any]:
+    """`Popen.communicate` with one that leads a session; AssertionError where that hangs."""
+    try:
+        since, at_first = time.monotonic(), 0.0
+        while (ended := _communicated(process)) is None:
+            (cpu, runs), now = _session(process.pid), time.monotonic()
+            if runs or cpu - at_first > _IDLE * (now - since):
+                since, at_first = now, cpu
+            assert max((now - since) / HANG_GUARD, cpu / CPU_GUARD) < 1, f"{process.args} hangs"
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        print(*process.communicate(), sep="\n")
+        raise
+    return ended
+
+
+def _communicated(process: subprocess.Popen[Any]) -> tuple[Any, Any] | None:
+    try:
+        return process.communicate(timeout=2)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _session(leader: int) -> tuple[float, bool]:
+    """Seconds of CPU of the session's processes, and whether a thread runs or is ready to."""
+    cpu, runs = 0.0, not os.path.isdir("/proc/self/task")  # where nothing can be told, none hangs
+    for stat in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            fields = Path(stat).read_text().rpartition(")")[2].split()
+            if int(fields[3]) != leader:
+                continue
+            cpu += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+            for task in glob.glob(f"{Path(stat).parent}/task/*/stat"):
+                runs |= Path(task).read_text().rpartition(")")[2].split()[0] in "RD"
+        except (OSError, IndexError, ValueError):  # it has ended meanwhile
+            continue
+    return cpu, runs
 
 
 # A toolchain for 64-bit Arm, as options of CMake.
@@ -71,16 +130,8 @@ def run_python(
     paths = [str(Path(__file__).parent), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     environment.update(env or {})
-    result = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=HANG_GUARD,
-    )
-    if check:
-        assert result.returncode == 0, f"exit {result.returncode}\n{result.stdout}{result.stderr}"
-    return result
+    command = [sys.executable, "-c", code, *arguments]
+    return guarded_run(command, check=check, env=environment, capture_output=True, text=True)
 
 
 def run_json(code: str, *arguments: str, env: Mapping[str, str] | None = None) -> Any:

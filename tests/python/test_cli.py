@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import HANG_GUARD, ROOT, run_python
+from support import ROOT, guarded_communicate, guarded_run, run_python
 
 import gdcore as gd
 from gdcore import cli
@@ -26,9 +26,7 @@ def gdcore(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = Path(sys.executable).parent / "gdcore"
     start = [str(command)] if command.exists() else [sys.executable, "-m", "gdcore"]
     env = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    return subprocess.run(
-        [*start, *arguments], capture_output=True, text=True, timeout=HANG_GUARD, env=env
-    )
+    return guarded_run([*start, *arguments], capture_output=True, text=True, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +78,7 @@ def test_info_tells_the_configuration() -> None:
 
 
 def test_python_m_is_the_same_command() -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "gdcore", "info"],
-        capture_output=True, text=True, timeout=HANG_GUARD,
-    )  # fmt: skip
+    result = guarded_run([sys.executable, "-m", "gdcore", "info"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout == gdcore("info").stdout
 
@@ -175,7 +170,8 @@ def test_help_lists_the_commands() -> None:
 
 def started(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "gdcore", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, start_new_session=True, **pipes)
 
 
 def test_ctrl_c_ends_with_130_and_saves_the_model(tmp_path: Path) -> None:
@@ -189,7 +185,7 @@ def test_ctrl_c_ends_with_130_and_saves_the_model(tmp_path: Path) -> None:
             assert letter, seen
             seen += letter
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=HANG_GUARD)
+        out, err = guarded_communicate(process)
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err
@@ -228,9 +224,9 @@ def test_an_unknown_instruction_set_is_told_in_a_line(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GDCORE_MAX_ISA", name)
-    by_module = subprocess.run(
+    by_module = guarded_run(
         [sys.executable, "-m", "gdcore", "info"],
-        capture_output=True, text=True, timeout=HANG_GUARD,
+        capture_output=True, text=True,
     )  # fmt: skip
     for result in (gdcore("info"), gdcore(), by_module):
         assert_told(result.returncode, result.stdout, result.stderr, ["GDCORE_MAX_ISA", name])
@@ -239,9 +235,8 @@ def test_an_unknown_instruction_set_is_told_in_a_line(
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run(example: Path, tmp_path: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-W", "error", str(example)],
-        capture_output=True, text=True, timeout=HANG_GUARD, cwd=tmp_path,
-    )  # fmt: skip
+    result = guarded_run(
+        [sys.executable, "-W", "error", example], capture_output=True, text=True, cwd=tmp_path
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.strip(), "an example has something to show"

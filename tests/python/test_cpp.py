@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import HANG_GUARD, NEON, ROOT, build_cpp, emulator, run
+from support import NEON, ROOT, build_cpp, emulator, guarded_run, run
 
 import gdcore as gd
 
@@ -17,12 +17,11 @@ NEON_ROOMS = ("kernels", "ops")
 
 
 def run_test(command: list[str | Path], env: dict[str, str] | None = None) -> str:
-    result = subprocess.run(
-        [str(part) for part in command],
+    result = guarded_run(
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=2 * HANG_GUARD,
         env={**os.environ, **(env or {})},
     )
     assert result.returncode == 0, result.stdout[-8000:]
@@ -72,9 +71,9 @@ def test_arm_trains_to_the_bits_of_this_machine(cpp_build: Path, neon_build: Pat
     runs += [([*emulator(), arm, "2"], isa) for isa in ("scalar", "neon")]
     digests = {}
     for command, isa in runs:
-        out = subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, check=True,
-            timeout=HANG_GUARD, env={**os.environ, "GDCORE_MAX_ISA": isa},
+        out = guarded_run(
+            command, capture_output=True, text=True, check=True,
+            env={**os.environ, "GDCORE_MAX_ISA": isa},
         ).stdout  # fmt: skip
         used, digests[f"{command[0]} {isa}"] = out.split()
         assert used == isa
@@ -122,7 +121,7 @@ constexpr auto kernel = {call};
     build_cpp(cpp_build, [], ["help"])
     result = subprocess.run(
         ["c++", "-std=c++20", "-fsyntax-only", f"-I{ROOT / 'cpp'}", f"-I{cpp_build / 'generated'}",
-         str(source)], capture_output=True, text=True, timeout=HANG_GUARD,
+         str(source)], capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode != 0
     assert "static assertion failed" in result.stderr

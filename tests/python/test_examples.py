@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import HANG_GUARD, ROOT
+from support import ROOT, guarded_run
 
 EXAMPLES = ROOT / "examples"
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -47,10 +47,9 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", *map(str, arguments)],
-        capture_output=True, text=True, timeout=HANG_GUARD, cwd=cwd,
-    )  # fmt: skip
+    return guarded_run(
+        [sys.executable, "-W", "error", *arguments], capture_output=True, text=True, cwd=cwd
+    )
 
 
 def assert_picture(path: Path) -> None:

@@ -126,6 +126,16 @@ def test_openmp_pragmas_stand_in_parallel_alone() -> None:
     assert using == {"parallel"}
 
 
+def test_the_gil_is_taken_in_our_own_way() -> None:
+    """pybind11's classes abort the process when a daemon thread works while Python ends."""
+    using = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if re.search(r"gil_scoped_(acquire|release)", path.read_text())
+    ]
+    assert using == []
+
+
 def test_no_openmp_setting_is_ever_written() -> None:
     writing = [
         str(path.relative_to(ROOT))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import HANG_GUARD
+from support import guarded_run
 
 import gdcore as gd
 from gdcore.profiling import Machine, Operation, Recording, Thread
@@ -445,7 +444,7 @@ def opened(page: Path, folder: Path) -> tuple[str, list[str]]:
         "--enable-logging=stderr", "--v=0", "--window-size=1400,2400",
         f"--user-data-dir={folder / 'browser'}", "--dump-dom", page.as_uri(),
     ]  # fmt: skip
-    result = subprocess.run(command, capture_output=True, text=True, timeout=HANG_GUARD)
+    result = guarded_run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return result.stdout, re.findall(r"CONSOLE[:(]\d+\)?\] (.*)", result.stderr)
 

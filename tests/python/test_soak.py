@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, ClassVar
 
 import pytest
-from support import HANG_GUARD, ROOT
+from support import ROOT, guarded_run
 
 from gdcore.activations import Activation
 from gdcore.losses import Loss
@@ -147,9 +147,9 @@ def test_a_worker_that_goes_wrong_is_told_and_replaced(how: str, words: str) -> 
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return guarded_run(
         [sys.executable, "-m", "tools.soak", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=HANG_GUARD,
+        cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
 
 

@@ -177,10 +177,9 @@ def test_others_may_look_at_a_network_while_it_trains() -> None:
 
 # ---- forks ----
 
-# Alone in its process, so that the test runner itself is not forked. The child is given 60 seconds:
-# it needs well below one, which is what is promised; a child that hangs would never end.
+# Alone in its process, so that the test runner itself is not forked.
 FORK = """
-import json, multiprocessing, os, select, signal, sys, warnings
+import json, multiprocessing, os, sys, warnings
 import gdcore as gd, nets
 from support import digest
 
@@ -207,17 +206,13 @@ if how == "os.fork":
             child(write)
         finally:
             os._exit(0)
-    def end(): os.kill(pid, signal.SIGKILL)
     def join(): os.waitpid(pid, 0)
 else:
     process = multiprocessing.get_context("fork").Process(target=child, args=(write,))
     process.start()
-    end, join = process.kill, process.join
+    join = process.join
 os.close(write)  # so that a child that dies ends the wait
-if not select.select([read], [], [], 60)[0]:
-    end()
-    sys.exit("the forked child hangs")
-in_child = os.read(read, 100).decode()
+in_child = os.read(read, 100).decode()  # a child that hangs is ended by who runs this
 join()
 print(json.dumps([in_parent, in_child, train(True)]))
 """
@@ -235,7 +230,7 @@ def test_a_forked_child_trains_to_the_same_bits(how: str, threads: int) -> None:
 
 # The child goes on with the trainer that the parent made and used.
 INHERIT = """
-import json, os, select, signal, sys, warnings
+import json, os, warnings
 import gdcore as gd, nets
 from support import digest
 
@@ -253,9 +248,6 @@ if pid == 0:
     finally:
         os._exit(0)
 os.close(write)
-if not select.select([read], [], [], 60)[0]:
-    os.kill(pid, signal.SIGKILL)
-    sys.exit("the forked child hangs")
 in_child = os.read(read, 100).decode()
 os.waitpid(pid, 0)
 trainer.fit(x, y, epochs=2, batch_size=256, progress=False)
@@ -278,7 +270,7 @@ import gdcore as gd
 from threadpoolctl import threadpool_info
 
 def openmp():
-    told = []
+    told = {}
     for info in threadpool_info():
         entry = {key: info[key] for key in ("user_api", "internal_api", "num_threads", "filepath")}
         if info["user_api"] == "openmp":
@@ -288,7 +280,7 @@ def openmp():
                 for name in ("omp_get_max_threads", "omp_get_dynamic", "omp_get_max_active_levels",
                              "omp_get_thread_limit", "omp_in_parallel")
             ]
-        told.append(entry)
+        told[info["filepath"]] = entry  # they come in any order
     return told
 
 before, environment = openmp(), dict(os.environ)
@@ -305,7 +297,9 @@ def test_no_global_openmp_state_is_written() -> None:
     pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
     before, after, same_environment = run_json(GLOBAL, env={"OMP_NUM_THREADS": "4"})
     assert after == before
-    assert any(info["user_api"] == "openmp" for info in before), "gdcore's OpenMP is not seen"
+    assert any(info["user_api"] == "openmp" for info in before.values()), (
+        "gdcore's OpenMP is not seen"
+    )
     assert same_environment
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Profile", "load", "profile", "zones"]
 
 
-class Profile:
+class Profile(_core.ProfileScope):
     """What gdcore did, on all of its threads, while a ``with`` block ran; see `profile`.
 
     All that reads it raises a RuntimeError until the block has ended.
@@ -42,6 +41,7 @@ class Profile:
         events_per_thread: int = 1 << 20,
         counters: bool = True,
     ) -> None:
+        super().__init__()
         self._every = integer("every", every)
         self._last_steps = optional_integer("last_steps", last_steps)
         self._events_per_thread = integer(
@@ -57,22 +57,24 @@ class Profile:
         if self._recorded is not None:
             raise RuntimeError("a profile records once: make another one with gdcore.profile()")
         self._before = cpu_times()
-        _core.profile_start(self._events_per_thread, self._every, self._counters)
-        self._running = True
-        return self
+        try:
+            self.start(self._events_per_thread, self._every, self._counters)
+            self._running = True
+            return self
+        except BaseException:  # Ctrl-C: then nobody will leave the block
+            self.abandon()
+            raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Ends the recording; exceptions pass."""
+    def _read(self, raw: dict[str, Any]) -> None:
+        """Takes what was recorded, at the end of the block: `__exit__` calls it."""
         self._running = False
-        raw = _core.profile_stop()
         self._recorded = Recording.from_core(
             raw, self._every, self._last_steps, self._before, cpu_times()
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copies and pickle: what was recorded, if that has ended."""
+        return _with_recording, (self._recorded,)
 
     @property
     def recording(self) -> Recording:
@@ -290,8 +292,12 @@ def load(path: str | os.PathLike[str]) -> Profile:
         TypeError: path is no path.
         ValueError: It holds no profile.
     """
+    return _with_recording(Recording.load(path))
+
+
+def _with_recording(recorded: Recording | None) -> Profile:
     found = Profile()
-    found._recorded = Recording.load(path)
+    found._recorded = recorded
     return found
 
 

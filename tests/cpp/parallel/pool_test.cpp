@@ -1,4 +1,3 @@
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,7 +16,6 @@ using gd::parallel::acquire_team;
 using gd::parallel::Team;
 using gd::parallel::TeamLease;
 using gd::parallel::Worker;
-using Clock = std::chrono::steady_clock;
 
 namespace {
 
@@ -86,18 +84,16 @@ TEST(pool_lets_surplus_threads_go) {
     for (TeamLease& team : many) CHECK_EQ(sum_of_indices(*team), 1);
     CHECK(threads_of_this_process() >= 30);
   }
-  const auto deadline = Clock::now() + std::chrono::seconds(5);
-  while (threads_of_this_process() > before + 8 && Clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (threads_of_this_process() > before + 8) {  // for ever, where they do not go
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  CHECK(threads_of_this_process() <= before + 8);
 }
 
 #if !defined(GD_THREAD_SANITIZER)  // which starts no thread in a forked child
 
 namespace {
 
-// Runs `body` in a forked child; true when it returned true within a second.
+// Runs `body` in a forked child; true when it returned true.
 template <class Body>
 bool in_child(Body body) {
   const pid_t child = fork();
@@ -109,16 +105,8 @@ bool in_child(Body body) {
     }
     _exit(ok ? 0 : 1);
   }
-  const auto deadline = Clock::now() + std::chrono::seconds(1);
   int status = 0;
-  while (waitpid(child, &status, WNOHANG) == 0) {
-    if (Clock::now() > deadline) {
-      kill(child, SIGKILL);
-      waitpid(child, &status, 0);
-      return false;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  waitpid(child, &status, 0);
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

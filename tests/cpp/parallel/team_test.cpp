@@ -57,7 +57,7 @@ TEST(team_runs_ten_thousand_times) {
 // Longer than a worker keeps its core: it gives way between runs, misses none and comes back.
 TEST(a_worker_that_gives_way_comes_back) {
   using Clock = std::chrono::steady_clock;
-  constexpr int64_t kForLong = 10'000'000'000;
+  constexpr int64_t kForLong = int64_t{1} << 60;
   for (const int workers : {1, 2, 3}) {
     TeamLease team = acquire_team(workers);
     std::atomic<int> calls{0};
@@ -100,8 +100,7 @@ TEST(an_offer_is_done_by_whoever_comes_in_time) {
     // Longer than a worker keeps its core, and until somebody has come; in between all are called.
     const auto begin = Clock::now();
     const auto passed = [&](auto time) { return Clock::now() - begin > time; };
-    while (!passed(std::chrono::milliseconds(20)) ||
-           (workers > 1 && others == 0 && !passed(std::chrono::seconds(60)))) {
+    while (!passed(std::chrono::milliseconds(20)) || (workers > 1 && others == 0)) {
       offer();
       if (runs % 3 != 0) continue;
       std::atomic<int> called{0};
@@ -110,19 +109,15 @@ TEST(an_offer_is_done_by_whoever_comes_in_time) {
     }
     for (const int64_t count : done) CHECK_EQ(count, runs);
     CHECK(others <= (workers - 1) * runs);
-    CHECK(workers == 1 || others > 0);
     if (workers == 3) CHECK_EQ(others.load(), 2 * runs);
   }
 }
 
 TEST(what_a_taker_of_an_offer_throws_reaches_the_caller) {
-  using Clock = std::chrono::steady_clock;
-  constexpr std::chrono::seconds kForLong{60};
   TeamLease team = acquire_team(2);
   for (int thrower = 0; thrower < 2; ++thrower) {
     std::string caught;
-    const auto end = Clock::now() + kForLong;
-    while (caught.empty() && Clock::now() < end) {
+    while (caught.empty()) {
       try {
         team->offer([&](Worker& worker) {
           if (worker.index() == thrower)

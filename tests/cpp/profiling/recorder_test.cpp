@@ -16,7 +16,7 @@ using gd::profiling::current_lane;
 using gd::profiling::Event;
 using gd::profiling::kNoOperation;
 using gd::profiling::named_operations;
-using gd::profiling::operation_id;
+using gd::profiling::OperationNumber;
 using gd::profiling::Recorder;
 using gd::profiling::Recording;
 using gd::profiling::Region;
@@ -43,12 +43,73 @@ int count_of(const std::vector<Event>& events, Zone zone) {
 }  // namespace
 
 TEST(operations_have_numbers_of_their_own) {
-  const auto first = operation_id({Zone::kLoss, Zone::kLoss, "recorder_test", "float32"});
-  CHECK(first != zone_id(Zone::kLoss));
-  CHECK_EQ(operation_id({Zone::kLoss, Zone::kLoss, "recorder_test", "float32"}), first);
-  CHECK(operation_id({Zone::kLoss, Zone::kLoss, "recorder_test", "float64"}) != first);
-  CHECK_EQ(named_operations()[first - 1].layer, "recorder_test");
-  CHECK_EQ(operation_id({Zone::kSleep, Zone::kWait, "", ""}), zone_id(Zone::kSleep));
+  const OperationNumber first({Zone::kLoss, Zone::kLoss, "recorder_test", "float32"});
+  const OperationNumber again({Zone::kLoss, Zone::kLoss, "recorder_test", "float32"});
+  const OperationNumber other({Zone::kLoss, Zone::kLoss, "recorder_test", "float64"});
+  CHECK(first.id() != zone_id(Zone::kLoss));
+  CHECK_EQ(again.id(), first.id());
+  CHECK(other.id() != first.id());
+  CHECK_EQ(named_operations()[first.id() - 1u].layer, "recorder_test");
+  CHECK_EQ(OperationNumber({Zone::kSleep, Zone::kWait, "", ""}).id(), zone_id(Zone::kSleep));
+}
+
+TEST(numbers_that_nobody_has_are_given_again) {
+  const auto number = [](int i) {
+    return OperationNumber({Zone::kLoss, Zone::kLoss, "layer " + std::to_string(i), ""});
+  };
+  number(0);
+  const size_t before = named_operations().size();
+  for (int i = 0; i < 100'000; ++i) number(i);  // more than there are numbers
+  CHECK_EQ(named_operations().size(), before);
+  // Who still has one keeps it, and no number is given twice.
+  const OperationNumber kept = number(1);
+  const OperationNumber other = number(2);
+  CHECK(kept.id() != other.id());
+  CHECK_EQ(number(1).id(), kept.id());
+  CHECK_EQ(named_operations()[kept.id() - 1u].layer, "layer 1");
+  CHECK(kept.id() != zone_id(Zone::kLoss));
+}
+
+TEST(numbers_stay_while_their_events_are_to_be_read) {
+  recorder().start({});
+  {
+    const OperationNumber gone({Zone::kLoss, Zone::kLoss, "gone", ""});
+    Region region(RegionKind::step, Zone::kCaller);
+    region.lane()->lap(gone.id());
+  }
+  const OperationNumber later({Zone::kLoss, Zone::kLoss, "later", ""});
+  const Recording recording = recorder().stop();
+  const auto named = [&](const Event& event) {
+    return recording.operations[event.operation - 1u].layer == "gone";
+  };
+  CHECK_EQ(std::ranges::count_if(recording.lanes[0].events, named), 1);
+}
+
+TEST(recordings_of_several_threads_take_turns) {
+  std::atomic<int> made{0};
+  std::atomic<int> wrong{0};
+  const auto record = [&] {
+    for (int mine = 0; mine < 200;) {
+      try {
+        recorder().start({1024, 1, false});
+      } catch (const gd::base::StateError&) {
+        std::this_thread::yield();
+        continue;
+      }
+      step_with(2);
+      const Recording recording = recorder().stop();
+      const bool whole = recording.nanoseconds >= 0 && recording.steps >= 1 &&
+                         !recording.lanes.empty() && recording.nanoseconds < 60'000'000'000;
+      wrong += whole ? 0 : 1;
+      ++made, ++mine;
+    }
+  };
+  std::thread threads[3];
+  for (std::thread& thread : threads) thread = std::thread(record);
+  for (std::thread& thread : threads) thread.join();
+  CHECK_EQ(wrong.load(), 0);
+  CHECK_EQ(made.load(), 600);
+  CHECK(Recorder::idle());
 }
 
 TEST(no_lane_without_a_recording) {
@@ -78,7 +139,8 @@ TEST(amounts_are_shared_by_tiles_and_add_up) {
   recorder().start({});
   {
     Region region(RegionKind::step, Zone::kCaller);
-    const auto operation = operation_id({Zone::kLoss, Zone::kLoss, "shares", ""});
+    const OperationNumber number({Zone::kLoss, Zone::kLoss, "shares", ""});
+    const auto operation = number.id();
     for (const auto& [done, first] : {std::pair{5, false}, {2, true}, {0, false}}) {
       region.lane()->begin(operation);
       region.lane()->did_tiles(done, 7, first);

@@ -81,6 +81,8 @@ def real(
         number = float(value)
     except OverflowError:
         number = math.inf
+    except Exception:  # it only says that it is a number, as NumPy's spans of time do
+        raise TypeError(f"{argument} must be a real number, got {_told(value)}") from None
     if math.isfinite(number) and at_least <= number <= at_most and above < number < below:
         return number
     bounds = (
@@ -112,9 +114,14 @@ def listed(argument: str, value: object, what: str) -> list[Any]:
     Raises:
         TypeError: It is no sequence.
     """
+    wrong = TypeError(f"{argument} must be a sequence of {what}, got {type(value).__name__}")
     if isinstance(value, (Mapping, str, bytes)) or not isinstance(value, Iterable):
-        raise TypeError(f"{argument} must be a sequence of {what}, got {type(value).__name__}")
-    return list(value)
+        raise wrong
+    try:
+        entries = iter(value)
+    except TypeError:  # as of an array of shape ()
+        raise wrong from None
+    return list(entries)
 
 
 def _checked_field(default: object, check: Callable[[str, object], object]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["array", "feature_names", "ordered", "ordered_row"]
+__all__ = ["array", "feature_names", "ordered", "ordered_row", "real_array"]
 
 
 def feature_names(x: Any) -> tuple[str, ...] | None:
@@ -48,6 +48,21 @@ def ordered_row(x: Any, argument: str, expected: Sequence[str] | None) -> Any:
         return x
     order = _order(_names(_listed(getattr(x, "index", None))), expected, argument)
     return x if order is None else x.iloc[order]
+
+
+def real_array(argument: str, x: Any) -> NDArray[Any]:
+    """The same of real numbers, none of them masked.
+
+    Raises:
+        TypeError: They are complex, objects or strings, or masked.
+        ValueError: It cannot be made an array.
+    """
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{argument} must not be a masked array: fill or drop what is masked first")
+    made = array(x, argument)
+    if made.dtype.kind not in "biuf":
+        raise TypeError(f"{argument} must hold real numbers, got dtype {made.dtype}")
+    return made
 
 
 def array(x: Any, argument: str) -> NDArray[Any]:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore._frames import real_array
+
 __all__ = [
     "Array",
     "are_probabilities",
@@ -20,7 +22,6 @@ __all__ = [
     "numbers_of",
     "ordered",
     "positive_labels",
-    "real_array",
     "task_of",
     "weighted_mean",
     "weights_of",
@@ -30,19 +31,6 @@ Array = NDArray[np.float64]
 
 # How far from 1 the probabilities of a row may add up to, as for the losses.
 _SUM_TOLERANCE = 1 / 256
-
-
-def real_array(argument: str, value: Any) -> NDArray[Any]:
-    """Real numbers, of any shape."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{argument} must not be a masked array: fill or drop what is masked first")
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument} cannot be made an array: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{argument} must hold real numbers, got dtype {array.dtype}")
-    return array
 
 
 def weights_of(value: Any, samples: int) -> Array:

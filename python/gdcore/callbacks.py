@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdcore._check import flag, integer, listed, optional_integer, real
-from gdcore._names import unknown
+from gdcore._names import choice
 from gdcore.files import checked_path
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ class Watch:
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be a key of the history, got {type(monitor).__name__}")
-        if mode not in ("auto", "min", "max"):
-            raise unknown("mode", mode, ("auto", "min", "max"))
+        choice("mode", mode, ("auto", "min", "max"))
         self.monitor = monitor
         self._mode = mode
         self._sign = 1.0

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gdcore import _core
 from gdcore._check import real
+from gdcore._frames import real_array
 from gdcore._pairing import check_outputs
 from gdcore.losses import Loss
 from gdcore.network import Network
@@ -56,13 +57,14 @@ def numerical_gradient(
         df/dw in float64, of the shape of w.
 
     Raises:
-        TypeError: w is complex, of objects or of strings, or f returns anything but a real number.
+        TypeError: f is no function, w is complex, of objects, of strings or masked, or f returns
+            anything but a real number.
         ValueError: w is empty or not finite, h is not above 0, so small that w + h is w or so large
             that w + h is infinite, or f or its slope is NaN or infinite.
     """
-    at = np.asarray(w)
-    if at.dtype.kind not in "biuf":
-        raise TypeError(f"w must hold real numbers, got dtype {at.dtype}")
+    if not callable(f):
+        raise TypeError(f"f must be a function of w, got {type(f).__name__}")
+    at = real_array("w", w)
     with np.errstate(over="ignore"):  # a long double may become infinite
         at = at.astype(np.float64)
     if at.size == 0:

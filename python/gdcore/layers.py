@@ -43,14 +43,15 @@ class Dense:
 
     def __post_init__(self) -> None:
         """Checks the description, and resolves names and defaults."""
+        weight_init = initializers.resolve("weight_init", self.weight_init)
         bias_init = self.bias_init
         if bias_init is None:
-            bias_init = "pytorch" if self.weight_init == "pytorch" else "zeros"
+            bias_init = "pytorch" if weight_init == "pytorch" else "zeros"
         resolved = {
             "units": integer("units", self.units),
             "activation": Activation.resolve("activation", self.activation),
             "bias": flag("bias", self.bias),
-            "weight_init": initializers.resolve("weight_init", self.weight_init),
+            "weight_init": weight_init,
             "bias_init": initializers.resolve("bias_init", bias_init),
         }
         for field, value in resolved.items():

@@ -40,6 +40,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gdcore._check import integer, listed
 from gdcore._formula import Formula
+from gdcore._frames import real_array
 from gdcore._metric_arrays import (
     Array,
     are_probabilities,
@@ -49,7 +50,6 @@ from gdcore._metric_arrays import (
     numbers_of,
     ordered,
     positive_labels,
-    real_array,
     task_of,
     weighted_mean,
     weights_of,

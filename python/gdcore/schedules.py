@@ -17,20 +17,17 @@ from typing import Any, ClassVar
 
 from gdcore._check import integer, real, real_field
 from gdcore._formula import Formula
-from gdcore._names import unknown
+from gdcore._names import choice
 
 __all__ = ["Constant", "Cosine", "Exponential", "Function", "Schedule", "Step", "Warmup"]
 
 _UNITS = ("epoch", "step")
-_MOST = (
-    2**53
-)  # epochs or steps: C++ takes them as float64, which has no more whole numbers in a row
+# Epochs or steps: C++ takes them as float64, which has no more whole numbers in a row.
+_MOST = 2**53
 
 
 def _unit(argument: str, value: object) -> str:
-    if value not in _UNITS:
-        raise unknown(argument, value, _UNITS)
-    return str(value)
+    return choice(argument, value, _UNITS)
 
 
 def _unit_field() -> Any:

@@ -190,3 +190,30 @@ def test_a_hyperparameter_that_vanishes_is_refused(name: str, make: Any) -> None
     with pytest.raises(ValueError, match=f"^{name} must be a number that float32 can hold, got "):
         make()
     new(clip_grad_norm=1e300)  # never clips
+
+
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    [
+        ("weight_init", lambda bad: gd.Dense(3, weight_init=bad)),
+        ("bias_init", lambda bad: gd.Dense(3, bias_init=bad)),
+        ("per", lambda bad: gd.schedules.Step(3, per=bad)),
+        ("mode", lambda bad: gd.callbacks.EarlyStopping(mode=bad)),
+        ("lr", lambda bad: gd.Adam(lr=bad)),
+        ("f", lambda bad: gd.numerical_gradient(bad, [1.0])),
+        ("gradients", lambda bad: gd.Adam().bind([np.zeros(3)]).step(bad)),
+    ],
+)
+@pytest.mark.parametrize("bad", [np.ones(2), np.array(1), np.timedelta64(1, "s")], ids=repr)
+def test_what_is_no_word_number_or_function_is_told_with_its_argument(
+    argument: str, call: Any, bad: Any
+) -> None:
+    """Also what cannot be compared, iterated over or made the number that it says it is."""
+    with pytest.raises((TypeError, ValueError), match=f"^{argument}"):
+        call(bad)
+
+
+@pytest.mark.parametrize("w", [[[1.0, 2.0], [3.0]], np.ma.masked_array([1.0, 2.0], [0, 1])])
+def test_where_to_differentiate_is_told(w: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^w "):
+        gd.numerical_gradient(lambda w: w.sum(), w)

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "ops/gemm.hpp"
 #include "parallel/partition.hpp"
@@ -163,13 +162,6 @@ double scaled_norm(const T* x, Extents extents) {
   return largest * std::sqrt(squares);
 }
 
-// Squares that add up to less may have lost digits, or all.
-template <class T>
-constexpr double least_squares(int64_t size) {
-  using Limits = std::numeric_limits<T>;
-  return static_cast<double>(size) * static_cast<double>(Limits::min() / Limits::epsilon());
-}
-
 }  // namespace
 
 template <class T>
@@ -188,13 +180,12 @@ double clip_norm(Worker& worker, ClipState& state, double max_norm, T* x, Extent
   double squares = 0;  // every worker adds up the same numbers in the same order
   for (const double sum : state.sums_) squares += sum;
   double norm = std::sqrt(squares);
-  const double least = least_squares<T>(extents_end(extents));
-  if (!std::isfinite(squares) || (squares < least && max_norm * max_norm < least)) {
+  if (!std::isfinite(squares)) {
     norm = scaled_norm(x, extents);
     worker.barrier();  // before anybody scales what others still read
   }
-  if (norm <= max_norm) return norm;
   const T factor = static_cast<T>(max_norm / (norm + 1e-6));
+  if (factor >= 1) return norm;  // NaN is not
   state.scale_queue_.for_each(worker, pieces, [&](int64_t piece) {
     for_extents(extents, piece_at(piece),
                 [&](Range run) { typed.scale(run.size(), factor, x + run.begin); });

@@ -65,8 +65,8 @@ class Trainer(Online, Planning):
         num_threads: 1 to 1024; None as `gdcore.set_num_threads` says at each call. Results do not
             depend on it at ``"highest"``.
         clip_grad_norm: The largest Euclidean norm |g| of the gradient of all parameters together,
-            finite and above 0: where |g| > clip_grad_norm, each update takes
-            g <- g clip_grad_norm / (|g| + 1e-6), as PyTorch's ``clip_grad_norm_``. None: no limit.
+            finite and above 0: each update takes g <- g min(1, clip_grad_norm / (|g| + 1e-6)), as
+            PyTorch's ``clip_grad_norm_``. None: no limit.
             Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
             networks", ICML 2013, arXiv:1211.5063.
         schedule: How the learning rate changes, see `gdcore.schedules`: an object such as

@@ -29,10 +29,18 @@ __all__ = ["CALLS", "Call", "Slot", "public_calls"]
 # ---- what a slot takes: the plain value of what was given, or an error if it should not be ----
 
 
+def _seen(value: Any) -> Any:
+    """As NumPy sees it, but that pandas' numbers which may be missing are numbers where none is."""
+    found = np.asarray(value)
+    if found.dtype.kind == "O" and hasattr(value, "convert_dtypes"):
+        found = value.to_numpy(np.float64)
+    return np.array(found, subok=False)
+
+
 def _plain_array(value: Any, good: Any) -> Any:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError("a mask")
-    found = np.array(np.asarray(value), subok=False)
+    found = _seen(value)
     if found.dtype.kind not in "biuf":
         raise TypeError(found.dtype)
     kept = found.astype(np.asarray(good).dtype if np.asarray(good).dtype.kind == "f" else float)
@@ -62,7 +70,7 @@ def _any_array(value: Any, good: Any) -> Any:
 
 def _factor(value: Any, good: Any) -> Any:
     """Products of what is not finite are what they are."""
-    found = np.array(np.asarray(value), subok=False)
+    found = _seen(value)
     if found.dtype.kind not in "biuf" or np.ma.is_masked(value):
         raise TypeError(found.dtype)
     return found.astype(np.float64)
@@ -70,7 +78,7 @@ def _factor(value: Any, good: Any) -> Any:
 
 def _floats(value: Any, good: Any) -> Any:
     """An array to be updated, as it is."""
-    found = np.array(np.asarray(value), subok=False)
+    found = _seen(value)
     if not isinstance(value, np.ndarray) or found.dtype not in (np.float32, np.float64):
         raise TypeError(found.dtype)
     return found
@@ -90,7 +98,7 @@ def _label(value: Any, good: Any) -> Any:
 
 
 def _labels(value: Any, good: Any) -> Any:
-    found = np.array(np.asarray(value), subok=False)
+    found = _seen(value)
     if found.shape == PROBABILITIES.shape:
         found = _matrix(value, PROBABILITIES)
         if not np.allclose(found.sum(1), 1, atol=1e-3):

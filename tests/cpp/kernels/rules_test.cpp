@@ -133,7 +133,8 @@ TEST(rules_agree_with_scalar_on_special_gradients) {
 
 TEST(every_variant_is_reached) {
   gd::testing::for_scalar([]<class T>(const std::string&, const TypedKernels<T>& kernels) {
-    for (const auto& [name, variants] : {std::pair{"sgd", 3}, std::pair{"adam", 2}}) {
+    for (const auto& [name, variants] : {std::pair{"sgd", 3}, std::pair{"adam", 4},
+                                         std::pair{"rmsprop", 8}, std::pair{"adagrad", 2}}) {
       const RuleKernel<T>& rule = kernels.rules[gd::kernels::rule_index(name)];
       std::vector<int> reached(static_cast<size_t>(variants), 0);
       for (const auto& hyper : hyperparameters(rule.parameters)) {

@@ -15,9 +15,9 @@ struct adagrad {
       "lr,lr_decay,weight_decay,initial_accumulator_value,eps";
   enum { kLr, kLrDecay, kWeightDecay, kInitial, kEps, kParameters };
 
-  static constexpr int variants = 1;
+  static constexpr int variants = 2;  // 1: an epsilon that is no guard against roots of nothing
   static constexpr int states_of(int) { return 1; }
-  static int variant(const double*) { return 0; }
+  static int variant(const double* h) { return needs_least_root(h[kEps]) ? 1 : 0; }
 
   enum { kRate, kDecay, kStart, kEpsilon, kScalars };
   static void prepare(const double* h, double lr, int64_t step, double* scalars) {
@@ -37,12 +37,13 @@ struct adagrad {
     V rate, decay, start, eps;
   };
 
-  template <class V, int>
+  template <class V, int Variant>
   static V update(V w, V g, V* state, const Scalars<V>& c) {
     g = V::fma(c.decay, w, g);
     V& sum = state[0];
     sum = V::fma(g, g, V::add(sum, c.start));
-    const V root = kernels::root_of_mean(sum, g, V::set1(1));
+    V root = V::sqrt(sum);
+    if constexpr (Variant == 1) root = kernels::root_of_mean(sum, g, V::set1(1));
     return V::fma(c.rate, V::div(g, V::add(root, c.eps)), w);
   }
 };

@@ -10,17 +10,21 @@ namespace {
 // g += weight_decay w
 // m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2
 // w -= lr / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps), with amsgrad the largest v so far
-// Where v is denormal and m is not, v / (1 - b2^t) is the square of m / (1 - b1^t), no less.
-// Kingma, Ba: "Adam: A method for stochastic optimization", ICLR 2015;
-// Reddi, Kale, Kumar: "On the convergence of Adam and beyond", ICLR 2018.
+// With a tiny epsilon, where v is denormal and m is not, v / (1 - b2^t) is the square of m / (1 -
+// b1^t), no less. Kingma, Ba: "Adam: A method for stochastic optimization", ICLR 2015; Reddi, Kale,
+// Kumar: "On the convergence of Adam and beyond", ICLR 2018.
 struct adam {
   static constexpr const char* name = "adam";
   static constexpr const char* parameters = "lr,beta1,beta2,eps,weight_decay,amsgrad";
   enum { kLr, kBeta1, kBeta2, kEps, kWeightDecay, kAmsgrad, kParameters };
 
-  static constexpr int variants = 2;  // plain, amsgrad
-  static constexpr int states_of(int variant) { return 2 + variant; }
-  static int variant(const double* h) { return h[kAmsgrad] == 0 ? 0 : 1; }
+  // Bit 0: amsgrad, bit 1: an epsilon that is no guard against roots of nothing.
+  static constexpr int variants = 4;
+  static constexpr int states_of(int variant) { return 2 + (variant & 1); }
+  static int variant(const double* h) {
+    const double root_scale = 1.0 / __builtin_sqrt(1.0 - h[kBeta2]);  // of the first step
+    return (h[kAmsgrad] != 0 ? 1 : 0) + (needs_least_root(h[kEps], root_scale) ? 2 : 0);
+  }
 
   enum { kRate, kDecay, kKeep1, kTake1, kKeep2, kTake2, kRootScale, kEpsilon, kShare, kScalars };
   static void prepare(const double* h, double lr, int64_t step, double* scalars) {
@@ -64,11 +68,13 @@ struct adam {
     m = V::fma(c.keep1, m, V::mul(c.take1, g));
     v = V::fma(c.keep2, v, V::mul(V::mul(c.take2, g), g));
     V largest = v;
-    if constexpr (Variant == 1) {
+    if constexpr ((Variant & 1) != 0) {
       state[2] = V::max(state[2], v);
       largest = state[2];
     }
-    const V root = V::fma(kernels::root_of_mean(largest, m, c.share), c.root_scale, c.eps);
+    V root = V::sqrt(largest);
+    if constexpr ((Variant & 2) != 0) root = kernels::root_of_mean(largest, m, c.share);
+    root = V::fma(root, c.root_scale, c.eps);
     return V::fma(c.rate, V::div(m, root), w);
   }
 };

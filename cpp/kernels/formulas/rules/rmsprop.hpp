@@ -15,11 +15,12 @@ struct rmsprop {
   static constexpr const char* parameters = "lr,alpha,eps,weight_decay,momentum,centered";
   enum { kLr, kAlpha, kEps, kWeightDecay, kMomentum, kCentered, kParameters };
 
-  // Bit 0: momentum, bit 1: centered.
-  static constexpr int variants = 4;
-  static constexpr int states_of(int variant) { return 1 + (variant & 1) + (variant >> 1); }
+  // Bit 0: momentum, bit 1: centered, bit 2: an epsilon that is no guard against roots of nothing.
+  static constexpr int variants = 8;
+  static constexpr int states_of(int variant) { return 1 + (variant & 1) + (variant >> 1 & 1); }
   static int variant(const double* h) {
-    return (h[kMomentum] != 0 ? 1 : 0) + (h[kCentered] != 0 ? 2 : 0);
+    return (h[kMomentum] != 0 ? 1 : 0) + (h[kCentered] != 0 ? 2 : 0) +
+           (needs_least_root(h[kEps]) ? 4 : 0);
   }
 
   enum { kRate, kDecay, kKeep, kTake, kEpsilon, kMu, kShare, kScalars };
@@ -61,7 +62,12 @@ struct rmsprop {
       // Rounding must not take it below zero, where the root is not a number.
       spread = V::max(V::fma(V::sub(V::set1(0), mean), mean, v), V::set1(0));
     }
-    V d = V::div(g, V::add(kernels::root_of_mean(spread, g, c.share), c.eps));
+    V root = V::sqrt(spread);
+    // A difference may also be nothing but rounding.
+    if constexpr (centered || (Variant & 4) != 0) {
+      root = kernels::root_of_mean(spread, g, c.share);
+    }
+    V d = V::div(g, V::add(root, c.eps));
     if constexpr (momentum) {
       state[1] = V::fma(c.mu, state[1], d);
       d = state[1];

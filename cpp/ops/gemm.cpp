@@ -33,41 +33,14 @@ struct Share {
   T* sum() const { return piece() + size.piece; }
 };
 
-template <class Unit, class T>
-void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
-              const GemmProblem<T>& problem, const GemmScratch<T>& scratch) {
-  using Job = TileJob<T, Unit>;
-  using Packed = typename Unit::Packed;
-  const Unit unit(problem.products);
-  const Share<T, Packed> own{scratch.data + worker.slot() * scratch.size.all(), scratch.size};
-  const Share<T, Packed> common{scratch.data, scratch.size};  // nobody may be elsewhere meanwhile
-  const LongSum<T> sum(problem, worker.count() == 1 ? own.sum() : common.sum());
-  if (tiles.share_b) {
-    const typename Job::Buffers buffers{own.a(), common.b(), own.piece()};
-    const auto run_shared = [&](const GemmProblem<T>& p, Range depths) {
-      worker.barrier();
-      Job(unit, p, {0, p.m}, {0, p.n}, buffers, depths).run_shared(worker, queue, tiles.rows);
-      worker.barrier();
-    };
-    if (sum.count() == 1) return run_shared(problem, {0, problem.k});
-    for (int64_t i = 0; i < sum.count(); ++i) {
-      if (i > 0 && worker.index() == 0) queue.reset();
-      run_shared(sum.product(i), sum.depths(i));
-      sum.add(i, parallel::split(problem.m, worker.count(), worker.index()), {0, problem.n});
-    }
-    worker.barrier();
+// Calls run(rows, columns) for the tiles that this worker takes.
+template <class Unit, class T, class Run>
+void for_tiles(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
+               const GemmProblem<T>& problem, const Unit& unit, Run&& run) {
+  if (tiles.count() == 1 && worker.count() == 1) {
+    run(Range{0, problem.m}, Range{0, problem.n});
     return;
   }
-  const typename Job::Buffers buffers{own.a(), own.b(), own.piece()};
-  const auto run = [&](Range rows, Range columns) {
-    if (sum.count() == 1) return Job(unit, problem, rows, columns, buffers, {0, problem.k}).run();
-    for (int64_t i = 0; i < sum.count(); ++i) {
-      const GemmProblem<T> product = sum.product(i);
-      Job(unit, product, rows, columns, buffers, sum.depths(i)).run();
-      sum.add(i, rows, columns);
-    }
-  };
-  if (tiles.count() == 1 && worker.count() == 1) return run({0, problem.m}, {0, problem.n});
   const auto multiply_tile = [&](int64_t tile) {
     const Range rows =
         parallel::split(problem.m, tiles.rows, static_cast<int>(tile % tiles.rows), unit.blocks.mr);
@@ -78,6 +51,64 @@ void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
     return rows.size() * columns.size();
   };
   queue.for_each(worker, tiles.count(), multiply_tile, problem.m * problem.n);
+}
+
+// A sum so long that it begins anew within. Apart, so that others do not pay for it.
+template <class Unit, class T>
+[[gnu::noinline]] void multiply_long(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
+                                     const GemmProblem<T>& problem, const GemmScratch<T>& scratch,
+                                     const Unit& unit) {
+  using Job = TileJob<T, Unit>;
+  using Packed = typename Unit::Packed;
+  const Share<T, Packed> own{scratch.data + worker.slot() * scratch.size.all(), scratch.size};
+  const Share<T, Packed> common{scratch.data, scratch.size};  // nobody may be elsewhere meanwhile
+  const LongSum<T> sum(problem, worker.count() == 1 ? own.sum() : common.sum());
+  if (tiles.share_b) {
+    const typename Job::Buffers buffers{own.a(), common.b(), own.piece()};
+    for (int64_t i = 0; i < sum.count(); ++i) {
+      if (i > 0 && worker.index() == 0) queue.reset();
+      const GemmProblem<T> p = sum.product(i);
+      worker.barrier();
+      Job(unit, p, {0, p.m}, {0, p.n}, buffers, sum.depths(i))
+          .run_shared(worker, queue, tiles.rows);
+      worker.barrier();
+      sum.add(i, parallel::split(problem.m, worker.count(), worker.index()), {0, problem.n});
+    }
+    worker.barrier();
+    return;
+  }
+  const typename Job::Buffers buffers{own.a(), own.b(), own.piece()};
+  for_tiles(worker, queue, tiles, problem, unit, [&](Range rows, Range columns) {
+    for (int64_t i = 0; i < sum.count(); ++i) {
+      const GemmProblem<T> product = sum.product(i);
+      Job(unit, product, rows, columns, buffers, sum.depths(i)).run();
+      sum.add(i, rows, columns);
+    }
+  });
+}
+
+template <class Unit, class T>
+void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
+              const GemmProblem<T>& problem, const GemmScratch<T>& scratch) {
+  using Job = TileJob<T, Unit>;
+  using Packed = typename Unit::Packed;
+  const Unit unit(problem.products);
+  if (problem.k > kLongSum) return multiply_long(worker, queue, tiles, problem, scratch, unit);
+  const Range depths{0, problem.k};
+  const Share<T, Packed> own{scratch.data + worker.slot() * scratch.size.all(), scratch.size};
+  typename Job::Buffers buffers{own.a(), own.b(), own.piece()};
+  if (tiles.share_b) {
+    // Worker 0's: nobody may be elsewhere meanwhile.
+    buffers.b = Share<T, Packed>{scratch.data, scratch.size}.b();
+    Job job(unit, problem, {0, problem.m}, {0, problem.n}, buffers, depths);
+    worker.barrier();
+    job.run_shared(worker, queue, tiles.rows);
+    worker.barrier();
+    return;
+  }
+  for_tiles(worker, queue, tiles, problem, unit, [&](Range rows, Range columns) {
+    Job(unit, problem, rows, columns, buffers, depths).run();
+  });
 }
 
 }  // namespace

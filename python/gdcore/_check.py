@@ -118,10 +118,9 @@ def listed(argument: str, value: object, what: str) -> list[Any]:
     if isinstance(value, (Mapping, str, bytes)) or not isinstance(value, Iterable):
         raise wrong
     try:
-        entries = iter(value)
-    except TypeError:  # as of an array of shape ()
+        return list(value)
+    except (TypeError, NotImplementedError):  # as of arrays of shape (), memory of two dimensions
         raise wrong from None
-    return list(entries)
 
 
 def _checked_field(default: object, check: Callable[[str, object], object]) -> Any:

@@ -62,7 +62,7 @@ def real_array(argument: str, x: Any) -> NDArray[Any]:
     made = array(x, argument)
     if made.dtype.kind not in "biuf":
         raise TypeError(f"{argument} must hold real numbers, got dtype {made.dtype}")
-    return made
+    return np.asarray(made, order="C")  # NumPy's sums depend on how an array lies
 
 
 def array(x: Any, argument: str) -> NDArray[Any]:

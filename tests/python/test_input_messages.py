@@ -204,7 +204,11 @@ def test_a_hyperparameter_that_vanishes_is_refused(name: str, make: Any) -> None
         ("gradients", lambda bad: gd.Adam().bind([np.zeros(3)]).step(bad)),
     ],
 )
-@pytest.mark.parametrize("bad", [np.ones(2), np.array(1), np.timedelta64(1, "s")], ids=repr)
+@pytest.mark.parametrize(
+    "bad",
+    [np.ones(2), np.array(1), np.timedelta64(1, "s"), memoryview(np.ones((2, 2)))],
+    ids=lambda bad: type(bad).__name__,
+)
 def test_what_is_no_word_number_or_function_is_told_with_its_argument(
     argument: str, call: Any, bad: Any
 ) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch_twin import TorchNetwork, torch_loss, torch_optimizer
+from torch_twin import TorchNetwork, exact_loss, torch_optimizer
 
 import gdcore as gd
 from tools.soak import cases
@@ -147,7 +147,7 @@ def _torch(
     net = trainer.network
     twin = TorchNetwork(net, start, moved)
     optimizer = torch_optimizer(trainer.optimizer, twin.parameters.values())
-    criterion = torch_loss(trainer.loss, reduction="none")
+    criterion = exact_loss(trainer.loss)
     # Cross entropy takes logits, also where the last layer is softmax.
     logits = _is_softmax(net.layers[-1].activation) and trainer.loss.name == "cross_entropy"
     inputs, targets = moved(torch.from_numpy(x)), torch.from_numpy(y)
@@ -178,6 +178,8 @@ def _torch(
             parameter.data = moved(parameter.data)
         found[f"loss {at}"] = np.float64(loss.item())
         if random is None and not all(p.isfinite().all() for p in twin.parameters.values()):
+            if getattr(trainer.optimizer, "eps", 1) == 0:
+                return found  # 0 / 0: of a gradient of nothing ours makes nothing
             break
     for key, parameter in twin.parameters.items():
         found[f"parameters {key}"] = parameter.detach().numpy().copy()

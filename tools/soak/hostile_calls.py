@@ -350,7 +350,8 @@ CALLS: dict[str, Call] = {
         lambda w, **s: w.classes.learn_one(X[0], **s), {"y": Slot(2, _label)}
     ),
     "Trainer.learn_many": Call(
-        lambda w, **s: w.mse.learn_many(**s), {"x": _array(X, _matrix, "y"), "y": _array(Y)}
+        lambda w, **s: w.mse.learn_many(**s),
+        {"x": _array(X, _rows, "y"), "y": _array(Y, _rows, "x")},
     ),
     "Trainer.learn_many, classes": Call(
         lambda w, **s: w.classes.learn_many(X, **s), {"y": _array(LABELS, _labels)}

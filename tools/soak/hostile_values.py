@@ -286,7 +286,6 @@ _PLAIN: dict[str, Any] = {
     "numpy True": np.bool_(True), "complex64": np.complex64(1),
     "datetime": np.datetime64("2020-01-01"),
     "timedelta": np.timedelta64(1, "s"), "numpy text": np.str_("relu"),
-    "0-d": np.array(3.0),
     "0-d int": np.array(3), "0-d object": np.array(None), "long text": "x" * 100_000,
     "surrogate": "\ud800", "null": "a\0b", "path": pathlib.Path("/nonexistent/x"),
     "dev null": "/dev/null",
@@ -374,6 +373,7 @@ _MADE: dict[str, Callable[[Any], Any]] = {
         f"as {name}": _cast(name)
         for name in ("f2", "f4", "f8", "g", "i1", "i8", "u1", "u8", "?", "F", "D", "O", "U", "S")
     },
+    "0-d": lambda g: np.array(3.0),
     "dates": lambda g: np.zeros(_arr(g).shape, "M8[s]"),
     "spans": lambda g: np.zeros(_arr(g).shape, "m8[s]"),
     "void": lambda g: np.zeros(_arr(g).shape, "V8"),

@@ -67,8 +67,8 @@ class ClipState {
   std::vector<double> sums_;  // of the squares of each piece
 };
 
-// x = x min(1, max_norm / (norm + 1e-6)) with the Euclidean norm of all of x's extents, as PyTorch's
-// clip_grad_norm_ does; also where the squares are beyond T. Returns the norm before.
+// x = x min(1, max_norm / (norm + 1e-6)) with the Euclidean norm of all of x's extents, as
+// PyTorch's clip_grad_norm_ does; also where the squares are beyond T. Returns the norm before.
 // Waits for all workers in between.
 template <class T>
 double clip_norm(Worker& worker, ClipState& state, double max_norm, T* x, Extents extents);

@@ -22,6 +22,11 @@ def _gelu(x: Any) -> Any:
     return x * torch.erfc(-x / math.sqrt(2)) / 2
 
 
+def _gelu_tanh(x: Any) -> Any:
+    """The same, where 1 + tanh does."""
+    return x * torch.sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x**3))
+
+
 _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "identity": lambda x: x,
     "relu": _f.relu,
@@ -30,7 +35,7 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "gelu": _gelu,
-    "gelu_tanh": lambda x: _f.gelu(x, approximate="tanh"),
+    "gelu_tanh": _gelu_tanh,
     "silu": _f.silu,
     # From a threshold on it is taken for linear: here where no digit is lost by it.
     "softplus": lambda x, **options: _f.softplus(x, threshold=50, **options),
@@ -43,7 +48,10 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {
 
 
 def _bce(p: Any, y: Any) -> Any:
-    return _f.softplus(-p.abs(), threshold=50) + torch.where(p > 0, (1 - y) * p, -y * p)
+    def softplus(x: Any) -> Any:
+        return _f.softplus(x, threshold=50)
+
+    return torch.where(p > 0, softplus(-p) + (1 - y) * p, softplus(p) - y * p)
 
 
 def _cross_entropy(p: Any, y: Any, label_smoothing: float = 0.0) -> Any:

@@ -1,6 +1,9 @@
 // Every loss of every instruction set against scalar: all tails, labels and targets, weights or
 // none, gradient wanted or not, from one sample to more than two vectors of them.
 
+#include <cmath>
+#include <limits>
+
 #include "cpp/kernels/support.hpp"
 
 using gd::kernels::LossKernel;
@@ -174,6 +177,36 @@ TEST(a_label_out_of_range_gives_nan_to_its_sample_alone) {
                     parameters.data(), losses.data(), nullptr, outputs});
           for (size_t i = 0; i < losses.size(); ++i) {
             CHECK_AT((losses[i] != losses[i]) == (i == 4 || i == 30), isa);
+          }
+        }
+      });
+}
+
+// Whatever its sign, which instruction sets give to NaN as they like.
+TEST(what_is_not_a_number_has_no_loss_and_no_gradient) {
+  gd::testing::for_every_table(
+      []<class T>(const std::string& isa, const TypedKernels<T>& fast, const TypedKernels<T>&) {
+        const T nan = std::numeric_limits<T>::quiet_NaN();
+        for (const LossKernel<T>& loss : fast.losses) {
+          const std::vector<T> parameters = gd::testing::parameters_of<T>(loss.parameters);
+          for (const T bad : {nan, std::copysign(nan, T(-1))}) {
+            for (const int64_t outputs : {3, 40}) {
+              const auto size = static_cast<size_t>(outputs);
+              std::vector<T> prediction(size, bad), gradient(size), target(size, T(1) / T(outputs));
+              T sample_loss = 0;
+              LossRows<T> rows{};
+              rows.rows = 1;
+              rows.outputs = rows.ldp = rows.ldt = rows.ldg = outputs;
+              rows.prediction = prediction.data();
+              rows.target = target.data();
+              rows.weight_sum = 1;
+              rows.parameters = parameters.data();
+              rows.sample_loss = &sample_loss;
+              rows.gradient = gradient.data();
+              loss.run(rows);
+              CHECK_AT(std::isnan(sample_loss), isa, " ", loss.name);
+              for (const T g : gradient) CHECK_AT(std::isnan(g), isa, " ", loss.name);
+            }
           }
         }
       });

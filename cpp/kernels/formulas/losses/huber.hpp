@@ -25,7 +25,8 @@ struct huber {
   static V gradient(V y, V t, const typename V::scalar* p) {
     const V delta = V::set1(p[0]);
     const V d = V::sub(y, t);
-    return V::select(V::lt(V::abs(d), delta), d, V::copysign(delta, d));
+    // So that NaN stays NaN, whose sign is anything.
+    return V::select(V::le(delta, V::abs(d)), V::copysign(delta, d), d);
   }
 };
 

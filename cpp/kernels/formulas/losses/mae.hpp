@@ -20,7 +20,8 @@ struct mae {
   static V gradient(V y, V t, const typename V::scalar*) {
     const V d = V::sub(y, t);
     const V sign = V::copysign(V::set1(1), d);
-    return V::select(V::eq(d, V::set1(0)), V::set1(0), sign);
+    // NaN stays NaN, whose sign is anything.
+    return V::select(V::eq(d, V::set1(0)), V::set1(0), V::select(V::eq(d, d), sign, d));
   }
 };
 

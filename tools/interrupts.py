@@ -174,10 +174,11 @@ def interrupted(call: Callable[[], None], delay: float) -> bool:
 
     def send() -> None:
         time.sleep(delay)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.pthread_kill(main.ident, signal.SIGINT)  # any other thread may take its time
         sent.set()
 
-    sent = threading.Event()
+    main, sent = threading.main_thread(), threading.Event()
+    assert main.ident is not None
     sender = threading.Thread(target=send)
     came = False
     try:
@@ -187,6 +188,7 @@ def interrupted(call: Callable[[], None], delay: float) -> bool:
         finally:
             while not sent.is_set():  # not later than here
                 time.sleep(1e-4)
+            time.sleep(1e-3)  # on its way it may still be
     except KeyboardInterrupt:
         came = True
     sender.join()

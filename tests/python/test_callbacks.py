@@ -515,7 +515,7 @@ def test_fields_that_a_checkpoint_has_not(path: str) -> None:
         ({"min_delta": math.nan}, ValueError, "min_delta"),
         ({"min_delta": "1"}, TypeError, "min_delta"),
         ({"mode": "maximum"}, ValueError, "mode"),
-        ({"mode": None}, ValueError, "mode"),
+        ({"mode": None}, TypeError, "mode"),
         ({"restore_best": 1}, TypeError, "restore_best"),
     ],
 )

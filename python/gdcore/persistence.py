@@ -19,7 +19,7 @@ from gdcore._describe import (
     same_network,
 )
 from gdcore._pairing import as_saved, tell_saved
-from gdcore._stored import Stored, StoredArray
+from gdcore._stored import StoredArray
 from gdcore._warn import warn
 from gdcore.files import PathLike
 from gdcore.history import History
@@ -122,20 +122,21 @@ def load_trainer(
     thread_count(num_threads)
     schedule = resolve_schedule("schedule", schedule)
     with files.opened(path) as stored:
-        trainer = _trainer_from(stored, path, network, schedule, num_threads)
-        if warns:
-            _warn_of_preparation(path, stored.description())
+        description = stored.description()
+        trainer = _trainer_from(description, stored.arrays, path, network, schedule, num_threads)
+    if warns:
+        _warn_of_preparation(path, description)
     return trainer
 
 
 def _trainer_from(
-    stored: Stored,
+    description: dict[str, Any],
+    arrays: Mapping[str, StoredArray],
     path: PathLike,
     network: Network | None,
     schedule: Schedule | None,
     num_threads: int | None,
 ) -> Trainer:
-    description, arrays = stored.description(), stored.arrays
     if description.get("kind") == "network":
         raise ValueError(f"{path} holds a network and no trainer: read it with gdcore.Network.load")
     try:

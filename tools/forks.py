@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from stop_at import StopAt  # beside this file
 
 import gdcore as gd
 
@@ -56,15 +57,6 @@ def _fit(trainer: gd.Trainer, **options: Any) -> gd.Trainer:
 def fresh() -> str:
     """A training of its own."""
     return _digest(_fit(_made(3), epochs=2).network.state_dict().values())
-
-
-class _StopAt(gd.callbacks.Callback):
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-
-    def on_batch_end(self, trainer: gd.Trainer, loss: float) -> None:
-        if trainer.steps >= self._steps:
-            trainer.stop()
 
 
 class Neighbours:
@@ -142,7 +134,7 @@ def finds_the_trainer_whole(around: Neighbours, want: str) -> None:
     if trainer.epochs:
         _fit(twin, until_epoch=trainer.epochs)
     if twin.steps < trainer.steps:
-        _fit(twin, epochs=1, callbacks=[_StopAt(trainer.steps)])
+        _fit(twin, epochs=1, callbacks=[StopAt(trainer.steps)])
     assert twin.steps == trainer.steps
     here, there = (_digest(each.network.state_dict().values()) for each in (trainer, twin))
     assert here == there, f"torn at step {trainer.steps}"

@@ -21,19 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stop_at import StopAt  # beside this file
 
 import gdcore as gd
 
 EPOCHS, ROWS, BATCH = 6, 512, 16
-
-
-class _StopAt(gd.callbacks.Callback):
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-
-    def on_batch_end(self, trainer: gd.Trainer, loss: float) -> None:
-        if trainer.steps >= self._steps:
-            trainer.stop()
 
 
 class Subject:
@@ -119,7 +111,7 @@ class Subject:
         if self.trainer.epochs > twin.epochs:
             twin.fit(self.x, self.y, until_epoch=self.trainer.epochs, **arguments)
         if twin.steps < steps:
-            twin.fit(self.x, self.y, epochs=1, callbacks=[_StopAt(steps)], **arguments)
+            twin.fit(self.x, self.y, epochs=1, callbacks=[StopAt(steps)], **arguments)
 
     def problems(self, call: str, files: int) -> list[str]:
         """What is left over."""

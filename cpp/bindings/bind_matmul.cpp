@@ -88,7 +88,7 @@ void run(const ops::GemmProblem<T>& p, int threads) {
   }
   T* const packed = scratch.data();  // a worker would see the thread_local of its own thread
   ops::TileQueue queue(workers);
-  const ops::GemmTiles tiles = ops::gemm_tiles<T>(p.m, p.n, p.k, workers);
+  const ops::GemmTiles tiles = ops::gemm_tiles<T>(p.m, p.n, p.k, workers, true, p.products);
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
     ops::gemm(worker, queue, tiles, p, {packed, scratch_size});
   });

@@ -7,10 +7,6 @@
 
 namespace gd::kernels {
 
-// Tiles of C that share a packed B are cut to have at most the mc rows of float32, in whole
-// register tiles of the unit: so many rows must its own block of A hold.
-constexpr int64_t most_shared_rows(int64_t mc, int64_t mr) { return (mc + mr - 1) / mr * mr; }
-
 namespace avx512 {
 const KernelTable& table();
 }

@@ -17,6 +17,11 @@ namespace {
 // and the compiler's way there and back takes the multipliers' place.
 constexpr int kRowsAPointer = 5;
 
+// A tile of so many rows has room for a prefetch beside its multiply-adds.
+constexpr int kLeastRowsThatFetch = 8;
+constexpr int64_t kLineBytes = 64;
+constexpr int kIntoL2 = 2;
+
 // Keeps the compiler from deriving one pointer from another, or reckoning all rows in advance.
 template <class P>
 inline void keep_apart(P& pointer) {
@@ -51,8 +56,10 @@ __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& til
     for (int i = 0; i < Rows; ++i, row += stride) body(sum[i], row);
   };
 
+  const T* const before = tile.before != nullptr ? tile.before : tile.c;
+  const int64_t ld_before = tile.before != nullptr ? tile.ld_before : tile.ldc;
   if (tile.chain == Chain::go_on) {
-    each_row(tile.c, tile.ldc, [&](V* sums, const T* row) { load_row(row, sums); });
+    each_row(before, ld_before, [&](V* sums, const T* row) { load_row(row, sums); });
   } else {
     each_row(tile.c, 0, [&](V* sums, const T*) {
 #pragma GCC unroll 8
@@ -70,9 +77,16 @@ __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& til
     a[g] = tile.a + g * kRowsAPointer * a_row;
     keep_apart(a[g]);
   }
+  // Without anything to fetch, the same line again and again.
+  const char* ahead = reinterpret_cast<const char*>(tile.ahead != nullptr ? tile.ahead : b);
+  const int64_t ahead_step = tile.ahead != nullptr ? kLineBytes : 0;
   for (int64_t k = tile.depth; k > 0; --k) {
     V bk[Vectors];
     load_row(b, bk);
+    if constexpr (Rows >= kLeastRowsThatFetch) {
+      __builtin_prefetch(ahead, 0, kIntoL2);
+      ahead += ahead_step;
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
       const T* const row = PackedA ? a[0] + i : a[i / kRowsAPointer] + i % kRowsAPointer * a_row;
@@ -86,11 +100,11 @@ __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& til
   }
 
   if (tile.chain == Chain::add_part) {
-    each_row(tile.c, tile.ldc, [&](V* sums, const T* row) {
-      V before[Vectors];
-      load_row(row, before);
+    each_row(before, ld_before, [&](V* sums, const T* row) {
+      V had[Vectors];
+      load_row(row, had);
 #pragma GCC unroll 8
-      for (int j = 0; j < Vectors; ++j) sums[j] = V::add(before[j], sums[j]);
+      for (int j = 0; j < Vectors; ++j) sums[j] = V::add(had[j], sums[j]);
     });
   }
   if (tile.bias != nullptr) {

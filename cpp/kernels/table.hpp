@@ -41,6 +41,7 @@ struct GemmBlocks {
   int64_t mc;
   int64_t kc;
   int64_t nc;
+  int64_t cut;  // of kc, that a register tile takes at once, between which sums stay in L2
 };
 
 // One register tile: c[i][j] (+)= sum over k of a[i, k] b[k, j], each element one chain in
@@ -62,6 +63,9 @@ struct GemmTile {
   Finish finish = Finish::none;
   const T* saved = nullptr;  // for relu_gradient, of C's shape: relu's output
   int64_t lds = 0;
+  const T* before = nullptr;  // C as it was, for go_on and add_part; null: in C itself
+  int64_t ld_before = 0;
+  const T* ahead = nullptr;  // depth cache lines that are wanted soon, or null
 };
 
 // Copies a (depth x width) block of a matrix, element (k, j) at from[k * from_depth + j *
@@ -111,7 +115,12 @@ struct Bf16Tile {
   int cols;           // <= nr
   const float* bias;  // cols elements added after the last product, or null
   Chain chain;
+  const float* before = nullptr;  // C as it was, for go_on and add_part; null: in C itself
+  int64_t ld_before = 0;
+  const uint16_t* ahead = nullptr;  // cache lines that are wanted soon, kLinesAhead a depth step
 };
+
+inline constexpr int kLinesAhead = 4;
 
 struct Bf16Kernels {
   const char* unit;

@@ -120,14 +120,24 @@ void GemmScratchSize::cover(const GemmScratchSize& other) {
   sum = std::max(sum, other.sum);
 }
 
+// Rows of A that a worker packs at a time.
 template <class T>
-GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b) {
+int64_t rows_of_block(int64_t m, int64_t k, int products) {
+  const auto of = [m, k](const auto& unit) { return unit.rows(std::min(k, unit.depth(m, k))); };
+  return products > 0 ? of(Bf16Unit(products)) : of(TileUnit<T>());
+}
+
+template <class T>
+GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b, int products) {
   GemmTiles tiles;
   if (workers == 1 || m == 0 || n == 0) return tiles;
   const GemmBlocks& blocks = typed<T>().blocks;
   if (packs_b && m >= kLeastRowsOfSharedB && n * k >= kLeastSharedB) {
-    const auto least = static_cast<int>(ceil_div(m, blocks.mc));
-    tiles.rows = std::max(kTilesPerWorker * workers, (least + workers - 1) / workers * workers);
+    // As many as balance, unless they would be much lower than a block.
+    const int64_t at_once = rows_of_block<T>(m, k, products);
+    const int64_t most = std::min<int64_t>(kTilesPerWorker * workers, 2 * m / at_once);
+    const int64_t rows = std::max({most, ceil_div(m, at_once), int64_t{1}});
+    tiles.rows = static_cast<int>(ceil_div(rows, workers) * workers);
     tiles.share_b = true;
     return tiles;
   }
@@ -193,8 +203,8 @@ int bf16_products(Precision precision, int64_t m, int64_t n, int64_t k) {
   return std::min({m, n, k}) < kLeastBf16Edge ? 0 : wanted;
 }
 
-template GemmTiles gemm_tiles<float>(int64_t, int64_t, int64_t, int, bool);
-template GemmTiles gemm_tiles<double>(int64_t, int64_t, int64_t, int, bool);
+template GemmTiles gemm_tiles<float>(int64_t, int64_t, int64_t, int, bool, int);
+template GemmTiles gemm_tiles<double>(int64_t, int64_t, int64_t, int, bool, int);
 template GemmScratchSize gemm_scratch_size<float>(int64_t, int64_t, int64_t, int);
 template GemmScratchSize gemm_scratch_size<double>(int64_t, int64_t, int64_t, int);
 template void gemm<float>(Worker&, TileQueue&, const GemmTiles&, const GemmProblem<float>&,

@@ -77,7 +77,8 @@ struct GemmTiles {
 
 // `packs_b`: false where B lies in panels, which are read in place.
 template <class T>
-GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b = true);
+GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, int workers, bool packs_b = true,
+                     int products = 0);
 
 // What each worker needs: elements, whole cache lines, for panels of A, panels of B, the piece of C
 // that goes to a sink, and the next part of a very long sum.

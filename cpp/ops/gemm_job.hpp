@@ -19,6 +19,11 @@ using parallel::Range;
 // A strided B of no more bytes than L1 has is not worth copying.
 inline constexpr int64_t kMostBytesInPlace = 32 << 10;
 
+// Columns of A are read in place, a few elements of each row, where rows lie no farther apart.
+inline constexpr int64_t kMostBytesBetweenColumns = 2048;
+// A block of B of more bytes does not stay in L2 beside A: its panels are fetched ahead.
+inline constexpr int64_t kMostBytesNear = 256 << 10;
+
 // One macro tile of C, rows x columns, with everything its loops need.
 template <class T, class Unit>
 class TileJob {
@@ -46,8 +51,13 @@ class TileJob {
               : problem.k > kLongestChain ? kLongPart
                                           : 0) {
     const GemmBlocks& blocks = unit_.blocks;
-    step_ = unit_.depth(p_.k);
-    if (part_ > 0) step_ = std::min(step_, part_);
+    step_ = unit_.depth(p_.m, p_.k);
+    cut_ = blocks.cut;
+    if (part_ > 0) {
+      cut_ = Unit::cuts_parts ? std::min(cut_, part_) : part_;
+      // A cut begins at a step of the unit within what is packed.
+      step_ = cut_ % unit_.depth_step == 0 ? std::max(cut_, step_ / cut_ * cut_) : cut_;
+    }
     // A copy pays when it is read often enough: B once for every mr rows, A for every nr columns.
     const int64_t b_bytes = p_.k * p_.b_row * static_cast<int64_t>(sizeof(T));
     copy_b_ = !Unit::reads_in_place || p_.b_layout == Layout::panels_transposed ||
@@ -55,7 +65,9 @@ class TileJob {
                (p_.b_col != 1 || (rows.size() > 2 * blocks.mr && b_bytes > kMostBytesInPlace)));
     // Rows that lie a large power of two apart evict each other from L1; others are read in place.
     const int64_t row_bytes = std::max(p_.a_row, p_.a_col) * static_cast<int64_t>(sizeof(T));
-    const bool in_place = (p_.a_col == 1 || p_.a_row == 1) && row_bytes % 1024 != 0;
+    const bool in_place =
+        (p_.a_col == 1 || (p_.a_row == 1 && row_bytes < kMostBytesBetweenColumns)) &&
+        row_bytes % 1024 != 0;
     copy_a_ = !Unit::reads_in_place || (!in_place && columns.size() > 4 * blocks.nr);
     const Epilogue<T>& e = p_.epilogue;
     finishes_within_ = Unit::finishes_tiles && e.kind != Epilogue<T>::Kind::none &&
@@ -66,11 +78,13 @@ class TileJob {
   }
 
   void run() {
-    const int64_t mc = unit_.blocks.mc;
+    const int64_t mc = unit_.rows(std::min(p_.k, step_));
     const int blocks = rows_.size() <= mc ? 1 : static_cast<int>(ceil_div(rows_.size(), mc));
     for_each_pass([&](Range columns, int64_t k0, int64_t depth) {
       if (copy_b_) pack_b(columns, columns, k0, depth);
-      if (blocks == 1) return multiply(rows_, columns, k0, depth);
+      if (blocks == 1) {
+        return multiply(rows_, columns, k0, depth, columns.begin == columns_.begin);
+      }
       for (int block = 0; block < blocks; ++block) {
         const Range rows = parallel::split(rows_.size(), blocks, block, unit_.blocks.mr);
         multiply({rows_.begin + rows.begin, rows_.begin + rows.end}, columns, k0, depth);
@@ -170,37 +184,93 @@ class TileJob {
   }
 
   // The register tiles of one cache block. B's panel stays in L1 or L2 while A's panels pass by.
-  void multiply(Range rows, Range columns, int64_t k0, int64_t depth) {
+  void multiply(Range rows, Range columns, int64_t k0, int64_t depth, bool packs_a = true) {
     const int64_t height = unit_.height(rows.size());
-    const int64_t size_a = unit_.panel(depth, height);
-    if (copy_a_) pack_a(rows, height, k0, depth);
+    if (copy_a_ && packs_a) pack_a(rows, height, k0, depth);
     Tile tile;
     unit_.start(tile, depth);
-    tile.chain = chain_;
+    const bool far = depth * columns.size() * sizeof(Packed) > kMostBytesNear;
     for (int64_t panel = columns.begin; panel < columns.end; panel += kPanel) {
       const int64_t end = std::min(panel + kPanel, columns.end);
       for (int64_t j = panel; j < end; j += unit_.blocks.nr) {
         tile.cols = static_cast<int>(std::min<int64_t>(unit_.blocks.nr, end - j));
-        find_b(tile, columns, j, k0, depth);
-        find_c(tile, rows, j);
-        tile.bias = last_ && p_.bias != nullptr ? p_.bias + j : nullptr;
-        const bool finishes = last_ && p_.epilogue.kind != Epilogue<T>::Kind::none;
-        if (finishes) finish_within(tile, rows.begin, j);
-        const Packed* panel_a = buffers_.a;
-        for (int64_t i = rows.begin; i < rows.end; i += height, panel_a += size_a) {
-          tile.rows = static_cast<int>(std::min(height, rows.end - i));
-          if (copy_a_) {
-            unit_.set_a(tile, panel_a, height);
-          } else {
-            read_a_in_place(tile, i, k0);
-          }
-          unit_.multiply(tile);
-          if (finishes && !finishes_within_) finish(tile, i, j);
-          next_rows(tile, height);
-        }
+        Ahead ahead;
+        if (far) ahead = next_panel(columns, j, k0, depth);
+        int64_t k = 0;
+        do {  // once even for a depth of 0
+          const Cut cut{k, std::min(cut_, depth - k), k == 0, k + cut_ >= depth};
+          multiply_cut(tile, rows, columns, j, k0, depth, cut, ahead);
+          k += cut_;
+        } while (k < depth);
       }
       if (last_ && p_.consume != nullptr) consume(rows, panel);
     }
+  }
+
+  // What a register tile takes of a block's depth.
+  struct Cut {
+    int64_t begin;
+    int64_t size;
+    bool first;
+    bool last;
+  };
+
+  // Memory that is wanted soon, of which each tile fetches a part.
+  struct Ahead {
+    const Packed* next = nullptr;
+    int64_t left = 0;
+  };
+
+  // All rows of one cut. Between cuts the sums of a panel lie in a strip of their own, which
+  // stays in L2, where rows of C may not.
+  void multiply_cut(Tile& tile, Range rows, Range columns, int64_t j, int64_t k0, int64_t depth,
+                    const Cut& cut, Ahead& ahead) {
+    const int64_t height = unit_.height(rows.size());
+    const int64_t size_a = unit_.panel(depth, height);
+    unit_.set_depth(tile, cut.size);
+    tile.chain = cut.first ? chain_ : part_ > 0 ? Chain::add_part : Chain::go_on;
+    find_b(tile, columns, j, k0, depth);
+    tile.b += cut.begin * (copy_b_ ? unit_.row_of_b(tile.cols) : depth_of_b(tile));
+    find_c(tile, rows, j, cut);
+    const bool finishes = cut.last && last_ && p_.epilogue.kind != Epilogue<T>::Kind::none;
+    tile.bias = cut.last && last_ && p_.bias != nullptr ? p_.bias + j : nullptr;
+    if constexpr (Unit::finishes_tiles) tile.finish = kernels::Finish::none;
+    if (finishes) finish_within(tile, rows.begin, j);
+    const Packed* panel_a = buffers_.a + cut.begin * height;
+    for (int64_t i = rows.begin; i < rows.end; i += height, panel_a += size_a) {
+      tile.rows = static_cast<int>(std::min(height, rows.end - i));
+      if (copy_a_) {
+        unit_.set_a(tile, panel_a, height);
+      } else {
+        read_a_in_place(tile, i, k0 + cut.begin);
+      }
+      tile.ahead = nullptr;
+      if (ahead.left > 0) {
+        tile.ahead = ahead.next;
+        ahead.next += unit_.fetched(cut.size);
+        ahead.left -= unit_.fetched(cut.size);
+      }
+      unit_.multiply(tile);
+      if (finishes && !finishes_within_) finish(tile, i, j);
+      next_rows(tile, height);
+    }
+  }
+
+  // B's next panel in this block.
+  Ahead next_panel(Range columns, int64_t j, int64_t k0, int64_t depth) const {
+    const int64_t next = j + unit_.blocks.nr;
+    if (next >= columns.end) return {};
+    if (copy_b_) {
+      const int64_t size = unit_.panel(depth, unit_.blocks.nr);
+      return {buffers_.b + (next - columns.begin) / unit_.blocks.nr * size, size};
+    }
+    if constexpr (Unit::reads_in_place) {
+      if (p_.b_layout == Layout::panels) {
+        return {p_.b + base::panel_index(p_.k, p_.n, k0, next),
+                depth * base::panel_width(p_.n, next)};
+      }
+    }
+    return {};
   }
 
   void read_a_in_place(Tile& tile, int64_t i, int64_t k0) const {
@@ -222,20 +292,40 @@ class TileJob {
     }
   }
 
+  int64_t depth_of_b(const Tile& tile) const {
+    if constexpr (Unit::reads_in_place) return tile.b_depth;
+    return 0;
+  }
+
   // Of the first rows.
-  void find_c(Tile& tile, Range rows, int64_t j) const {
+  void find_c(Tile& tile, Range rows, int64_t j, const Cut& cut) const {
+    const int64_t in_panel = j - base::panel_begin(j);
+    tile.before = nullptr;
     if (p_.c_layout == Layout::strided) {
       tile.c = p_.c + rows.begin * p_.c_row + j;
       tile.ldc = p_.c_row;
     } else {
-      const int64_t in_panel = j - base::panel_begin(j);
       tile.c = (piece_apart_ ? buffers_.piece : p_.c + piece_begin(rows, j)) + in_panel;
       tile.ldc = base::panel_width(p_.n, j);
+      if (piece_apart_) return;
     }
+    if (cut.first && cut.last) return;
+    if (!cut.first) {
+      tile.before = buffers_.piece + in_panel;
+      tile.ld_before = base::panel_width(p_.n, j);
+    }
+    if (cut.last) return;
+    if (cut.first) {
+      tile.before = tile.c;
+      tile.ld_before = tile.ldc;
+    }
+    tile.c = buffers_.piece + in_panel;
+    tile.ldc = base::panel_width(p_.n, j);
   }
 
   void next_rows(Tile& tile, int64_t height) const {
     tile.c += height * tile.ldc;
+    if (tile.before != nullptr) tile.before += height * tile.ld_before;
     if constexpr (Unit::finishes_tiles) tile.saved += height * tile.lds;
   }
 
@@ -280,7 +370,8 @@ class TileJob {
   Range depths_;
   Buffers buffers_;
   int64_t part_;
-  int64_t step_;  // of k
+  int64_t step_;  // of k, that is packed at once
+  int64_t cut_;   // of that, which goes through the register tile at once
   bool copy_a_;
   bool copy_b_;
   bool piece_apart_;

@@ -42,11 +42,13 @@ struct TileUnit {
 
   const kernels::TypedKernels<T>& kernels = typed<T>();
   const GemmBlocks& blocks = kernels.blocks;
+  static constexpr int64_t depth_step = 1;
+  static constexpr bool cuts_parts = false;
 
   explicit TileUnit(int /*products*/ = 0) {}
 
   // Of a block, at most. Parts are never cut, as nothing adds them but the register tile.
-  int64_t depth(int64_t k) const {
+  int64_t depth(int64_t /*m*/, int64_t k) const {
     return k > kLongestChain ? std::max(blocks.kc, kLongPart) : blocks.kc;
   }
 
@@ -55,10 +57,15 @@ struct TileUnit {
   int64_t height(int64_t rows) const {
     return rows <= blocks.mr ? rows : ceil_div(rows, ceil_div(rows, blocks.mr));
   }
+  // Rows of a block of A that deep.
+  int64_t rows(int64_t /*depth*/) const { return blocks.mc; }
   int64_t panel(int64_t depth, int64_t width) const { return depth * width; }
   // Elements of a row of a packed B of `width` columns, of at most nr: no more than these.
   int64_t row_of_b(int64_t width) const { return width; }
-  void start(Tile& tile, int64_t depth) const { tile.depth = depth; }
+  void start(Tile& /*tile*/, int64_t /*depth*/) const {}
+  void set_depth(Tile& tile, int64_t depth) const { tile.depth = depth; }
+  // Elements that a tile of that depth fetches ahead.
+  int64_t fetched(int64_t depth) const { return depth * base::padded<T>(1); }
 
   void pack_a(int64_t depth, int64_t width, const Source<T>& from, T* to, int64_t height,
               int64_t /*panel*/) const {
@@ -87,16 +94,29 @@ struct Bf16Unit {
   static constexpr bool reads_in_place = false;
   static constexpr bool finishes_tiles = false;
   static constexpr int64_t rows_at_once = 32;
+  static constexpr bool cuts_parts = true;
+  static constexpr int64_t kFewRows = 512;
 
   const kernels::Bf16Kernels& kernels = *kernels::kernels().bf16;
-  const GemmBlocks& blocks = kernels.blocks;
+  GemmBlocks blocks = kernels.blocks;
+  int64_t depth_step = kernels.depth_step;
   int products;
 
-  explicit Bf16Unit(int count) : products(count) {}
+  explicit Bf16Unit(int count) : products(count) {
+    if (products == 3) blocks.kc /= 2;  // a panel with its low parts is twice as large
+  }
 
-  int64_t depth(int64_t) const { return blocks.kc; }
+  // A few rows of A stay in L2 with B's panels if those are short: on tiles 15 % of a product of
+  // 256 rows, where more rows gain as much by reading and writing C less often.
+  int64_t depth(int64_t m, int64_t) const {
+    return products == 3 && m <= kFewRows ? std::min(blocks.kc, blocks.cut) : blocks.kc;
+  }
 
   int64_t height(int64_t) const { return blocks.mr; }
+  // Of less depth as many more: what counts is the memory that is read again for each panel of B.
+  int64_t rows(int64_t depth) const {
+    return std::max<int64_t>(1, blocks.kc / std::max(depth, blocks.cut)) * blocks.mc;
+  }
   int64_t row_of_b(int64_t) const { return blocks.nr; }
   // With three products a panel of low parts follows that of the high ones.
   int64_t panel(int64_t depth, int64_t width) const {
@@ -104,10 +124,13 @@ struct Bf16Unit {
   }
   int64_t low(int64_t panel) const { return products == 3 ? panel / 2 : 0; }
   void start(Tile& tile, int64_t depth) const {
-    tile.depth = kernels.panel_size(depth, 1);
     tile.products = products;
     tile.a_low = low(panel(depth, blocks.mr));
     tile.b_low = low(panel(depth, blocks.nr));
+  }
+  void set_depth(Tile& tile, int64_t depth) const { tile.depth = kernels.panel_size(depth, 1); }
+  int64_t fetched(int64_t depth) const {
+    return ceil_div(depth, depth_step) * kernels::kLinesAhead * base::padded<Packed>(1);
   }
 
   void pack_a(int64_t depth, int64_t width, const Source<float>& from, uint16_t* to,
@@ -127,16 +150,17 @@ struct Bf16Unit {
 template <class T, class Unit>
 GemmScratchSize scratch_size(const Unit& unit, int64_t m, int64_t n, int64_t k) {
   const GemmBlocks& blocks = unit.blocks;
-  const int64_t depth = std::min(k, unit.depth(k));
+  const int64_t depth = std::min(k, unit.depth(m, k));
+  const int64_t rows = std::min(m, unit.rows(depth));
   const auto size = [&](int64_t panels, int64_t width) {
     const int64_t bytes =
         panels * unit.panel(depth, width) * static_cast<int64_t>(sizeof(typename Unit::Packed));
     return base::padded<T>(ceil_div(bytes, sizeof(T)));
   };
   return {
-      size(ceil_div(std::min(m, blocks.mc), blocks.mr), blocks.mr),
+      size(ceil_div(rows, blocks.mr), blocks.mr),
       size(ceil_div(std::min(n, blocks.nc), blocks.nr), blocks.nr),
-      base::padded<T>(std::min(m, blocks.mc) * std::min(n, base::kPanel)),
+      base::padded<T>(rows * std::min(n, base::kPanel)),
       k <= 2 * kLongSum ? 0 : base::padded<T>(base::checked_product(m, n, "elements of a sum"))};
 }
 

@@ -57,7 +57,7 @@ template <class T>
 ops::GemmTiles tiles_of(const ops::GemmProblem<T>& problem, int workers) {
   if (workers == 1) return {};
   const bool packs_b = problem.b_layout != ops::Layout::panels || problem.products > 0;
-  return ops::gemm_tiles<T>(problem.m, problem.n, problem.k, workers, packs_b);
+  return ops::gemm_tiles<T>(problem.m, problem.n, problem.k, workers, packs_b, problem.products);
 }
 
 template <class T>

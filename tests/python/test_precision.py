@@ -38,6 +38,20 @@ def test_products_are_near_and_the_same_on_any_threads(
         assert_same_bits(many, one, f"threads {threads}")
 
 
+# Rows are cut in blocks, and the depth within them, by how many rows there are.
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_rows_do_not_see_each_other(precision: str) -> None:
+    random = np.random.default_rng(4)
+    a = random.standard_normal((1100, 4500)).astype(np.float32)
+    b = random.standard_normal((4500, 70)).astype(np.float32)
+    c = gd.matmul(a, b, precision=precision)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    assert np.linalg.norm(c - exact) <= BOUND[precision] * np.linalg.norm(exact)
+    for rows in (slice(0, 16), slice(300, 900), slice(1000, 1100)):
+        assert_same_bits(gd.matmul(a[rows], b, precision=precision), c[rows], str(rows))
+    assert_same_bits(gd.matmul(a, b[:, 33:], precision=precision), c[:, 33:], "columns")
+
+
 def trained(widths: tuple[int, ...], precision: str, threads: int, steps: int) -> Any:
     net = nets.network(widths, ["relu"] * (len(widths) - 2) + ["identity"], "float32", seed=1)
     trainer = gd.Trainer(

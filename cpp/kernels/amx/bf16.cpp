@@ -17,11 +17,12 @@ void leave(uint64_t state) {
   leave_float_mode(state & ~kTilesEntered);
 }
 
-// A panel of B and the passing one of A, 32 KB each, share L1; a block of A takes a quarter of a
-// 2 MB L2, with its low parts half.
+// A block of A takes half of a 2 MB L2. A cut of B's panel stays in L1 while A's pass by, and the
+// sums between cuts in L2: what costs most is to load and store C, which comes from beyond, and a
+// deep block does so seldom.
 constexpr Bf16Kernels kUnit = {
     "amx",
-    {kPanelWidth, kPanelWidth, 512, 512, 1024},
+    {kPanelWidth, kPanelWidth, 256, 2048, 1024, 256},
     kDepthStep,
     3,
     pack_bf16<Bf16Order::runs, kPanelWidth, kDepthStep>,
@@ -29,7 +30,6 @@ constexpr Bf16Kernels kUnit = {
     gemm_on_tiles<HardwareTiles, Vec<float>>,
     tiles_peak<HardwareTiles>,
 };
-static_assert(kUnit.blocks.mc >= most_shared_rows(Blocks<float>::mc, kUnit.blocks.mr));
 
 KernelTable make() {
   KernelTable table = avx512::table();

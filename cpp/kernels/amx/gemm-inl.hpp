@@ -21,6 +21,10 @@ constexpr int64_t kRowBytesOfB = 2 * 2 * kPanelWidth;
 constexpr int64_t kSecondTileOfA = kTileRows * kDepthStep;
 constexpr int64_t kSecondTileOfB = 2 * 16;
 constexpr int64_t kPanelStep = kPanelWidth * kDepthStep;
+constexpr int64_t kLine = 64 / sizeof(uint16_t);
+constexpr int kIntoL2 = 2;
+
+inline void keep_apart(int& value) { asm("" : "+r"(value)); }
 
 // Registers: C's at 2 i + j, then two for A and two for B.
 constexpr int kA = 4;
@@ -40,51 +44,54 @@ void store_lanes(float* to, int n, V lanes) {
 struct Corner {
   float* c;
   int64_t ldc;
-  int rows;
-  int cols;
+  const float* before;
+  int64_t ld_before;
   const float* bias;
-  bool whole() const { return rows == 16 && cols == 16; }
 };
 
 template <int I, int J>
 Corner corner_of(const Bf16Tile& tile) {
-  const int rows = tile.rows - 16 * I;
-  const int cols = tile.cols - 16 * J;
-  return {tile.c + 16 * I * tile.ldc + 16 * J, tile.ldc, rows < 16 ? rows : 16,
-          cols < 16 ? cols : 16, tile.bias == nullptr ? nullptr : tile.bias + 16 * J};
+  const float* const before = tile.before != nullptr ? tile.before : tile.c;
+  const int64_t ld_before = tile.before != nullptr ? tile.ld_before : tile.ldc;
+  return {tile.c + 16 * I * tile.ldc + 16 * J, tile.ldc, before + 16 * I * ld_before + 16 * J,
+          ld_before, tile.bias == nullptr ? nullptr : tile.bias + 16 * J};
 }
 
-template <class Tiles, class V, int I, int J>
-void begin(const Bf16Tile& tile) {
+constexpr int64_t bytes(int64_t floats) { return floats * int64_t{sizeof(float)}; }
+
+// Edge: tiles at C's end, of fewer rows or columns than 16.
+template <class Tiles, class V, int I, int J, bool Edge>
+void begin(const Bf16Tile& tile, int rows, int cols) {
   if (tile.chain != Chain::go_on) return Tiles::template zero<2 * I + J>();
   const Corner corner = corner_of<I, J>(tile);
-  if (corner.whole()) {
-    return Tiles::template load<2 * I + J>(corner.c, corner.ldc * int64_t{sizeof(float)});
+  if constexpr (!Edge) {
+    return Tiles::template load<2 * I + J>(corner.before, bytes(corner.ld_before));
   }
-  alignas(64) float before[16 * 16] = {};
-  for (int i = 0; i < corner.rows; ++i) {
-    for (int j = 0; j < corner.cols; j += V::width) {
-      V::store(before + 16 * i + j, load_lanes<V>(corner.c + i * corner.ldc + j, corner.cols - j));
+  alignas(64) float sums[16 * 16] = {};
+  for (int i = 0; i < rows; ++i) {
+    const float* const row = corner.before + i * corner.ld_before;
+    for (int j = 0; j < cols; j += V::width) {
+      V::store(sums + 16 * i + j, load_lanes<V>(row + j, cols - j));
     }
   }
-  Tiles::template load<2 * I + J>(before, kTileRowBytes);
+  Tiles::template load<2 * I + J>(sums, kTileRowBytes);
 }
 
-template <class Tiles, class V, int I, int J>
-void end(const Bf16Tile& tile) {
+template <class Tiles, class V, int I, int J, bool Edge>
+void end(const Bf16Tile& tile, int rows, int cols) {
   const Corner corner = corner_of<I, J>(tile);
   const bool add = tile.chain == Chain::add_part;
-  if (corner.whole() && !add && corner.bias == nullptr) {
-    return Tiles::template store<2 * I + J>(corner.c, corner.ldc * int64_t{sizeof(float)});
+  if (!Edge && !add && corner.bias == nullptr) {
+    return Tiles::template store<2 * I + J>(corner.c, bytes(corner.ldc));
   }
   alignas(64) float sums[16 * 16];
   Tiles::template store<2 * I + J>(sums, kTileRowBytes);
-  for (int i = 0; i < corner.rows; ++i) {
-    for (int j = 0; j < corner.cols; j += V::width) {
-      const int n = corner.cols - j;
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < cols; j += V::width) {
+      const int n = cols - j;
       float* const to = corner.c + i * corner.ldc + j;
       V sum = V::load(sums + 16 * i + j);
-      if (add) sum = V::add(load_lanes<V>(to, n), sum);
+      if (add) sum = V::add(load_lanes<V>(corner.before + i * corner.ld_before + j, n), sum);
       if (corner.bias != nullptr) sum = V::add(sum, load_lanes<V>(corner.bias + j, n));
       store_lanes<V>(to, n, sum);
     }
@@ -111,17 +118,39 @@ void multiply() {
   if constexpr (RowTiles == 2 && ColTiles == 2) Tiles::template dot<3, kA + 1, kB + 1>();
 }
 
-template <class Tiles, class V, int RowTiles, int ColTiles>
-void gemm_tiles(const Bf16Tile& tile) {
-  begin<Tiles, V, 0, 0>(tile);
-  if constexpr (ColTiles == 2) begin<Tiles, V, 0, 1>(tile);
-  if constexpr (RowTiles == 2) begin<Tiles, V, 1, 0>(tile);
-  if constexpr (RowTiles == 2 && ColTiles == 2) begin<Tiles, V, 1, 1>(tile);
+inline void fetch(const uint16_t* lines) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kLinesAhead; ++i) __builtin_prefetch(lines + i * kLine, 0, kIntoL2);
+}
+
+// body(row of tiles, column of tiles, rows and columns of C in that one) for each tile of C.
+template <int RowTiles, int ColTiles, class Body>
+void each_tile(int rows, int cols, Body&& body) {
+  const int upper = RowTiles == 2 ? 16 : rows;
+  const int left = ColTiles == 2 ? 16 : cols;
+  body.template operator()<0, 0>(upper, left);
+  if constexpr (ColTiles == 2) body.template operator()<0, 1>(upper, cols - 16);
+  if constexpr (RowTiles == 2) body.template operator()<1, 0>(rows - 16, left);
+  if constexpr (RowTiles == 2 && ColTiles == 2) {
+    body.template operator()<1, 1>(rows - 16, cols - 16);
+  }
+}
+
+template <class Tiles, class V, int RowTiles, int ColTiles, bool Edge>
+void gemm_tiles(const Bf16Tile& tile, int rows, int cols) {
+  each_tile<RowTiles, ColTiles>(rows, cols, [&]<int I, int J>(int tall, int wide) {
+    begin<Tiles, V, I, J, Edge>(tile, tall, wide);
+  });
 
   const uint16_t* a = tile.a;
   const uint16_t* b = tile.b;
+  // Without anything to fetch, the same lines again and again.
+  const uint16_t* ahead = tile.ahead != nullptr ? tile.ahead : b;
+  const int64_t ahead_step = tile.ahead != nullptr ? kLinesAhead * kLine : 0;
   if (tile.products == 1) {
     for (int64_t k = 0; k < tile.depth; k += kDepthStep, a += kPanelStep, b += kPanelStep) {
+      fetch(ahead);
+      ahead += ahead_step;
       load_a<Tiles, RowTiles>(a);
       load_b<Tiles, ColTiles>(b);
       multiply<Tiles, RowTiles, ColTiles>();
@@ -129,6 +158,8 @@ void gemm_tiles(const Bf16Tile& tile) {
   } else {
     // In an order in which each load changes one operand only.
     for (int64_t k = 0; k < tile.depth; k += kDepthStep, a += kPanelStep, b += kPanelStep) {
+      fetch(ahead);
+      ahead += ahead_step;
       load_a<Tiles, RowTiles>(a + tile.a_low);
       load_b<Tiles, ColTiles>(b);
       multiply<Tiles, RowTiles, ColTiles>();
@@ -139,18 +170,26 @@ void gemm_tiles(const Bf16Tile& tile) {
     }
   }
 
-  end<Tiles, V, 0, 0>(tile);
-  if constexpr (ColTiles == 2) end<Tiles, V, 0, 1>(tile);
-  if constexpr (RowTiles == 2) end<Tiles, V, 1, 0>(tile);
-  if constexpr (RowTiles == 2 && ColTiles == 2) end<Tiles, V, 1, 1>(tile);
+  each_tile<RowTiles, ColTiles>(rows, cols, [&]<int I, int J>(int tall, int wide) {
+    end<Tiles, V, I, J, Edge>(tile, tall, wide);
+  });
 }
 
 template <class Tiles, class V>
 void gemm_on_tiles(const Bf16Tile& tile) {
-  if (tile.rows <= 16) {
-    tile.cols <= 16 ? gemm_tiles<Tiles, V, 1, 1>(tile) : gemm_tiles<Tiles, V, 1, 2>(tile);
+  // Each read for itself: as the compiler would have it, in one load of what two stores wrote just
+  // before, both wait until every older store is done.
+  int rows = tile.rows;
+  keep_apart(rows);
+  int cols = tile.cols;
+  keep_apart(cols);
+  if (rows == 32 && cols == 32) return gemm_tiles<Tiles, V, 2, 2, false>(tile, rows, cols);
+  if (rows <= 16) {
+    cols <= 16 ? gemm_tiles<Tiles, V, 1, 1, true>(tile, rows, cols)
+               : gemm_tiles<Tiles, V, 1, 2, true>(tile, rows, cols);
   } else {
-    tile.cols <= 16 ? gemm_tiles<Tiles, V, 2, 1>(tile) : gemm_tiles<Tiles, V, 2, 2>(tile);
+    cols <= 16 ? gemm_tiles<Tiles, V, 2, 1, true>(tile, rows, cols)
+               : gemm_tiles<Tiles, V, 2, 2, true>(tile, rows, cols);
   }
 }
 

@@ -24,14 +24,17 @@ __attribute__((noinline)) void gemm_tile(const Bf16Tile& tile) {
   const auto last = static_cast<__mmask16>((1u << (tile.cols - 16 * (Vectors - 1))) - 1u);
   const auto mask = [&](int j) { return j == Vectors - 1 ? last : static_cast<__mmask16>(-1); };
 
+  const float* const before = tile.before != nullptr ? tile.before : tile.c;
+  const int64_t ld_before = tile.before != nullptr ? tile.ld_before : tile.ldc;
   __m512 sum[Rows][Vectors];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
     float* const row = tile.c + i * tile.ldc;
 #pragma GCC unroll 8
     for (int j = 0; j < Vectors; ++j) {
-      sum[i][j] = tile.chain == Chain::go_on ? _mm512_maskz_loadu_ps(mask(j), row + 16 * j)
-                                             : _mm512_setzero_ps();
+      sum[i][j] = tile.chain == Chain::go_on
+                      ? _mm512_maskz_loadu_ps(mask(j), before + i * ld_before + 16 * j)
+                      : _mm512_setzero_ps();
     }
     // C is needed after the last product: by then it shall be here.
     __builtin_prefetch(row, 1);
@@ -64,8 +67,8 @@ __attribute__((noinline)) void gemm_tile(const Bf16Tile& tile) {
     for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 8
       for (int j = 0; j < Vectors; ++j) {
-        const float* const before = tile.c + i * tile.ldc + 16 * j;
-        sum[i][j] = _mm512_add_ps(_mm512_maskz_loadu_ps(mask(j), before), sum[i][j]);
+        const float* const had = before + i * ld_before + 16 * j;
+        sum[i][j] = _mm512_add_ps(_mm512_maskz_loadu_ps(mask(j), had), sum[i][j]);
       }
     }
   }
@@ -130,7 +133,7 @@ int64_t peak(int64_t rounds, float* sink) {
 // Half the bytes of float32's elements: twice its depth has the same place in cache.
 constexpr Bf16Kernels kUnit = {
     "avx512_bf16",
-    {kRows, kColumns, 168, 1024, 1024},
+    {kRows, kColumns, 168, 1024, 1024, 1024},
     kStep,
     1,
     pack_bf16<Bf16Order::pairs, kRows, kStep>,
@@ -138,7 +141,6 @@ constexpr Bf16Kernels kUnit = {
     gemm,
     peak,
 };
-static_assert(kUnit.blocks.mc >= most_shared_rows(Blocks<float>::mc, kUnit.blocks.mr));
 
 KernelTable make() {
   KernelTable table = avx512::table();

@@ -13,7 +13,7 @@ template <class T>
 void fill(TypedKernels<T>& kernels) {
   using B = Blocks<T>;
   using V = Vec<T>;
-  kernels.blocks = {B::rows, B::vectors * V::width, B::mc, B::kc, B::nc};
+  kernels.blocks = {B::rows, B::vectors * V::width, B::mc, B::kc, B::nc, B::kc};
   kernels.gemm = gemm_columns<V, B::rows, B::vectors>;
   kernels.pack = pack<V>;
   kernels.fma_peak = fma_peak<V>;

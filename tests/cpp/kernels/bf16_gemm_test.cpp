@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "cpp/kernels/bf16_support.hpp"
 
@@ -42,6 +43,7 @@ class TileTest {
         a_(1 << 14),
         b_(1 << 14),
         c_(1 << 12),
+        before_(1 << 12),
         bias_(64) {}
 
   int64_t mr() const { return unit_.blocks.mr; }
@@ -60,12 +62,20 @@ class TileTest {
     tile.a = a_.data();
     tile.b = b_.data();
     c_.shape(way.rows, way.cols, 3);
+    before_.shape(way.rows, way.cols, 5);
+    const bool apart = (way.rows + way.cols + way.depth) % 2 == 0;  // what C was lies elsewhere
     for (int i = 0; i < way.rows; ++i) {
-      for (int j = 0; j < way.cols; ++j) c_(i, j) = from.c[static_cast<size_t>(i * nr() + j)];
+      for (int j = 0; j < way.cols; ++j) {
+        before_(i, j) = from.c[static_cast<size_t>(i * nr() + j)];
+        c_(i, j) = apart ? std::numeric_limits<float>::quiet_NaN() : before_(i, j);
+      }
     }
     bias_.shape(1, way.cols).fill(from.bias);
     tile.c = c_.data();
     tile.ldc = c_.stride();
+    tile.before = apart ? before_.data() : nullptr;
+    tile.ld_before = before_.stride();
+    tile.ahead = apart ? b_.data() : nullptr;
     tile.rows = way.rows;
     tile.cols = way.cols;
     tile.bias = way.bias ? bias_.data() : nullptr;
@@ -109,7 +119,7 @@ class TileTest {
   const Bf16Kernels& unit_;
   PanelOrder order_a_, order_b_;
   Matrix<uint16_t> a_, b_;
-  Matrix<float> c_, bias_;
+  Matrix<float> c_, before_, bias_;
 };
 
 // Each size of C with each depth; products, chains and bias take turns.

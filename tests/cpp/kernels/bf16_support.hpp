@@ -68,7 +68,7 @@ constexpr PanelOrder kVectorsB = {32, 2, 2};
 inline const Bf16Kernels& emulated_tiles() {
   static const Bf16Kernels unit = {
       "tiles in emulation",
-      {32, 32, 64, 64, 64},
+      {32, 32, 64, 64, 64, 64},
       32,
       3,
       [](const Bf16Pack& block) { pack_plainly(block, kTilesA); },

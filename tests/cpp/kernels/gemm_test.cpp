@@ -1,6 +1,7 @@
 // The register tile of every instruction set against chains of std::fma.
 
 #include <cmath>
+#include <limits>
 
 #include "cpp/kernels/support.hpp"
 
@@ -80,6 +81,7 @@ class TileTest {
         a_(140 * 80),
         b_(140 * 80),
         c_(80 * 80),
+        before_(80 * 80),
         bias_(80),
         saved_(80 * 80) {}
 
@@ -117,10 +119,13 @@ class TileTest {
       for (int64_t j = 0; j < cols; ++j) b_(k, j) = from.b[static_cast<size_t>(k * nr_ + j)];
     }
     c_.shape(rows, cols, 2);
+    before_.shape(rows, cols, 4);
     saved_.shape(rows, cols, 1);
+    const bool apart = (rows + cols) % 2 == 0;  // what C was lies elsewhere
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t j = 0; j < cols; ++j) {
-        c_(i, j) = from.c[static_cast<size_t>(i * nr_ + j)];
+        before_(i, j) = from.c[static_cast<size_t>(i * nr_ + j)];
+        c_(i, j) = apart ? std::numeric_limits<T>::quiet_NaN() : before_(i, j);
         saved_(i, j) = from.saved[static_cast<size_t>(i * nr_ + j)];
       }
     }
@@ -129,6 +134,9 @@ class TileTest {
     tile.b_depth = b_.stride();
     tile.c = c_.data();
     tile.ldc = c_.stride();
+    tile.before = apart ? before_.data() : nullptr;
+    tile.ld_before = before_.stride();
+    tile.ahead = apart ? b_.data() : nullptr;
     tile.rows = rows;
     tile.cols = cols;
     tile.bias = with_bias ? bias_.data() : nullptr;
@@ -154,7 +162,7 @@ class TileTest {
   void (*gemm_)(const GemmTile<T>&);
   int mr_;
   int nr_;
-  Matrix<T> a_, b_, c_, bias_, saved_;
+  Matrix<T> a_, b_, c_, before_, bias_, saved_;
 };
 
 }  // namespace

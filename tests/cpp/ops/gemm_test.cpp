@@ -96,7 +96,7 @@ TEST(gemm_of_long_sums_begins_anew) {
 
 // Chains begin anew at every part, are added in order, and go on from what is there.
 TEST(gemm_in_parts_restarts_its_chains) {
-  for (const int64_t k : {1, 7, 8, 9, 255, 256, 257, 600}) {
+  for (const int64_t k : {1, 7, 8, 9, 255, 256, 257, 600, 1500}) {
     for (const int64_t part : {8, 256}) {
       for (const bool accumulate : {false, true}) {
         check_both({.m = 19, .n = 35, .k = k, .gap = 2, .part = part, .accumulate = accumulate});

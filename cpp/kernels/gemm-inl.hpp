@@ -56,10 +56,10 @@ __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& til
     for (int i = 0; i < Rows; ++i, row += stride) body(sum[i], row);
   };
 
-  const T* const before = tile.before != nullptr ? tile.before : tile.c;
-  const int64_t ld_before = tile.before != nullptr ? tile.ld_before : tile.ldc;
   if (tile.chain == Chain::go_on) {
-    each_row(before, ld_before, [&](V* sums, const T* row) { load_row(row, sums); });
+    const T* const from = tile.before != nullptr ? tile.before : tile.c;
+    const int64_t stride = tile.before != nullptr ? tile.ld_before : tile.ldc;
+    each_row(from, stride, [&](V* sums, const T* row) { load_row(row, sums); });
   } else {
     each_row(tile.c, 0, [&](V* sums, const T*) {
 #pragma GCC unroll 8
@@ -77,30 +77,37 @@ __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& til
     a[g] = tile.a + g * kRowsAPointer * a_row;
     keep_apart(a[g]);
   }
-  // Without anything to fetch, the same line again and again.
-  const char* ahead = reinterpret_cast<const char*>(tile.ahead != nullptr ? tile.ahead : b);
-  const int64_t ahead_step = tile.ahead != nullptr ? kLineBytes : 0;
-  for (int64_t k = tile.depth; k > 0; --k) {
-    V bk[Vectors];
-    load_row(b, bk);
-    if constexpr (Rows >= kLeastRowsThatFetch) {
-      __builtin_prefetch(ahead, 0, kIntoL2);
-      ahead += ahead_step;
-    }
+  const auto add_products = [&](auto&& fetch) {
+    for (int64_t k = tile.depth; k > 0; --k) {
+      V bk[Vectors];
+      load_row(b, bk);
+      fetch();
 #pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-      const T* const row = PackedA ? a[0] + i : a[i / kRowsAPointer] + i % kRowsAPointer * a_row;
-      const V aik = V::set1(*row);
+      for (int i = 0; i < Rows; ++i) {
+        const T* const row = PackedA ? a[0] + i : a[i / kRowsAPointer] + i % kRowsAPointer * a_row;
+        const V aik = V::set1(*row);
 #pragma GCC unroll 8
-      for (int j = 0; j < Vectors; ++j) sum[i][j] = V::fma(aik, bk[j], sum[i][j]);
-    }
-    b += b_depth;
+        for (int j = 0; j < Vectors; ++j) sum[i][j] = V::fma(aik, bk[j], sum[i][j]);
+      }
+      b += b_depth;
 #pragma GCC unroll 4
-    for (int g = 0; g < kPointers; ++g) a[g] += a_depth;
+      for (int g = 0; g < kPointers; ++g) a[g] += a_depth;
+    }
+  };
+  if (Rows >= kLeastRowsThatFetch && tile.ahead != nullptr) {
+    const char* ahead = reinterpret_cast<const char*>(tile.ahead);
+    add_products([&] {
+      __builtin_prefetch(ahead, 0, kIntoL2);
+      ahead += kLineBytes;
+    });
+  } else {
+    add_products([] {});
   }
 
   if (tile.chain == Chain::add_part) {
-    each_row(before, ld_before, [&](V* sums, const T* row) {
+    const T* const from = tile.before != nullptr ? tile.before : tile.c;
+    const int64_t stride = tile.before != nullptr ? tile.ld_before : tile.ldc;
+    each_row(from, stride, [&](V* sums, const T* row) {
       V had[Vectors];
       load_row(row, had);
 #pragma GCC unroll 8

@@ -35,12 +35,8 @@ struct Share {
 
 // Calls run(rows, columns) for the tiles that this worker takes.
 template <class Unit, class T, class Run>
-void for_tiles(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
-               const GemmProblem<T>& problem, const Unit& unit, Run&& run) {
-  if (tiles.count() == 1 && worker.count() == 1) {
-    run(Range{0, problem.m}, Range{0, problem.n});
-    return;
-  }
+[[gnu::noinline]] void for_tiles(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
+                                 const GemmProblem<T>& problem, const Unit& unit, Run&& run) {
   const auto multiply_tile = [&](int64_t tile) {
     const Range rows =
         parallel::split(problem.m, tiles.rows, static_cast<int>(tile % tiles.rows), unit.blocks.mr);
@@ -105,6 +101,9 @@ void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
     job.run_shared(worker, queue, tiles.rows);
     worker.barrier();
     return;
+  }
+  if (tiles.count() == 1 && worker.count() == 1) {
+    return Job(unit, problem, {0, problem.m}, {0, problem.n}, buffers, depths).run();
   }
   for_tiles(worker, queue, tiles, problem, unit, [&](Range rows, Range columns) {
     Job(unit, problem, rows, columns, buffers, depths).run();

@@ -19,8 +19,10 @@ using parallel::Range;
 // A strided B of no more bytes than L1 has is not worth copying.
 inline constexpr int64_t kMostBytesInPlace = 32 << 10;
 
-// Columns of A are read in place, a few elements of each row, where rows lie no farther apart.
-inline constexpr int64_t kMostBytesBetweenColumns = 2048;
+// Of an A whose columns are contiguous a tile reads a few elements of each row. Where rows lie this
+// far apart a copy pays, if so many columns of C read it.
+inline constexpr int64_t kFarRows = 2048;
+inline constexpr int64_t kLeastColumnsOfFarRows = 512;
 // A block of B of more bytes does not stay in L2 beside A: its panels are fetched ahead.
 inline constexpr int64_t kMostBytesNear = 256 << 10;
 
@@ -38,9 +40,10 @@ class TileJob {
     T* piece;
   };
 
-  // Over all of k, or a part of it that begins with a chain of its own.
-  TileJob(const Unit& unit, const GemmProblem<T>& problem, Range rows, Range columns,
-          const Buffers& buffers, Range depths)
+  // Over all of k, or a part of it that begins with a chain of its own. Inlined with what follows:
+  // a small product takes no longer than handing this over would.
+  [[gnu::always_inline]] TileJob(const Unit& unit, const GemmProblem<T>& problem, Range rows,
+                                 Range columns, const Buffers& buffers, Range depths)
       : unit_(unit),
         p_(problem),
         rows_(rows),
@@ -56,7 +59,8 @@ class TileJob {
     if (part_ > 0) {
       cut_ = Unit::cuts_parts ? std::min(cut_, part_) : part_;
       // A cut begins at a step of the unit within what is packed.
-      step_ = cut_ % unit_.depth_step == 0 ? std::max(cut_, step_ / cut_ * cut_) : cut_;
+      const bool several = p_.k > cut_ && step_ > cut_ && cut_ % unit_.depth_step == 0;
+      step_ = several ? step_ / cut_ * cut_ : cut_;
     }
     // A copy pays when it is read often enough: B once for every mr rows, A for every nr columns.
     const int64_t b_bytes = p_.k * p_.b_row * static_cast<int64_t>(sizeof(T));
@@ -65,9 +69,9 @@ class TileJob {
                (p_.b_col != 1 || (rows.size() > 2 * blocks.mr && b_bytes > kMostBytesInPlace)));
     // Rows that lie a large power of two apart evict each other from L1; others are read in place.
     const int64_t row_bytes = std::max(p_.a_row, p_.a_col) * static_cast<int64_t>(sizeof(T));
-    const bool in_place =
-        (p_.a_col == 1 || (p_.a_row == 1 && row_bytes < kMostBytesBetweenColumns)) &&
-        row_bytes % 1024 != 0;
+    const bool far_rows =
+        p_.a_col != 1 && row_bytes >= kFarRows && columns.size() >= kLeastColumnsOfFarRows;
+    const bool in_place = (p_.a_col == 1 || p_.a_row == 1) && row_bytes % 1024 != 0 && !far_rows;
     copy_a_ = !Unit::reads_in_place || (!in_place && columns.size() > 4 * blocks.nr);
     const Epilogue<T>& e = p_.epilogue;
     finishes_within_ = Unit::finishes_tiles && e.kind != Epilogue<T>::Kind::none &&
@@ -77,7 +81,7 @@ class TileJob {
     piece_apart_ = p_.consume != nullptr && p_.k <= step_;
   }
 
-  void run() {
+  [[gnu::always_inline]] void run() {
     const int64_t mc = unit_.rows(std::min(p_.k, step_));
     const int blocks = rows_.size() <= mc ? 1 : static_cast<int>(ceil_div(rows_.size(), mc));
     for_each_pass([&](Range columns, int64_t k0, int64_t depth) {
@@ -118,7 +122,7 @@ class TileJob {
  private:
   // Calls pass(columns, k0, depth) for each block of B, in increasing k.
   template <class Pass>
-  void for_each_pass(Pass&& pass) {
+  [[gnu::always_inline]] void for_each_pass(Pass&& pass) {
     const int64_t nc = unit_.blocks.nc;
     int64_t k0 = depths_.begin;
     do {  // once even for k = 0: C is then the bias
@@ -187,25 +191,19 @@ class TileJob {
   void multiply(Range rows, Range columns, int64_t k0, int64_t depth, bool packs_a = true) {
     const int64_t height = unit_.height(rows.size());
     if (copy_a_ && packs_a) pack_a(rows, height, k0, depth);
-    Tile tile;
-    unit_.start(tile, depth);
+    const Block block{rows, columns, k0, depth, height};
     const bool far = depth * columns.size() * sizeof(Packed) > kMostBytesNear;
-    for (int64_t panel = columns.begin; panel < columns.end; panel += kPanel) {
-      const int64_t end = std::min(panel + kPanel, columns.end);
-      for (int64_t j = panel; j < end; j += unit_.blocks.nr) {
-        tile.cols = static_cast<int>(std::min<int64_t>(unit_.blocks.nr, end - j));
-        Ahead ahead;
-        if (far) ahead = next_panel(columns, j, k0, depth);
-        int64_t k = 0;
-        do {  // once even for a depth of 0
-          const Cut cut{k, std::min(cut_, depth - k), k == 0, k + cut_ >= depth};
-          multiply_cut(tile, rows, columns, j, k0, depth, cut, ahead);
-          k += cut_;
-        } while (k < depth);
-      }
-      if (last_ && p_.consume != nullptr) consume(rows, panel);
-    }
+    depth <= cut_ && !far ? multiply_panels<true>(block) : multiply_panels<false>(block);
   }
+
+  // Of the product, in tiles so high.
+  struct Block {
+    Range rows;
+    Range columns;
+    int64_t k0;
+    int64_t depth;
+    int64_t height;
+  };
 
   // What a register tile takes of a block's depth.
   struct Cut {
@@ -221,53 +219,86 @@ class TileJob {
     int64_t left = 0;
   };
 
-  // All rows of one cut. Between cuts the sums of a panel lie in a strip of their own, which
-  // stays in L2, where rows of C may not.
-  void multiply_cut(Tile& tile, Range rows, Range columns, int64_t j, int64_t k0, int64_t depth,
-                    const Cut& cut, Ahead& ahead) {
-    const int64_t height = unit_.height(rows.size());
-    const int64_t size_a = unit_.panel(depth, height);
-    unit_.set_depth(tile, cut.size);
-    tile.chain = cut.first ? chain_ : part_ > 0 ? Chain::add_part : Chain::go_on;
-    find_b(tile, columns, j, k0, depth);
-    tile.b += cut.begin * (copy_b_ ? unit_.row_of_b(tile.cols) : depth_of_b(tile));
-    find_c(tile, rows, j, cut);
-    const bool finishes = cut.last && last_ && p_.epilogue.kind != Epilogue<T>::Kind::none;
-    tile.bias = cut.last && last_ && p_.bias != nullptr ? p_.bias + j : nullptr;
-    if constexpr (Unit::finishes_tiles) tile.finish = kernels::Finish::none;
-    if (finishes) finish_within(tile, rows.begin, j);
-    const Packed* panel_a = buffers_.a + cut.begin * height;
-    for (int64_t i = rows.begin; i < rows.end; i += height, panel_a += size_a) {
-      tile.rows = static_cast<int>(std::min(height, rows.end - i));
-      if (copy_a_) {
-        unit_.set_a(tile, panel_a, height);
-      } else {
-        read_a_in_place(tile, i, k0 + cut.begin);
+  // Simple: without cuts, of what is near.
+  template <bool Simple>
+  [[gnu::noinline]] void multiply_panels(const Block& block) {
+    Tile tile;
+    unit_.start(tile, block.depth);
+    const Range columns = block.columns;
+    for (int64_t panel = columns.begin; panel < columns.end; panel += kPanel) {
+      const int64_t end = std::min(panel + kPanel, columns.end);
+      for (int64_t j = panel; j < end; j += unit_.blocks.nr) {
+        tile.cols = static_cast<int>(std::min<int64_t>(unit_.blocks.nr, end - j));
+        if constexpr (Simple) {
+          Ahead none;
+          multiply_cut<true>(tile, block, j, {0, block.depth, true, true}, none);
+        } else {
+          Ahead ahead = next_panel(block, j);
+          for (int64_t k = 0; k < block.depth; k += cut_) {
+            const Cut cut{k, std::min(cut_, block.depth - k), k == 0, k + cut_ >= block.depth};
+            multiply_cut<false>(tile, block, j, cut, ahead);
+          }
+        }
       }
-      tile.ahead = nullptr;
-      if (ahead.left > 0) {
-        tile.ahead = ahead.next;
-        ahead.next += unit_.fetched(cut.size);
-        ahead.left -= unit_.fetched(cut.size);
-      }
-      unit_.multiply(tile);
-      if (finishes && !finishes_within_) finish(tile, i, j);
-      next_rows(tile, height);
+      if (last_ && p_.consume != nullptr) consume(block.rows, panel);
     }
   }
 
-  // B's next panel in this block.
-  Ahead next_panel(Range columns, int64_t j, int64_t k0, int64_t depth) const {
+  // All rows of one cut. Between cuts the sums of a panel lie in a strip of their own, which
+  // stays in L2, where rows of C may not.
+  template <bool Simple>
+  void multiply_cut(Tile& tile, const Block& block, int64_t j, const Cut& cut, Ahead& ahead) {
+    const bool last = last_ && (Simple || cut.last);
+    const bool finishes = last && p_.epilogue.kind != Epilogue<T>::Kind::none;
+    unit_.set_depth(tile, cut.size);
+    tile.chain = Simple || cut.first ? chain_ : part_ > 0 ? Chain::add_part : Chain::go_on;
+    find_b(tile, block, j, cut.begin);
+    find_c(tile, block.rows, j);
+    if constexpr (!Simple) find_strip(tile, j, cut);
+    tile.bias = last && p_.bias != nullptr ? p_.bias + j : nullptr;
+    if (finishes) {
+      finish_within(tile, block.rows.begin, j);
+    } else if constexpr (Unit::finishes_tiles && !Simple) {
+      tile.finish = kernels::Finish::none;
+    }
+    const int64_t height = block.height;
+    const int64_t end = block.rows.end;
+    const int64_t size_a = unit_.panel(block.depth, height);
+    const Packed* panel_a = buffers_.a + cut.begin * height;
+    for (int64_t i = block.rows.begin; i < end; i += height, panel_a += size_a) {
+      tile.rows = static_cast<int>(std::min(height, end - i));
+      if (copy_a_) {
+        unit_.set_a(tile, panel_a, height);
+      } else {
+        read_a_in_place(tile, i, block.k0 + cut.begin);
+      }
+      if constexpr (!Simple) fetch(tile, ahead, cut.size);
+      unit_.multiply(tile);
+      if (finishes && !finishes_within_) finish(tile, i, j);
+      next_rows<Simple>(tile, height);
+    }
+  }
+
+  void fetch(Tile& tile, Ahead& ahead, int64_t depth) const {
+    tile.ahead = nullptr;
+    if (ahead.left <= 0) return;
+    tile.ahead = ahead.next;
+    ahead.next += unit_.fetched(depth);
+    ahead.left -= unit_.fetched(depth);
+  }
+
+  // B's next panel in the block.
+  Ahead next_panel(const Block& block, int64_t j) const {
     const int64_t next = j + unit_.blocks.nr;
-    if (next >= columns.end) return {};
+    if (next >= block.columns.end) return {};
     if (copy_b_) {
-      const int64_t size = unit_.panel(depth, unit_.blocks.nr);
-      return {buffers_.b + (next - columns.begin) / unit_.blocks.nr * size, size};
+      const int64_t size = unit_.panel(block.depth, unit_.blocks.nr);
+      return {buffers_.b + (next - block.columns.begin) / unit_.blocks.nr * size, size};
     }
     if constexpr (Unit::reads_in_place) {
       if (p_.b_layout == Layout::panels) {
-        return {p_.b + base::panel_index(p_.k, p_.n, k0, next),
-                depth * base::panel_width(p_.n, next)};
+        return {p_.b + base::panel_index(p_.k, p_.n, block.k0, next),
+                block.depth * base::panel_width(p_.n, next)};
       }
     }
     return {};
@@ -281,51 +312,51 @@ class TileJob {
     }
   }
 
-  void find_b(Tile& tile, Range columns, int64_t j, int64_t k0, int64_t depth) const {
+  // From so deep in the block on.
+  void find_b(Tile& tile, const Block& block, int64_t j, int64_t k) const {
     const int64_t nr = unit_.blocks.nr;
     if (copy_b_) {
-      unit_.set_b(tile, tile.cols, buffers_.b + (j - columns.begin) / nr * unit_.panel(depth, nr));
+      const int64_t panel = (j - block.columns.begin) / nr;
+      unit_.set_b(
+          tile, tile.cols,
+          buffers_.b + panel * unit_.panel(block.depth, nr) + k * unit_.row_of_b(tile.cols));
     } else if constexpr (Unit::reads_in_place) {
       const bool panels = p_.b_layout == Layout::panels;
-      tile.b = panels ? p_.b + base::panel_index(p_.k, p_.n, k0, j) : p_.b + k0 * p_.b_row + j;
+      const int64_t row = block.k0 + k;
+      tile.b = panels ? p_.b + base::panel_index(p_.k, p_.n, row, j) : p_.b + row * p_.b_row + j;
       tile.b_depth = panels ? base::panel_width(p_.n, j) : p_.b_row;
     }
   }
 
-  int64_t depth_of_b(const Tile& tile) const {
-    if constexpr (Unit::reads_in_place) return tile.b_depth;
-    return 0;
-  }
-
   // Of the first rows.
-  void find_c(Tile& tile, Range rows, int64_t j, const Cut& cut) const {
-    const int64_t in_panel = j - base::panel_begin(j);
-    tile.before = nullptr;
+  void find_c(Tile& tile, Range rows, int64_t j) const {
     if (p_.c_layout == Layout::strided) {
       tile.c = p_.c + rows.begin * p_.c_row + j;
       tile.ldc = p_.c_row;
     } else {
+      const int64_t in_panel = j - base::panel_begin(j);
       tile.c = (piece_apart_ ? buffers_.piece : p_.c + piece_begin(rows, j)) + in_panel;
       tile.ldc = base::panel_width(p_.n, j);
-      if (piece_apart_) return;
     }
-    if (cut.first && cut.last) return;
-    if (!cut.first) {
-      tile.before = buffers_.piece + in_panel;
-      tile.ld_before = base::panel_width(p_.n, j);
-    }
-    if (cut.last) return;
-    if (cut.first) {
-      tile.before = tile.c;
-      tile.ld_before = tile.ldc;
-    }
-    tile.c = buffers_.piece + in_panel;
-    tile.ldc = base::panel_width(p_.n, j);
   }
 
+  // The first cut reads C and the last one writes it; a piece apart is a strip already.
+  void find_strip(Tile& tile, int64_t j, const Cut& cut) const {
+    tile.before = nullptr;
+    if (piece_apart_) return;
+    T* const strip = buffers_.piece + (j - base::panel_begin(j));
+    const int64_t width = base::panel_width(p_.n, j);
+    tile.before = cut.first ? tile.c : strip;
+    tile.ld_before = cut.first ? tile.ldc : width;
+    if (cut.last) return;
+    tile.c = strip;
+    tile.ldc = width;
+  }
+
+  template <bool Simple>
   void next_rows(Tile& tile, int64_t height) const {
     tile.c += height * tile.ldc;
-    if (tile.before != nullptr) tile.before += height * tile.ld_before;
+    if (!Simple && tile.before != nullptr) tile.before += height * tile.ld_before;
     if constexpr (Unit::finishes_tiles) tile.saved += height * tile.lds;
   }
 

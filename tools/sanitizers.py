@@ -1,10 +1,11 @@
 """Builds with sanitizers and runs tests with them: `python -m tools.sanitizers address|thread`.
 
 `address` is AddressSanitizer with UndefinedBehaviorSanitizer: the C++ tests and some Python tests,
-on each instruction set of `--isas`. `thread` is ThreadSanitizer on the C++ tests, built by Clang,
-whose OpenMP runtime tells it through Archer what waits for what (Debian: clang-19, libomp-19-dev,
-libclang-rt-19-dev). What is built stays in build/, so that a second run is quick. The status is 1
-where anything fails.
+on each instruction set of `--isas`. `thread` is ThreadSanitizer on the C++ tests, where Clang's
+OpenMP runtime tells it through Archer what waits for what. Both are built by Clang (Debian:
+clang-19, libomp-19-dev, libclang-rt-19-dev), since GCC takes a quarter of an hour for one file of
+kernels. What is built stays in build/, so that a second run is quick. The status is 1 where
+anything fails.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ PYTHON_TESTS = (
     "test_training",
 )  # fmt: skip
 _CLANG = "clang-19 libclang-rt-19-dev libomp-19-dev"
-# The kernels take a compiler with sanitizers many minutes at -O3. Assertions are on.
+# The kernels take a compiler with sanitizers minutes more at -O3. Assertions are on.
 _OPTIMIZE = "-O1"
 _UNDEFINED = "halt_on_error=1:print_stacktrace=1"
 
@@ -44,11 +45,18 @@ def _run(what: str, command: Sequence[str | Path], env: Mapping[str, str] | None
     return done.returncode == 0
 
 
-def _build_cpp(folder: Path, sanitize: str, rooms: Sequence[str], *options: str) -> bool:
+def _clang() -> str:
+    found = next((name for name in ("clang++-19", "clang++") if shutil.which(name)), None)
+    if found is None:
+        sys.exit(f"the sanitizers need Clang: apt-get install {_CLANG}")
+    return found
+
+
+def _build_cpp(folder: Path, sanitize: str, rooms: Sequence[str]) -> bool:
     configure = [
         "cmake", "-S", ROOT, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DGDCORE_BUILD_TESTS=ON",
         "-DGDCORE_BUILD_PYTHON=OFF", f"-DGDCORE_SANITIZE={sanitize}",
-        f"-DCMAKE_CXX_FLAGS_RELEASE={_OPTIMIZE}", *options,
+        f"-DCMAKE_CXX_FLAGS_RELEASE={_OPTIMIZE}", f"-DCMAKE_CXX_COMPILER={_clang()}",
     ]  # fmt: skip
     targets = [f"test_{room}" for room in rooms]
     build = ["cmake", "--build", folder, "-j2", "--target", *targets]
@@ -66,13 +74,14 @@ def _run_cpp(
     return good
 
 
-def _runtime(library: str) -> str:
-    """The path of a sanitizer's runtime, which must be there before Python is."""
-    command = [os.environ.get("CXX", "c++"), f"-print-file-name={library}"]
-    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    if "/" not in found:
-        sys.exit(f"{command[0]} has no {library}: it needs to be GCC")
-    return found
+def _runtime() -> str:
+    """The path of AddressSanitizer's shared runtime, which must be there before Python is."""
+    for name in ("libclang_rt.asan-x86_64.so", "libclang_rt.asan.so"):
+        command = [_clang(), f"-print-file-name={name}"]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        if "/" in found:
+            return found
+    sys.exit(f"{_clang()} has no shared runtime: apt-get install {_CLANG}")
 
 
 def _sanitized_python(sanitize: str) -> Path | None:
@@ -90,7 +99,9 @@ def _sanitized_python(sanitize: str) -> Path | None:
         [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation",
          "--force-reinstall", f"-Cbuild-dir={BUILD / 'sanitized'}",
          f"-Ccmake.define.GDCORE_SANITIZE={sanitize}",
-            f"-Ccmake.define.CMAKE_CXX_FLAGS_RELEASE={_OPTIMIZE}", ROOT],
+         f"-Ccmake.define.CMAKE_CXX_FLAGS_RELEASE={_OPTIMIZE}",
+         f"-Ccmake.define.CMAKE_CXX_COMPILER={_clang()}",
+         "-Ccmake.define.CMAKE_MODULE_LINKER_FLAGS=-shared-libasan", ROOT],
     )  # fmt: skip
     return python if built else None
 
@@ -111,7 +122,7 @@ def address(isas: Sequence[str], rooms: Sequence[str], tests: Sequence[str]) -> 
     options |= {
         # Python frees little of its own at its end, and torch has one-definition trouble with ASan.
         "ASAN_OPTIONS": "detect_leaks=0:detect_odr_violation=0:allocator_may_return_null=1",
-        "LD_PRELOAD": f"{_runtime('libasan.so')} {_runtime('libubsan.so')}",
+        "LD_PRELOAD": _runtime(),
         "PYTHONMALLOC": "malloc",  # else a small array is part of a large block
     }
     files = [ROOT / "tests" / "python" / f"{name}.py" for name in tests]
@@ -123,18 +134,16 @@ def address(isas: Sequence[str], rooms: Sequence[str], tests: Sequence[str]) -> 
 
 def thread(isas: Sequence[str], rooms: Sequence[str]) -> bool:
     """ThreadSanitizer."""
-    clang = next((c for c in ("clang++-19", "clang++") if shutil.which(c)), None)
     archer = sorted(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"))
-    if clang is None or not archer:
-        sys.exit(f"ThreadSanitizer needs packages: apt-get install {_CLANG}")
+    if not archer:
+        sys.exit(f"ThreadSanitizer needs Archer: apt-get install {_CLANG}")
     folder = BUILD / "thread-sanitized-cpp"
     options = {
         "OMP_TOOL_LIBRARIES": str(archer[-1]),
         "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=66",
         "ARCHER_OPTIONS": "verbose=0",
     }
-    compiler = f"-DCMAKE_CXX_COMPILER={clang}"
-    return _build_cpp(folder, "thread", rooms, compiler) and _run_cpp(folder, rooms, isas, options)
+    return _build_cpp(folder, "thread", rooms) and _run_cpp(folder, rooms, isas, options)
 
 
 def main() -> int:

@@ -48,9 +48,10 @@ struct TileUnit {
   explicit TileUnit(int /*products*/ = 0) {}
 
   // Of a block, at most. Parts are never cut, as nothing adds them but the register tile.
-  int64_t depth(int64_t /*m*/, int64_t k) const {
+  int64_t most_depth(int64_t k) const {
     return k > kLongestChain ? std::max(blocks.kc, kLongPart) : blocks.kc;
   }
+  int64_t depth(int64_t /*m*/, int64_t k) const { return most_depth(k); }
 
   // Rows a tile where `rows` are to be done: equal ones, since a last tile of a row or two would
   // leave the multipliers idle.
@@ -106,6 +107,7 @@ struct Bf16Unit {
     if (products == 3) blocks.kc /= 2;  // a panel with its low parts is twice as large
   }
 
+  int64_t most_depth(int64_t /*k*/) const { return blocks.kc; }
   // A few rows of A stay in L2 with B's panels if those are short: on tiles 15 % of a product of
   // 256 rows, where more rows gain as much by reading and writing C less often.
   int64_t depth(int64_t m, int64_t) const {
@@ -115,7 +117,8 @@ struct Bf16Unit {
   int64_t height(int64_t) const { return blocks.mr; }
   // Of less depth as many more: what counts is the memory that is read again for each panel of B.
   int64_t rows(int64_t depth) const {
-    return std::max<int64_t>(1, blocks.kc / std::max(depth, blocks.cut)) * blocks.mc;
+    return std::max<int64_t>(1, blocks.kc / std::max(kernels.panel_size(depth, 1), blocks.cut)) *
+           blocks.mc;
   }
   int64_t row_of_b(int64_t) const { return blocks.nr; }
   // With three products a panel of low parts follows that of the high ones.
@@ -147,20 +150,22 @@ struct Bf16Unit {
   void multiply(const Tile& tile) const { kernels.gemm(tile); }
 };
 
+// Enough for every smaller problem too: a last batch has fewer rows, of which more go into a block.
 template <class T, class Unit>
 GemmScratchSize scratch_size(const Unit& unit, int64_t m, int64_t n, int64_t k) {
   const GemmBlocks& blocks = unit.blocks;
-  const int64_t depth = std::min(k, unit.depth(m, k));
-  const int64_t rows = std::min(m, unit.rows(depth));
-  const auto size = [&](int64_t panels, int64_t width) {
-    const int64_t bytes =
-        panels * unit.panel(depth, width) * static_cast<int64_t>(sizeof(typename Unit::Packed));
+  const int64_t depth = std::min(k, unit.most_depth(k));
+  const auto size = [&](int64_t elements) {
+    const int64_t bytes = elements * static_cast<int64_t>(sizeof(typename Unit::Packed));
     return base::padded<T>(ceil_div(bytes, sizeof(T)));
   };
+  const int64_t panel_a = unit.panel(depth, blocks.mr);
+  const int64_t block_a =
+      ceil_div(blocks.mc, blocks.mr) * unit.panel(unit.most_depth(k), blocks.mr);
   return {
-      size(ceil_div(rows, blocks.mr), blocks.mr),
-      size(ceil_div(std::min(n, blocks.nc), blocks.nr), blocks.nr),
-      base::padded<T>(rows * std::min(n, base::kPanel)),
+      size(std::min(ceil_div(m, blocks.mr) * panel_a, block_a)),
+      size(ceil_div(std::min(n, blocks.nc), blocks.nr) * unit.panel(depth, blocks.nr)),
+      base::padded<T>(std::min(m, unit.rows(1)) * std::min(n, base::kPanel)),
       k <= 2 * kLongSum ? 0 : base::padded<T>(base::checked_product(m, n, "elements of a sum"))};
 }
 

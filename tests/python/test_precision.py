@@ -76,6 +76,25 @@ def test_training_has_the_same_bits_on_any_threads(widths: tuple[int, ...], prec
         assert other_losses == losses
 
 
+# A short last batch is packed in other blocks than those before it.
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_short_last_batch_has_the_same_bits_on_any_threads(precision: str) -> None:
+    x = nets.inputs(1100, 2300, 9).astype(np.float32)
+    y = nets.inputs(1100, 40, 8).astype(np.float32)
+
+    def weights(threads: int) -> Any:
+        net = nets.network((2300, 300, 40), ["relu", "identity"], "float32", seed=1)
+        trainer = gd.Trainer(
+            net, "mse", gd.Adam(lr=1e-3), matmul_precision=precision, num_threads=threads
+        )
+        trainer.fit(x, y, epochs=1, batch_size=1024, shuffle=False, progress=False)
+        return net.state_dict()
+
+    one = weights(1)
+    for threads in (2, 3):
+        assert_same_state(weights(threads), one)
+
+
 @pytest.mark.parametrize(("precision", "off"), [("high", 1e-3), ("medium", 0.1)])
 def test_the_loss_falls_as_at_highest(precision: str, off: float) -> None:
     widths = (64, 128, 64, 16)

@@ -3,6 +3,7 @@
 #include "ops/gemm.hpp"
 
 #include "cpp/ops/products.hpp"
+#include "ops/gemm_units.hpp"
 #include "parallel/partition.hpp"
 
 using gd::ops::GemmTiles;
@@ -196,6 +197,44 @@ TEST(gemm_of_one_row_is_that_row) {
     const std::vector<T> one = Product<T>({.m = 1, .n = n, .k = 300, .bias = true}).run(1);
     CHECK_SAME(all.data(), one.data(), n, "row 0");
   });
+}
+
+namespace {
+
+// Whether the buffers for a product hold the blocks of one that is no larger in any direction.
+template <class T, class Unit>
+void check_scratch(const Unit& unit, int products) {
+  gd::base::RandomStream random = gd::testing::random_stream(31);
+  const auto below = [&](int64_t bound) {
+    return static_cast<int64_t>(random.below(static_cast<uint64_t>(bound)));
+  };
+  for (int turn = 0; turn < 20000; ++turn) {
+    const int64_t m = 1 + below(5000), n = 1 + below(200),
+                  k = 1 + below(turn % 2 == 0 ? 300 : 5000);
+    const gd::ops::GemmScratchSize size =
+        gd::ops::gemm_scratch_size<T>(m + below(3000), n + below(2000), k + below(3000), products);
+    const auto& blocks = unit.blocks;
+    const int64_t depth = std::min(k, unit.depth(m, k));
+    const int64_t rows = std::min(m, unit.rows(depth));
+    const auto bytes = [&](int64_t panels, int64_t width) {
+      return panels * unit.panel(depth, width) *
+             static_cast<int64_t>(sizeof(typename Unit::Packed));
+    };
+    constexpr auto element = static_cast<int64_t>(sizeof(T));
+    const int64_t columns = std::min(n, blocks.nc);
+    CHECK_AT(bytes(gd::ops::ceil_div(rows, blocks.mr), blocks.mr) <= size.a * element &&
+                 bytes(gd::ops::ceil_div(columns, blocks.nr), blocks.nr) <= size.b * element &&
+                 rows * std::min(n, gd::base::kPanel) <= size.piece,
+             m, " ", n, " ", k, " products ", products);
+  }
+}
+
+}  // namespace
+
+TEST(gemm_scratch_holds_smaller_products) {
+  gd::testing::for_both_types([]<class T>() { check_scratch<T>(gd::ops::TileUnit<T>(), 0); });
+  if (gd::kernels::kernels().bf16 == nullptr) return;
+  for (const int products : {1, 3}) check_scratch<float>(gd::ops::Bf16Unit(products), products);
 }
 
 TEST(gemm_tiles_cover_the_product_once) {

@@ -110,7 +110,11 @@ def address(isas: Sequence[str], rooms: Sequence[str], tests: Sequence[str]) -> 
     """AddressSanitizer and UndefinedBehaviorSanitizer."""
     sanitize = "address,undefined"
     folder = BUILD / "sanitized-cpp"
-    options = {"UBSAN_OPTIONS": _UNDEFINED, "ASAN_OPTIONS": "detect_leaks=1"}
+    options = {
+        "UBSAN_OPTIONS": _UNDEFINED,
+        "ASAN_OPTIONS": "detect_leaks=1",
+        "LSAN_OPTIONS": f"suppressions={Path(__file__).with_name('leaks.supp')}",
+    }
     good = True
     if rooms:
         good = _build_cpp(folder, sanitize, rooms) and _run_cpp(folder, rooms, isas, options)

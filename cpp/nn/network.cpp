@@ -65,11 +65,11 @@ Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t 
     const int64_t at = offset;
     parameters_.push_back(
         {layers_[views_.size()].name + name, kind, layer, rows, cols, at, as_it_is});
-    if (extents_.empty() || extents_.back().end != at) extents_.push_back({at, at});
-    extents_.back().end = at + rows * cols;
     base::require<base::ValueError>(
         !__builtin_add_overflow(offset, base::padded<T>(rows * cols), &offset),
         "the parameters of the network do not fit into memory");
+    if (extents_.empty() || extents_.back().end != at) extents_.push_back({at, at});
+    extents_.back().end = at + rows * cols;
     return at;
   };
   for (const DenseSpec& layer : layers_) {

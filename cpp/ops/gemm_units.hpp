@@ -159,13 +159,14 @@ GemmScratchSize scratch_size(const Unit& unit, int64_t m, int64_t n, int64_t k) 
     const int64_t bytes = elements * static_cast<int64_t>(sizeof(typename Unit::Packed));
     return base::padded<T>(ceil_div(bytes, sizeof(T)));
   };
+  const int64_t most_rows = std::min(m, unit.rows(1));
   const int64_t panel_a = unit.panel(depth, blocks.mr);
   const int64_t block_a =
       ceil_div(blocks.mc, blocks.mr) * unit.panel(unit.most_depth(k), blocks.mr);
   return {
-      size(std::min(ceil_div(m, blocks.mr) * panel_a, block_a)),
+      size(std::min(ceil_div(most_rows, blocks.mr) * panel_a, block_a)),
       size(ceil_div(std::min(n, blocks.nc), blocks.nr) * unit.panel(depth, blocks.nr)),
-      base::padded<T>(std::min(m, unit.rows(1)) * std::min(n, base::kPanel)),
+      base::padded<T>(most_rows * std::min(n, base::kPanel)),
       k <= 2 * kLongSum ? 0 : base::padded<T>(base::checked_product(m, n, "elements of a sum"))};
 }
 

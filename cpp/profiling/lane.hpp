@@ -56,6 +56,8 @@ class Lane {
     all_tiles_ = 0;
     first_tile_ = false;
     inner_ = 0;
+    pieces_ = 0;
+    tiles_told_ = 0;
   }
 
   // Tiles that this worker did, or their work, of how much, and whether the first was among them.
@@ -69,14 +71,20 @@ class Lane {
   void add_inner(uint64_t taken) { inner_ += taken; }
 
   // The operation is done, by this worker; amounts are those of all workers together. What was
-  // within it becomes one lap behind it.
+  // within it becomes a lap behind each of its own. Each lap gets what its tiles are of them.
   void end(Amount all, OperationId inner = kNoOperation, Amount inner_all = {}) {
-    const uint64_t now = ticks();
-    if (inner != kNoOperation) {
-      lap_until(std::max(at_, now - std::min(inner_, now)), current_, kNoOperation, share(all));
-      lap_until(now, inner, kNoOperation, share(inner_all));
-    } else {
-      lap_until(now, current_, kNoOperation, share(all));
+    end_piece(ticks(), inner != kNoOperation);
+    // What division leaves over goes with the last tiles.
+    int rest = pieces_ - 1;
+    while (rest > 0 && all_tiles_ > 0 && piece_[rest].tiles == 0) --rest;
+    const Amount left = less(share(all), of_tiles(all, tiles_));
+    const Amount inner_left = less(share(inner_all), of_tiles(inner_all, tiles_));
+    for (int i = 0; i < pieces_; ++i) {
+      const Piece& piece = piece_[i];
+      const Amount more = i == rest ? left : Amount{};
+      const Amount inner_more = i == rest ? inner_left : Amount{};
+      put(piece.event, current_, of_tiles(all, piece.tiles), more);
+      if (piece.inner) put(piece.event + 1, inner, of_tiles(inner_all, piece.tiles), inner_more);
     }
     last_ = current_;
     current_ = kNoOperation;
@@ -84,7 +92,7 @@ class Lane {
 
   // Before waiting for others; within an operation, what there is of it becomes a lap.
   void begin_wait() {
-    if (current_ != kNoOperation) lap(current_);
+    if (current_ != kNoOperation) end_piece(ticks(), inner_ > 0);
   }
 
   // After waiting, which became sleep at that time; 0: it did not.
@@ -107,13 +115,46 @@ class Lane {
  private:
   friend class Recorder;
 
+  // An operation's laps up to a wait, or to its end: its own, and then what was within it.
+  struct Piece {
+    uint64_t event;  // the number of the first
+    int64_t tiles;   // that were done in it
+    bool inner;
+  };
+  // Of more waits than that within one operation the rest is told as one piece.
+  static constexpr int kMostPieces = 256;
+
   // Of an amount by tiles, so that the shares of all workers add up to all of it.
   Amount share(Amount all) const {
     if (all_tiles_ == 0) return all;  // alone
-    const auto part = [&](int64_t amount) {
-      return amount / all_tiles_ * tiles_ + (first_tile_ ? amount % all_tiles_ : 0);
-    };
-    return {part(all.flops), part(all.bytes)};
+    const Amount own = of_tiles(all, tiles_);
+    if (!first_tile_) return own;
+    return {own.flops + all.flops % all_tiles_, own.bytes + all.bytes % all_tiles_};
+  }
+  Amount of_tiles(Amount all, int64_t tiles) const {
+    if (all_tiles_ == 0) return {};
+    return {all.flops / all_tiles_ * tiles, all.bytes / all_tiles_ * tiles};
+  }
+
+  // Amounts are not known before the operation ends.
+  void end_piece(uint64_t now, bool inner) {
+    if (pieces_ < kMostPieces) piece_[pieces_++] = {count_, 0, inner};
+    piece_[pieces_ - 1].tiles += tiles_ - tiles_told_;
+    tiles_told_ = tiles_;
+    if (inner) lap_until(std::max(at_, now - std::min(inner_, now)), current_, kNoOperation, {});
+    lap_until(now, current_, kNoOperation, {});
+    inner_ = 0;
+  }
+
+  static Amount less(Amount a, Amount b) { return {a.flops - b.flops, a.bytes - b.bytes}; }
+
+  // Unless the ring has gone round since.
+  void put(uint64_t number, OperationId operation, Amount amount, Amount more) {
+    if (count_ - number > mask_ + 1) return;
+    Event& event = events_[number & mask_];
+    event.operation = operation;
+    event.flops = amount.flops + more.flops;
+    event.bytes = amount.bytes + more.bytes;
   }
 
   void lap_until(uint64_t now, OperationId operation, OperationId cause, Amount amount) {
@@ -132,6 +173,9 @@ class Lane {
   int64_t tiles_ = 0;
   int64_t all_tiles_ = 0;
   uint64_t inner_ = 0;
+  int64_t tiles_told_ = 0;
+  int pieces_ = 0;
+  Piece piece_[kMostPieces];
 
   std::atomic<bool> busy_{false};  // within a region
   int depth_ = 0;                  // of regions

@@ -186,6 +186,40 @@ TEST(time_within_an_operation_is_told_apart) {
   CHECK(inner >= 2'000'000);
 }
 
+// As a product whose operands all workers pack together: they wait within it.
+TEST(amounts_go_with_the_laps_that_did_them) {
+  recorder().start({});
+  {
+    Region region(RegionKind::step, Zone::kCaller);
+    gd::profiling::Lane& lane = *region.lane();
+    lane.begin(zone_id(Zone::kWeightGradient));
+    lane.begin_wait();  // packing, before anything is multiplied
+    lane.end_wait(0);
+    for (const int tiles : {3, 2}) {
+      {
+        const gd::profiling::InnerTime inner(&lane);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      lane.did_tiles(tiles, tiles == 3 ? 3 : 2, tiles == 3);
+      lane.begin_wait();
+      lane.end_wait(0);
+    }
+    lane.end({1003, 81}, zone_id(Zone::kUpdate), {100, 16});
+  }
+  const Recording recording = recorder().stop();
+  std::vector<int64_t> products;
+  std::vector<int64_t> updates;
+  for (const Event& event : recording.lanes[0].events) {
+    if (event.operation == zone_id(Zone::kWeightGradient)) products.push_back(event.flops);
+    if (event.operation == zone_id(Zone::kUpdate)) {
+      updates.push_back(event.flops);
+      CHECK(event.flops == 0 || event.end - event.begin >= 1'000'000);
+    }
+  }
+  CHECK(products == (std::vector<int64_t>{0, 600, 403, 0}));
+  CHECK(updates == (std::vector<int64_t>{60, 40, 0}));
+}
+
 TEST(the_ring_keeps_the_newest_and_counts_the_rest) {
   recorder().start({1024, 1, false});
   for (int i = 0; i < 10'000; ++i) step_with(1);

@@ -155,10 +155,10 @@ bool all_finite(int64_t size, const T* x) {
   return probe == 0;
 }
 
-// N vectors from column j on, the last with n lanes. An addition takes several cycles, so that
-// chains of several columns go side by side.
+// Vectors [j, j + N), the last with n lanes. An addition takes several cycles, so that chains of
+// several columns go side by side.
 template <int N, class V, class T = typename V::scalar>
-inline void column_sums(int64_t rows, const T* x, int64_t j, int64_t ldx, bool add, T* out, int n) {
+inline void column_sums(int64_t rows, const T* x, int64_t ldx, bool add, T* out, int n) {
   const auto load = [&](const T* row, int v) {
     return v == N - 1 ? load_lanes<V>(row, v * V::width, n, 0) : V::load(row + v * V::width);
   };
@@ -166,7 +166,7 @@ inline void column_sums(int64_t rows, const T* x, int64_t j, int64_t ldx, bool a
   for (int v = 0; v < N; ++v) sum[v] = V::set1(0);
   for (int64_t i = 0; i < rows; ++i, x += ldx) {
 #pragma GCC unroll 4
-    for (int v = 0; v < N; ++v) sum[v] = V::add(sum[v], load(x + j, v));
+    for (int v = 0; v < N; ++v) sum[v] = V::add(sum[v], load(x, v));
   }
 #pragma GCC unroll 4
   for (int v = 0; v < N; ++v) {
@@ -180,10 +180,10 @@ void column_sum(int64_t rows, int64_t cols, const T* x, int64_t ldx, bool add, T
   constexpr int kTogether = 4;
   int64_t j = 0;
   for (; cols - j >= kTogether * V::width; j += kTogether * V::width) {
-    column_sums<kTogether, V>(rows, x, j, ldx, add, out + j, V::width);
+    column_sums<kTogether, V>(rows, x + j, ldx, add, out + j, V::width);
   }
   for (; j < cols; j += V::width) {
-    column_sums<1, V>(rows, x, j, ldx, add, out + j, clamp_to_width<V>(cols - j));
+    column_sums<1, V>(rows, x + j, ldx, add, out + j, clamp_to_width<V>(cols - j));
   }
 }
 

@@ -88,8 +88,8 @@ void column_sum(Worker& worker, TileQueue& queue, MatrixView<const T> x, int64_t
     int64_t i = begin;
     do {  // once even without rows: the sum is then zero
       const int64_t rows = std::min(part, end - i);
-      const T* const from = rows > 0 ? x.row(i) + columns.begin : nullptr;
-      reduce.column_sum(rows, columns.size(), from, x.stride, goes_on || i > begin, to);
+      reduce.column_sum(rows, columns.size(), x.row(i) + columns.begin, x.stride,
+                        goes_on || i > begin, to);
       i += rows;
     } while (i < end);
   };

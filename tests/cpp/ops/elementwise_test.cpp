@@ -126,7 +126,7 @@ TEST(column_sums_are_chains_over_parts_of_rows) {
     for (const int64_t rows : {0, 1, 7, 8, 100}) {
       for (const int64_t part : {1, 8, 256}) {
         for (const bool accumulate : {false, true}) {
-          const std::vector<T> x = normals<T>(rows * (cols + 3), 7);
+          const std::vector<T> x = normals<T>(std::max<int64_t>(1, rows * (cols + 3)), 7);
           const std::vector<T> before = normals<T>(cols, 8);
           std::vector<T> want = before;
           for (int64_t j = 0; j < cols; ++j) {

@@ -46,9 +46,9 @@ class Product {
       : shape_(shape),
         a_(operand(shape.m, shape.k, shape.transpose_a, 1)),
         b_(operand(shape.k, shape.n, shape.transpose_b, 2)),
-        c_before_(normals<T>(shape.m * c_stride(), 3)),
-        bias_(normals<T>(shape.n, 4)),
-        saved_(normals<T>(shape.m * c_stride(), 5)) {}
+        c_before_(somewhere(shape.m * c_stride(), 3)),
+        bias_(somewhere(shape.n, 4)),
+        saved_(somewhere(shape.m * c_stride(), 5)) {}
 
   // C and, for a forward epilogue not in place, the output behind it; gaps included.
   std::vector<T> run(int workers, const ops::GemmTiles* tiles = nullptr) const {
@@ -132,8 +132,13 @@ class Product {
   int64_t c_stride() const { return shape_.n + shape_.gap; }
   size_t at(int64_t i, int64_t j) const { return static_cast<size_t>(i * c_stride() + j); }
 
+  // Nothing has an address too: an offset to none is no pointer.
+  static std::vector<T> somewhere(int64_t size, uint64_t seed) {
+    return normals<T>(std::max<int64_t>(1, size), seed);
+  }
+
   std::vector<T> operand(int64_t rows, int64_t cols, bool transposed, uint64_t seed) const {
-    return normals<T>((transposed ? cols : rows) * ((transposed ? rows : cols) + shape_.gap), seed);
+    return somewhere((transposed ? cols : rows) * ((transposed ? rows : cols) + shape_.gap), seed);
   }
 
   ops::GemmProblem<T> problem(T* c, T* output) const {

@@ -133,6 +133,10 @@ struct Bf16Kernels {
   // Does about `rounds` times some dozen dot products in registers; returns the exact number of
   // floating-point operations. For measuring the peak.
   int64_t (*peak)(int64_t rounds, float* sink);
+  // Readies the calling thread for gemm and peak, within enter() of its table; leave() gets what
+  // that returned. May be nested.
+  bool (*enter)();
+  void (*leave)(bool entered);
 
   // Elements of one panel, mr or nr wide.
   int64_t panel_size(int64_t depth, int64_t width) const {
@@ -254,8 +258,7 @@ struct TypedKernels {
 
 struct KernelTable {
   const char* isa;
-  // A worker's state: round to nearest, denormals are zeros, tiles configured where there are any.
-  // leave() restores what was. They nest.
+  // A worker's state: round to nearest, denormals are zeros. leave() restores what was. They nest.
   uint64_t (*enter)();
   void (*leave)(uint64_t state);
   TypedKernels<float> f32;

@@ -89,6 +89,7 @@ void multiply(Worker& worker, TileQueue& queue, const GemmTiles& tiles,
   using Job = TileJob<T, Unit>;
   using Packed = typename Unit::Packed;
   const Unit unit(problem.products);
+  [[maybe_unused]] const typename Unit::Scope scope(unit);
   if (problem.k > kLongSum) return multiply_long(worker, queue, tiles, problem, scratch, unit);
   const Range depths{0, problem.k};
   const Share<T, Packed> own{scratch.data + worker.slot() * scratch.size.all(), scratch.size};

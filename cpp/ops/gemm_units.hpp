@@ -47,6 +47,10 @@ struct TileUnit {
 
   explicit TileUnit(int /*products*/ = 0) {}
 
+  struct Scope {
+    explicit Scope(const TileUnit& /*unit*/) {}
+  };
+
   // Of a block, at most. Parts are never cut, as nothing adds them but the register tile.
   int64_t most_depth(int64_t k) const {
     return k > kLongestChain ? std::max(blocks.kc, kLongPart) : blocks.kc;
@@ -106,6 +110,20 @@ struct Bf16Unit {
   explicit Bf16Unit(int count) : products(count) {
     if (products == 3) blocks.kc /= 2;  // a panel with its low parts is twice as large
   }
+
+  // In which the thread may multiply: configuring tiles takes some 30 ns, which others need not
+  // pay.
+  class Scope {
+   public:
+    explicit Scope(const Bf16Unit& unit) : kernels_(unit.kernels), entered_(unit.kernels.enter()) {}
+    ~Scope() { kernels_.leave(entered_); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    const kernels::Bf16Kernels& kernels_;
+    bool entered_;
+  };
 
   int64_t most_depth(int64_t /*k*/) const { return blocks.kc; }
   // A few rows of A stay in L2 with B's panels if those are short: on tiles 15 % of a product of

@@ -3,19 +3,9 @@
 #include "kernels/avx512/blocks.hpp"
 #include "kernels/avx512_bf16/pack.hpp"
 #include "kernels/bf16_units.hpp"
-#include "kernels/float_mode.hpp"
 
 namespace gd::kernels {
 namespace {
-
-constexpr uint64_t kTilesEntered = uint64_t{1} << 32;  // above the floating-point mode's bits
-
-uint64_t enter() { return enter_float_mode() | (enter_tiles<HardwareTiles>() ? kTilesEntered : 0); }
-
-void leave(uint64_t state) {
-  leave_tiles<HardwareTiles>((state & kTilesEntered) != 0);
-  leave_float_mode(state & ~kTilesEntered);
-}
 
 // A block of A takes half of a 2 MB L2. A cut of B's panel stays in L1 while A's pass by, and the
 // sums between cuts in L2: what costs most is to load and store C, which comes from beyond, and a
@@ -29,13 +19,13 @@ constexpr Bf16Kernels kUnit = {
     pack_bf16<Bf16Order::pairs, kPanelWidth, kDepthStep>,
     gemm_on_tiles<HardwareTiles, Vec<float>>,
     tiles_peak<HardwareTiles>,
+    enter_tiles<HardwareTiles>,
+    leave_tiles<HardwareTiles>,
 };
 
 KernelTable make() {
   KernelTable table = avx512::table();
   table.isa = "amx";
-  table.enter = enter;
-  table.leave = leave;
   table.bf16 = &kUnit;
   return table;
 }

@@ -140,6 +140,8 @@ constexpr Bf16Kernels kUnit = {
     pack_bf16<Bf16Order::pairs, kColumns, kStep>,
     gemm,
     peak,
+    [] { return false; },
+    [](bool) {},
 };
 
 KernelTable make() {

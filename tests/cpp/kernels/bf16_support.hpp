@@ -75,6 +75,8 @@ inline const Bf16Kernels& emulated_tiles() {
       [](const Bf16Pack& block) { pack_plainly(block, kTilesB); },
       kernels::gemm_on_tiles<EmulatedTiles, Lanes16>,
       kernels::tiles_peak<EmulatedTiles>,
+      kernels::enter_tiles<EmulatedTiles>,
+      kernels::leave_tiles<EmulatedTiles>,
   };
   return unit;
 }
@@ -96,8 +98,10 @@ void for_every_bf16_unit(Body body) {
       continue;
     }
     const Mode mode(*table);
+    const bool entered = table->bf16->enter();
     const bool tiles = table->bf16->depth_step == 32;
     body(*table->bf16, tiles ? kTilesA : kVectorsA, tiles ? kTilesB : kVectorsB);
+    table->bf16->leave(entered);
   }
 }
 

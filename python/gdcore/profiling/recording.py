@@ -107,7 +107,9 @@ class Recording:
 
     def _in_order(self) -> Recording:
         """Events by begin; threads without any are left out."""
-        used = np.unique(self.events["thread"])
+        # Not np.unique: NumPy 2.3 and later ends the process there where a thread of Python's is ended
+        # with the interpreter.
+        used = np.flatnonzero(np.bincount(self.events["thread"], minlength=1))
         events = self.events[np.argsort(self.events["begin"], kind="stable")]
         events["thread"] = np.searchsorted(used, events["thread"])
         return replace(self, events=events, threads=[self.threads[i] for i in used])

@@ -107,12 +107,12 @@ class Recording:
 
     def _in_order(self) -> Recording:
         """Events by begin; threads without any are left out."""
-        # Not np.unique: NumPy 2.3 and later ends the process there where a thread of Python's is ended
-        # with the interpreter.
+        # Not np.unique: there NumPy, from 2.3 on, ends the process if Python ends the thread, as it
+        # does with daemons at the interpreter's end.
         used = np.flatnonzero(np.bincount(self.events["thread"], minlength=1))
         events = self.events[np.argsort(self.events["begin"], kind="stable")]
         events["thread"] = np.searchsorted(used, events["thread"])
-        return replace(self, events=events, threads=[self.threads[i] for i in used])
+        return replace(self, events=events, threads=[self.threads[int(i)] for i in used])
 
     # ---- reading ----
 

@@ -25,6 +25,8 @@ inline constexpr int64_t kFarRows = 2048;
 inline constexpr int64_t kLeastColumnsOfFarRows = 512;
 // A block of B of more bytes does not stay in L2 beside A: its panels are fetched ahead.
 inline constexpr int64_t kMostBytesNear = 256 << 10;
+// A C of more bytes is fetched again and written back for each block of the depth.
+inline constexpr int64_t kMostBytesOfNearC = 1 << 20;
 
 // One macro tile of C, rows x columns, with everything its loops need.
 template <class T, class Unit>
@@ -58,8 +60,12 @@ class TileJob {
     cut_ = blocks.cut;
     if (part_ > 0) {
       cut_ = Unit::cuts_parts ? std::min(cut_, part_) : part_;
-      // A cut begins at a step of the unit within what is packed.
-      const bool several = p_.k > cut_ && step_ > cut_ && cut_ % unit_.depth_step == 0;
+      // Several parts a block pay where C is far. A cut begins at a step of the unit within what is
+      // packed.
+      const bool far_c =
+          Unit::cuts_parts || (p_.c_layout == Layout::strided &&
+                               p_.m * p_.n * static_cast<int64_t>(sizeof(T)) > kMostBytesOfNearC);
+      const bool several = p_.k > cut_ && step_ > cut_ && cut_ % unit_.depth_step == 0 && far_c;
       step_ = several ? step_ / cut_ * cut_ : cut_;
     }
     // A copy pays when it is read often enough: B once for every mr rows, A for every nr columns.

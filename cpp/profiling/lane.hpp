@@ -79,12 +79,15 @@ class Lane {
     while (rest > 0 && all_tiles_ > 0 && piece_[rest].tiles == 0) --rest;
     const Amount left = less(share(all), of_tiles(all, tiles_));
     const Amount inner_left = less(share(inner_all), of_tiles(inner_all, tiles_));
+    Amount within;  // of tiles whose inner part came later, as after the last block of a sum
     for (int i = 0; i < pieces_; ++i) {
       const Piece& piece = piece_[i];
-      const Amount more = i == rest ? left : Amount{};
-      const Amount inner_more = i == rest ? inner_left : Amount{};
-      put(piece.event, current_, of_tiles(all, piece.tiles), more);
-      if (piece.inner) put(piece.event + 1, inner, of_tiles(inner_all, piece.tiles), inner_more);
+      put(piece.event, current_, plus(of_tiles(all, piece.tiles), i == rest ? left : Amount{}));
+      within = plus(within, of_tiles(inner_all, piece.tiles));
+      if (i == rest) within = plus(within, inner_left);
+      if (!piece.inner) continue;
+      put(piece.event + 1, inner, within);
+      within = {};
     }
     last_ = current_;
     current_ = kNoOperation;
@@ -146,15 +149,16 @@ class Lane {
     inner_ = 0;
   }
 
+  static Amount plus(Amount a, Amount b) { return {a.flops + b.flops, a.bytes + b.bytes}; }
   static Amount less(Amount a, Amount b) { return {a.flops - b.flops, a.bytes - b.bytes}; }
 
   // Unless the ring has gone round since.
-  void put(uint64_t number, OperationId operation, Amount amount, Amount more) {
+  void put(uint64_t number, OperationId operation, Amount amount) {
     if (count_ - number > mask_ + 1) return;
     Event& event = events_[number & mask_];
     event.operation = operation;
-    event.flops = amount.flops + more.flops;
-    event.bytes = amount.bytes + more.bytes;
+    event.flops = amount.flops;
+    event.bytes = amount.bytes;
   }
 
   void lap_until(uint64_t now, OperationId operation, OperationId cause, Amount amount) {

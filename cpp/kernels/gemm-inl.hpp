@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/formulas/activations/relu.hpp"
+#include "kernels/hints-inl.hpp"
 #include "kernels/table.hpp"
 
 namespace gd::kernels {
@@ -19,14 +20,6 @@ constexpr int kRowsAPointer = 5;
 
 // A tile of so many rows has room for a prefetch beside its multiply-adds.
 constexpr int kLeastRowsThatFetch = 8;
-constexpr int64_t kLineBytes = 64;
-constexpr int kIntoL2 = 2;
-
-// Keeps the compiler from deriving one pointer from another, or reckoning all rows in advance.
-template <class P>
-inline void keep_apart(P& pointer) {
-  asm("" : "+r"(pointer));
-}
 
 template <class V, int Rows, int Vectors, bool Tail, bool PackedA>
 __attribute__((noinline)) void gemm_tile(const GemmTile<typename V::scalar>& tile) {

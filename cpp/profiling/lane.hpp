@@ -86,7 +86,7 @@ class Lane {
       within = plus(within, of_tiles(inner_all, piece.tiles));
       if (i == rest) within = plus(within, inner_left);
       if (!piece.inner) continue;
-      put(piece.event + 1, inner, within);
+      put(piece.event + 1, inner != kNoOperation ? inner : current_, within);
       within = {};
     }
     last_ = current_;
@@ -124,7 +124,7 @@ class Lane {
     int64_t tiles;   // that were done in it
     bool inner;
   };
-  // Of more waits than that within one operation the rest is told as one piece.
+  // Of more waits than that within one operation the last lap has what is left.
   static constexpr int kMostPieces = 256;
 
   // Of an amount by tiles, so that the shares of all workers add up to all of it.
@@ -141,8 +141,9 @@ class Lane {
 
   // Amounts are not known before the operation ends.
   void end_piece(uint64_t now, bool inner) {
-    if (pieces_ < kMostPieces) piece_[pieces_++] = {count_, 0, inner};
-    piece_[pieces_ - 1].tiles += tiles_ - tiles_told_;
+    if (pieces_ < kMostPieces) piece_[pieces_++] = {};
+    Piece& piece = piece_[pieces_ - 1];
+    piece = {count_, piece.tiles + tiles_ - tiles_told_, inner};
     tiles_told_ = tiles_;
     if (inner) lap_until(std::max(at_, now - std::min(inner_, now)), current_, kNoOperation, {});
     lap_until(now, current_, kNoOperation, {});

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/amx/tile_config.hpp"
+#include "kernels/hints-inl.hpp"
 #include "kernels/table.hpp"
 
 namespace gd::kernels {
@@ -21,10 +22,7 @@ constexpr int64_t kRowBytesOfB = 2 * 2 * kPanelWidth;
 constexpr int64_t kSecondTileOfA = kTileRows * kDepthStep;
 constexpr int64_t kSecondTileOfB = 2 * 16;
 constexpr int64_t kPanelStep = kPanelWidth * kDepthStep;
-constexpr int64_t kLine = 64 / sizeof(uint16_t);
-constexpr int kIntoL2 = 2;
-
-inline void keep_apart(int& value) { asm("" : "+r"(value)); }
+constexpr int64_t kLine = kLineBytes / int64_t{sizeof(uint16_t)};
 
 // Registers: C's at 2 i + j, then two for A and two for B.
 constexpr int kA = 4;

@@ -220,6 +220,38 @@ TEST(amounts_go_with_the_laps_that_did_them) {
   CHECK(updates == (std::vector<int64_t>{60, 40, 0}));
 }
 
+// More waits than there are notes of, and an operation that does not tell what was within it.
+TEST(amounts_add_up_after_any_number_of_waits) {
+  for (const int waits : {1, 255, 256, 257, 900}) {
+    for (const bool names : {false, true}) {
+      recorder().start({});
+      {
+        Region region(RegionKind::step, Zone::kCaller);
+        gd::profiling::Lane& lane = *region.lane();
+        lane.begin(zone_id(Zone::kWeightGradient));
+        for (int i = 0; i < waits; ++i) {
+          lane.did_tiles(2, 3, i == 0);
+          lane.add_inner(1);
+          lane.begin_wait();
+          lane.end_wait(0);
+        }
+        const gd::profiling::Amount within{names ? 6000 : 0, 0};
+        lane.end({9001, 0}, names ? zone_id(Zone::kUpdate) : gd::profiling::kNoOperation, within);
+      }
+      int64_t products = 0;
+      int64_t updates = 0;
+      for (const Event& event : recorder().stop().lanes[0].events) {
+        CHECK(event.operation != gd::profiling::kNoOperation);
+        if (event.operation == zone_id(Zone::kWeightGradient)) products += event.flops;
+        if (event.operation == zone_id(Zone::kUpdate)) updates += event.flops;
+      }
+      const int64_t all = 3 * waits;
+      CHECK_EQ(products, 9001 / all * 2 * waits + 9001 % all);
+      CHECK_EQ(updates, names ? 6000 / all * 2 * waits + 6000 % all : 0);
+    }
+  }
+}
+
 TEST(the_ring_keeps_the_newest_and_counts_the_rest) {
   recorder().start({1024, 1, false});
   for (int i = 0; i < 10'000; ++i) step_with(1);

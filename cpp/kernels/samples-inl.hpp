@@ -9,11 +9,12 @@
 //   prediction(at), target(at)
 //   max()                        of the predictions
 //   sum(term)                    of term(at) over the outputs
-//   count(term)                  the same of ones and zeros, whose order does not matter
+//   sum_below_one(term)          of the terms that are below one, and how many are not
 //   each(body)                   body(at) for all places
 //   gradient(at)                 what set_gradient(at, v) left; both only where wants_gradient()
 //   of_label()                   the prediction at the label
-//   gradient_of_label(), set_gradient_of_label(v)   the same of the gradient
+//   gradient_of_label()          the same of the gradient
+//   set_gradients(v, body)       to body(at), and to v at the label
 // What belongs to a sample (max, sum, a loss) is a vector too: the same in all lanes along the
 // outputs, a sample's own in each lane through samples.
 
@@ -38,6 +39,20 @@ inline T gradient_scale(const LossRows<T>& r, int64_t i) {
 template <class T>
 inline T loss_or_nan(bool label_in_range, T loss) {
   return label_in_range ? loss : static_cast<T>(__builtin_nanf(""));
+}
+
+template <class V>
+struct SumBelowOne {
+  V sum;
+  V others;  // how many
+};
+template <class V>
+inline V one_or_zero(V v) {
+  return V::select(V::ge(v, V::set1(1)), V::set1(1), V::set1(0));
+}
+template <class V>
+inline V zero_from_one(V v) {
+  return V::select(V::ge(v, V::set1(1)), V::set1(0), v);
 }
 
 template <class V>
@@ -78,17 +93,23 @@ class AlongOutputs {
   V sum(Term term) {
     return V::set1(lane_sum<V>(outputs_, [&](int64_t at, int n) {
       if (n == 0) return V::set1(0);
-      const V v = term(Place{at, n});
-      if (n == V::width) return v;
-      T lanes[V::width];  // a term of what lies behind the outputs need not be zero
-      V::store(lanes, v);
-      return V::load(lanes, n, 0);
+      return first_lanes(term(Place{at, n}), n);  // what lies behind the outputs need not be zero
     }));
   }
 
   template <class Term>
-  V count(Term term) {
-    return sum(term);
+  SumBelowOne<V> sum_below_one(Term term) {
+    V others = V::set1(0);
+    const V below = sum([&](Place p) {
+      const V v = term(p);
+      others = V::add(others, first_lanes(one_or_zero(v), p.n));
+      return zero_from_one(v);
+    });
+    T lanes[V::width];
+    V::store(lanes, others);
+    T count = 0;
+    for (const T each : lanes) count += each;
+    return {below, V::set1(count)};
   }
 
   template <class Body>
@@ -100,9 +121,11 @@ class AlongOutputs {
 
   V of_label() const { return V::set1(prediction_[label_]); }
   V gradient_of_label() const { return V::set1(gradient_[label_]); }
-  void set_gradient_of_label(V v) {
+  template <class Body>
+  void set_gradients(V of_label, Body body) {
+    each([&](Place p) { set_gradient(p, body(p)); });
     T lanes[V::width];
-    V::store(lanes, v);
+    V::store(lanes, of_label);
     gradient_[label_] = lanes[0];
   }
 
@@ -113,6 +136,13 @@ class AlongOutputs {
   }
 
  private:
+  static V first_lanes(V v, int n) {
+    if (n == V::width) return v;
+    T lanes[V::width];
+    V::store(lanes, v);
+    return V::load(lanes, n, 0);
+  }
+
   int64_t outputs_;
   const T* prediction_;
   const T* target_;
@@ -185,10 +215,14 @@ class ThroughSamples {
   }
 
   template <class Term>
-  V count(Term term) {
-    V total = term(0);
-    for (int64_t at = 1; at < outputs(); ++at) total = V::add(total, term(at));
-    return total;
+  SumBelowOne<V> sum_below_one(Term term) {
+    V others = V::set1(0);
+    const V below = sum([&](Place at) {
+      const V v = term(at);
+      others = V::add(others, one_or_zero(v));
+      return zero_from_one(v);
+    });
+    return {below, others};
   }
 
   template <class Body>
@@ -198,9 +232,10 @@ class ThroughSamples {
 
   V of_label() const { return at_label(prediction_); }
   V gradient_of_label() const { return at_label(gradient_); }
-  void set_gradient_of_label(V v) {
+  template <class Body>
+  void set_gradients(V of_label, Body body) {
     for (int64_t at = 0; at < outputs(); ++at) {
-      gradient_[at] = V::select(is_label(at), v, gradient_[at]);
+      gradient_[at] = V::select(is_label(at), of_label, body(at));
     }
   }
 

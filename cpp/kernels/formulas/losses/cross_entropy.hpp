@@ -24,14 +24,12 @@ struct cross_entropy {
     // softmax(y)_c = exp(y_c - top) / (1 + rest), where rest leaves out one output at the top: of a
     // confident answer it is small, and would lose its digits beside the 1.
     const V top = samples.max();
-    const auto at_top = [&](auto at) { return V::le(top, samples.prediction(at)); };
-    const V below = samples.sum([&](auto at) {
+    const auto below = samples.sum_below_one([&](auto at) {
       const V e = kernels::exp(V::sub(samples.prediction(at), top));
       if (samples.wants_gradient()) samples.set_gradient(at, e);
-      return V::select(at_top(at), zero, e);
+      return e;
     });
-    const V level = samples.count([&](auto at) { return V::select(at_top(at), one, zero); });
-    const V rest = V::add(below, V::sub(level, one));
+    const V rest = V::add(below.sum, V::sub(below.others, one));
     const V sum = V::add(one, rest);
     // log(1 + rest), with what is lost of rest in the sum.
     const V lost = V::sub(rest, V::sub(sum, one));
@@ -81,11 +79,9 @@ struct cross_entropy {
     }
     const V of_label = gradient(samples.gradient_of_label(), V::add(keep, spread));
     const V minus_spread = V::sub(zero, spread);
-    samples.each([&](auto at) {
-      const V g = V::fma(factor, samples.gradient(at), minus_spread);
-      samples.set_gradient(at, V::mul(samples.scale(), g));
+    samples.set_gradients(of_label, [&](auto at) {
+      return V::mul(samples.scale(), V::fma(factor, samples.gradient(at), minus_spread));
     });
-    samples.set_gradient_of_label(of_label);
     return loss;
   }
 };

@@ -1,5 +1,6 @@
 #include "base/memory.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <new>
 
@@ -16,6 +17,8 @@ std::align_val_t alignment_of(std::size_t bytes) {
   return std::align_val_t(bytes < kHugePage ? std::size_t{kAlignment} : kHugePage);
 }
 
+std::atomic<int64_t> allocated{0};
+
 }  // namespace
 
 void* allocate_zeroed(std::size_t bytes) {
@@ -26,11 +29,15 @@ void* allocate_zeroed(std::size_t bytes) {
   if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
   std::memset(memory, 0, bytes);
+  allocated.fetch_add(static_cast<int64_t>(bytes), std::memory_order_relaxed);
   return memory;
 }
 
 void deallocate(void* memory, std::size_t bytes) noexcept {
   ::operator delete(memory, alignment_of(bytes));
+  allocated.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
 }
+
+int64_t allocated_bytes() noexcept { return allocated.load(std::memory_order_relaxed); }
 
 }  // namespace gd::base

@@ -13,5 +13,7 @@ inline constexpr int64_t kAlignment = 64;  // bytes: a cache line, and the wides
 void* allocate_zeroed(std::size_t bytes);
 // With the size that was asked for.
 void deallocate(void* memory, std::size_t bytes) noexcept;
+// What is allocated so at the moment.
+int64_t allocated_bytes() noexcept;
 
 }  // namespace gd::base

@@ -6,6 +6,7 @@
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
 #include "parallel/cpus.hpp"
+#include "profiling/recorder.hpp"
 
 namespace gd::bindings {
 
@@ -93,9 +94,43 @@ py::array any_real_array(py::handle object, std::string_view name) {
   return array;
 }
 
+namespace {
+
+// Tells a recording that an array is converted from here to the end of the scope, if it is so large
+// that telling takes no time beside it.
+class Conversion {
+ public:
+  Conversion(const py::array& array, std::string_view name, const char* to)
+      : since_(profiling::Recorder::on() && array.size() >= kLeast ? profiling::ticks() : 0) {
+    if (since_ == 0) return;
+    const bool fortran = (array.flags() & py::array::f_style) != 0 && array.ndim() > 1;
+    const char* order = fortran                              ? " (Fortran)"
+                        : (array.flags() & kContiguous) != 0 ? ""
+                                                             : " (strided)";
+    what_ = base::message(name, ": ", dtype_name(array), order, " to ", to);
+  }
+  ~Conversion() {
+    if (since_ == 0) return;
+    profiling::Recorder::instance().mark_since(
+        since_, profiling::Zone::kCaller,
+        {profiling::Zone::kConvert, profiling::Zone::kData, what_, ""});
+  }
+  Conversion(const Conversion&) = delete;
+  Conversion& operator=(const Conversion&) = delete;
+
+ private:
+  static constexpr py::ssize_t kLeast = 2048;
+
+  uint64_t since_;
+  std::string what_;
+};
+
+}  // namespace
+
 template <class T>
 py::array_t<T> converted(const py::array& array, std::string_view name) {
   if (is_ready<T>(array)) return py::reinterpret_borrow<py::array_t<T>>(array);
+  const Conversion recorded(array, name, kDtype<T>);
   py::array_t<T> result;
   const bool common = convert<T, double>(array, &result) || convert<T, float>(array, &result) ||
                       convert<T, int64_t>(array, &result);

@@ -7,6 +7,7 @@
 #include "ops/gemm.hpp"
 #include "parallel/cpus.hpp"
 #include "plan/cost_model.hpp"
+#include "profiling/recorder.hpp"
 #include "train/pace.hpp"
 
 namespace gd::bindings {
@@ -89,8 +90,15 @@ void run(const ops::GemmProblem<T>& p, int threads) {
   T* const packed = scratch.data();  // a worker would see the thread_local of its own thread
   ops::TileQueue queue(workers);
   const ops::GemmTiles tiles = ops::gemm_tiles<T>(p.m, p.n, p.k, workers, true, p.products);
+  const profiling::Amount amount{
+      2 * p.m * p.n * p.k, (p.m * p.k + p.k * p.n + p.m * p.n) * static_cast<int64_t>(sizeof(T))};
+  const profiling::Region region(profiling::RegionKind::other, profiling::Zone::kCaller,
+                                 {.purpose = profiling::Purpose::product});
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+    profiling::Lane* const lane = worker.lane();
+    if (lane != nullptr) lane->begin(profiling::zone_id(profiling::Zone::kMatmul));
     ops::gemm(worker, queue, tiles, p, {packed, scratch_size});
+    if (lane != nullptr) lane->end(amount);
   });
 }
 

@@ -61,7 +61,7 @@ void bind_network_of(py::module_& m, const char* name) {
   cls.def(
       "predict",
       [](Model& self, py::handle x_in, std::optional<int64_t> batch_size,
-         std::optional<int> num_threads) {
+         std::optional<int> num_threads, bool validates) {
         const auto x =
             finite_matrix<T>(in_order(self, x_in), "x", -1, self.description().input_size());
         const int64_t rows = x.shape(0);
@@ -71,11 +71,13 @@ void bind_network_of(py::module_& m, const char* name) {
         const T* from = x.data();
         T* to = out.mutable_data();
         Interrupts interrupts;
-        without_gil([&] { self.predict(from, rows, at_once, threads, to, interrupts); });
+        const auto purpose =
+            validates ? profiling::Purpose::validation : profiling::Purpose::inference;
+        without_gil([&] { self.predict(from, rows, at_once, threads, to, interrupts, purpose); });
         interrupts.rethrow();
         return out;
       },
-      py::arg("x"), py::arg("batch_size"), py::arg("num_threads"));
+      py::arg("x"), py::arg("batch_size"), py::arg("num_threads"), py::arg("validates") = false);
 
   cls.def(
       "backward",

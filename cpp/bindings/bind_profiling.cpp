@@ -1,6 +1,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <unordered_map>
+
 #include "base/check.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/gil.hpp"
@@ -22,7 +24,28 @@ struct EventRow {
   uint16_t operation;  // numbers as in the list of operations; 0: none
   uint16_t waits_for;
   uint16_t thread;  // index into the list of threads
+  uint16_t team;    // likewise: the thread that called
+  uint16_t source;  // number as in the list of sources; 0: none
+  uint16_t cpu;
+  uint8_t purpose;  // index into the list of purposes
 };
+
+const char* name_of(profiling::Purpose purpose) {
+  using profiling::Purpose;
+  switch (purpose) {
+    case Purpose::training:
+      return "training";
+    case Purpose::validation:
+      return profiling::name(profiling::Zone::kValidation);
+    case Purpose::inference:
+      return profiling::name(profiling::Zone::kInference);
+    case Purpose::checking:
+      return profiling::name(profiling::Zone::kChecks);
+    case Purpose::product:
+      return profiling::name(profiling::Zone::kMatmul);
+  }
+  return "";
+}
 
 profiling::Zone zone_named(const std::string& name) {
   for (const profiling::Zone zone : profiling::kZones) {
@@ -36,9 +59,19 @@ py::array_t<EventRow> rows_of(profiling::Recording& recording) {
   for (const auto& lane : recording.lanes) total += lane.events.size();
   py::array_t<EventRow> rows(static_cast<py::ssize_t>(total));
   EventRow* to = rows.mutable_data();
+  std::unordered_map<uint16_t, uint16_t> lanes;  // by their numbers
+  for (size_t i = 0; i < recording.lanes.size(); ++i) {
+    lanes[recording.lanes[i].number] = static_cast<uint16_t>(i);
+  }
   for (size_t i = 0; i < recording.lanes.size(); ++i) {
     auto& events = recording.lanes[i].events;
+    uint16_t number = recording.lanes[i].number;
+    auto team = static_cast<uint16_t>(i);
     for (const profiling::Event& event : events) {
+      if (event.setting.team != number) {
+        number = event.setting.team;
+        team = lanes.contains(number) ? lanes[number] : static_cast<uint16_t>(i);
+      }
       *to++ = {static_cast<int64_t>(event.begin),
                static_cast<int64_t>(event.end),
                event.flops,
@@ -46,7 +79,11 @@ py::array_t<EventRow> rows_of(profiling::Recording& recording) {
                event.step,
                event.operation,
                event.cause,
-               static_cast<uint16_t>(i)};
+               static_cast<uint16_t>(i),
+               team,
+               event.setting.source,
+               event.setting.cpu,
+               static_cast<uint8_t>(event.setting.purpose)};
     }
     events = {};  // two copies of everything would be too much
   }
@@ -68,6 +105,13 @@ py::dict as_dict(profiling::Recording recording) {
       }
       counters = values;
     }
+    py::list ranges;
+    for (const profiling::Range& range : lane.ranges) {
+      ranges.append(py::make_tuple(range.name, range.begin, range.end, range.step, range.depth,
+                                   range.source));
+    }
+    entry["ranges"] = ranges;
+    entry["ranges_left_out"] = lane.ranges_left_out;
     entry["counters"] = counters;
     entry["counters_error"] = lane.counters_error;
     threads.append(entry);
@@ -77,7 +121,25 @@ py::dict as_dict(profiling::Recording recording) {
     operations.append(py::make_tuple(profiling::name(operation.zone), operation.layer,
                                      profiling::name(operation.phase), operation.arithmetic));
   }
+  py::list sources;
+  for (const profiling::SourceCount& count : recording.counts) {
+    py::dict entry;
+    entry["number"] = count.source;
+    entry["steps"] = count.steps;
+    entry["most_rows"] = count.most_rows;
+    if (count.source != profiling::kNoSource) {
+      const profiling::NamedSource& source = recording.sources[count.source - 1u];
+      entry["kind"] = source.kind;
+      entry["network"] = source.network;
+      entry["optimizer"] = source.optimizer;
+      entry["loss"] = source.loss;
+      entry["dtype"] = source.dtype;
+    }
+    sources.append(entry);
+  }
   py::dict result;
+  result["sources"] = sources;
+  result["began"] = recording.began;
   result["events"] = rows_of(recording);
   result["threads"] = threads;
   result["operations"] = operations;
@@ -85,6 +147,15 @@ py::dict as_dict(profiling::Recording recording) {
   result["steps"] = recording.steps;
   result["bytes_per_thread"] = recording.bytes_a_thread;
   result["threads_left_out"] = recording.threads_left_out;
+  const auto samples = static_cast<py::ssize_t>(recording.memory.size());
+  py::array_t<int64_t> memory({samples, py::ssize_t{3}});
+  for (py::ssize_t i = 0; i < samples; ++i) {
+    const profiling::MemorySample& sample = recording.memory[static_cast<size_t>(i)];
+    memory.mutable_at(i, 0) = static_cast<int64_t>(sample.at);
+    memory.mutable_at(i, 1) = sample.process;
+    memory.mutable_at(i, 2) = sample.own;
+  }
+  result["memory"] = memory;
   return result;
 }
 
@@ -97,7 +168,7 @@ class Scope {
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
 
-  void start(int64_t events_per_thread, int64_t every, bool counters) {
+  void begin(int64_t events_per_thread, int64_t every, bool counters) {
     without_gil([&] { session_ = recorder().start({events_per_thread, every, counters}); });
   }
   py::dict stop() {
@@ -123,10 +194,11 @@ class Scope {
 }  // namespace
 
 void bind_profiling(py::module_& m) {
-  PYBIND11_NUMPY_DTYPE(EventRow, begin, end, flops, bytes, step, operation, waits_for, thread);
+  PYBIND11_NUMPY_DTYPE(EventRow, begin, end, flops, bytes, step, operation, waits_for, thread, team,
+                       source, cpu, purpose);
   py::class_<Scope>(m, "ProfileScope")
       .def(py::init<>())
-      .def("start", &Scope::start, py::arg("events_per_thread"), py::arg("every"),
+      .def("begin", &Scope::begin, py::arg("events_per_thread"), py::arg("every"),
            py::arg("counters"))
       .def("abandon", &Scope::abandon)
       .def(
@@ -137,9 +209,28 @@ void bind_profiling(py::module_& m) {
             called(read, recorded);
           },
           py::arg("kind"), py::arg("error"), py::arg("traceback"));
+  m.def("profiling", &profiling::Recorder::on);
   m.def(
       "profile_mark", [](const std::string& zone) { profiling::mark(zone_named(zone)); },
       py::arg("zone"));
+  m.def(
+      "profile_range_begin",
+      [](const std::string& name) {
+        return profiling::Recorder::on() ? profiling::Recorder::instance().begin_range(name) : 0;
+      },
+      py::arg("name"));
+  m.def(
+      "profile_range_end", [](uint64_t range) { profiling::Recorder::instance().end_range(range); },
+      py::arg("range"));
+  m.def("profile_purposes", [] {
+    using profiling::Purpose;
+    py::list names;
+    for (const Purpose purpose : {Purpose::training, Purpose::validation, Purpose::inference,
+                                  Purpose::checking, Purpose::product}) {
+      names.append(name_of(purpose));
+    }
+    return names;
+  });
   m.def("zones", [] {
     py::dict result;
     for (const profiling::Zone zone : profiling::kZones) {

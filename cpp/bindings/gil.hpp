@@ -11,6 +11,8 @@
 #include <exception>
 #include <optional>
 
+#include "profiling/recorder.hpp"
+
 namespace gd::bindings {
 
 namespace py = pybind11;
@@ -30,12 +32,29 @@ auto python_call(F&& f) {
   }
 }
 
+// Waits for the lock by `f`, and tells a recording of a wait that is worth it.
+template <class F>
+auto recorded_wait(F&& f) {
+  constexpr uint64_t kLeastTicks = 10'000;
+  if (!profiling::Recorder::on()) return python_call(f);
+  const uint64_t since = profiling::ticks();
+  struct Told {
+    uint64_t since;
+    ~Told() {
+      if (profiling::ticks() - since < kLeastTicks) return;
+      profiling::Recorder::instance().mark_since(
+          since, profiling::Zone::kStep, {profiling::Zone::kGil, profiling::Zone::kGil, "", ""});
+    }
+  } const told{since};
+  return python_call(f);
+}
+
 // Without the lock from here to the end of the scope.
 class WithoutGil {
  public:
   WithoutGil() : state_(PyEval_SaveThread()) {}
   ~WithoutGil() {
-    python_call([&] { PyEval_RestoreThread(state_); });
+    recorded_wait([&] { PyEval_RestoreThread(state_); });
   }
   WithoutGil(const WithoutGil&) = delete;
   WithoutGil& operator=(const WithoutGil&) = delete;
@@ -47,7 +66,7 @@ class WithoutGil {
 // With it, on a thread of Python's that may have it or not.
 class WithGil {
  public:
-  WithGil() : state_(python_call([] { return PyGILState_Ensure(); })) {}
+  WithGil() : state_(recorded_wait([] { return PyGILState_Ensure(); })) {}
   ~WithGil() { PyGILState_Release(state_); }
   WithGil(const WithGil&) = delete;
   WithGil& operator=(const WithGil&) = delete;

@@ -38,15 +38,13 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
-// Nanoseconds: recorded steps are shared as planned.
-constexpr int64_t kPatienceRecorded = 1'000'000'000;
-
 // How long a worker has had its core. Shorter than schedulers let a thread run while another waits.
 class Turn {
  public:
   Turn() : length_(length()), begun_(profiling::ticks()) {}
 
   void begin() { begun_ = profiling::ticks(); }
+  uint64_t begun() const { return begun_; }
   bool is_over() const { return profiling::ticks() - begun_ > length_; }
 
  private:
@@ -121,10 +119,10 @@ void Crew::host(int workers) noexcept {
   }
 }
 
-profiling::Lane* Crew::join(int index, uint64_t asleep_since) noexcept {
-  if (lane_ == nullptr) return nullptr;
+profiling::Lane* Crew::join(int index, const profiling::Pause& pause) noexcept {
+  if (!is_recorded_) return nullptr;
   try {
-    return profiling::Recorder::instance().join(index, lane_->step(), asleep_since);
+    return profiling::Recorder::instance().join(index, recorded_, pause);
   } catch (...) {
     fail(std::current_exception());
     return nullptr;
@@ -137,22 +135,26 @@ void Crew::serve(int index) noexcept {
   Turn turn;
   between_runs.allow_moves();
   within_run.allow_moves();
+  profiling::Pause pause;
   for (uint32_t order = 0;;) {
     between_runs.stay_awake();
     orders_.wait(between_runs,
                  [order](uint32_t now) { return static_cast<int32_t>(now - order) > 0; });
     if (!take_up(order)) continue;
     if (body_ == nullptr) return;
-    profiling::Lane* const lane = join(index, between_runs.asleep_since());
+    pause.asleep_since = between_runs.asleep_since();
+    profiling::Lane* const lane = join(index, pause);
+    pause.gave_way_at = 0;
     work(index, within_run, *body_, lane);
-    // Not while it is recorded: a recording shows what holds a team up, see docs/profiling.md.
-    const bool gives_way = size_ == 2 && lane == nullptr && turn.is_over();
+    const bool gives_way = size_ == 2 && turn.is_over();
     if (gives_way) here_.store(false, std::memory_order_relaxed);  // seen with what comes next
     const uint32_t awaited = awaited_;  // the caller's own again once it has what it awaits
     if (finished_.add(1) == awaited) finished_.wake();
     if (gives_way) {
+      pause.gave_way_at = profiling::ticks();
       std::this_thread::yield();
       turn.begin();
+      pause.back_at = turn.begun();
       here_.store(true, std::memory_order_release);
     }
   }
@@ -172,8 +174,7 @@ bool Crew::all_here(int64_t patience) {
     waited_ = false;
     return true;
   }
-  if (waited_ && profiling::current_lane() == nullptr) return false;
-  if (profiling::current_lane() != nullptr) patience = std::max(patience, kPatienceRecorded);
+  if (waited_) return false;
   const auto end = std::chrono::steady_clock::now() + std::chrono::nanoseconds(patience);
   while (!here() && std::chrono::steady_clock::now() < end) pause();
   waited_ = !here();
@@ -182,7 +183,8 @@ bool Crew::all_here(int64_t patience) {
 
 void Crew::give(const Body* body, const profiling::Lane* lane, Call call, uint32_t takers) {
   body_ = body;
-  lane_ = lane;
+  is_recorded_ = lane != nullptr;
+  if (is_recorded_) recorded_ = lane->call();
   awaited_ = finished_.load() + takers;
   call_.store(call_of(orders_.load() + 1, call), std::memory_order_release);
   orders_.add(1);
@@ -205,12 +207,15 @@ void Crew::run(Body body) {
 }
 
 void Crew::offer(Body body) {
-  give(&body, nullptr, kOffered, 1);
-  work(0, patience_, body, nullptr);
+  profiling::Lane* const lane = profiling::current_lane();
+  give(&body, lane, kOffered, 1);
+  if (lane != nullptr) lane->lap(profiling::zone_id(profiling::Zone::kStep));
+  work(0, patience_, body, lane);
   const uint32_t order = orders_.load();
   uint64_t offered = call_of(order, kOffered);
   if (!call_.compare_exchange_strong(offered, call_of(order, kClosed))) {
     wait_for_takers();
+    if (lane != nullptr) lane->end_wait(patience_.asleep_since());
     waited_ = false;
   }
   rethrow();

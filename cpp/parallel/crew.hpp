@@ -37,7 +37,7 @@ class Crew {
   void host(int workers) noexcept;
   void serve(int index) noexcept;
   // The lane of hired worker `index` in the recording of its caller, or null; its error is kept.
-  profiling::Lane* join(int index, uint64_t asleep_since) noexcept;
+  profiling::Lane* join(int index, const profiling::Pause& pause) noexcept;
   void work(int index, Patience& patience, const Body& body, profiling::Lane* lane) noexcept;
   void fail(std::exception_ptr error) noexcept;
 
@@ -54,11 +54,12 @@ class Crew {
   void rethrow();  // what a worker threw, if one has
 
   // Side by side, so that one cache line brings the news and what to do.
-  alignas(kCacheLine) WaitWord orders_;    // counts them
-  std::atomic<uint64_t> call_{0};          // of the last one
-  const Body* body_ = nullptr;             // nullptr: go home
-  const profiling::Lane* lane_ = nullptr;  // of its caller, if that is recorded
-  uint32_t awaited_ = 0;                   // finished_ when all who took it up are done
+  alignas(kCacheLine) WaitWord orders_;  // counts them
+  std::atomic<uint64_t> call_{0};        // of the last one
+  const Body* body_ = nullptr;           // nullptr: go home
+  bool is_recorded_ = false;             // what its caller does
+  profiling::Call recorded_;             // the caller's place then
+  uint32_t awaited_ = 0;                 // finished_ when all who took it up are done
 
   alignas(kCacheLine) WaitWord finished_;  // counts bodies left, over all hired workers
   Barrier barrier_{1};                     // of size_ once that is known

@@ -43,7 +43,7 @@ void Team::run(base::FunctionRef<void(Worker&)> f) {
 }
 
 void Team::offer(base::FunctionRef<void(Worker&)> f) {
-  const bool waits = size_ != 2 || profiling::current_lane() != nullptr;
+  const bool waits = size_ != 2;
   order(f, [&](Crew& crew) { waits ? crew.run(f) : crew.offer(f); });
 }
 

@@ -52,7 +52,7 @@ void leave_core() {
   const auto allowed = CpuSet::of_this_thread();
   if (!allowed || allowed->count() < 2) return;
   CpuSet others = *allowed;
-  others.remove(current_cpu());
+  others.remove(base::current_cpu());
   if (others.bind_this_thread()) allowed->bind_this_thread();
 }
 

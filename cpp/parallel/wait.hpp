@@ -8,11 +8,8 @@
 #include <cstdint>
 #include <thread>
 
+#include "base/current_cpu.hpp"
 #include "profiling/clock.hpp"
-
-#if defined(__linux__)
-#include <sched.h>
-#endif
 
 namespace gd::parallel {
 
@@ -24,15 +21,6 @@ inline void pause() {
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   asm volatile("isb" ::: "memory");  // `yield` does nothing on most cores
-#endif
-}
-
-// Of the calling thread; -1 where the system does not tell.
-inline int current_cpu() {
-#if defined(__linux__)
-  return sched_getcpu();
-#else
-  return -1;
 #endif
 }
 
@@ -102,7 +90,7 @@ class WaitWord {
 
   // These change the value and return the new one; call wake() when it is what waiters wait for.
   uint32_t add(uint32_t amount) {
-    cpu_.store(current_cpu(), std::memory_order_relaxed);
+    cpu_.store(base::current_cpu(), std::memory_order_relaxed);
     return value_.fetch_add(amount) + amount;
   }
   uint32_t set_bits(uint32_t bits) { return value_.fetch_or(bits) | bits; }
@@ -155,7 +143,7 @@ class WaitWord {
   static constexpr int kYields = 100;  // of a microsecond at most, where nobody else wants the core
 
   // Whether who changed the value last did so on the core that we are on.
-  bool shares_core() const { return cpu_.load(std::memory_order_relaxed) == current_cpu(); }
+  bool shares_core() const { return cpu_.load(std::memory_order_relaxed) == base::current_cpu(); }
 
   std::atomic<uint32_t> value_{0};
   std::atomic<uint32_t> sleepers_{0};

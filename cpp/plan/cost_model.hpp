@@ -36,6 +36,10 @@ constexpr int64_t buffer_stride(int64_t cols, int64_t size) {
 // The arithmetic of one pass of an elementwise rule, roughly: two operations for the weight and for
 // each of its states.
 constexpr int64_t update_flops(int64_t size, int states) { return 2 * size * (1 + states); }
+// Its traffic: weight and states are read and written, the gradient is read.
+constexpr int64_t update_bytes(int64_t size, int states, int64_t element_size) {
+  return size * (3 + 2 * states) * element_size;
+}
 
 // Workers for that pass alone, which moves memory and does little else.
 int update_workers(int64_t size, int states, int most);

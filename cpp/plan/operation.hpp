@@ -74,6 +74,7 @@ class Operation {
     work(worker, batch);
     profiling::Amount own = cost_.of(batch.rows);
     if (batch.rule == nullptr) return lane->end(own);
+    own.bytes -= unwritten_;
     if (update_id_.id() != profiling::kNoOperation) return lane->end(own, update_id_.id(), update_);
     own.flops += update_.flops;
     own.bytes += update_.bytes;
@@ -84,12 +85,14 @@ class Operation {
   Zone phase() const { return phase_; }
   int layer() const { return layer_; }  // -1 where it belongs to none
   // As recordings show it, with what the rule's pass over updates() parameters costs, if it is done
-  // here.
+  // here, and the bytes of the gradient, which then is not written.
   void set_names(const std::string& layer, const std::string& arithmetic) {
     id_ = profiling::OperationNumber({zone_, phase_, layer, arithmetic});
   }
-  void set_update(const std::string& layer, const std::string& arithmetic, profiling::Amount cost) {
+  void set_update(const std::string& layer, const std::string& arithmetic, profiling::Amount cost,
+                  int64_t unwritten) {
     update_ = cost;
+    unwritten_ = unwritten;
     if (!updates_apart()) return;
     update_id_ = profiling::OperationNumber({Zone::kUpdate, Zone::kUpdate, layer, arithmetic});
   }
@@ -123,6 +126,7 @@ class Operation {
   profiling::OperationNumber id_;
   profiling::OperationNumber update_id_;  // of the update within it
   profiling::Amount update_;
+  int64_t unwritten_ = 0;
   Cost cost_;
   bool barrier_after_ = true;
   ops::TileQueue queue_;

@@ -270,10 +270,11 @@ class Plan<T>::Compiler {
                                               : base::message(products, " x bfloat16"));
     if (!plan_.fuses_update_ || operation.updates() == 0) return;
     const int states = options_.rule->states();
-    const int64_t arrays = 2 + 2 * states;  // the gradient is in the cache
-    operation.set_update(name, plain,
-                         {update_flops(operation.updates(), states),
-                          operation.updates() * arrays * int64_t{sizeof(T)}});
+    const int64_t size = operation.updates();
+    const int64_t gradient = size * int64_t{sizeof(T)};  // stays in the cache
+    operation.set_update(
+        name, plain, {update_flops(size, states), update_bytes(size, states, sizeof(T)) - gradient},
+        gradient);
   }
 
   template <class Op, class... Args>
@@ -461,8 +462,8 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   if (schedule.workers > 1) {
     lease = parallel::acquire_team(schedule.workers);
     const int64_t flops = this->flops(piece.rows);
-    in_stages = lease->size() == 2 && schedule.sharing == Sharing::by_tiles &&
-                flops >= kLeastFlopsInStages && profiling::current_lane() == nullptr;
+    in_stages =
+        lease->size() == 2 && schedule.sharing == Sharing::by_tiles && flops >= kLeastFlopsInStages;
     if (in_stages || lease->all_here(patience_for(flops))) team = &*lease;
   }
   const auto run_operations = [&](size_t last) {

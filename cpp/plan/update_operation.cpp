@@ -10,8 +10,7 @@ template <class T>
 Cost update_cost(const optim::Rule<T>& rule, int64_t size) {
   Cost cost;
   cost.flops_fixed = update_flops(size, rule.states());
-  // Weight and states are read and written, the gradient is read.
-  cost.bytes_fixed = size * (3 + 2 * rule.states()) * static_cast<int64_t>(sizeof(T));
+  cost.bytes_fixed = update_bytes(size, rule.states(), sizeof(T));
   return cost;
 }
 

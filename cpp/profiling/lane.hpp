@@ -7,12 +7,33 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "base/current_cpu.hpp"
 #include "profiling/clock.hpp"
 #include "profiling/counters.hpp"
 #include "profiling/operations.hpp"
+#include "profiling/sources.hpp"
 
 namespace gd::profiling {
+
+// What a call of gdcore is for.
+enum class Purpose : uint8_t {
+  training,
+  validation,  // of data that nothing is learnt from
+  inference,
+  checking,  // of gradients
+  product,   // of two matrices, by gd.matmul
+};
+
+// Whom an event belongs to.
+struct Setting {
+  uint16_t team = 0;            // the number of the lane whose thread called
+  SourceId source = kNoSource;  // the trainer or network that was called
+  uint16_t cpu = 0;             // where the thread was at the event's end
+  Purpose purpose = Purpose::training;
+};
 
 // Something a thread did from `begin` to `end`, in ticks.
 struct Event {
@@ -23,6 +44,7 @@ struct Event {
   uint32_t step;  // that was last begun, from 1 on; 0 before any
   OperationId operation;
   OperationId cause;  // of waiting: the operation that the others were at
+  Setting setting;
 };
 
 // The arithmetic and the traffic of an operation, or of a worker's part of it.
@@ -40,6 +62,31 @@ using Events = std::unique_ptr<Event[], FreeEvents>;
 // system's.
 Events allocate_events(size_t count);
 
+// A stretch of a thread's time with a name of the user's.
+struct Range {
+  uint64_t begin;
+  uint64_t end;  // 0: goes on
+  uint32_t step;
+  uint16_t depth;  // within how many others
+  SourceId source;
+  std::string name;
+};
+
+// A caller's place in its region, when it wakes workers.
+struct Call {
+  uint32_t step = 0;
+  uint32_t region = 0;              // that it is within
+  OperationId last = kNoOperation;  // that it had done there
+  Setting setting;
+};
+
+// What a worker did between two bodies, in ticks.
+struct Pause {
+  uint64_t gave_way_at = 0;  // to other threads of the system; 0: it did not
+  uint64_t back_at = 0;
+  uint64_t asleep_since = 0;  // 0: it was not
+};
+
 // Time is cut into laps without gaps: each begins where the one before ended, so that one clock
 // read an event is enough and nothing gets lost between two.
 class Lane {
@@ -47,6 +94,7 @@ class Lane {
   // Everything since the last lap was this.
   void lap(OperationId operation, Amount amount = {}) {
     lap_until(ticks(), operation, kNoOperation, amount);
+    if (count_ >= room_until_) make_room();
   }
 
   // An operation begins now, at the end of the last lap.
@@ -70,6 +118,12 @@ class Lane {
   // Time within the operation that went into another one, tile by tile.
   void add_inner(uint64_t taken) { inner_ += taken; }
 
+  // The same, of amounts that are this worker's own.
+  void end_own(Amount own) {
+    all_tiles_ = 0;
+    end(own);
+  }
+
   // The operation is done, by this worker; amounts are those of all workers together. What was
   // within it becomes a lap behind each of its own. Each lap gets what its tiles are of them.
   void end(Amount all, OperationId inner = kNoOperation, Amount inner_all = {}) {
@@ -91,6 +145,7 @@ class Lane {
     }
     last_ = current_;
     current_ = kNoOperation;
+    if (count_ >= room_until_) make_room();
   }
 
   // Before waiting for others; within an operation, what there is of it becomes a lap.
@@ -113,10 +168,12 @@ class Lane {
     }
   }
 
-  uint32_t step() const { return step_; }
+  // For the workers that this thread wakes.
+  Call call() const { return {step_, region_, last_, setting_}; }
 
  private:
   friend class Recorder;
+  friend class Quiet;
 
   // An operation's laps up to a wait, or to its end: its own, and then what was within it.
   struct Piece {
@@ -163,15 +220,28 @@ class Lane {
   }
 
   void lap_until(uint64_t now, OperationId operation, OperationId cause, Amount amount) {
-    events_[count_++ & mask_] = {at_, now, amount.flops, amount.bytes, step_, operation, cause};
+    setting_.cpu = static_cast<uint16_t>(base::current_cpu());
+    events_[count_++ & mask_] = {at_,   now,       amount.flops, amount.bytes,
+                                 step_, operation, cause,        setting_};
     at_ = now;
   }
 
+  // Has pages for the next events made now, in a lap of its own: the system takes some hundred
+  // microseconds for a huge one, which no operation is to be blamed for.
+  void make_room();
+  void touch_more();
+
+  // More than an operation and what is around it can have.
+  static constexpr uint64_t kRoom = 2048;
+
   Events events_;
   uint64_t mask_ = 0;
-  uint64_t count_ = 0;  // of events written, those included that were overwritten
-  uint64_t at_ = 0;     // where the last lap ended; 0: a new beginning
+  uint64_t count_ = 0;       // of events written, those included that were overwritten
+  uint64_t touched_ = 0;     // events that there are pages for
+  uint64_t room_until_ = 0;  // a count from which on there may be too few of them
+  uint64_t at_ = 0;          // where the last lap ended; 0: a new beginning
   uint32_t step_ = 0;
+  Setting setting_;
   OperationId current_ = kNoOperation;
   OperationId last_ = kNoOperation;  // that was done
   bool first_tile_ = false;
@@ -182,8 +252,15 @@ class Lane {
   int pieces_ = 0;
   Piece piece_[kMostPieces];
 
+  std::vector<Range> ranges_;
+  std::vector<uint32_t> open_ranges_;  // the innermost last
+  int64_t ranges_left_out_ = 0;
+
   std::atomic<bool> busy_{false};  // within a region
   int depth_ = 0;                  // of regions
+  int quiet_ = 0;                  // within so many scopes that record nothing
+  uint32_t region_ = 0;            // that was begun last
+  uint16_t number_ = 0;            // its own
   uint64_t session_ = 0;           // that the events belong to
   int worker_ = 0;
   int64_t thread_ = 0;  // of the system

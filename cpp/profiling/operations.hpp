@@ -1,27 +1,32 @@
 #pragma once
 
-// What events name: operations by number, so that an event needs two bytes for them.
+// What threads do, by number.
 
-#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "profiling/numbering.hpp"
 #include "profiling/zones.hpp"
 
 namespace gd::profiling {
 
-using OperationId = uint16_t;
+using OperationId = Number;
 
-inline constexpr OperationId kNoOperation = 0;
+inline constexpr OperationId kNoOperation = kNoNumber;
 
 struct NamedOperation {
   Zone zone;
   Zone phase;
   std::string layer;       // its name, empty where it belongs to none
   std::string arithmetic;  // of a plan's: what it multiplies and adds in, such as "float32"
+
+  std::string key() const;
   bool operator==(const NamedOperation&) const = default;
 };
+
+// The phase of a zone that nobody gives another one.
+Zone phase_of(Zone zone);
 
 // The number of an operation, from 1 on; the same for equal ones, and nobody else's while one of
 // them lives. Where 65,535 live already, that of the zone without layer. On any thread.

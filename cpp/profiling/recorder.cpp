@@ -3,13 +3,18 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
 #include <new>
 #include <thread>
 
 #include "base/check.hpp"
+#include "base/memory.hpp"
 #include "base/on_fork.hpp"
 
 #if defined(__linux__)
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -29,6 +34,23 @@ int64_t nanoseconds_now() {
   using std::chrono::duration_cast;
   using std::chrono::nanoseconds;
   return duration_cast<nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Of this process.
+int64_t resident_bytes() {
+#if defined(__linux__)
+  const int file = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[64] = {};
+  const ssize_t size = ::read(file, text, sizeof text - 1);
+  ::close(file);
+  long long all = 0;
+  long long resident = 0;
+  if (size <= 0 || std::sscanf(text, "%lld %lld", &all, &resident) != 2) return 0;
+  return resident * sysconf(_SC_PAGESIZE);
+#else
+  return 0;
+#endif
 }
 
 int64_t thread_number() {
@@ -68,16 +90,22 @@ uint64_t Recorder::start(const RecordingOptions& options) {
   Lane* const own = lane_of_this_thread();
   const std::lock_guard lock(mutex_);
   require<StateError>(phase_ == Phase::idle, "a profile is being recorded already: one at a time");
+  constexpr size_t kSources = size_t{std::numeric_limits<SourceId>::max()} + 1;
+  counts_.reset(static_cast<Counts*>(std::calloc(kSources, sizeof(Counts))));
+  if (counts_ == nullptr) throw std::bad_alloc();
   options_ = options;
-  steps_ = 0;
+  memory_.clear();
   left_out_ = 0;
   ++session_;
-  start_nanoseconds_ = nanoseconds_now();
-  start_ticks_ = ticks();
   if (!enter_session(*own, 0)) {
     own->session_ = 0;
     throw std::bad_alloc();
   }
+  start_nanoseconds_ = nanoseconds_now();
+  start_ticks_ = ticks();
+  memory_.push_back({start_ticks_, resident_bytes(), base::allocated_bytes()});
+  constexpr uint64_t kFirstLook = 50'000'000;  // ticks, before their length is known
+  next_look_ = start_ticks_ + kFirstLook;
   own->at_ = options.every == 1 ? start_ticks_ : 0;
   phase_ = Phase::recording;
   on_.store(true);
@@ -96,6 +124,7 @@ Lane* Recorder::lane_of_this_thread() {
   if (held_.lane == nullptr) {
     lanes_.push_back(std::make_unique<Lane>());
     held_.lane = lanes_.back().get();
+    held_.lane->number_ = static_cast<uint16_t>(lanes_.size() - 1);
   }
   held_.lane->owned_ = true;
   held_.lane->session_ = 0;
@@ -108,88 +137,213 @@ bool Recorder::enter_session(Lane& lane, int worker) {
   lane.session_ = session_;
   lane.mask_ = size - 1;
   lane.count_ = 0;
+  lane.touched_ = 0;
   lane.at_ = 0;
   lane.step_ = 0;
+  lane.region_ = 0;
+  lane.setting_ = {.team = lane.number_};
   lane.current_ = lane.last_ = kNoOperation;
   lane.depth_ = 0;
   lane.worker_ = worker;
   lane.thread_ = thread_number();
+  lane.ranges_.clear();
+  lane.open_ranges_.clear();
+  lane.ranges_left_out_ = 0;
   if (lane.events_ == nullptr) {
     ++left_out_;
     return false;
   }
+  lane.touch_more();
   if (options_.counters) lane.counters_.open();
   return true;
 }
 
-Lane* Recorder::open(RegionKind kind, Zone gap) {
+Lane* Recorder::enter() {
   Lane& lane = *lane_of_this_thread();
-  if (lane.depth_ > 0) {  // within another, which has the time
-    ++lane.depth_;
-    return &lane;
-  }
+  if (lane.depth_ > 0) return nullptr;
   // Either stop() sees that we are within, or we see that it has begun.
   lane.busy_.store(true);
   if (!on_.load()) {
-    lane.busy_.store(false);
+    leave(lane);
     return nullptr;
   }
   try {
     if (lane.session_ != session_) enter_session(lane, 0);
   } catch (...) {  // who stops would wait for us for ever
-    lane.busy_.store(false);
+    leave(lane);
     throw;
   }
-  uint32_t step = steps_.load(std::memory_order_relaxed);
-  bool recorded = lane.events_ != nullptr;
-  if (kind == RegionKind::step) {
-    step = steps_.fetch_add(1, std::memory_order_relaxed) + 1;
-    if ((step - 1) % options_.every != 0) recorded = false;
-  }
-  if (!recorded) {
-    lane.at_ = 0;
-    lane.busy_.store(false, std::memory_order_release);
-    return nullptr;
-  }
-  if (options_.every > 1 || lane.at_ == 0) {
-    lane.at_ = ticks();
-  } else {
-    lane.lap(zone_id(gap));
-  }
-  lane.step_ = step;
-  lane.current_ = lane.last_ = kNoOperation;
-  lane.depth_ = 1;
   return &lane;
 }
 
-void Recorder::close(Lane& lane) {
-  if (--lane.depth_ > 0) return;
+bool Recorder::count(RegionKind kind, const Work& work, uint32_t& step) {
+  Counts& counts = counts_[work.source];
+  counts.called.store(true, std::memory_order_relaxed);
+  if (kind == RegionKind::step) {
+    if (work.rows > counts.most_rows.load(std::memory_order_relaxed)) {
+      counts.most_rows.store(work.rows, std::memory_order_relaxed);
+    }
+    const int64_t before = counts.steps.fetch_add(1, std::memory_order_relaxed);
+    step = static_cast<uint32_t>(before + 1);
+    return before % options_.every == 0;
+  }
+  const int64_t steps = counts.steps.load(std::memory_order_relaxed);
+  if (work.purpose == Purpose::training) {  // of the step that follows
+    step = static_cast<uint32_t>(steps + 1);
+    return steps % options_.every == 0;
+  }
+  step = static_cast<uint32_t>(steps);
+  return counts.others.fetch_add(1, std::memory_order_relaxed) % options_.every == 0;
+}
+
+Lane* Recorder::open(RegionKind kind, Zone gap, const Work& work, Setting& before) {
+  if (Lane* const lane = held_.lane; lane != nullptr && lane->depth_ > 0) {
+    // Within another, which has the time.
+    ++lane->depth_;
+    before = lane->setting_;
+    lane->setting_.purpose = work.purpose;
+    if (work.source != kNoSource) lane->setting_.source = work.source;
+    return lane;
+  }
+  Lane* const lane = enter();
+  if (lane == nullptr) return nullptr;
+  uint32_t step = 0;
+  if (!count(kind, work, step) || lane->events_ == nullptr) {
+    lane->at_ = 0;
+    leave(*lane);
+    return nullptr;
+  }
+  lane->setting_ = {.team = lane->number_, .source = work.source, .purpose = work.purpose};
+  lane->step_ = step;
+  ++lane->region_;
+  if (options_.every > 1 || lane->at_ == 0) {
+    lane->at_ = ticks();
+  } else {
+    lane->lap(zone_id(gap));
+  }
+  lane->current_ = lane->last_ = kNoOperation;
+  lane->depth_ = 1;
+  return lane;
+}
+
+void Recorder::close(Lane& lane, const Setting& before) {
+  if (--lane.depth_ > 0) {
+    lane.setting_ = before;
+    return;
+  }
   lane.current_ = kNoOperation;
   lane.lap(zone_id(Zone::kStep));
-  lane.busy_.store(false, std::memory_order_release);
+  if (lane.at_ >= next_look_.load(std::memory_order_relaxed)) look_at_memory(lane);
+  leave(lane);
 }
 
 Lane* Recorder::current() {
   Lane* const lane = held_.lane;
-  return lane != nullptr && lane->depth_ > 0 ? lane : nullptr;
+  return lane != nullptr && lane->depth_ > 0 && lane->quiet_ == 0 ? lane : nullptr;
 }
 
-Lane* Recorder::join(int worker, uint32_t step, uint64_t asleep_since) try {
+Lane* Recorder::hush() {
+  Lane* const lane = held_.lane;
+  if (lane != nullptr) ++lane->quiet_;
+  return lane;
+}
+
+Lane* Recorder::join(int worker, const Call& call, const Pause& pause) try {
   Lane& lane = *lane_of_this_thread();
   if (lane.session_ != session_) enter_session(lane, worker);
   if (lane.events_ == nullptr) return nullptr;
+  const bool same = lane.region_ == call.region && lane.setting_.team == call.setting.team;
+  const OperationId cause = same && call.last != kNoOperation ? call.last : zone_id(Zone::kStep);
   lane.current_ = lane.last_ = kNoOperation;
-  const bool follows = options_.every == 1 || lane.step_ == step;
-  lane.step_ = step;
-  if (lane.at_ == 0 || !follows) {
+  lane.setting_ = call.setting;
+  lane.step_ = call.step;
+  lane.region_ = call.region;
+  lane.worker_ = worker;
+  if (lane.at_ == 0 || !(same || options_.every == 1)) {
     lane.at_ = ticks();
-  } else {
-    lane.end_wait(asleep_since, zone_id(Zone::kStep));
+    return &lane;
   }
+  if (pause.gave_way_at > lane.at_) {
+    lane.lap_until(pause.gave_way_at, zone_id(Zone::kWait), cause, {});
+    lane.lap_until(pause.back_at, zone_id(Zone::kYield), cause, {});
+  }
+  lane.end_wait(pause.asleep_since, cause);
   return &lane;
 } catch (const std::bad_alloc&) {
   ++left_out_;
   return nullptr;
+}
+
+void Recorder::mark(OperationId operation) {
+  Lane* const lane = enter();
+  if (lane == nullptr) return;
+  if (lane->at_ == 0) {
+    lane->at_ = options_.every == 1 ? ticks() : 0;
+  } else if (options_.every == 1 && lane->events_ != nullptr) {
+    lane->lap(operation);
+  }
+  leave(*lane);
+}
+
+void Recorder::mark_since(uint64_t since, Zone before, const NamedOperation& operation) {
+  Lane* const lane = enter();
+  if (lane == nullptr) return;
+  if (options_.every == 1 && lane->events_ != nullptr && since >= start_ticks_) {
+    OperationNumber number(operation);
+    if (lane->at_ == 0) lane->at_ = since;
+    if (since > lane->at_) lane->lap_until(since, zone_id(before), kNoOperation, {});
+    lane->lap(number.id());
+    const std::lock_guard lock(mutex_);
+    marked_.push_back(std::move(number));
+  }
+  leave(*lane);
+}
+
+uint64_t Recorder::begin_range(const std::string& name) {
+  Lane* const lane = enter();
+  if (lane == nullptr) return 0;
+  uint64_t token = 0;
+  if (static_cast<int64_t>(lane->ranges_.size()) < options_.events_per_thread) {
+    const auto index = static_cast<uint32_t>(lane->ranges_.size());
+    lane->ranges_.push_back({ticks(), 0, lane->step_,
+                             static_cast<uint16_t>(lane->open_ranges_.size()),
+                             lane->setting_.source, name});
+    lane->open_ranges_.push_back(index);
+    token = session_ << 32 | (index + 1);
+  } else {
+    ++lane->ranges_left_out_;
+  }
+  leave(*lane);
+  return token;
+}
+
+void Recorder::end_range(uint64_t range) {
+  Lane* const lane = enter();
+  if (lane == nullptr) return;
+  const uint32_t index = static_cast<uint32_t>(range) - 1;
+  if (range >> 32 == (session_ & 0xFFFFFFFF) && index < lane->ranges_.size()) {
+    lane->ranges_[index].end = ticks();
+    std::erase(lane->open_ranges_, index);
+  }
+  leave(*lane);
+}
+
+void Recorder::look_at_memory(Lane& lane) {
+  constexpr int64_t kInterval = 20'000'000;  // nanoseconds
+  constexpr size_t kMost = 1 << 16;
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock || lane.at_ < next_look_) return;
+  const uint64_t passed = lane.at_ - start_ticks_;
+  const int64_t taken = nanoseconds_now() - start_nanoseconds_;
+  const double scale =
+      static_cast<double>(passed) / static_cast<double>(std::max<int64_t>(taken, 1));
+  next_look_ = lane.at_ + static_cast<uint64_t>(scale * kInterval);
+  if (memory_.size() >= kMost) {  // of a run this long every other one does
+    for (size_t i = 0; i < kMost / 2; ++i) memory_[i] = memory_[2 * i];
+    memory_.resize(kMost / 2);
+  }
+  memory_.push_back({lane.at_, resident_bytes(), base::allocated_bytes()});
+  lane.lap(zone_id(Zone::kRecorder));
 }
 
 void Recorder::wait_for_regions(std::unique_lock<std::mutex>& lock) {
@@ -205,9 +359,12 @@ void Recorder::leave_session() {
     if (lane->session_ != session_) continue;
     lane->counters_.close();
     lane->events_.reset();
+    lane->ranges_ = {};
     lane->at_ = 0;
     lane->session_ = 0;
   }
+  counts_.reset();
+  marked_.clear();
   phase_ = Phase::idle;
 }
 
@@ -231,26 +388,38 @@ Recording Recorder::stop(uint64_t number) {
   Recording recording;
   lock.unlock();  // who forks takes this mutex and theirs in an order of its own
   recording.operations = named_operations();
+  recording.sources = named_sources();
   lock.lock();
   const double scale = static_cast<double>(ended - start_nanoseconds_) /
                        static_cast<double>(std::max<uint64_t>(now - start_ticks_, 1));
+  const auto since_start = [&](uint64_t at) {
+    const auto passed = static_cast<double>(static_cast<int64_t>(at - start_ticks_));
+    return static_cast<uint64_t>(std::max(0.0, passed) * scale);
+  };
   for (const auto& lane : lanes_) {
-    if (lane->session_ != session_) continue;
-    if (lane->events_ != nullptr) {
-      LaneRecording taken = take(*lane, now);
-      for (Event& event : taken.events) {
-        const auto since_start = [&](uint64_t at) {
-          const auto passed = static_cast<double>(static_cast<int64_t>(at - start_ticks_));
-          return static_cast<uint64_t>(std::max(0.0, passed) * scale);
-        };
-        event.begin = since_start(event.begin);
-        event.end = std::max(event.begin, since_start(event.end));
-      }
-      recording.lanes.push_back(std::move(taken));
+    if (lane->session_ != session_ || lane->events_ == nullptr) continue;
+    LaneRecording taken = take(*lane, now);
+    for (Event& event : taken.events) {
+      event.begin = since_start(event.begin);
+      event.end = std::max(event.begin, since_start(event.end));
     }
+    for (Range& range : taken.ranges) {
+      range.begin = since_start(range.begin);
+      range.end = range.end == 0 ? since_start(now) : since_start(range.end);
+    }
+    recording.lanes.push_back(std::move(taken));
   }
+  for (size_t i = 0; i <= recording.sources.size(); ++i) {
+    const Counts& counts = counts_[i];
+    recording.steps += counts.steps;
+    if (!counts.called) continue;
+    recording.counts.push_back({static_cast<SourceId>(i), counts.steps, counts.most_rows});
+  }
+  memory_.push_back({now, resident_bytes(), base::allocated_bytes()});
+  recording.memory = std::move(memory_);
+  for (MemorySample& sample : recording.memory) sample.at = since_start(sample.at);
+  recording.began = start_nanoseconds_;
   recording.nanoseconds = ended - start_nanoseconds_;
-  recording.steps = steps_;
   recording.bytes_a_thread = static_cast<int64_t>(
       std::bit_ceil(static_cast<uint64_t>(options_.events_per_thread)) * sizeof(Event));
   recording.threads_left_out = left_out_;
@@ -266,6 +435,7 @@ LaneRecording Recorder::take(Lane& lane, uint64_t now) {
   }
   LaneRecording result;
   result.worker = lane.worker_;
+  result.number = lane.number_;
   result.thread = lane.thread_;
   const uint64_t kept = std::min(lane.count_, lane.mask_ + 1);
   result.dropped = static_cast<int64_t>(lane.count_ - kept);
@@ -273,6 +443,8 @@ LaneRecording Recorder::take(Lane& lane, uint64_t now) {
   for (uint64_t i = lane.count_ - kept; i < lane.count_; ++i) {
     result.events.push_back(lane.events_[i & lane.mask_]);
   }
+  result.ranges = std::move(lane.ranges_);
+  result.ranges_left_out = lane.ranges_left_out_;
   result.counters = lane.counters_.read();
   if (options_.counters) result.counters_error = lane.counters_.error();
   lane.events_.reset();  // two copies of everything would be too much
@@ -290,6 +462,7 @@ void Recorder::after_fork_in_child() {
   for (const auto& lane : recorder.lanes_) {
     lane->busy_.store(false);
     lane->depth_ = 0;
+    lane->quiet_ = 0;
     if (lane.get() != held_.lane) lane->owned_ = false;
     lane->session_ = 0;
   }
@@ -297,9 +470,7 @@ void Recorder::after_fork_in_child() {
 }
 
 void mark(Zone zone) {
-  if (!Recorder::on()) return;
-  // A region of its own whose gap is what was done; nothing is in it.
-  const Region region(RegionKind::other, zone);
+  if (Recorder::on()) Recorder::instance().mark(zone_id(zone));
 }
 
 }  // namespace gd::profiling

@@ -23,28 +23,56 @@ struct RecordingOptions {
   bool counters = true;                 // the processor's, where the kernel permits
 };
 
+// What a source did, recorded or not.
+struct SourceCount {
+  SourceId source = kNoSource;
+  int64_t steps = 0;      // of training
+  int64_t most_rows = 0;  // of a step
+};
+
 // What one thread did, in nanoseconds since the recording began.
 struct LaneRecording {
-  int worker = 0;      // its index in a team; 0 calls
-  int64_t thread = 0;  // the system's number of it
+  int worker = 0;       // its index in a team; 0 calls
+  uint16_t number = 0;  // that teams are known by
+  int64_t thread = 0;   // the system's number of it
   int64_t dropped = 0;
   std::vector<Event> events;
+  std::vector<Range> ranges;
+  int64_t ranges_left_out = 0;
   std::optional<CounterValues> counters;
   std::string counters_error;
 };
 
+// What the process had in memory at a time, and what of it was buffers of ours.
+struct MemorySample {
+  uint64_t at;      // nanoseconds since the recording began
+  int64_t process;  // bytes; 0 where the system does not tell
+  int64_t own;
+};
+
 struct Recording {
   std::vector<LaneRecording> lanes;
+  int64_t began = 0;                       // nanoseconds of the system's monotonic clock
   int64_t nanoseconds = 0;                 // it took
   int64_t steps = 0;                       // that were begun, recorded or not
   int64_t bytes_a_thread = 0;              // of memory for events
   int64_t threads_left_out = 0;            // for want of memory
   std::vector<NamedOperation> operations;  // by the numbers that events have, from 1 on
+  std::vector<NamedSource> sources;        // likewise
+  std::vector<MemorySample> memory;        // some fifty times a second, while there are calls
+  std::vector<SourceCount> counts;         // of those that were called, in the order of sources
 };
 
 enum class RegionKind : uint8_t {
   step,   // of training: counts, and is left out where not every step is recorded
-  other,  // belongs to the step before it
+  other,  // beside it; of training it belongs to the step that follows
+};
+
+// What a region is part of.
+struct Work {
+  SourceId source = kNoSource;
+  Purpose purpose = Purpose::training;
+  int64_t rows = 0;  // of a step
 };
 
 class Recorder {
@@ -63,15 +91,29 @@ class Recorder {
   Recording stop(uint64_t number = 0);
 
   // For Region.
-  Lane* open(RegionKind kind, Zone gap);
-  void close(Lane& lane);
+  Lane* open(RegionKind kind, Zone gap, const Work& work, Setting& before);
+  void close(Lane& lane, const Setting& before);
   // The calling thread's lane if it is within a region, else null.
   Lane* current();
-  // For a worker that a thread within a region has woken for that step. Time since the worker's
-  // last lap was waiting for it, asleep from `asleep_since` on. Null for want of memory.
-  Lane* join(int worker, uint32_t step, uint64_t asleep_since);
+  // For a worker that a thread within a region has woken: what it did since its last lap was
+  // waiting for that. Null for want of memory.
+  Lane* join(int worker, const Call& call, const Pause& pause);
+
+  // Outside regions: everything that the calling thread did since its last lap, or from `since` to
+  // now, was this; before `since` it was `before`. Not where only some steps are recorded.
+  void mark(OperationId operation);
+  void mark_since(uint64_t since, Zone before, const NamedOperation& operation);
+
+  // A range of the calling thread's begins; what end_range() takes, 0 where nothing is recorded.
+  uint64_t begin_range(const std::string& name);
+  void end_range(uint64_t range);
+
+  // For Quiet.
+  Lane* hush();
 
  private:
+  friend class Quiet;
+
   // From start to stop, and from then until all has been read.
   enum class Phase : uint8_t { idle, recording, reading };
 
@@ -83,6 +125,13 @@ class Recorder {
   Recorder();
   Lane* lane_of_this_thread();
   bool enter_session(Lane& lane, int worker);
+  // The calling thread's lane, which a recording that ends waits for until leave(); null where none
+  // is at work, and within a region.
+  Lane* enter();
+  static void leave(Lane& lane) { lane.busy_.store(false, std::memory_order_release); }
+  // Counts the region and tells the step that it belongs to, and whether it is to be recorded.
+  bool count(RegionKind kind, const Work& work, uint32_t& step);
+  void look_at_memory(Lane& lane);
   void wait_for_regions(std::unique_lock<std::mutex>& lock);
   void leave_session();
   LaneRecording take(Lane& lane, uint64_t now);
@@ -96,9 +145,21 @@ class Recorder {
 
   std::mutex mutex_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // of all threads that ever recorded; used again
+  std::vector<OperationNumber> marked_;       // of this recording, until it has been read
   RecordingOptions options_;
   std::atomic<uint64_t> session_{0};
-  std::atomic<uint32_t> steps_{0};
+  struct Counts {  // of a source
+    std::atomic<int64_t> steps;
+    std::atomic<int64_t> others;  // calls beside training
+    std::atomic<bool> called;
+    std::atomic<int64_t> most_rows;
+  };
+  struct FreeCounts {
+    void operator()(Counts* counts) const { std::free(counts); }
+  };
+  std::unique_ptr<Counts[], FreeCounts> counts_;  // of each number; pages nobody uses are not there
+  std::vector<MemorySample> memory_;
+  std::atomic<uint64_t> next_look_{0};  // at memory, in ticks
   std::atomic<int64_t> left_out_{0};
   uint64_t start_ticks_ = 0;
   int64_t start_nanoseconds_ = 0;
@@ -108,14 +169,15 @@ class Recorder {
 inline Lane* current_lane() { return Recorder::on() ? Recorder::instance().current() : nullptr; }
 
 // What the calling thread does from here to the end of the scope is recorded. Must not contain
-// calls back into Python: a recording that ends waits for it.
+// calls back into Python: a recording that ends waits for it. Within another region it says whose
+// the work is, and for what.
 class Region {
  public:
   // Time since the thread's last region was `gap`.
-  Region(RegionKind kind, Zone gap)
-      : lane_(Recorder::on() ? Recorder::instance().open(kind, gap) : nullptr) {}
+  Region(RegionKind kind, Zone gap, const Work& work = {})
+      : lane_(Recorder::on() ? Recorder::instance().open(kind, gap, work, before_) : nullptr) {}
   ~Region() {
-    if (lane_ != nullptr) Recorder::instance().close(*lane_);
+    if (lane_ != nullptr) Recorder::instance().close(*lane_, before_);
   }
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
@@ -125,6 +187,21 @@ class Region {
     if (lane_ != nullptr) lane_->lap(zone_id(zone));
   }
   Lane* lane() const { return lane_; }
+
+ private:
+  Setting before_;
+  Lane* lane_;
+};
+
+// Nothing that the calling thread does from here to the end of the scope becomes a lap of its own.
+class Quiet {
+ public:
+  Quiet() : lane_(Recorder::on() ? Recorder::instance().hush() : nullptr) {}
+  ~Quiet() {
+    if (lane_ != nullptr) --lane_->quiet_;
+  }
+  Quiet(const Quiet&) = delete;
+  Quiet& operator=(const Quiet&) = delete;
 
  private:
   Lane* lane_;

@@ -13,10 +13,17 @@
   /* Phases of a training run, as the caller sees them. */                                         \
   X(kForward, "forward", "network output for a batch")                                             \
   X(kBackward, "backward", "gradients of all layers, last to first")                               \
-  X(kData, "data", "checking and converting arrays, shuffling samples")                            \
+  X(kData, "data", "checking arrays, shuffling samples")                                           \
+  X(kConvert, "convert", "copying an array in another dtype or order; the layer is the array")     \
   X(kCallback, "callback", "Python callbacks and the progress bar; the GIL is held")               \
   X(kStep, "step", "a step beside its operations: lock, schedule, waking workers, sum of losses")  \
   X(kCaller, "caller", "the program itself, between two calls of gdcore")                          \
+  X(kGil, "gil", "waiting for Python's lock, which another thread of Python's has")                \
+  X(kRecorder, "recorder", "the profiler's own: fresh memory for events")                          \
+  /* Phases that are no training: their operations are those of a step. */                         \
+  X(kValidation, "validation", "loss and outputs of data that nothing is learnt from")             \
+  X(kInference, "inference", "predictions")                                                        \
+  X(kChecks, "checks", "gradients by differences, to check others")                                \
   /* Operations of a plan, as a worker sees them. */                                               \
   X(kGather, "gather", "copying a batch's rows side by side")                                      \
   X(kDenseForward, "dense_forward", "x W^T + b, with the activation where it is fused")            \
@@ -31,9 +38,12 @@
   X(kClip, "clip", "norm of the whole gradient, and its scaling: a barrier before the update")     \
   X(kUpdate, "update", "the rule's pass over weights and states; also a phase")                    \
   X(kSnapshot, "snapshot", "copy of parameters and states that a diverged epoch goes back to")     \
+  X(kMatmul, "matmul", "a product of two matrices by gd.matmul; also a phase")                     \
+  X(kNumericalGradient, "numerical_gradient", "losses a step away from each parameter")            \
   /* What a worker does when it does nothing. */                                                   \
   X(kWait, "wait", "spinning for another worker: imbalance, a few microseconds each; a phase")     \
-  X(kSleep, "sleep", "asleep in the kernel for another worker: long waits, busy neighbours")
+  X(kSleep, "sleep", "asleep in the kernel for another worker: long waits, busy neighbours")         \
+  X(kYield, "yield", "letting others of the system have its core, between two runs")
 // clang-format on
 
 namespace gd::profiling {

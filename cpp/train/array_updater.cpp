@@ -6,6 +6,7 @@
 #include "ops/elementwise.hpp"
 #include "parallel/cpus.hpp"
 #include "plan/cost_model.hpp"
+#include "profiling/recorder.hpp"
 
 namespace gd::train {
 
@@ -41,7 +42,12 @@ class Crowd {
 template <class T>
 ArrayUpdater<T>::ArrayUpdater(std::string rule, std::vector<double> hyper,
                               std::vector<int64_t> sizes)
-    : rule_(rule, hyper), sizes_(std::move(sizes)), lr_(hyper.front()) {
+    : source_({.kind = "rule",
+               .optimizer = rule,
+               .dtype = sizeof(T) == sizeof(float) ? "float32" : "float64"}),
+      rule_(rule, hyper),
+      sizes_(std::move(sizes)),
+      lr_(hyper.front()) {
   for (const int64_t size : sizes_) {
     for (int i = 0; i < rule_.states(); ++i) states_.emplace_back(size);
   }
@@ -51,6 +57,8 @@ template <class T>
 std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
                                             std::span<const std::span<const T>> gradients,
                                             bool checks_finite) {
+  const profiling::Region region(profiling::RegionKind::step, profiling::Zone::kCaller,
+                                 {source_.id()});
   const std::lock_guard<parallel::ForkSafeMutex> lock(mutex_);
   // All that may fail comes before the first change.
   std::optional<Crowd> crowd;
@@ -75,12 +83,21 @@ std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
     input.weights = weights[i];
     input.gradients = gradients[i].data();
     input.states = states;
+    const int states_each = rule_.states();
+    const profiling::Amount cost{plan::update_flops(sizes_[i], states_each),
+                                 plan::update_bytes(sizes_[i], states_each, sizeof(T))};
+    const auto recorded = [&](profiling::Lane* lane, auto&& update) {
+      if (lane != nullptr) lane->begin(profiling::zone_id(profiling::Zone::kUpdate));
+      update();
+      if (lane != nullptr) lane->end(cost);
+    };
     if (crowd) {
-      crowd->run(
-          [&](ops::Worker& worker, ops::TileQueue& queue) { rule_.update(worker, queue, input); });
+      crowd->run([&](ops::Worker& worker, ops::TileQueue& queue) {
+        recorded(worker.lane(), [&] { rule_.update(worker, queue, input); });
+      });
     } else {
       const ops::KernelScope scope;
-      rule_.update_piece(input, 0, gradients[i]);
+      recorded(region.lane(), [&] { rule_.update_piece(input, 0, gradients[i]); });
     }
   }
   return std::nullopt;

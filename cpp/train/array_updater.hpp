@@ -9,6 +9,7 @@
 #include "base/aligned_buffer.hpp"
 #include "optim/elementwise_rule.hpp"
 #include "parallel/fork_safe_mutex.hpp"
+#include "profiling/sources.hpp"
 
 namespace gd::train {
 
@@ -28,6 +29,7 @@ class ArrayUpdater {
   const std::vector<int64_t>& sizes() const { return sizes_; }
 
  private:
+  profiling::SourceNumber source_;  // for recordings
   parallel::ForkSafeMutex mutex_;
   optim::ElementwiseRule<T> rule_;
   std::vector<int64_t> sizes_;

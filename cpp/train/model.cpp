@@ -9,6 +9,7 @@ namespace gd::train {
 
 using base::require;
 using base::StateError;
+using profiling::Purpose;
 using profiling::Region;
 using profiling::RegionKind;
 using profiling::Zone;
@@ -22,6 +23,33 @@ void copy_rows(base::MatrixView<const T> from, base::MatrixView<T> to) {
 }
 
 }  // namespace
+
+template <class T>
+Model<T>::Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed)
+    : network_(std::move(layers), input_size, seed) {
+  set_source(std::make_shared<profiling::SourceNumber>(
+      profiling::NamedSource{.kind = "network",
+                             .network = sizes(),
+                             .dtype = sizeof(T) == sizeof(float) ? "float32" : "float64"}));
+}
+
+template <class T>
+std::string Model<T>::sizes() const {
+  std::string text = std::to_string(network_.input_size());
+  for (const nn::DenseSpec& layer : network_.layers()) text += '-' + std::to_string(layer.units);
+  return text;
+}
+
+template <class T>
+void Model<T>::set_source(std::shared_ptr<profiling::SourceNumber> source) {
+  source_ = std::move(source);
+  source_id_ = source_->id();
+}
+
+template <class T>
+profiling::Work Model<T>::work(Purpose purpose) const {
+  return {source_id_, purpose};
+}
 
 template <class T>
 plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads,
@@ -38,7 +66,7 @@ plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads
 
 template <class T>
 void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
-                       base::FunctionRef<bool()> stops) {
+                       base::FunctionRef<bool()> stops, Purpose purpose) {
   const Lock lock(mutex_);
   const parallel::ForkSafeMutex::Reading reading(mutex_);
   const int64_t inputs = network_.input_size();
@@ -51,7 +79,7 @@ void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads
     batch.rows = pace.next(at_once);
     batch.x = x + begin * inputs;
     {
-      const Region region(RegionKind::other, Zone::kCaller);  // without what `stops` does
+      const Region region(RegionKind::other, Zone::kCaller, work(purpose));  // without `stops`
       plan::Plan<T>& plan = plan_for(plan::PlanKind::inference, at_once, threads, inference_);
       plan.forward(batch);
       copy_rows<T>(plan.output(batch.rows), {out + begin * outputs, batch.rows, outputs});
@@ -63,7 +91,7 @@ void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads
 
 template <class T>
 void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
-  const Region region(RegionKind::other, Zone::kCaller);
+  const Region region(RegionKind::other, Zone::kCaller, work(Purpose::training));
   const Lock lock(mutex_);
   const int64_t inputs = network_.input_size();
   rows_kept_ = -1;  // until all that backward needs is there
@@ -92,7 +120,7 @@ int64_t Model<T>::rows_kept() {
 template <class T>
 void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
                         T* input_gradient) {
-  const Region region(RegionKind::other, Zone::kCaller);
+  const Region region(RegionKind::other, Zone::kCaller, work(Purpose::training));
   const Lock lock(mutex_);
   require<StateError>(rows_kept() == rows, "backward of ", rows,
                       " rows: another thread has called forward with ", rows_kept_, " since");

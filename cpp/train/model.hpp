@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "nn/network.hpp"
 #include "parallel/fork_safe_mutex.hpp"
 #include "plan/plan.hpp"
+#include "profiling/recorder.hpp"
 #include "train/pace.hpp"
 
 namespace gd::train {
@@ -17,8 +19,7 @@ namespace gd::train {
 template <class T>
 class Model {
  public:
-  Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed)
-      : network_(std::move(layers), input_size, seed) {}
+  Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed);
 
   // Sizes, names and seed never change and may be read without the lock.
   const nn::Network<T>& description() const { return network_; }
@@ -27,10 +28,18 @@ class Model {
   // The caller holds the mutex.
   nn::Network<T>& network() { return network_; }
 
+  // Inputs and units, as in "784-512-10".
+  std::string sizes() const;
+  // Whose work its passes are in recordings: at first its own, then that of its last trainer. The
+  // caller holds the mutex.
+  void set_source(std::shared_ptr<profiling::SourceNumber> source);
+  profiling::Work work(profiling::Purpose purpose) const;
+
   // out (rows, outputs) from x (rows, inputs), at most batch_size rows at a time. Ends early where
   // `stops` says so, which is asked with the mutex held and may wait for Python.
   void predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
-               base::FunctionRef<bool()> stops = NeverStops());
+               base::FunctionRef<bool()> stops = NeverStops(),
+               profiling::Purpose purpose = profiling::Purpose::inference);
 
   // One batch, keeping what backward needs.
   void forward_training(const T* x, int64_t rows, int threads, T* out);
@@ -62,6 +71,8 @@ class Model {
 
   parallel::ForkSafeMutex mutex_;
   nn::Network<T> network_;
+  std::shared_ptr<profiling::SourceNumber> source_;
+  std::atomic<profiling::SourceId> source_id_;  // may be read without the mutex
   std::vector<std::string> input_names_;
   std::unique_ptr<plan::Plan<T>> inference_;
   std::unique_ptr<plan::Plan<T>> differentiable_;

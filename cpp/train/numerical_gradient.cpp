@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -13,6 +12,7 @@
 #include "ops/collective.hpp"
 #include "ops/formulas.hpp"
 #include "plan/cost_model.hpp"
+#include "profiling/recorder.hpp"
 #include "train/batch_of.hpp"
 
 namespace gd::train {
@@ -82,6 +82,7 @@ class Probe {
     }
   }
   int64_t evaluations() const { return evaluations_; }
+  int64_t flops() const { return plan_->flops(batch_.rows); }  // of one
 
  private:
   nn::Network<double> network_;
@@ -335,52 +336,81 @@ NumericalGradient numerical_gradient(Model<double>& model, const plan::LossDescr
   result.below.resize(wanted.size());
   result.above.resize(wanted.size());
   std::vector<char> is_kink(wanted.size(), 0);
-  double noise = 0;
-  {
-    Probe probe(model, loss, data);
-    noise = noise_of(probe, loss, data, offsets, h);
-    result.evaluations = probe.evaluations();
-  }
-  std::atomic<int64_t> evaluations{0};
-  std::atomic<bool> stopped{false};
-
   const parallel::TeamLease team = parallel::acquire_team(threads);
   ops::TileQueue queue(threads);
-  ops::run_collective(*team, [&](ops::Worker& worker) {
-    Probe probe(model, loss, data);
-    const double here_loss = probe.loss();
-    queue.for_each(worker, static_cast<int64_t>(wanted.size()), [&](int64_t tile) {
-      if (worker.index() == 0 && !stopped && stops()) stopped = true;
-      if (stopped) return;
-      const auto i = static_cast<size_t>(tile);
-      const int64_t offset = offsets[static_cast<size_t>(wanted[i])];
-      const double reach = reach_of(probe.value(offset), h);
-      const Slopes slopes = slopes_at(probe, offset, here_loss, reach);
-      Found found{slopes, rounding_of(slopes, probe.value(offset), reach, noise)};
-      const double curvature =
-          kSuspicious * (std::abs(slopes.below) + std::abs(slopes.above)) +
-          std::max(10 * reach * std::max(1.0, std::abs(here_loss)), 4 * found.error);
-      if (closer || slopes.gap() > curvature) {
-        found = look_closer(probe, offset, here_loss, reach, noise);
-      }
-      is_kink[i] = found.is_kink ? 1 : 0;
-      result.central[i] = found.slopes.central;
-      result.error[i] = found.error;
-      result.below[i] = found.is_kink ? found.slopes.below : found.slopes.central;
-      result.above[i] = found.is_kink ? found.slopes.above : found.slopes.central;
-    });
-    evaluations += probe.evaluations();
-  });
+  const profiling::Work work = model.work(profiling::Purpose::checking);
+  std::vector<std::optional<Probe>> probes(static_cast<size_t>(team->size()));
+  double noise = 0;
+  double here_loss = 0;
+  int64_t flops = 0;  // of an evaluation
+  {
+    const profiling::Region region(profiling::RegionKind::other, profiling::Zone::kCaller, work);
+    const profiling::Quiet quiet;  // its many passes are one operation
+    Probe& probe = probes[0].emplace(model, loss, data);
+    noise = noise_of(probe, loss, data, offsets, h);
+    here_loss = probe.loss();
+    flops = probe.flops();
+    if (region.lane() != nullptr) {
+      region.lane()->begin(profiling::zone_id(profiling::Zone::kNumericalGradient));
+      region.lane()->end({probe.evaluations() * flops, 0});
+    }
+  }
+  const auto slope_of = [&](Probe& probe, size_t i) {
+    const int64_t offset = offsets[static_cast<size_t>(wanted[i])];
+    const double reach = reach_of(probe.value(offset), h);
+    const Slopes slopes = slopes_at(probe, offset, here_loss, reach);
+    Found found{slopes, rounding_of(slopes, probe.value(offset), reach, noise)};
+    const double curvature =
+        kSuspicious * (std::abs(slopes.below) + std::abs(slopes.above)) +
+        std::max(10 * reach * std::max(1.0, std::abs(here_loss)), 4 * found.error);
+    if (closer || slopes.gap() > curvature) {
+      found = look_closer(probe, offset, here_loss, reach, noise);
+    }
+    is_kink[i] = found.is_kink ? 1 : 0;
+    result.central[i] = found.slopes.central;
+    result.error[i] = found.error;
+    result.below[i] = found.is_kink ? found.slopes.below : found.slopes.central;
+    result.above[i] = found.is_kink ? found.slopes.above : found.slopes.central;
+  };
+  const auto count = static_cast<int64_t>(wanted.size());
+  Pace pace(count, 2 * flops);
+  for (int64_t begin = 0; begin < count;) {
+    const int64_t parameters = pace.next(count - begin);
+    {
+      const profiling::Region region(profiling::RegionKind::other, profiling::Zone::kCaller, work);
+      queue.reset();
+      ops::run_collective(*team, [&](ops::Worker& worker) {
+        profiling::Lane* const lane = worker.lane();
+        if (lane != nullptr) lane->begin(profiling::zone_id(profiling::Zone::kNumericalGradient));
+        std::optional<Probe>& probe = probes[static_cast<size_t>(worker.index())];
+        if (!probe) probe.emplace(model, loss, data);
+        const int64_t before = probe->evaluations();
+        {
+          const profiling::Quiet quiet;
+          queue.for_each(worker, parameters,
+                         [&](int64_t i) { slope_of(*probe, static_cast<size_t>(begin + i)); });
+        }
+        if (lane != nullptr) lane->end_own({(probe->evaluations() - before) * flops, 0});
+      });
+    }
+    begin += parameters;
+    pace.done(parameters);
+    if (begin < count && stops()) break;
+  }
+  for (const std::optional<Probe>& probe : probes) {
+    if (probe) result.evaluations += probe->evaluations();
+  }
   for (size_t i = 0; i < is_kink.size(); ++i) {
     if (is_kink[i]) result.kinks.push_back(static_cast<int64_t>(i));
   }
-  result.evaluations += evaluations;
   result.seconds = seconds_since(start);
   return result;
 }
 
 ExactGradient backpropagation_gradient(Model<double>& model, const plan::LossDescription& loss,
                                        const Dataset<double>& data, int threads) {
+  const profiling::Region region(profiling::RegionKind::other, profiling::Zone::kCaller,
+                                 model.work(profiling::Purpose::checking));
   const std::lock_guard<parallel::ForkSafeMutex> lock(model.mutex());
   plan::PlanOptions<double> options;
   options.kind = plan::PlanKind::gradient;

@@ -50,7 +50,14 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   if (options_.clip_norm > 0) {  // however large: then it never clips
     base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
   }
+  source_ = std::make_shared<profiling::SourceNumber>(
+      profiling::NamedSource{.kind = "trainer",
+                             .network = model_->sizes(),
+                             .optimizer = options_.rule,
+                             .loss = options_.loss.name,
+                             .dtype = sizeof(T) == sizeof(float) ? "float32" : "float64"});
   const Lock lock(model_->mutex());
+  model_->set_source(source_);
   nn::Network<T>& network = model_->network();
   for (int i = 0; i < rule_.states(); ++i) states_.push_back(network.make_flat());
   for (auto& state : states_) state_pointers_.push_back(state.data());
@@ -136,6 +143,16 @@ plan::Plan<T>& Trainer<T>::evaluation_plan(int64_t rows) {
 }
 
 template <class T>
+profiling::Work Trainer<T>::work(int64_t rows) const {
+  return {source_->id(), profiling::Purpose::training, rows};
+}
+
+template <class T>
+profiling::Work Trainer<T>::validating() const {
+  return {source_->id(), profiling::Purpose::validation};
+}
+
+template <class T>
 void Trainer<T>::begin_update(double lr) {
   rule_.begin_step(lr, steps_ + 1);
 }
@@ -200,7 +217,7 @@ void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::
 template <class T>
 double Trainer<T>::step(const Dataset& batch) {
   const double lr = this->lr();  // before the lock: a schedule may be a caller's function
-  const Region region(RegionKind::step, Zone::kCaller);
+  const Region region(RegionKind::step, Zone::kCaller, work(batch.size()));
   const Lock lock(model_->mutex());
   const ops::KernelScope scope;
   plan::Plan<T>& plan = training_plan(batch.size(), false);
@@ -219,7 +236,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);
   {
-    Region region(RegionKind::other, Zone::kCaller);
+    Region region(RegionKind::other, Zone::kCaller, work(0));
     if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
     region.lap(Zone::kData);
     take_snapshot();
@@ -232,7 +249,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
     const double lr = this->lr();
     std::optional<double> batch_loss;
     {
-      const Region region(RegionKind::step, Zone::kCallback);
+      const Region region(RegionKind::step, Zone::kCallback, work(sampler.batch_rows(i)));
       const Lock lock(model_->mutex());
       const ops::KernelScope scope;
       plan::Plan<T>& plan = training_plan(at_once, shuffle);
@@ -314,6 +331,7 @@ void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr) {
     const Dataset rows = data.rows(0, std::min(batch_size, kDefaultBatch));
     const double weights = sum_of_weights(rows);
     if (weights > 0) {
+      const Region region(RegionKind::other, Zone::kStep, validating());
       const double sum = evaluation_plan(rows.size()).add_losses(batch_of(rows, weights), 0);
       if (!std::isfinite(sum)) diverged(sum, lr);
     }
@@ -378,7 +396,8 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size,
     for (int64_t done = 0; done < batch.size();) {
       const Dataset rows = batch.rows(done, pace.next(batch.size() - done));
       if (weights > 0) {
-        const Region region(RegionKind::other, Zone::kCaller);  // without what `stops` does
+        // Without what `stops` does.
+        const Region region(RegionKind::other, Zone::kCaller, validating());
         const ops::KernelScope scope;
         plan::Plan<T>& plan = evaluation_plan(at_once);
         loss_sum = plan.add_losses(batch_of(rows, weights), loss_sum);
@@ -395,7 +414,7 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size,
 template <class T>
 void Trainer<T>::apply_gradients() {
   const double lr = this->lr();
-  const Region region(RegionKind::step, Zone::kCaller);
+  const Region region(RegionKind::step, Zone::kCaller, work(0));
   const Lock lock(model_->mutex());
   nn::Network<T>& network = model_->network();
   require<StateError>(network.gradients_valid(),

@@ -12,6 +12,7 @@
 #include "optim/schedule.hpp"
 #include "plan/clip_operation.hpp"
 #include "plan/update_operation.hpp"
+#include "profiling/recorder.hpp"
 #include "train/accuracy.hpp"
 #include "train/model.hpp"
 
@@ -143,6 +144,8 @@ class Trainer {
   plan::Plan<T>& evaluation_plan(int64_t rows);
   plan::PlanOptions<T> training_options(int64_t rows, bool gathers) const;
   void make_apply();
+  profiling::Work work(int64_t rows) const;  // as it is recorded
+  profiling::Work validating() const;
   void begin_update(double lr);
   void take_snapshot();
   void restore_snapshot();
@@ -163,6 +166,7 @@ class Trainer {
 
   std::shared_ptr<Model<T>> model_;
   TrainerOptions options_;
+  std::shared_ptr<profiling::SourceNumber> source_;  // of what it does, for recordings
   const ops::LossKernel<T>* loss_kernel_ = nullptr;
   optim::ElementwiseRule<T> rule_;
   std::vector<base::AlignedBuffer<T>> states_;

@@ -95,6 +95,8 @@ class Judging:
         wanted = [each for each in self.metrics if each[0] not in (known or ())]
         if not wanted:
             return {}
-        output = trainer._network._native.predict(self.x, batch_size, trainer._num_threads)
+        output = trainer._network._native.predict(
+            self.x, batch_size, trainer._num_threads, validates=True
+        )
         task = None if trainer.loss is None else trainer.loss.task
         return {key: metric(self.y, output, self.weight, task=task) for key, metric in wanted}

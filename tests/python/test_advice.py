@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recordings import events_of
 
 import gdcore as gd
 from gdcore.profiling.advice import Advice, advise
 from gdcore.profiling.recording import Recording
-from gdcore.profiling.records import EVENT, Machine, Operation, Thread
+from gdcore.profiling.records import Machine, Operation, Source, Thread
 
 PROFILES = Path(__file__).parent / "data" / "profiles"
 
@@ -71,7 +72,7 @@ def recording(*threads: list[Lap], steps: int = 10, **changes: Any) -> Recording
                 cause = NUMBER[waits_for] if waits_for else 0
                 rows.append((at, at + time, *work, step, NUMBER[op], cause, number))
                 at += time
-    events = np.array(rows, EVENT)
+    events = events_of(rows)
     names = ["caller", *(f"worker {i}" for i in range(1, len(threads)))]
     made = Recording(
         events[np.argsort(events["begin"], kind="stable")],
@@ -80,6 +81,7 @@ def recording(*threads: list[Lap], steps: int = 10, **changes: Any) -> Recording
         Machine(2, None, "avx2", {"medium": "float32"}, dict(PEAKS)),
         int(events["end"].max()),
         steps,
+        sources=[Source(), Source("trainer 1", "trainer", steps=steps)],
     )
     return replace(made, **changes)
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recordings import events_of
 from support import guarded_run
 
 import gdcore as gd
 from gdcore.profiling import Machine, Operation, Recording, Thread
 from gdcore.profiling.palette import COLOURS, family, ink, offsets
-from gdcore.profiling.records import EVENT
+from gdcore.profiling.records import Source
 from gdcore.profiling.report import write_report
 from gdcore.profiling.roofline import Limits, labelled, notes, plot_roofline, points
 from gdcore.profiling.timeline import last_window, plot_timeline
@@ -56,7 +57,7 @@ def synthetic(threads: int = 3, steps: int = 8, **changes: Any) -> Recording:
                 end = at + 1000 * length
                 rows.append((at, end, flops, size, step, kind, waits_for, thread))
                 at = end
-    events = np.array(rows, EVENT) if rows else np.empty(0, EVENT)
+    events = events_of(rows)
     peaks = {f"float32 x{threads}": MULTIPLY_ADDS, f"memory x{threads}": MEMORY}
     peaks |= {key.replace(str(threads), "1"): value for key, value in peaks.items()}
     names = ["caller", *(f"worker {i}" for i in range(1, threads))]
@@ -67,6 +68,7 @@ def synthetic(threads: int = 3, steps: int = 8, **changes: Any) -> Recording:
         machine=Machine(cpus=2, quota=None, isa="avx2", precision={}, peaks=peaks),
         nanoseconds=max(steps, 1) * SPAN,
         steps=steps,
+        sources=[Source(), Source("trainer 1", "trainer", steps=steps)],
     )
     return replace(recording, **changes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from gdcore.profiling.advice import Advice, advise
 from gdcore.profiling.limits import peaks
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine, Operation, Thread
-from gdcore.profiling.system import CpuTimes, cpu_times
+from gdcore.profiling.system import ThreadTimes, thread_times
 from gdcore.profiling.tables import BY, Table, table
 from gdcore.profiling.trace import write_trace
 
@@ -48,17 +48,18 @@ class Profile(_core.ProfileScope):
             "events_per_thread", events_per_thread, at_least=1 << 10, at_most=1 << 32
         )
         self._counters = flag("counters", counters)
-        self._before: CpuTimes = {}
+        self._before: ThreadTimes = {}
+        self._raw: Callable[[], Recording] | None = None
         self._recorded: Recording | None = None
         self._running = False
 
     def __enter__(self) -> Profile:
         """Begins to record."""
-        if self._recorded is not None:
+        if self._recorded is not None or self._raw is not None:
             raise RuntimeError("a profile records once: make another one with gdcore.profile()")
-        self._before = cpu_times()
+        self._before = thread_times()
         try:
-            self.start(self._events_per_thread, self._every, self._counters)
+            self.begin(self._events_per_thread, self._every, self._counters)
             self._running = True
             return self
         except BaseException:  # Ctrl-C: then nobody will leave the block
@@ -68,17 +69,23 @@ class Profile(_core.ProfileScope):
     def _read(self, raw: dict[str, Any]) -> None:
         """Takes what was recorded, at the end of the block: `__exit__` calls it."""
         self._running = False
-        self._recorded = Recording.from_core(
-            raw, self._every, self._last_steps, self._before, cpu_times()
+        now = thread_times()
+        # Read when somebody looks: putting a million events in order takes longer than the end of
+        # a block should.
+        self._raw = lambda: Recording.from_core(
+            raw, self._every, self._last_steps, self._before, now
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For copies and pickle: what was recorded, if that has ended."""
-        return _with_recording, (self._recorded,)
+        there = self._recorded is not None or self._raw is not None
+        return _with_recording, (self.recording if there else None,)
 
     @property
     def recording(self) -> Recording:
         """All that was recorded, as the modules of `gdcore.profiling` take it."""
+        if self._recorded is None and self._raw is not None:
+            self._recorded, self._raw = self._raw(), None
         if self._recorded is None:
             state = (
                 "is being recorded: leave the with block first"
@@ -146,9 +153,9 @@ class Profile(_core.ProfileScope):
 
     def __repr__(self) -> str:
         """What it holds, in a line."""
-        if self._recorded is None:
+        if self._recorded is None and self._raw is None:
             return f"Profile({'recording' if self._running else 'empty'})"
-        found = self._recorded
+        found = self.recording
         lost = f", {found.dropped:,} dropped" if found.dropped else ""
         return (
             f"Profile({self.seconds:.3g} s, {found.steps:,} steps, {len(found.threads)} threads, "

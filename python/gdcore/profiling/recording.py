@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore import _core
 from gdcore.files import checked_path, written_beside
-from gdcore.profiling.records import EVENT, Machine, Operation, Thread
-from gdcore.profiling.system import CpuTimes
+from gdcore.profiling.records import EVENT, RANGE, WAITS, Machine, Operation, Source, Thread
+from gdcore.profiling.system import ThreadTimes, Times
 
 __all__ = ["Recording"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,22 @@ class Recording:
     Attributes:
         events: (N,) of `EVENT`, by begin.
         operations: By the numbers that events have; the first stands for none.
-        threads: By the numbers that events have.
+        threads: By the numbers that events have, each caller before its workers.
+        sources: By the numbers that events have; the first stands for none.
+        ranges: (R,) of `RANGE`, by begin.
+        range_names: By the numbers that ranges have.
         machine: Where it was.
         nanoseconds: How long it took.
+        began: When, in nanoseconds of the system's CLOCK_MONOTONIC.
+        process_id: The system's number of the process.
         steps: How many training steps were begun, recorded or not.
         every: Of so many steps one was recorded.
+        last_steps: How many steps at the end were kept, where somebody asked for that.
         bytes_per_thread: The most memory that a thread's events can take.
         threads_left_out: How many threads recorded nothing, for want of memory.
         counters_error: Why threads have no hardware counters, if they were asked for; else ``""``.
+        memory: (M, 3) nanoseconds since the recording began, bytes that the process had in memory,
+            and bytes of them that gdcore's own buffers had.
     """
 
     events: NDArray[Any]
@@ -47,6 +57,13 @@ class Recording:
     bytes_per_thread: int = 0
     threads_left_out: int = 0
     counters_error: str = ""
+    last_steps: int | None = None
+    began: int = 0
+    process_id: int = 0
+    sources: Sequence[Source] = (Source(),)
+    ranges: NDArray[Any] = field(default_factory=lambda: np.zeros(0, RANGE))
+    range_names: Sequence[str] = ()
+    memory: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 3), np.int64))
 
     @classmethod
     def from_core(
@@ -54,35 +71,40 @@ class Recording:
         raw: dict[str, Any],
         every: int,
         last_steps: int | None,
-        before: CpuTimes,
-        now: CpuTimes,
+        before: ThreadTimes,
+        now: ThreadTimes,
     ) -> Recording:
-        """What C++ handed over; the CPU times are those at both ends."""
-        operations = [Operation("", "", "", "")]
-        operations += [Operation(*each) for each in raw["operations"]]
-        threads = []
-        for lane in raw["threads"]:
-            number = lane["thread_id"]
-            cpu = ready = None
-            if number in now:
-                start = before.get(number, (0.0, 0.0))
-                cpu, ready = (end - begin for begin, end in zip(start, now[number], strict=True))
-            worker = lane["worker"]
-            name = "caller" if worker == 0 else f"worker {worker}"
-            threads.append(
-                Thread(name, worker, number, lane["dropped"], cpu, ready, lane["counters"])
-            )
+        """What C++ handed over; the times are those at both ends."""
+        named = [Operation("", "", "", "")]
+        named += [Operation(*each) for each in raw["operations"]]
+        events = raw["events"]
+        sources, numbers = _sources(raw["sources"])
+        events["source"] = numbers[events["source"]]
+        threads = [
+            _thread(i, lane, before, now, events[events["thread"] == i])
+            for i, lane in enumerate(raw["threads"])
+        ]
+        ranges, names = _ranges(raw["threads"], numbers)
         recording = cls(
-            raw["events"],
-            operations,
-            _told_apart(threads),
-            Machine.this(),
-            raw["nanoseconds"],
-            raw["steps"],
-            every,
-            raw["bytes_per_thread"],
-            raw["threads_left_out"],
-            next((lane["counters_error"] for lane in raw["threads"] if lane["counters_error"]), ""),
+            events=events,
+            operations=_by_purpose(events, named, sources),
+            threads=threads,
+            machine=Machine.this(),
+            nanoseconds=raw["nanoseconds"],
+            steps=raw["steps"],
+            every=every,
+            bytes_per_thread=raw["bytes_per_thread"],
+            threads_left_out=raw["threads_left_out"],
+            counters_error=next(
+                (lane["counters_error"] for lane in raw["threads"] if lane["counters_error"]), ""
+            ),
+            last_steps=last_steps,
+            began=raw["began"],
+            process_id=os.getpid(),
+            sources=sources,
+            ranges=ranges,
+            range_names=names,
+            memory=raw["memory"],
         )
         return recording._cut(last_steps)._in_order()
 
@@ -95,7 +117,9 @@ class Recording:
             starts = [events["begin"][events["thread"] == i].min() for i in lossy]
             keep &= events["begin"] >= max(starts)
         if last_steps is not None:
-            keep &= events["step"] > max(self.steps - last_steps * self.every, 0)
+            last = np.array([source.steps for source in self.sources], np.int64)
+            first = np.maximum(last - last_steps * self.every, 0)
+            keep &= events["step"] > first[events["source"]]
         if keep.all():
             return self
         gone = np.bincount(events["thread"][~keep], minlength=len(self.threads))
@@ -106,13 +130,26 @@ class Recording:
         return replace(self, events=events[keep], threads=threads)
 
     def _in_order(self) -> Recording:
-        """Events by begin; threads without any are left out."""
+        """Events by begin; callers with their workers; threads without events are left out."""
         # Not np.unique: there NumPy, from 2.3 on, ends the process if Python ends the thread, as it
         # does with daemons at the interpreter's end.
-        used = np.flatnonzero(np.bincount(self.events["thread"], minlength=1))
         events = self.events[np.argsort(self.events["begin"], kind="stable")]
-        events["thread"] = np.searchsorted(used, events["thread"])
-        return replace(self, events=events, threads=[self.threads[int(i)] for i in used])
+        counts = np.bincount(events["thread"], minlength=len(self.threads))
+        threads = list(self.threads)
+        for i, thread in enumerate(threads):
+            if thread.worker > 0 and counts[i]:  # where it worked most
+                teams = np.bincount(events["team"][events["thread"] == i])
+                threads[i] = replace(thread, team=int(teams.argmax()))
+        used = [i for i in range(len(threads)) if counts[i]]
+        used.sort(key=lambda i: (threads[i].team, threads[i].worker, i))
+        place = np.zeros(len(threads), np.uint16)
+        place[used] = range(len(used))
+        events["thread"] = place[events["thread"]]
+        events["team"] = place[events["team"]]
+        ranges = self.ranges[np.argsort(self.ranges["begin"], kind="stable")]
+        ranges["thread"] = place[ranges["thread"]]
+        kept = [replace(threads[i], team=int(place[threads[i].team])) for i in used]
+        return replace(self, events=events, threads=_told_apart(kept), ranges=ranges)
 
     # ---- reading ----
 
@@ -133,15 +170,21 @@ class Recording:
         """(N,) which events belong to one of those phases."""
         return self.where(lambda operation: operation.phase in names)
 
-    @property
+    @cached_property
     def work(self) -> NDArray[np.bool_]:
         """(N,) which events are operations on a batch."""
         return self.where(lambda operation: operation.of_plan)
 
+    @cached_property
+    def training(self) -> NDArray[np.bool_]:
+        """(N,) which events are of steps, and of what is around them."""
+        return (self.events["purpose"] == 0) & (self.events["step"] > 0)
+
     @property
     def workers(self) -> list[int]:
         """Threads that did operations on a batch."""
-        return [int(i) for i in np.unique(self.events["thread"][self.work])]
+        found = np.bincount(self.events["thread"][self.work], minlength=len(self.threads))
+        return [int(i) for i in np.flatnonzero(found)]
 
     @property
     def window(self) -> tuple[int, int]:
@@ -150,11 +193,36 @@ class Recording:
             return 0, 0
         return int(self.events["begin"].min()), int(self.events["end"].max())
 
-    @property
+    @cached_property
+    def step_keys(self) -> NDArray[np.int64]:
+        """(N,) a number for each step of each source, which rises with the step."""
+        events = self.events
+        return (events["source"].astype(np.int64) << 32) + events["step"]
+
+    @cached_property
     def recorded_steps(self) -> int:
         """Training steps that there are events of."""
-        steps = np.unique(self.events["step"][self.work])
-        return int((steps > 0).sum())
+        keys = self.step_keys[self.work & self.training]
+        steps = np.sort(keys)[np.diff(np.sort(keys), prepend=-1) > 0]
+        begun = np.array([source.steps for source in self.sources], np.int64)
+        # A forward pass whose update never came is no step.
+        return int((steps & 0xFFFFFFFF <= begun[steps >> 32]).sum())
+
+    def of(self, source: int) -> Recording:
+        """The same with the events of one source alone, and of its threads."""
+        keep = self.events["source"] == source
+        found = replace(
+            self,
+            events=self.events[keep],
+            ranges=self.ranges[self.ranges["source"] == source],
+            steps=self.sources[source].steps,
+        )
+        return found
+
+    @property
+    def trainers(self) -> list[int]:
+        """The numbers of the sources that made training steps."""
+        return [i for i, source in enumerate(self.sources) if source.steps]
 
     @property
     def dropped(self) -> int:
@@ -165,20 +233,15 @@ class Recording:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a compressed NPZ file."""
-        rest = {
-            "format": _FORMAT,
-            "operations": [asdict(each) for each in self.operations],
-            "threads": [asdict(each) for each in self.threads],
-            "machine": asdict(self.machine),
-            "nanoseconds": self.nanoseconds,
-            "steps": self.steps,
-            "every": self.every,
-            "bytes_per_thread": self.bytes_per_thread,
-            "threads_left_out": self.threads_left_out,
-            "counters_error": self.counters_error,
+        rest: dict[str, Any] = {
+            each.name: getattr(self, each.name) for each in fields(self) if each.name not in _ARRAYS
         }
+        for name in ("operations", "threads", "sources"):
+            rest[name] = [asdict(each) for each in rest[name]]
+        rest |= {"format": _FORMAT, "machine": asdict(self.machine)}
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
         with written_beside(checked_path(path)) as file:
-            np.savez_compressed(file, events=self.events, rest=np.array(json.dumps(rest)))
+            np.savez_compressed(file, rest=np.array(json.dumps(rest)), **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recording:
@@ -192,27 +255,140 @@ class Recording:
         with open(path, "rb") as file:  # a missing file is an OSError; the rest is about content
             try:
                 with np.load(file, allow_pickle=False) as arrays:
-                    events, rest = arrays["events"], json.loads(str(arrays["rest"]))
-                if rest.pop("format") != _FORMAT or events.dtype.names != EVENT.names:
+                    rest = json.loads(str(arrays["rest"]))
+                    version = rest.pop("format")
+                    if version == 1:
+                        return _of_first_format(arrays["events"], rest)
+                    if version != _FORMAT:
+                        raise ValueError(f"of format {version}, where {_FORMAT} is read")
+                    found = {name: arrays[name] for name in _ARRAYS}
+                if found["events"].dtype != EVENT or found["ranges"].dtype != RANGE:
                     raise ValueError("of another format")
                 rest["operations"] = [Operation(**each) for each in rest["operations"]]
                 rest["threads"] = [Thread(**each) for each in rest["threads"]]
+                rest["sources"] = [Source(**each) for each in rest["sources"]]
                 rest["machine"] = Machine(**rest["machine"])
-                return cls(events=events.astype(EVENT), **rest)
+                return cls(**rest, **found)
             except Exception as error:
                 raise ValueError(
                     f"path must be a profile that Profile.save wrote, got {path!r} ({error})"
                 ) from None
 
 
-def _told_apart(threads: list[Thread]) -> list[Thread]:
-    """Names that occur twice, as where several threads call, get a number."""
-    names = [thread.name for thread in threads]
+_ARRAYS = ("events", "ranges", "memory")
+
+
+def _of_first_format(old: NDArray[Any], rest: dict[str, Any]) -> Recording:
+    """Of gdcore 0.1: all threads one team, all steps one trainer's."""
+    events = np.zeros(len(old), EVENT)
+    for name in old.dtype.names or ():
+        events[name] = old[name]
+    events["source"] = 1
+    rest["operations"] = [Operation(**each) for each in rest["operations"]]
+    rest["threads"] = [Thread(**each) for each in rest["threads"]]
+    rest["sources"] = [Source(), Source("trainer 1", "trainer", steps=rest["steps"])]
+    rest["machine"] = Machine(**rest["machine"])
+    return Recording(events=events, **rest)
+
+
+def _thread(
+    index: int, lane: dict[str, Any], before: ThreadTimes, now: ThreadTimes, events: NDArray[Any]
+) -> Thread:
+    number, worker = lane["thread_id"], lane["worker"]
+    moved = events["cpu"][1:] != events["cpu"][:-1]
+    at_end = now.get(number)
+    since = at_end - before.get(number, Times()) if at_end is not None else None
+    return Thread(
+        name="caller" if worker == 0 else f"worker {worker}",
+        worker=worker,
+        thread_id=number,
+        team=index,
+        dropped=lane["dropped"],
+        cpu_seconds=None if since is None else since.running,
+        ready_seconds=None if since is None else since.ready,
+        voluntary_switches=None if since is None else since.given_away,
+        involuntary_switches=None if since is None else since.taken_away,
+        migrations=int(moved.sum()),
+        page_faults=None if since is None else since.page_faults,
+        counters=lane["counters"],
+    )
+
+
+def _sources(raw: list[dict[str, Any]]) -> tuple[list[Source], NDArray[np.uint16]]:
+    """Those that were called, and by the numbers of C++ those that they have here."""
+    found = [Source()]
+    numbers = np.zeros(1 << 16, np.uint16)
     seen: dict[str, int] = {}
-    found = []
-    for thread in threads:
-        if names.count(thread.name) > 1:
-            seen[thread.name] = seen.get(thread.name, 0) + 1
-            thread = replace(thread, name=f"{thread.name} ({seen[thread.name]})")
-        found.append(thread)
-    return found
+    for entry in raw:
+        if entry["number"] == 0:
+            continue
+        kind = entry["kind"]
+        seen[kind] = seen.get(kind, 0) + 1
+        numbers[entry["number"]] = len(found)
+        found.append(
+            Source(
+                name=f"{kind} {seen[kind]}",
+                kind=kind,
+                network=entry["network"],
+                optimizer=entry["optimizer"],
+                loss=entry["loss"],
+                dtype=entry["dtype"],
+                steps=entry["steps"],
+                batch=entry["most_rows"],
+            )
+        )
+    return found, numbers
+
+
+def _by_purpose(
+    events: NDArray[Any], named: list[Operation], sources: list[Source]
+) -> list[Operation]:
+    """What events are, told apart by source and purpose; gives the events their numbers."""
+    purposes = _core.profile_purposes()
+    several = len(sources) > 2
+    count = len(named)
+    kinds = len(purposes)
+    key = (events["source"].astype(np.int64) * kinds + events["purpose"]) * count
+    numbers: dict[Operation, int] = {Operation("", "", "", ""): 0}
+    for column in ("operation", "waits_for"):
+        keys = key + events[column]
+        there = np.flatnonzero(np.bincount(keys, minlength=1))
+        place = np.zeros(int(there[-1]) + 1 if len(there) else 1, np.uint16)
+        for each in there.tolist():
+            kind = named[each % count]
+            if not kind.op:
+                continue
+            purpose = purposes[each // count % kinds]
+            trainer = sources[each // count // kinds].name if several else ""
+            found = replace(kind, purpose=purpose, trainer=trainer)
+            if purpose != "training" and (found.of_plan or found.op == "step"):
+                found = replace(found, phase=purpose)
+            if found.op in ("caller", "callback", "recorder", "gil", *WAITS):
+                found = replace(found, trainer="", purpose="training")
+            place[each] = numbers.setdefault(found, len(numbers))
+        events[column] = place[keys]
+    return list(numbers)
+
+
+def _ranges(
+    lanes: list[dict[str, Any]], numbers: NDArray[np.uint16]
+) -> tuple[NDArray[Any], list[str]]:
+    names: dict[str, int] = {}
+    rows = [
+        (begin, end, step, names.setdefault(name, len(names)), i, depth, numbers[source])
+        for i, lane in enumerate(lanes)
+        for name, begin, end, step, depth, source in lane["ranges"]
+    ]
+    return np.array(rows, RANGE), list(names)
+
+
+def _told_apart(threads: list[Thread]) -> list[Thread]:
+    """Where several threads call, teams get a number."""
+    teams = [i for i, thread in enumerate(threads) if thread.team == i]
+    if len({thread.team for thread in threads}) < 2:
+        return threads
+    place = {team: k + 1 for k, team in enumerate(teams)}
+    return [
+        replace(thread, name=f"{thread.name} ({place.get(thread.team, thread.team + 1)})")
+        for thread in threads
+    ]

@@ -1,13 +1,18 @@
-"""What a profile is made of: operations, threads, and the machine they ran on."""
+"""What a profile is made of: operations, threads, trainers, and the machine they ran on."""
 
 from __future__ import annotations
 
+import platform
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["EVENT", "WAITS", "Machine", "Operation", "Thread"]
+__all__ = ["EVENT", "RANGE", "WAITS", "Machine", "Operation", "Source", "Thread"]
 
 # One event: what a thread did from `begin` to `end`, in nanoseconds since the recording began.
 EVENT = np.dtype(
@@ -20,40 +25,101 @@ EVENT = np.dtype(
         ("operation", np.uint16),
         ("waits_for", np.uint16),
         ("thread", np.uint16),
+        ("team", np.uint16),
+        ("source", np.uint16),
+        ("cpu", np.uint16),
+        ("purpose", np.uint8),
     ],
     align=True,
 )
 
-WAITS = ("wait", "sleep")
+# A stretch with a name of the user's, likewise; `name` is an index into the list of names.
+RANGE = np.dtype(
+    [
+        ("begin", np.int64),
+        ("end", np.int64),
+        ("step", np.uint32),
+        ("name", np.uint32),
+        ("thread", np.uint16),
+        ("depth", np.uint16),
+        ("source", np.uint16),
+    ],
+    align=True,
+)
+
+WAITS = ("wait", "sleep", "yield")
+
+# What is around the work on a batch.
+_AROUND = frozenset(
+    (*WAITS, "", "data", "convert", "callback", "step", "caller", "gil", "recorder", "snapshot")
+)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What an event can be, one kind an op, layer and arithmetic.
+    """What an event can be, one kind an op, layer, arithmetic, trainer and purpose.
 
     Attributes:
         op: Such as ``"dense_forward"``; `gdcore.profiling.zones` explains each.
-        layer: The layer's name, ``""`` where it belongs to none.
-        phase: ``"forward"``, ``"loss"``, ``"backward"``, ``"update"``, ``"data"``, ``"callback"``;
-            ``"step"``, a step beside its operations; ``"caller"``, the program between two calls;
-            ``"wait"``.
+        layer: The layer's name, ``""`` where it belongs to none. Of ``convert``, the array with
+            what it was and became.
+        phase: Of training ``"forward"``, ``"loss"``, ``"backward"``, ``"update"``, ``"data"``;
+            ``"step"``, a step beside its operations; beside training ``"validation"``,
+            ``"inference"``, ``"checks"``, ``"matmul"``; ``"callback"``; ``"caller"``, the program
+            between two calls; ``"gil"``; ``"recorder"``; ``"wait"``.
         arithmetic: What it multiplies and adds in, such as ``"float32"``; ``""`` where it does not.
+        purpose: ``"training"``, or the phase beside training that it is part of.
+        trainer: Whose it is, where several were at work; else ``""``.
     """
 
     op: str
     layer: str
     phase: str
     arithmetic: str
+    purpose: str = "training"
+    trainer: str = ""
 
     @property
     def label(self) -> str:
-        """Op and layer, as tables and pictures show them."""
-        return f"{self.op} {self.layer}".strip()
+        """Op, layer and trainer, as tables and pictures show them."""
+        return " ".join(part for part in (self.op, self.layer, self.trainer) if part)
 
     @property
     def of_plan(self) -> bool:
         """Whether it is work on a batch: no waiting, and nothing around the step."""
-        return self.phase in ("forward", "loss", "backward", "update") or self.op == "gather"
+        return self.op not in _AROUND
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose work was recorded: a trainer, a network without one, a rule bound to arrays.
+
+    Attributes:
+        name: ``"trainer 1"``, ``"network 1"``, ``"rule 1"``, in the order of their making.
+        kind: ``"trainer"``, ``"network"``, ``"rule"``, or ``""`` for products of matrices.
+        network: Inputs and units, such as ``"784-512-10"``.
+        optimizer: The rule's name.
+        loss: The loss's name.
+        dtype: ``"float32"`` or ``"float64"``.
+        steps: Training steps that were begun, recorded or not.
+        batch: The most samples of a step; 0 where none was told.
+    """
+
+    name: str = ""
+    kind: str = ""
+    network: str = ""
+    optimizer: str = ""
+    loss: str = ""
+    dtype: str = ""
+    steps: int = 0
+    batch: int = 0
+
+    def __str__(self) -> str:
+        """In a line."""
+        parts = [self.network, self.dtype, self.loss, self.optimizer]
+        if self.batch:
+            parts.append(f"batch {self.batch:,}")
+        return f"{self.name}: {', '.join(part for part in parts if part)}"
 
 
 @dataclass(frozen=True)
@@ -64,20 +130,31 @@ class Thread:
         name: ``"worker 1"``; ``"caller"`` is the thread that called, which is worker 0.
         worker: Its index in a team.
         thread_id: The system's number of it.
+        team: The index of the thread that calls the team it works in.
         dropped: Events it recorded that are gone.
         cpu_seconds: How long it had a CPU during the recording; None where the system does not
             tell.
         ready_seconds: How long it could have run and had none: others did.
+        voluntary_switches: How often it gave its CPU away by itself, as to sleep; None where the
+            system does not tell.
+        involuntary_switches: How often the system took its CPU away.
+        migrations: How often it went from one CPU to another, as its events show.
+        page_faults: How often the system had to give it a page; None where it does not tell.
         counters: ``cycles``, ``instructions`` and ``cache_misses`` outside the kernel, or None.
     """
 
     name: str
     worker: int
     thread_id: int
+    team: int = 0
     dropped: int = 0
     cpu_seconds: float | None = None
     ready_seconds: float | None = None
-    counters: dict[str, int] | None = None
+    voluntary_switches: int | None = None
+    involuntary_switches: int | None = None
+    migrations: int = 0
+    page_faults: int | None = None
+    counters: Mapping[str, int] | None = None
 
 
 @dataclass
@@ -89,18 +166,31 @@ class Machine:
         quota: CPUs by the cgroup's quota, or None.
         isa: The instruction set in use.
         precision: What serves each ``matmul_precision``.
+        host: The name of the machine.
+        cpu: The processor's name.
+        date: When the recording ended, in the machine's time.
+        version: Of gdcore.
+        caches: Bytes of each level of cache, and how many CPUs share one, the first level first.
         peaks: Limits measured there so far, by name and threads: operations or bytes a second.
+        disturbed: Those of them during which others had a CPU: too low, maybe.
     """
 
     cpus: int
     quota: float | None
     isa: str
     precision: dict[str, str]
+    host: str = ""
+    cpu: str = ""
+    date: str = ""
+    version: str = ""
+    caches: list[list[int]] = field(default_factory=list)
     peaks: dict[str, float] = field(default_factory=dict)
+    disturbed: list[str] = field(default_factory=list)
 
     @classmethod
     def this(cls) -> Machine:
         """The machine we are on."""
+        import gdcore
         from gdcore import _core
 
         config: dict[str, Any] = _core.config()
@@ -114,4 +204,45 @@ class Machine:
             quota=quota,
             isa=config["isa"],
             precision=dict(config["precision"]),
+            host=platform.node(),
+            cpu=_cpu_name(),
+            date=time.strftime("%Y-%m-%d %H:%M:%S %z"),
+            version=gdcore.__version__,
+            caches=[list(each) for each in _caches()],
         )
+
+
+@cache
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+@cache
+def _caches() -> tuple[tuple[int, int], ...]:
+    """Of the first CPU that we may use, for data.
+
+    Source: Linux, Documentation/ABI/stable/sysfs-devices-system-cpu, ``cache/index*``.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        try:
+            kind, level, size, shared = (
+                (index / name).read_text().strip()
+                for name in ("type", "level", "size", "shared_cpu_list")
+            )
+        except OSError:
+            continue
+        if kind == "Instruction":
+            continue
+        units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+        count = 0
+        for part in shared.split(","):
+            first, _, last = part.partition("-")
+            count += int(last or first) - int(first) + 1
+        found[int(level)] = int(size[:-1]) * units[size[-1]], count
+    return tuple(found[level] for level in sorted(found))

@@ -38,7 +38,8 @@ def _entries(recording: Recording) -> Iterator[dict[str, Any]]:
         yield _meta("thread_name", number + 1, name=thread.name)
         yield _meta("thread_sort_index", number + 1, sort_index=number)
     operations = recording.operations
-    for begin, end, flops, size, step, operation, waits_for, thread in recording.events.tolist():
+    for row in recording.events.tolist():
+        begin, end, flops, size, step, operation, waits_for, thread = row[:8]
         what = operations[operation]
         values: dict[str, Any] = {"step": step}
         if flops:

@@ -211,13 +211,12 @@ class Recording:
     def of(self, source: int) -> Recording:
         """The same with the events of one source alone, and of its threads."""
         keep = self.events["source"] == source
-        found = replace(
+        return replace(
             self,
             events=self.events[keep],
             ranges=self.ranges[self.ranges["source"] == source],
             steps=self.sources[source].steps,
         )
-        return found
 
     @property
     def trainers(self) -> list[int]:

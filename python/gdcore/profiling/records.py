@@ -166,12 +166,12 @@ class Machine:
         quota: CPUs by the cgroup's quota, or None.
         isa: The instruction set in use.
         precision: What serves each ``matmul_precision``.
+        peaks: Limits measured there so far, by name and threads: operations or bytes a second.
         host: The name of the machine.
         cpu: The processor's name.
         date: When the recording ended, in the machine's time.
         version: Of gdcore.
         caches: Bytes of each level of cache, and how many CPUs share one, the first level first.
-        peaks: Limits measured there so far, by name and threads: operations or bytes a second.
         disturbed: Those of them during which others had a CPU: too low, maybe.
     """
 
@@ -179,12 +179,12 @@ class Machine:
     quota: float | None
     isa: str
     precision: dict[str, str]
+    peaks: dict[str, float] = field(default_factory=dict)
     host: str = ""
     cpu: str = ""
     date: str = ""
     version: str = ""
     caches: list[list[int]] = field(default_factory=list)
-    peaks: dict[str, float] = field(default_factory=dict)
     disturbed: list[str] = field(default_factory=list)
 
     @classmethod

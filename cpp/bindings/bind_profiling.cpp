@@ -6,6 +6,7 @@
 #include "base/check.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/gil.hpp"
+#include "plan/cost_model.hpp"
 #include "profiling/recorder.hpp"
 
 namespace gd::bindings {
@@ -127,6 +128,7 @@ py::dict as_dict(profiling::Recording recording) {
     entry["number"] = count.source;
     entry["steps"] = count.steps;
     entry["most_rows"] = count.most_rows;
+    entry["most_threads"] = count.most_threads;
     if (count.source != profiling::kNoSource) {
       const profiling::NamedSource& source = recording.sources[count.source - 1u];
       entry["kind"] = source.kind;
@@ -222,6 +224,14 @@ void bind_profiling(py::module_& m) {
   m.def(
       "profile_range_end", [](uint64_t range) { profiling::Recorder::instance().end_range(range); },
       py::arg("range"));
+  // Of a step on that many samples, on at most `most`.
+  m.def(
+      "workers_for_step",
+      [](int64_t rows, int64_t flops, int64_t parameters, int most) {
+        const int64_t part = plan::sample_part(rows, parameters);
+        return plan::choose_schedule({rows, flops, parameters, part}, most).workers;
+      },
+      py::arg("rows"), py::arg("flops"), py::arg("parameters"), py::arg("most"));
   m.def("profile_purposes", [] {
     using profiling::Purpose;
     py::list names;

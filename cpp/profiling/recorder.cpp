@@ -183,6 +183,9 @@ bool Recorder::count(RegionKind kind, const Work& work, uint32_t& step) {
     if (work.rows > counts.most_rows.load(std::memory_order_relaxed)) {
       counts.most_rows.store(work.rows, std::memory_order_relaxed);
     }
+    if (work.threads > counts.most_threads.load(std::memory_order_relaxed)) {
+      counts.most_threads.store(work.threads, std::memory_order_relaxed);
+    }
     const int64_t before = counts.steps.fetch_add(1, std::memory_order_relaxed);
     step = static_cast<uint32_t>(before + 1);
     return before % options_.every == 0;
@@ -413,7 +416,8 @@ Recording Recorder::stop(uint64_t number) {
     const Counts& counts = counts_[i];
     recording.steps += counts.steps;
     if (!counts.called) continue;
-    recording.counts.push_back({static_cast<SourceId>(i), counts.steps, counts.most_rows});
+    recording.counts.push_back(
+        {static_cast<SourceId>(i), counts.steps, counts.most_rows, counts.most_threads});
   }
   memory_.push_back({now, resident_bytes(), base::allocated_bytes()});
   recording.memory = std::move(memory_);

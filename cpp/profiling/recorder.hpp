@@ -28,6 +28,7 @@ struct SourceCount {
   SourceId source = kNoSource;
   int64_t steps = 0;      // of training
   int64_t most_rows = 0;  // of a step
+  int most_threads = 0;   // that a step might use
 };
 
 // What one thread did, in nanoseconds since the recording began.
@@ -73,6 +74,7 @@ struct Work {
   SourceId source = kNoSource;
   Purpose purpose = Purpose::training;
   int64_t rows = 0;  // of a step
+  int threads = 0;   // that it may use
 };
 
 class Recorder {
@@ -153,6 +155,7 @@ class Recorder {
     std::atomic<int64_t> others;  // calls beside training
     std::atomic<bool> called;
     std::atomic<int64_t> most_rows;
+    std::atomic<int> most_threads;
   };
   struct FreeCounts {
     void operator()(Counts* counts) const { std::free(counts); }

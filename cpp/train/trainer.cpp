@@ -144,7 +144,7 @@ plan::Plan<T>& Trainer<T>::evaluation_plan(int64_t rows) {
 
 template <class T>
 profiling::Work Trainer<T>::work(int64_t rows) const {
-  return {source_->id(), profiling::Purpose::training, rows};
+  return {source_->id(), profiling::Purpose::training, rows, threads()};
 }
 
 template <class T>

@@ -42,6 +42,9 @@ from gdcore.losses import MAE, MSE, BCEWithLogits, CrossEntropy, Huber
 from gdcore.network import Network
 from gdcore.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
 from gdcore.profiling import profile, scaling_study
+
+# Not in __all__: a star import must leave Python's own in place.
+from gdcore.profiling import range as range
 from gdcore.training import Trainer
 
 __version__ = str(show_config()["version"])

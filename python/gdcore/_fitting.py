@@ -17,6 +17,7 @@ from gdcore._warn import warn
 from gdcore.callbacks import Callback, Watch
 from gdcore.history import History
 from gdcore.metrics import Metric
+from gdcore.profiling.ranges import Range
 from gdcore.schedules import Function, Schedule
 
 if TYPE_CHECKING:
@@ -86,11 +87,13 @@ class Fitting:
         waiting: list[Callback] = []  # for the end
         try:
             for callback in self.callbacks:
-                callback.on_fit_begin(trainer)
+                with _named(callback, "on_fit_begin"):
+                    callback.on_fit_begin(trainer)
                 waiting.append(callback)
             self._epochs(trainer, native, first, last, history)
             while waiting:
-                waiting[0].on_fit_end(trainer)
+                with _named(waiting[0], "on_fit_end"):
+                    waiting[0].on_fit_end(trainer)
                 del waiting[0]
             _core.profile_mark("callback")
         except BaseException as error:
@@ -107,20 +110,23 @@ class Fitting:
             for number in range(first, last + 1):
                 if trainer.stopped:
                     break
-                advance = bar.epoch(number) if bar else None
+                advance = self._on_progress(trainer, bar.epoch(number) if bar else None)
                 _core.profile_mark("callback")
                 loss = native.fit_epoch(self.data, self.batch_size, self.shuffle, advance, on_batch)
                 if trainer.epochs < number:  # stopped within the epoch
                     break
                 values = {"loss": loss}
                 if self.validation is not None:
-                    found = self.validation.scores(trainer)
+                    with Range("validation"):
+                        found = self.validation.scores(trainer)
                     values |= {f"val_{key}": value for key, value in found.items()}
                 history.append(values)
                 if bar:
-                    bar.show(values)
+                    with Range("progress"):
+                        bar.show(values)
                 for callback in self.callbacks:
-                    callback.on_epoch_end(trainer, number, values)
+                    with _named(callback, "on_epoch_end"):
+                        callback.on_epoch_end(trainer, number, values)
                 _core.profile_mark("callback")
 
     def _on_batch(self, trainer: Trainer) -> Callable[[float], bool] | None:
@@ -130,17 +136,46 @@ class Fitting:
             return None
 
         def on_batch(loss: float) -> bool:
-            for callback in own:
-                callback.on_batch_end(trainer, loss)
+            if _core.profiling():
+                for callback in own:
+                    with _named(callback, "on_batch_end"):
+                        callback.on_batch_end(trainer, loss)
+            else:
+                for callback in own:
+                    callback.on_batch_end(trainer, loss)
             return not trainer.stopped
 
         return on_batch
+
+    def _on_progress(
+        self, trainer: Trainer, advance: Callable[[int], None] | None
+    ) -> Callable[[int], None] | None:
+        """What to call now and then with the samples done, or None."""
+        own = [each for each in self.callbacks if each.watches_progress()]
+        if not own and advance is None:
+            return None
+
+        def on_progress(samples: int) -> None:
+            if advance is not None:
+                with Range("progress"):
+                    advance(samples)
+            for callback in own:
+                with _named(callback, "on_progress"):
+                    callback.on_progress(trainer, samples)
+
+        return on_progress
+
+
+def _named(callback: Callback, method: str) -> Range:
+    """Shows what a callback does in profiles."""
+    return Range(f"{type(callback).__name__}.{method}")
 
 
 def _tell(callback: Callback, trainer: Trainer, error: BaseException) -> None:
     """Calls `Callback.on_exception`; what that raises must not hide what ended the fit."""
     try:
-        callback.on_exception(trainer, error)
+        with _named(callback, "on_exception"):
+            callback.on_exception(trainer, error)
     except BaseException as another:
         with suppress(UserWarning):  # where warnings are errors
             warn(

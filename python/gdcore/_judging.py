@@ -10,6 +10,7 @@ import numpy as np
 from gdcore._frames import array
 from gdcore._warn import warn
 from gdcore.metrics import Accuracy, Computed, resolve_metrics, takes_no_weights
+from gdcore.profiling.ranges import Range
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer
@@ -99,4 +100,8 @@ class Judging:
             self.x, batch_size, trainer._num_threads, validates=True
         )
         task = None if trainer.loss is None else trainer.loss.task
-        return {key: metric(self.y, output, self.weight, task=task) for key, metric in wanted}
+        values = {}
+        for key, metric in wanted:
+            with Range(f"metric {key}"):
+                values[key] = metric(self.y, output, self.weight, task=task)
+        return values

@@ -48,6 +48,12 @@ class Callback:
         Overriding it makes every step wait for Python.
         """
 
+    def on_progress(self, trainer: Trainer, samples: int) -> None:
+        """Called within an epoch between two steps, with how many of its samples are done.
+
+        That is at most 20 times a second, and once when all are done: steps hardly wait for it.
+        """
+
     def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, float]) -> None:
         """Called after each epoch, counted from 1, with what the history has of it."""
 
@@ -64,6 +70,10 @@ class Callback:
     def watches_batches(self) -> bool:
         """Whether `on_batch_end` is overridden."""
         return getattr(self.on_batch_end, "__func__", None) is not Callback.on_batch_end
+
+    def watches_progress(self) -> bool:
+        """Whether `on_progress` is overridden."""
+        return getattr(self.on_progress, "__func__", None) is not Callback.on_progress
 
 
 class Watch:

@@ -93,8 +93,8 @@ def test_a_slow_callback_is_named() -> None:
     advice = planted("callback").advice()
     assert "callback" in kinds(advice)
     assert "on_epoch_end" in sentence(advice, "callback")
-    waiting = [each for each in advice if each.kind == "waiting"]
-    assert any("worker 1" in each and "callbacks" in each for each in waiting)
+    assert kinds(advice)[1] == "callback"
+    assert "waiting" not in kinds(advice)  # which follows from that
 
 
 def test_two_threads_on_a_small_step_are_named() -> None:
@@ -134,7 +134,9 @@ WORK = [lap("wait", 4, waits_for="dense_forward"), lap("step", 6), lap("dense_fo
 
 def test_the_summary_tells_speed_and_share() -> None:
     told = sentence(advise(recording(WORK, WORK)), "summary")
-    assert "10 steps of 100 us on 2 threads, at 162 GFLOP/s, 81 % of" in told
+    assert (
+        "10 steps of 100 us on 2 threads, at 162 GFLOP/s of all threads together, 81 % of" in told
+    )
     assert "operations 90 % of the time" in told
 
 
@@ -149,7 +151,7 @@ def test_callbacks_below_the_bar_are_not_told() -> None:
 
 def test_a_program_between_steps_is_named_but_not_what_follows_the_last() -> None:
     advice = advise(recording([lap("caller", 50), *WORK], [lap("wait", 50), *WORK]))
-    assert "33 % of the time, 50 us between two steps of 100 us" in sentence(advice, "program")
+    assert "31 % of the time, 45 us between two steps of 100 us" in sentence(advice, "program")
     once = advise(recording([*WORK, lap("caller", 1000)], [*WORK, lap("wait", 1000)], steps=1))
     assert kinds(once) == ["summary"]
 
@@ -169,11 +171,11 @@ def test_more_threads_than_cpus_are_named_with_the_quota() -> None:
 
 
 def test_waiting_names_what_for() -> None:
-    slow = [lap("dense_forward", 90, 90, 5), lap("step", 10)]
-    fast = [lap("wait", 50, waits_for="dense_forward"), lap("dense_forward", 50, 90, 5)]
+    slow = [lap("dense_forward", 50, 90, 5), lap("update", 50, 1, 1)]
+    fast = [lap("dense_forward", 50, 90, 5), lap("wait", 50, waits_for="update")]
     told = sentence(advise(recording(slow, fast)), "waiting")
     assert told.startswith("worker 1 waited 50 % of the time, 50 us a step, 100 % of it for others")
-    assert "dense_forward of layer 0" in told
+    assert "update of layer 0" in told
 
 
 def test_a_slow_worker_is_told_from_an_uneven_partition() -> None:
@@ -204,7 +206,7 @@ def test_a_precision_that_would_pay_is_named() -> None:
 def test_a_thread_that_wanted_a_cpu_is_named() -> None:
     threads = [Thread("caller", 0, 1, 0, 1e-3, 0.0), Thread("worker 1", 1, 2, 0, 6e-4, 4e-4)]
     told = sentence(advise(recording(WORK, WORK, threads=threads)), "neighbour")
-    assert "worker 1 wanted a CPU and had none for 0 ms, 40 %" in told
+    assert "worker 1 wanted a CPU and had none for 400 us, 40 %" in told
 
 
 def test_lost_events_are_told() -> None:

@@ -1,13 +1,15 @@
-"""Sums over a recording that advice is made from."""
+"""Sums over what one trainer did, that advice is made from."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdcore.profiling.recording import Recording
+from gdcore.profiling.records import WAITS
 
 __all__ = ["Facts", "Held", "Uneven"]
 
@@ -46,6 +48,7 @@ def _largest_share(values: NDArray[np.float64]) -> float:
     return float(np.median(values[totals > 0].max(axis=1) / totals[totals > 0]))
 
 
+@dataclass(frozen=True)
 class Held:
     """How much longer than usual a thread's operations took, here and there.
 
@@ -57,51 +60,76 @@ class Held:
         usual: Nanoseconds that the same operation takes in the median.
     """
 
-    def __init__(
-        self, thread: int, nanoseconds: float, times: int, longest: float, usual: float
-    ) -> None:
-        self.thread = thread
-        self.nanoseconds = nanoseconds
-        self.times = times
-        self.longest = longest
-        self.usual = usual
+    thread: int
+    nanoseconds: float = 0.0
+    times: int = 0
+    longest: float = 0.0
+    usual: float = 0.0
+
+
+@dataclass(frozen=True)
+class Named:
+    """What went into a range of one name.
+
+    Attributes:
+        name: Of the range.
+        nanoseconds: In all.
+        times: How often.
+    """
+
+    name: str
+    nanoseconds: float
+    times: int
 
 
 class Facts:
     """Read once, used by several pieces of advice. Times are nanoseconds."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, source: int) -> None:
         self.recording = recording
+        self.source = source
         events = recording.events
-        self.in_steps = events["step"] > 0
         self.durations = recording.durations
         self.thread = events["thread"]
-        self.steps = recording.recorded_steps
-        self.workers = recording.workers
-        callers = [i for i in self.workers if recording.threads[i].worker == 0]
-        work = [int(self.durations[recording.work & (self.thread == i)].sum()) for i in callers]
-        self.caller = callers[int(np.argmax(work))] if callers else -1
+        own = events["source"] == source
+        self.training = own & recording.training
+        self.work = self.training & recording.work
+        self.workers = [int(i) for i in np.unique(self.thread[self.work])]
+        callers = [i for i in self.workers if recording.threads[i].team == i]
+        times = [int(self.durations[self.work & (self.thread == i)].sum()) for i in callers]
+        self.caller = callers[int(np.argmax(times))] if callers else -1
+        self.steps = len(np.unique(events["step"][self.work]))
+
+    @property
+    def batch(self) -> int:
+        """The most samples of a step; 0: not known."""
+        return self.recording.sources[self.source].batch
+
+    @cached_property
+    def in_window(self) -> NDArray[np.bool_]:
+        """Events of the team from the first that prepares a step, or is one, to the last step's."""
+        events = self.recording.events
+        mine = self.thread == self.caller
+        ours = self.training | (mine & self.recording.phase("data"))
+        ours &= ~self.recording.phase("caller", "callback")
+        if not (ours & mine).any():
+            return np.zeros(len(events), bool)
+        begin = events["begin"][ours & mine].min()
+        end = events["end"][self.work].max()
+        # After the last step comes what an epoch ends with: validation and callbacks of the fit.
+        after = mine & self.recording.phase("callback", "validation")
+        last = events["end"][after & (events["begin"] >= begin)]
+        end = max(end, last.max()) if len(last) else end
+        team = np.isin(self.thread, self.workers)
+        inside: NDArray[np.bool_] = team & (events["begin"] >= begin) & (events["end"] <= end)
+        return inside
 
     def sum(self, mask: NDArray[np.bool_], thread: int | None = None) -> float:
-        """Of the events within training that fit, of one thread or of all."""
-        mask = mask & self.in_steps & ~self._after_the_last
+        """Of the events from the first step to the last that fit, of one thread or of all."""
+        mask = mask & self.in_window
         if thread is not None:
             mask = mask & (self.thread == thread)
         return float(self.durations[mask].sum())
-
-    @cached_property
-    def _after_the_last(self) -> NDArray[np.bool_]:
-        """The program's time behind its last call, and the workers' waiting for a next one."""
-        events = self.recording.events
-        worked = self.recording.work
-        mask = np.zeros(len(events), bool)
-        for i in range(len(self.recording.threads)):
-            own = self.thread == i
-            if not (own & worked).any():
-                continue
-            last = events["end"][own & worked].max()
-            mask |= own & (events["begin"] >= last) & self.recording.phase("caller", "wait")
-        return mask
 
     @cached_property
     def total(self) -> float:
@@ -109,25 +137,29 @@ class Facts:
         return max(self.sum(np.ones(len(self.thread), bool), self.caller), 1.0)
 
     @cached_property
+    def around(self) -> NDArray[np.bool_]:
+        """Which events are beside the steps: callbacks, data and the program."""
+        recording = self.recording
+        beside = recording.phase("caller", "callback", "gil", "recorder")
+        return beside | recording.where(lambda each: each.op in ("data", "convert", "snapshot"))
+
+    @cached_property
     def step(self) -> float:
         """What a step takes, without callbacks, data and the program around it."""
-        around = self.recording.phase("caller", "callback") | self.recording.where(
-            lambda each: each.op in ("data", "snapshot")
-        )
-        return self.sum(~around, self.caller) / max(self.steps, 1)
+        return self.sum(self.training & ~self.around, self.caller) / max(self.steps, 1)
+
+    @cached_property
+    def flops(self) -> float:
+        """Of all workers together, in all steps."""
+        return float(self.recording.events["flops"][self.training].sum())
 
     def typical(self) -> tuple[float, float]:
         """What the median step takes, and its operations on all workers together."""
-        recording = self.recording
-        steps = recording.events["step"]
-        around = recording.phase("caller", "callback") | recording.where(
-            lambda each: each.op in ("data", "snapshot")
-        )
-        inside = self.in_steps & ~around & (self.thread == self.caller)
-        worked = self.in_steps & recording.work
+        steps = self.recording.events["step"]
+        inside = self.training & ~self.around & (self.thread == self.caller)
         sums = [
             np.bincount(steps[mask], self.durations[mask], int(steps.max()) + 1)
-            for mask in (inside, worked)
+            for mask in (inside, self.work)
         ]
         there = sums[1] > 0
         return float(np.median(sums[0][there])), float(np.median(sums[1][there]))
@@ -136,10 +168,21 @@ class Facts:
         """The caller's time in those phases."""
         return self.sum(self.recording.phase(*names), self.caller)
 
+    def usually(self, mask: NDArray[np.bool_]) -> float:
+        """The caller's time in events that fit, without what a few of them took beyond all others.
+
+        One lap that the system interrupted is not what a phase takes.
+        """
+        events = mask & self.in_window & (self.thread == self.caller)
+        times = self.durations[events]
+        if len(times) < 10:
+            return float(times.sum())
+        return float(np.minimum(times, 20 * np.quantile(times, 0.9)).sum())
+
     def waited(self, thread: int) -> tuple[float, int]:
-        """How long a thread waited, and for which operation most of it."""
+        """How long a thread waited in training, and for which operation most of it."""
         events = self.recording.events
-        mask = self.recording.phase("wait") & self.in_steps & ~self._after_the_last
+        mask = self.recording.phase("wait") & self.training & self.in_window
         mask &= self.thread == thread
         if not mask.any():
             return 0.0, 0
@@ -149,7 +192,7 @@ class Facts:
     def waited_for(self, thread: int, operation: int) -> float:
         """How long a thread waited for one operation."""
         mask = self.recording.phase("wait") & (self.recording.events["waits_for"] == operation)
-        return self.sum(mask, thread)
+        return self.sum(mask & self.training, thread)
 
     def between_steps(self) -> tuple[str, float]:
         """What the caller does most while it neither works nor waits, and its share of that."""
@@ -157,16 +200,29 @@ class Facts:
         most = max(parts, key=lambda name: parts[name])
         return most, parts[most] / max(sum(parts.values()), 1.0)
 
+    def named(self, *endings: str) -> list[Named]:
+        """Ranges on the caller's thread whose names end, or begin, so; those of most time first."""
+        recording = self.recording
+        ranges, durations = recording.ranges, recording.ranges["end"] - recording.ranges["begin"]
+        found = []
+        for number, name in enumerate(recording.range_names):
+            if not any(name.endswith(each) or name.startswith(each) for each in endings):
+                continue
+            own = (ranges["name"] == number) & (ranges["thread"] == self.caller)
+            if own.any():
+                found.append(Named(name, float(durations[own].sum()), int(own.sum())))
+        return sorted(found, key=lambda each: -each.nanoseconds)
+
     def uneven(self) -> list[Uneven]:
         """Operations that workers share, the most time lost first."""
-        events, work = self.recording.events, self.recording.work & self.in_steps
+        events = self.recording.events
         if len(self.workers) < 2:
             return []
         column = np.zeros(len(self.recording.threads), int)
         column[self.workers] = range(len(self.workers))
         found = []
-        for operation in np.unique(events["operation"][work]):
-            own = work & (events["operation"] == operation)
+        for operation in np.unique(events["operation"][self.work]):
+            own = self.work & (events["operation"] == operation)
             _, row = np.unique(events["step"][own], return_inverse=True)
             shape = (row.max() + 1, len(self.workers))
             times, flops = np.zeros(shape), np.zeros(shape)
@@ -187,20 +243,37 @@ class Facts:
         Far longer is more than three times the median of the same operation on the same thread, and
         100 us more: a scheduler's slice is longer than that, and no cache is as slow.
         """
-        events, work = self.recording.events, self.recording.work & self.in_steps
+        operations = self.recording.events["operation"]
         found = []
         for thread in self.workers:
-            held = Held(thread, 0.0, 0, 0.0, 0.0)
-            for operation in np.unique(events["operation"][work & (self.thread == thread)]):
-                own = work & (self.thread == thread) & (events["operation"] == operation)
-                times = self.durations[own]
-                usual = float(np.median(times))
-                far = times[times > max(3 * usual, usual + 100e3)]
+            own = self.work & (self.thread == thread)
+            beyond, times, longest, usually = 0.0, 0, 0.0, 0.0
+            for operation in np.unique(operations[own]):
+                each = self.durations[own & (operations == operation)]
+                usual = float(np.median(each))
+                far = each[each > max(3 * usual, usual + 100e3)]
                 if not len(far):
                     continue
-                held.nanoseconds += float((far - usual).sum())
-                held.times += len(far)
-                if far.max() > held.longest:
-                    held.longest, held.usual = float(far.max()), usual
-            found.append(held)
+                beyond += float((far - usual).sum())
+                times += len(far)
+                if far.max() > longest:
+                    longest, usually = float(far.max()), usual
+            found.append(Held(thread, beyond, times, longest, usually))
         return found
+
+    @cached_property
+    def worked(self) -> float:
+        """The part of the time of all workers, from the first step to the last, in operations."""
+        whole = self.total * max(len(self.workers), 1)
+        return sum(self.sum(self.work, i) for i in self.workers) / whole
+
+    @cached_property
+    def working_set(self) -> float:
+        """Bytes that the operations of the median step read or write, each once."""
+        events = self.recording.events
+        sizes = np.bincount(events["step"][self.work], events["bytes"][self.work])
+        return float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 0.0
+
+    def is_waiting(self, operation: int) -> bool:
+        """Whether that is one of the ways to do nothing."""
+        return self.recording.operations[operation].op in WAITS

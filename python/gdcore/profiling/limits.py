@@ -2,30 +2,141 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from gdcore import _core
 from gdcore.profiling.recording import Recording
+from gdcore.profiling.records import Machine
+from gdcore.profiling.system import process_times
 
-__all__ = ["peaks"]
+__all__ = ["Limits", "level_of", "limits"]
 
-_SECONDS = 0.1
+_SECONDS = 0.05
 _ROUNDS = 3
+_MOST_ROUNDS = 8  # where others have the CPUs
 _MEMORY = 256 << 20  # bytes, far above any cache
+# Part of the time that our threads may have waited for a CPU while a limit was measured.
+_DISTURBED = 0.02
 
 
-def peaks(recording: Recording) -> tuple[float, float]:
-    """FLOP/s of multiply-adds and B/s of memory, the best of a few measurements.
+@dataclass(frozen=True)
+class Limits:
+    """What the machine can do at most.
+
+    Attributes:
+        threads: On how many at once.
+        flops: FLOP/s of multiply-adds by dtype: ``"float32"`` or ``"float64"``, whichever was
+            recorded, and ``"bfloat16"`` where the machine has units for it.
+        bytes: B/s by where the data are: ``"L1"``, ``"L2"``, ``"L3"`` as far as the machine tells
+            of them, and ``"memory"``.
+        disturbed: The names of those that others disturbed while they were measured, every time:
+            they may be too low.
+    """
+
+    threads: int
+    flops: dict[str, float]
+    bytes: dict[str, float]
+    disturbed: frozenset[str] = frozenset()
+
+    @property
+    def dtype(self) -> str:
+        """What products are in without lower precision."""
+        return "float64" if "float64" in self.flops and "float32" not in self.flops else "float32"
+
+    @property
+    def peak(self) -> float:
+        """FLOP/s without lower precision."""
+        return self.flops[self.dtype]
+
+    @property
+    def memory(self) -> float:
+        """B/s of memory."""
+        return self.bytes["memory"]
+
+
+def limits(recording: Recording, *, caches: bool = False) -> Limits:
+    """The best of a few measurements.
 
     Measured on the machine at hand the first time, then kept with the recording.
+
+    Args:
+        recording: Its threads and dtypes count.
+        caches: Also those of the caches.
     """
-    kinds = {recording.operations[i].arithmetic for i in set(recording.events["operation"])}
-    dtype = "float64" if "float64" in kinds and "float32" not in kinds else "float32"
-    threads = max(len(recording.workers), 1)
-    found = recording.machine.peaks
-    keys = f"{dtype} x{threads}", f"memory x{threads}"
-    if keys[0] not in found:
-        found[keys[0]] = max(_core.fma_peak(dtype, threads, _SECONDS) for _ in range(_ROUNDS))
-    if keys[1] not in found:
-        found[keys[1]] = max(
-            _core.memory_bandwidth(threads, _MEMORY, _SECONDS) for _ in range(_ROUNDS)
-        )
-    return found[keys[0]], found[keys[1]]
+    machine = recording.machine
+    arithmetic = {recording.operations[i].arithmetic for i in set(recording.events["operation"])}
+    dtype = "float64" if "float64" in arithmetic and "float32" not in arithmetic else "float32"
+    threads = max(most_at_once(recording), 1)
+
+    def fma_peak() -> float:
+        return _core.fma_peak(dtype, threads, _SECONDS)
+
+    def bandwidth(size: int) -> Callable[[], float]:
+        return lambda: _core.memory_bandwidth(threads, size, _SECONDS)
+
+    flops = {dtype: _measured(machine, dtype, threads, fma_peak)}
+    sizes = {"memory": _MEMORY}
+    if caches:
+        sizes = {**_cache_sizes(machine, threads), **sizes}
+    rates = {
+        name: _measured(machine, name, threads, bandwidth(size)) for name, size in sizes.items()
+    }
+    names = (*flops, *rates)
+    disturbed = frozenset(name for name in names if f"{name} x{threads}" in machine.disturbed)
+    return Limits(threads, flops, rates, disturbed)
+
+
+def most_at_once(recording: Recording) -> int:
+    """Of threads that worked, those of the largest team."""
+    teams: dict[int, int] = {}
+    for i in recording.workers:
+        team = recording.threads[i].team
+        teams[team] = teams.get(team, 0) + 1
+    return max(teams.values(), default=0)
+
+
+def level_of(machine: Machine, size: float, threads: int) -> str:
+    """Where data of so many bytes, which all threads share, stay from step to step."""
+    for name, room in _room(machine, threads).items():
+        if size <= room:
+            return name
+    return "memory"
+
+
+def _room(machine: Machine, threads: int) -> dict[str, float]:
+    """Bytes of each level that so many threads have together."""
+    # Where the system knows of no second core that shares it, each thread's core has its own.
+    return {
+        f"L{level}": float(size) * max(1, -(-threads // max(shared, 1)))
+        for level, (size, shared) in enumerate(machine.caches, start=1)
+    }
+
+
+def _cache_sizes(machine: Machine, threads: int) -> dict[str, int]:
+    """Bytes to measure each level's speed with: well within it, and well above the one before."""
+    found = {}
+    below = 0.0
+    for name, room in _room(machine, threads).items():
+        size = min(room / 2, max(below * 4, 16 << 10)) if below else room / 2
+        if size > below:
+            found[name] = int(size)
+        below = room
+    return found
+
+
+def _measured(machine: Machine, name: str, threads: int, measure: Callable[[], float]) -> float:
+    key = f"{name} x{threads}"
+    if key not in machine.peaks:
+        undisturbed: list[float] = []
+        rates: list[float] = []
+        while len(undisturbed) < _ROUNDS and len(rates) < _MOST_ROUNDS:
+            before = process_times()
+            rates.append(measure())
+            passed = process_times() - before
+            if passed.ready <= _DISTURBED * passed.running:
+                undisturbed.append(rates[-1])
+        machine.peaks[key] = max(rates)
+        if not undisturbed:
+            machine.disturbed.append(key)
+    return machine.peaks[key]

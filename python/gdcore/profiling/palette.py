@@ -1,8 +1,8 @@
-"""What the pictures of a profile share: colours, figures, and where labels have room."""
+"""What the pictures of a profile share: colours and figures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from gdcore.files import written_beside
 from gdcore.profiling.extras import needed
 from gdcore.profiling.records import Operation
 
-__all__ = ["COLOURS", "GREY", "HATCHED", "NOTHING", "OTHER", "drawn", "family", "ink", "offsets"]
+__all__ = ["COLOURS", "GREY", "HATCHED", "NOTHING", "OTHER", "drawn", "family", "ink"]
 
-# Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design", 2008.
+# Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design", 2008. Those
+# from validation to checks, gil, recorder, yield and other were searched for so as to be far from
+# all others in CIELAB, also as seen by the colour-blind.
 # In the order of legends; waiting is grey, so that work stands out.
 COLOURS = {
     "forward": "#0072B2",
@@ -21,12 +23,19 @@ COLOURS = {
     "backward": "#D55E00",
     "update": "#009E73",
     "data": "#E69F00",
+    "validation": "#62FF7D",
+    "inference": "#A2E0A2",
+    "matmul": "#5B00FF",
+    "checks": "#503C12",
     "callback": "#F0E442",
     "step": "#56B4E9",
     "caller": "#8C6D31",
+    "gil": "#5B00A5",
+    "recorder": "#AF54FF",
     "wait": "#E4E4E4",
     "sleep": "#A0A0A0",
-    "other": "#000000",
+    "yield": "#6E6671",
+    "other": "#35423A",
 }
 OTHER = "other"
 HATCHED = "wait"
@@ -80,54 +89,3 @@ def drawn(path: Path, width: float, height: float) -> Iterator[Any]:
         yield figure
         with written_beside(path) as file:
             figure.savefig(file, format=ending, dpi=_DPI)
-
-
-def offsets(
-    points: Sequence[tuple[float, float]], widths: Sequence[float], height: float
-) -> list[tuple[float, float]]:
-    """How far to move labels so that they do not cover each other, nor what is beside them.
-
-    Args:
-        points: Where each label's left edge is and its middle's height, in any unit.
-        widths: How long each label is.
-        height: How high all of them are.
-
-    Returns:
-        For each label how far to the right, where they begin below each other, and upwards.
-    """
-    moved = [(0.0, 0.0)] * len(points)
-    for column in _columns(points, widths):
-        left = max(points[i][0] for i in column)
-        # Labels in each other's way become one stack around the middle of their places.
-        stacks: list[list[int]] = []
-        for i in sorted(column, key=lambda i: points[i][1]):
-            stacks.append([i])
-            while len(stacks) > 1:
-                below, above = stacks[-2:]
-                room = _middle(points, above) - _middle(points, below)
-                if room >= height * (len(above) + len(below)) / 2:
-                    break
-                stacks[-2:] = [below + above]
-        for stack in stacks:
-            bottom = _middle(points, stack) - height * (len(stack) - 1) / 2
-            for k, i in enumerate(stack):
-                moved[i] = left - points[i][0], bottom + k * height - points[i][1]
-    return moved
-
-
-def _middle(points: Sequence[tuple[float, float]], stack: Sequence[int]) -> float:
-    return sum(points[i][1] for i in stack) / len(stack)
-
-
-def _columns(points: Sequence[tuple[float, float]], widths: Sequence[float]) -> list[list[int]]:
-    """Labels that are above or below each other, be it by way of others."""
-    columns: list[list[int]] = []
-    widest = end = -float("inf")
-    for i in sorted(range(len(points)), key=lambda i: points[i][0]):
-        if points[i][0] > end:
-            columns.append([])
-            widest = 0.0
-        columns[-1].append(i)
-        widest = max(widest, widths[i])
-        end = points[i][0] + widest
-    return columns

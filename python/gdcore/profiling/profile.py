@@ -14,10 +14,10 @@ from gdcore._check import flag, integer, optional_integer
 from gdcore._names import choice
 from gdcore.files import checked_path
 from gdcore.profiling.advice import Advice, advise
-from gdcore.profiling.limits import peaks
+from gdcore.profiling.limits import limits
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine, Operation, Thread
-from gdcore.profiling.system import ThreadTimes, thread_times
+from gdcore.profiling.system import Pressure, ThreadTimes, pressure, thread_times
 from gdcore.profiling.tables import BY, Table, table
 from gdcore.profiling.trace import write_trace
 
@@ -49,6 +49,7 @@ class Profile(_core.ProfileScope):
         )
         self._counters = flag("counters", counters)
         self._before: ThreadTimes = {}
+        self._pressure = Pressure()
         self._raw: Callable[[], Recording] | None = None
         self._recorded: Recording | None = None
         self._running = False
@@ -57,7 +58,7 @@ class Profile(_core.ProfileScope):
         """Begins to record."""
         if self._recorded is not None or self._raw is not None:
             raise RuntimeError("a profile records once: make another one with gdcore.profile()")
-        self._before = thread_times()
+        self._before, self._pressure = thread_times(), pressure()
         try:
             self.begin(self._events_per_thread, self._every, self._counters)
             self._running = True
@@ -69,11 +70,11 @@ class Profile(_core.ProfileScope):
     def _read(self, raw: dict[str, Any]) -> None:
         """Takes what was recorded, at the end of the block: `__exit__` calls it."""
         self._running = False
-        now = thread_times()
+        now, taken = thread_times(), pressure() - self._pressure
         # Read when somebody looks: putting a million events in order takes longer than the end of
         # a block should.
         self._raw = lambda: Recording.from_core(
-            raw, self._every, self._last_steps, self._before, now
+            raw, self._every, self._last_steps, self._before, now, taken
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -192,7 +193,7 @@ class Profile(_core.ProfileScope):
         The limits of the machine, see `roofline`, are measured first where they are not known yet:
         who reads the file may be on another one.
         """
-        peaks(self.recording)
+        limits(self.recording, caches=True)
         self.recording.save(path)
 
     def to_chrome_trace(self, path: str | os.PathLike[str]) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gdcore import _core
 from gdcore.files import checked_path, written_beside
 from gdcore.profiling.records import EVENT, RANGE, WAITS, Machine, Operation, Source, Thread
-from gdcore.profiling.system import ThreadTimes, Times
+from gdcore.profiling.system import Pressure, ThreadTimes, Times
 
 __all__ = ["Recording"]
 
@@ -37,6 +37,8 @@ class Recording:
         nanoseconds: How long it took.
         began: When, in nanoseconds of the system's CLOCK_MONOTONIC.
         process_id: The system's number of the process.
+        throttled_seconds: How long the cgroup's quota held back the process meanwhile.
+        stolen_seconds: How long the machine below a virtual one gave its CPUs to others, over all.
         steps: How many training steps were begun, recorded or not.
         every: Of so many steps one was recorded.
         last_steps: How many steps at the end were kept, where somebody asked for that.
@@ -60,6 +62,8 @@ class Recording:
     last_steps: int | None = None
     began: int = 0
     process_id: int = 0
+    throttled_seconds: float = 0.0
+    stolen_seconds: float = 0.0
     sources: Sequence[Source] = (Source(),)
     ranges: NDArray[Any] = field(default_factory=lambda: np.zeros(0, RANGE))
     range_names: Sequence[str] = ()
@@ -73,6 +77,7 @@ class Recording:
         last_steps: int | None,
         before: ThreadTimes,
         now: ThreadTimes,
+        taken: Pressure,
     ) -> Recording:
         """What C++ handed over; the times are those at both ends."""
         named = [Operation("", "", "", "")]
@@ -105,6 +110,8 @@ class Recording:
             ranges=ranges,
             range_names=names,
             memory=raw["memory"],
+            throttled_seconds=taken.throttled,
+            stolen_seconds=taken.stolen,
         )
         return recording._cut(last_steps)._in_order()
 
@@ -309,6 +316,7 @@ def _thread(
         involuntary_switches=None if since is None else since.taken_away,
         migrations=int(moved.sum()),
         page_faults=None if since is None else since.page_faults,
+        system_seconds=None if since is None else since.system,
         counters=lane["counters"],
     )
 
@@ -334,6 +342,7 @@ def _sources(raw: list[dict[str, Any]]) -> tuple[list[Source], NDArray[np.uint16
                 dtype=entry["dtype"],
                 steps=entry["steps"],
                 batch=entry["most_rows"],
+                threads=entry["most_threads"],
             )
         )
     return found, numbers

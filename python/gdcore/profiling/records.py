@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Mapping
@@ -103,6 +104,7 @@ class Source:
         dtype: ``"float32"`` or ``"float64"``.
         steps: Training steps that were begun, recorded or not.
         batch: The most samples of a step; 0 where none was told.
+        threads: The most that a step might use; 0 where nobody said.
     """
 
     name: str = ""
@@ -113,6 +115,7 @@ class Source:
     dtype: str = ""
     steps: int = 0
     batch: int = 0
+    threads: int = 0
 
     def __str__(self) -> str:
         """In a line."""
@@ -130,31 +133,33 @@ class Thread:
         name: ``"worker 1"``; ``"caller"`` is the thread that called, which is worker 0.
         worker: Its index in a team.
         thread_id: The system's number of it.
-        team: The index of the thread that calls the team it works in.
         dropped: Events it recorded that are gone.
         cpu_seconds: How long it had a CPU during the recording; None where the system does not
             tell.
         ready_seconds: How long it could have run and had none: others did.
+        counters: ``cycles``, ``instructions`` and ``cache_misses`` outside the kernel, or None.
+        team: The index of the thread that calls the team it works in.
         voluntary_switches: How often it gave its CPU away by itself, as to sleep; None where the
             system does not tell.
         involuntary_switches: How often the system took its CPU away.
         migrations: How often it went from one CPU to another, as its events show.
+        system_seconds: How long of ``cpu_seconds`` it was in the kernel, to ten milliseconds.
         page_faults: How often the system had to give it a page; None where it does not tell.
-        counters: ``cycles``, ``instructions`` and ``cache_misses`` outside the kernel, or None.
     """
 
     name: str
     worker: int
     thread_id: int
-    team: int = 0
     dropped: int = 0
     cpu_seconds: float | None = None
     ready_seconds: float | None = None
+    counters: Mapping[str, int] | None = None
+    team: int = 0
     voluntary_switches: int | None = None
     involuntary_switches: int | None = None
     migrations: int = 0
     page_faults: int | None = None
-    counters: Mapping[str, int] | None = None
+    system_seconds: float | None = None
 
 
 @dataclass
@@ -172,6 +177,8 @@ class Machine:
         date: When the recording ended, in the machine's time.
         version: Of gdcore.
         caches: Bytes of each level of cache, and how many CPUs share one, the first level first.
+        affinity: CPUs that the process may use; 0 where nobody said.
+        online: CPUs that the machine has; 0 where nobody said.
         disturbed: Those of them during which others had a CPU: too low, maybe.
     """
 
@@ -185,6 +192,8 @@ class Machine:
     date: str = ""
     version: str = ""
     caches: list[list[int]] = field(default_factory=list)
+    affinity: int = 0
+    online: int = 0
     disturbed: list[str] = field(default_factory=list)
 
     @classmethod
@@ -206,6 +215,8 @@ class Machine:
             precision=dict(config["precision"]),
             host=platform.node(),
             cpu=_cpu_name(),
+            affinity=counts["affinity"],
+            online=os.cpu_count() or 0,
             date=time.strftime("%Y-%m-%d %H:%M:%S %z"),
             version=gdcore.__version__,
             caches=[list(each) for each in _caches()],

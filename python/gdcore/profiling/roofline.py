@@ -7,21 +7,38 @@ multicore architectures", Communications of the ACM 52(4), 2009.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gdcore.profiling.extras import needed
-from gdcore.profiling.limits import peaks
-from gdcore.profiling.palette import COLOURS, GREY, NOTHING, OTHER, drawn, offsets
+from gdcore.profiling.limits import Limits, limits
+from gdcore.profiling.palette import COLOURS, GREY, NOTHING, OTHER, drawn
+from gdcore.profiling.placing import Label, Segment, placed
 from gdcore.profiling.recording import Recording
 
-__all__ = ["Limits", "Point", "labelled", "limits", "notes", "plot_roofline", "points", "spans"]
+__all__ = [
+    "Line",
+    "Placed",
+    "Point",
+    "arranged",
+    "grouped",
+    "labelled",
+    "lines",
+    "notes",
+    "phase_of",
+    "plot_roofline",
+    "points",
+    "spans",
+    "told",
+]
 
 _LEAST_LABELLED = 0.01  # of the time
 _MOST_LABELLED = 14
+_ONE_BY_ONE = 60  # points; of more, those of equal shapes are one
+_MOST_POINTS = 400
 _FONT = 8.0
 
 
@@ -36,6 +53,8 @@ class Point:
         flops_per_byte: Operations for each byte that it reads or writes at the least.
         flops_per_second: Of all workers that did some of it, together.
         share: Of the time of all threads, 0 to 1.
+        op: The operation alone.
+        flops: All of its arithmetic.
     """
 
     label: str
@@ -44,53 +63,65 @@ class Point:
     flops_per_byte: float
     flops_per_second: float
     share: float
+    op: str
+    flops: float
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What the machine can do at most.
+class Line:
+    """A limit, as a line from one point to another in FLOP/byte and FLOP/s.
 
     Attributes:
-        flops_per_second: Of multiply-adds.
-        bytes_per_second: Of memory.
-        dtype: What is multiplied and added.
-        threads: On how many at once.
+        name: Such as ``"L2"`` or ``"float32"``.
+        text: With its number.
+        begin: Its left end.
+        end: Its right end.
+        main: Whether it is one of memory or of arithmetic without lower precision.
     """
 
-    flops_per_second: float
-    bytes_per_second: float
-    dtype: str
-    threads: int
+    name: str
+    text: str
+    begin: tuple[float, float]
+    end: tuple[float, float]
+    main: bool
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A label that has found its place.
+
+    Attributes:
+        text: What it says.
+        corner: Its lower left corner, from the lower left corner of the axes.
+        width: How long it is.
+        height: How high it is.
+        at: The place of what it names.
+        gap: How far from there it may begin.
+        point: What it names; None of a limit.
+    """
+
+    text: str
+    corner: tuple[float, float]
+    width: float
+    height: float
+    at: tuple[float, float]
+    gap: float
+    point: Point | None
 
     @property
-    def memory(self) -> str:
-        """The name of the slope, with its number."""
-        return f"memory: {self.bytes_per_second / 1e9:.3g} GB/s on {_threads(self.threads)}"
+    def led(self) -> bool:
+        """Whether it is so far from what it names that a line must lead to it."""
+        x, y = self.nearest
+        return bool(np.hypot(x - self.at[0], y - self.at[1]) > self.gap + 0.5 * self.height)
 
     @property
-    def arithmetic(self) -> str:
-        """The name of the ceiling, with its number."""
-        speed = _plain(self.flops_per_second / 1e9)
-        return f"{self.dtype} multiply-adds: {speed} GFLOP/s on {_threads(self.threads)}"
+    def nearest(self) -> tuple[float, float]:
+        """The place of its box that is nearest to what it names."""
+        (left, bottom), (x, y) = self.corner, self.at
+        return min(max(x, left), left + self.width), min(max(y, bottom), bottom + self.height)
 
 
-def _threads(count: int) -> str:
-    return f"{count} thread{'' if count == 1 else 's'}"
-
-
-def _plain(value: float) -> str:
-    """Three digits, without an exponent."""
-    return f"{float(f'{value:.3g}'):,.10g}"
-
-
-def limits(recording: Recording) -> Limits:
-    """The limits on as many threads as the recording had; see `gdcore.profiling.limits`."""
-    flops, size = peaks(recording)
-    threads = max(len(recording.workers), 1)
-    kinds = ("float32", "float64")
-    found = recording.machine.peaks
-    dtype = next((each for each in kinds if found.get(f"{each} x{threads}") == flops), kinds[0])
-    return Limits(flops, size, dtype, threads)
+# ---- points ----
 
 
 def points(recording: Recording) -> list[Point]:
@@ -103,8 +134,9 @@ def points(recording: Recording) -> list[Point]:
     flops = np.bincount(kind, events["flops"], count)
     sizes = np.bincount(kind, events["bytes"], count)
     worked = events["flops"] > 0
-    pairs = np.unique(np.column_stack([kind[worked], events["thread"][worked]]), axis=0)
-    workers = np.bincount(pairs[:, 0], minlength=count)
+    threads = max(len(recording.threads), 1)
+    pairs = kind[worked].astype(np.int64) * threads + events["thread"][worked]
+    workers = (np.bincount(pairs, minlength=count * threads).reshape(count, threads) > 0).sum(1)
     whole = max(float(durations.sum()), 1.0)
     found = []
     for i in np.flatnonzero((flops > 0) & (sizes > 0) & (times > 0)).tolist():
@@ -117,9 +149,40 @@ def points(recording: Recording) -> list[Point]:
                 flops_per_byte=float(flops[i] / sizes[i]),
                 flops_per_second=float(flops[i] / (times[i] / workers[i]) * 1e9),
                 share=float(times[i] / whole),
+                op=operation.op,
+                flops=float(flops[i]),
             )
         )
     return sorted(found, key=lambda point: -point.share)
+
+
+def grouped(found: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    """The points to draw, and those that are left out.
+
+    Of very many, those of one op, arithmetic and intensity are one point.
+    """
+    if len(found) <= _ONE_BY_ONE:
+        return list(found), []
+    groups: dict[tuple[str, str, str, str], list[Point]] = {}
+    for point in found:
+        key = point.op, point.phase, point.arithmetic, f"{point.flops_per_byte:.2g}"
+        groups.setdefault(key, []).append(point)
+    merged = sorted((_merged(group) for group in groups.values()), key=lambda point: -point.share)
+    return merged[:_MOST_POINTS], merged[_MOST_POINTS:]
+
+
+def _merged(group: list[Point]) -> Point:
+    if len(group) == 1:
+        return group[0]
+    flops = sum(point.flops for point in group)
+    return replace(
+        group[0],
+        label=f"{group[0].op} of {len(group):,} layers",
+        flops_per_byte=flops / sum(point.flops / point.flops_per_byte for point in group),
+        flops_per_second=flops / sum(point.flops / point.flops_per_second for point in group),
+        share=sum(point.share for point in group),
+        flops=flops,
+    )
 
 
 def labelled(found: Sequence[Point], most: Limits) -> list[tuple[Point, str]]:
@@ -132,28 +195,140 @@ def labelled(found: Sequence[Point], most: Limits) -> list[tuple[Point, str]]:
     return chosen
 
 
+def phase_of(point: Point) -> str:
+    """The key of its colour."""
+    return point.phase if point.phase in COLOURS else OTHER
+
+
+# ---- limits ----
+
+
+def told(most: Limits, name: str) -> str:
+    """A limit with its number, such as ``"memory: 20 GB/s on 2 threads"``."""
+    on = f"on {most.threads} thread{'' if most.threads == 1 else 's'}"
+    if name in most.flops:
+        text = f"{name} multiply-adds: {_plain(most.flops[name] / 1e9)} GFLOP/s {on}"
+    else:
+        text = f"{name}: {_plain(most.bytes[name] / 1e9)} GB/s {on}"
+    if name in most.disturbed:
+        text += ", measured while others had a CPU: too low, maybe"
+    return text
+
+
 def notes(found: Sequence[Point], most: Limits) -> list[str]:
     """What to know when points lie above the limits."""
-    said = ["Above the slope: its data came from caches."]
-    others = sorted({point.arithmetic for point in found} - {"", most.dtype})
+    said = ["Above memory's slope: its data came from caches."]
+    others = sorted({point.arithmetic for point in found} - {"", *most.flops})
     if others:
         said.append(f"{', '.join(others)}: can be above the ceiling, which is of {most.dtype}.")
+    if most.disturbed:
+        names = ", ".join(sorted(most.disturbed))
+        said.append(f"Measured while others had a CPU, too low, maybe: {names}.")
     return said
 
 
 def spans(found: Sequence[Point], most: Limits) -> tuple[tuple[float, float], tuple[float, float]]:
     """FLOP/byte and FLOP/s that the axes go from and to."""
-    ridge = most.flops_per_second / most.bytes_per_second
-    across = [ridge, *(point.flops_per_byte for point in found)]
-    up = [most.flops_per_second, *(point.flops_per_second for point in found)]
-    # Room on the right for the labels of points.
-    return (min(across) / 2.5, max(across) * 8), (min(up) / 2.5, max(up) * 4)
+    across = [most.peak / most.memory, *(point.flops_per_byte for point in found)]
+    up = [*most.flops.values(), *(point.flops_per_second for point in found)]
+    # Room for the labels of points on all sides.
+    return (min(across) / 4, max(across) * 6), (min(up) / 4, max(up) * 3)
+
+
+def lines(most: Limits, across: tuple[float, float]) -> list[Line]:
+    """Slopes from the left edge to the ceilings, and ceilings up to the right edge."""
+    left, right = across
+    top = max(most.flops.values())
+    steepest = max(most.bytes.values())
+    found = []
+    for name, rate in most.bytes.items():
+        main = name == "memory"
+        end = (most.peak if main else top) / rate
+        if end > left:
+            line = (left, left * rate), (end, end * rate)
+            found.append(Line(name, told(most, name), *line, main))
+    for name, rate in most.flops.items():
+        main = name == most.dtype
+        begin = max(rate / (most.memory if main else steepest), left)
+        if begin < right:
+            found.append(Line(name, told(most, name), (begin, rate), (right, rate), main))
+    return sorted(found, key=lambda line: not line.main)
+
+
+def _plain(value: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
+# ---- labels ----
+
+
+def arranged(
+    found: Sequence[Point],
+    texts: Sequence[tuple[Point, str]],
+    drawn_lines: Sequence[tuple[Line, str]],
+    spread: tuple[tuple[float, float], tuple[float, float]],
+    size: tuple[float, float],
+    radius: Any,
+    letter: tuple[float, float],
+) -> list[Placed]:
+    """Finds places for the labels of limits and points, within axes of a size.
+
+    Args:
+        found: All points that are drawn.
+        texts: Those that get a label, and the label.
+        drawn_lines: The limits, and the label of each.
+        spread: What the axes go from and to.
+        size: Of the axes, in any unit.
+        radius: How large a point is drawn, in that unit.
+        letter: The width and height of one.
+    """
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        (left, right), (low, high) = spread
+        return (
+            float(np.log(x / left) / np.log(right / left) * size[0]),
+            float(np.log(y / low) / np.log(high / low) * size[1]),
+        )
+
+    segments: list[Segment] = [(*place(*line.begin), *place(*line.end)) for line, _ in drawn_lines]
+    where = [place(point.flops_per_byte, point.flops_per_second) for point in found]
+    discs = [(x, y, radius(point)) for (x, y), point in zip(where, found, strict=True)]
+    labels = []
+    names: list[tuple[str, Point | None]] = []
+    for segment, (_, text) in zip(segments, drawn_lines, strict=True):
+        anchors = _along(segment, size)
+        labels.append(Label(anchors, 0.3 * letter[1], letter[0] * len(text), letter[1]))
+        names.append((text, None))
+    for point, text in texts:
+        at = place(point.flops_per_byte, point.flops_per_second)
+        labels.append(Label([at], radius(point) + 2, letter[0] * len(text), letter[1]))
+        names.append((text, point))
+    corners = placed(labels, size, segments, discs)
+    return [
+        Placed(text, corner, label.width, label.height, label.anchors[0], label.gap, point)
+        for label, corner, (text, point) in zip(labels, corners, names, strict=True)
+        if corner is not None
+    ]
+
+
+def _along(segment: Segment, size: tuple[float, float]) -> list[tuple[float, float]]:
+    """Places of a line that are in the picture, from its end on; a label can stand at each."""
+    x, y, to_x, to_y = segment
+    parts = np.linspace(0.95, 0.05, 19)
+    found = [(x + part * (to_x - x), y + part * (to_y - y)) for part in parts.tolist()]
+    inside = [at for at in found if 0 <= at[0] <= size[0] and 0 <= at[1] <= size[1]]
+    return inside or found[:1]
+
+
+# ---- drawing ----
 
 
 def plot_roofline(recording: Recording, path: Path) -> None:
     """Draws a point an operation and layer, its area the share of the time, its colour the phase.
 
-    The limits are measured on this machine where they are not known yet, in about a second.
+    Of very many, those of equal shapes are one point. The limits are measured on this machine where
+    they are not known yet, in about a second.
 
     Args:
         recording: What to draw.
@@ -166,21 +341,28 @@ def plot_roofline(recording: Recording, path: Path) -> None:
     """
     with drawn(path, 9.5, 6.0) as figure:
         axes = figure.subplots()
-        found = points(recording)
+        found, left_out = grouped(points(recording))
         if not found:
             axes.set_xticks([])
             axes.set_yticks([])
             text = "No arithmetic was recorded." if len(recording.events) else NOTHING
             axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
             return
-        most = limits(recording)
-        _axes(axes, found, most)
-        for point in found:
+        most = limits(recording, caches=True)
+        spread = spans(found, most)
+        limit_lines = lines(most, spread[0])
+        _axes(axes, spread, limit_lines)
+        said = notes(found, most)
+        if left_out:
+            said.append(f"{len(left_out):,} more, of less time, are not shown.")
+        axes.set_title("\n".join(said), fontsize=8.5, color=GREY)
+        for name, colour in COLOURS.items():
+            own = [point for point in found if phase_of(point) == name]
             axes.scatter(
-                point.flops_per_byte,
-                point.flops_per_second / 1e9,
-                s=_area(point),
-                color=COLOURS.get(point.phase, COLOURS[OTHER]),
+                [point.flops_per_byte for point in own],
+                [point.flops_per_second / 1e9 for point in own],
+                s=[_area(point) for point in own],
+                color=colour,
                 alpha=0.75,
                 edgecolor="#FFFFFF",
                 linewidth=0.6,
@@ -188,8 +370,7 @@ def plot_roofline(recording: Recording, path: Path) -> None:
             )
         _legend(figure, found)
         figure.draw_without_rendering()  # only then the layout is known
-        _slope(axes, most)
-        _labels(axes, labelled(found, most))
+        _labels(axes, found, labelled(found, most), limit_lines, spread)
 
 
 def _area(point: Point) -> float:
@@ -197,8 +378,14 @@ def _area(point: Point) -> float:
     return 12 + 800 * point.share
 
 
-def _axes(axes: Any, found: Sequence[Point], most: Limits) -> None:
-    across, up = spans(found, most)
+def _radius(point: Point) -> float:
+    return float((_area(point) / np.pi) ** 0.5)
+
+
+def _axes(
+    axes: Any, spread: tuple[tuple[float, float], tuple[float, float]], found: Sequence[Line]
+) -> None:
+    across, up = spread
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(*across)
@@ -209,52 +396,21 @@ def _axes(axes: Any, found: Sequence[Point], most: Limits) -> None:
         axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
         axis.set_minor_formatter(ticker.NullFormatter())
     axes.grid()
-    axes.set_title(" ".join(notes(found, most)), fontsize=8.5, color=GREY)
     axes.set_xlabel("FLOP/byte (logarithmic)")
     axes.set_ylabel("GFLOP/s of all workers (logarithmic)")
-    ridge = most.flops_per_second / most.bytes_per_second
-    ceiling = most.flops_per_second / 1e9
-    axes.plot(
-        [across[0], ridge, across[1]],
-        [across[0] * most.bytes_per_second / 1e9, ceiling, ceiling],
-        color="#000000",
-        linewidth=1.2,
-    )
-    # To the left, where no points are: those of most time are along the lines and below them.
-    axes.annotate(
-        most.arithmetic,
-        (ridge, ceiling),
-        (0, 5),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=9,
-    )
-
-
-def _slope(axes: Any, most: Limits) -> None:
-    """Writes the slope's name along it; the layout is known."""
-    ridge = most.flops_per_second / most.bytes_per_second
-    left = max(axes.get_xlim()[0], axes.get_ylim()[0] * 1e9 / most.bytes_per_second, ridge / 7)
-    ends = [(x, x * most.bytes_per_second / 1e9) for x in (left, ridge)]
-    places = axes.transData.transform(ends)
-    across, up = places[1] - places[0]
-    axes.annotate(
-        most.memory,
-        axes.transData.inverted().transform(places.mean(axis=0)),
-        (0, -4),
-        textcoords="offset points",
-        rotation=float(np.degrees(np.arctan2(up, across))),
-        rotation_mode="anchor",
-        ha="center",
-        va="top",
-        fontsize=9,
-    )
+    for line in found:
+        axes.plot(
+            [line.begin[0], line.end[0]],
+            [line.begin[1] / 1e9, line.end[1] / 1e9],
+            color="#000000" if line.main else "#909090",
+            linewidth=1.3 if line.main else 0.8,
+            linestyle="-" if line.main else "--",
+        )
 
 
 def _legend(figure: Any, found: Sequence[Point]) -> None:
     line = needed("matplotlib.lines").Line2D
-    phases = {point.phase for point in found}
+    phases = {phase_of(point) for point in found}
     handles = [
         line([], [], linestyle="", marker="o", markersize=7, color=colour, label=name)
         for name, colour in COLOURS.items()
@@ -264,27 +420,36 @@ def _legend(figure: Any, found: Sequence[Point]) -> None:
     figure.suptitle("Speed of each operation; area: share of the time", x=0.01, ha="left", size=11)
 
 
-def _labels(axes: Any, chosen: Sequence[tuple[Point, str]]) -> None:
-    if not chosen:
-        return
-    scale = 72 / axes.figure.dpi
-    data = [(point.flops_per_byte, point.flops_per_second / 1e9) for point, _ in chosen]
-    places = [tuple(each) for each in axes.transData.transform(data) * scale]
-    beside = [0.5 * _area(point) ** 0.5 + 4 for point, _ in chosen]
-    starts = [(x + gap, y) for (x, y), gap in zip(places, beside, strict=True)]
-    widths = [0.6 * _FONT * len(text) for _, text in chosen]
-    moved = offsets(starts, widths, 1.35 * _FONT)
-    for (point, text), at, gap, (right, up) in zip(chosen, data, beside, moved, strict=True):
-        arrow = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "relpos": (0, 0.5)}
+def _labels(
+    axes: Any,
+    found: Sequence[Point],
+    chosen: Sequence[tuple[Point, str]],
+    limit_lines: Sequence[Line],
+    spread: tuple[tuple[float, float], tuple[float, float]],
+) -> None:
+    """Writes the names of points and limits; the layout is known."""
+    extent = axes.get_window_extent()
+    points_a_pixel = 72 / axes.figure.dpi
+    size = extent.width * points_a_pixel, extent.height * points_a_pixel
+    texts = [(point, " ".join(text.split())) for point, text in chosen]
+    letter = 0.6 * _FONT, 1.25 * _FONT
+    named = [(line, line.text if line.main else line.text.partition(" on ")[0]) for line in limit_lines]
+    for label in arranged(found, texts, named, spread, size, _radius, letter):
+        if label.led:
+            ends = zip(label.at, label.nearest, strict=True)
+            horizontal, vertical = ((np.array(pair) / side) for pair, side in zip(ends, size, strict=True))
+            axes.plot(
+                horizontal, vertical, transform=axes.transAxes, color=GREY, linewidth=0.5, zorder=2
+            )
         axes.annotate(
-            " ".join(text.split()),
-            at,
-            (gap + right + (10 if right or up else 0), up),
+            label.text,
+            (0, 0),
+            (label.corner[0] + label.width / 2, label.corner[1] + label.height / 2),
+            xycoords="axes fraction",
             textcoords="offset points",
-            arrowprops=arrow | {"shrinkA": 0, "shrinkB": 0} if right or up else None,
-            bbox={"facecolor": "#FFFFFF", "alpha": 0.8, "linewidth": 0, "pad": 0.5},
-            color=COLOURS.get(point.phase, COLOURS[OTHER]),
-            va="center",
+            color=GREY if label.point is None else COLOURS[phase_of(label.point)],
+            ha="center",
+            va="center_baseline",
             fontsize=_FONT,
             zorder=4,
             parse_math=False,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ThreadTimes", "Times", "thread_times"]
+__all__ = ["Pressure", "ThreadTimes", "Times", "pressure", "process_times", "thread_times"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Times:
         given_away: How often it gave its CPU away by itself, as to sleep.
         taken_away: How often others were given it.
         page_faults: How often it met a page that was not there.
+        system: Seconds of ``running`` that it was in the kernel.
     """
 
     running: float = 0.0
@@ -25,6 +27,7 @@ class Times:
     given_away: int = 0
     taken_away: int = 0
     page_faults: int = 0
+    system: float = 0.0
 
     def __sub__(self, other: Times) -> Times:
         """From the other to this."""
@@ -34,6 +37,7 @@ class Times:
             self.given_away - other.given_away,
             self.taken_away - other.taken_away,
             self.page_faults - other.page_faults,
+            self.system - other.system,
         )
 
 
@@ -66,5 +70,52 @@ def thread_times() -> ThreadTimes:
             int(ready) / 1e9,
             *(switches if len(switches) == 2 else (0, 0)),
             int(fields[7]) + int(fields[9]),
+            int(fields[12]) / os.sysconf("SC_CLK_TCK"),
         )
     return found
+
+
+def process_times() -> Times:
+    """Of all threads of this process together."""
+    total = Times()
+    for times in thread_times().values():
+        total = total - (Times() - times)
+    return total
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """What others took from all of our threads, in seconds.
+
+    Attributes:
+        throttled: That the cgroup's quota held them back.
+        stolen: That the machine below a virtual one gave to others, over all of its CPUs.
+    """
+
+    throttled: float = 0.0
+    stolen: float = 0.0
+
+    def __sub__(self, other: Pressure) -> Pressure:
+        """From the other to this."""
+        return Pressure(self.throttled - other.throttled, self.stolen - other.stolen)
+
+
+def pressure() -> Pressure:
+    """Since the start; zeros where the system does not tell.
+
+    Source: Linux, Documentation/admin-guide/cgroup-v2.rst, ``cpu.stat``; proc(5), ``stat``.
+    """
+    throttled = 0.0
+    for name, unit in (("cpu.stat", 1e6), ("cpu/cpu.stat", 1e9)):
+        try:
+            lines = (Path("/sys/fs/cgroup") / name).read_text().split("\n")
+        except OSError:
+            continue
+        for key, _, value in (line.partition(" ") for line in lines):
+            if key in ("throttled_usec", "throttled_time"):
+                throttled = int(value) / unit
+    try:
+        stolen = int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8])
+    except (OSError, IndexError, ValueError):
+        stolen = 0
+    return Pressure(throttled, stolen / os.sysconf("SC_CLK_TCK"))

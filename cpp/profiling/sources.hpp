@@ -15,12 +15,12 @@ using SourceId = Number;
 inline constexpr SourceId kNoSource = kNoNumber;
 
 struct NamedSource {
-  uint64_t serial = 0;    // no two are the same
-  std::string kind;       // "trainer", "network", "rule"
-  std::string network;    // its sizes, such as "784-512-10"; empty where there is none
-  std::string optimizer;  // the rule's name, or empty
-  std::string loss;       // likewise
-  std::string dtype;
+  uint64_t serial = 0;      // no two are the same
+  std::string kind{};       // "trainer", "network", "rule"
+  std::string network{};    // its sizes, such as "784-512-10"; empty where there is none
+  std::string optimizer{};  // the rule's name, or empty
+  std::string loss{};       // likewise
+  std::string dtype{};
 
   std::string key() const { return std::to_string(serial); }
 };

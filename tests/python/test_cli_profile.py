@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 for package in ("typer", "rich", "sklearn", "polars"):
     pytest.importorskip(package, reason=f"{package}, of the extra cli, is not installed")
 
-from command_line import done, refused, run  # noqa: E402  (needs the packages above)
+from command_line import done, npz, refused, run  # noqa: E402  (needs the packages above)
 
 import gdcore as gd  # noqa: E402
 
@@ -21,7 +23,9 @@ SMALL = ("digits", "--hidden", "16", "--seed", "0")
 def test_a_profile_is_told_and_written(tmp_path: Path) -> None:
     pytest.importorskip("plotly", reason="plotly is not installed")
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    paths = [tmp_path / f"a.{ending}" for ending in ("json", "html", "png", "npz")]
+    pytest.importorskip("perfetto", reason="perfetto is not installed")
+    endings = ("json", "html", "png", "npz", "json.gz", "pftrace", "speedscope.json")
+    paths = [tmp_path / f"a.{ending}" for ending in endings]
     outs = [part for path in paths for part in ("--out", path)]
     result = done("profile", *SMALL, "--steps", "57", "--threads", "2", *outs)
     for word in ("dense_forward", "us/step", "waiting %", "- 57 steps of", "Profile("):
@@ -29,7 +33,11 @@ def test_a_profile_is_told_and_written(tmp_path: Path) -> None:
     for path in paths:
         assert f"written: {path}" in result.stderr
         assert path.stat().st_size > 1000
-    assert json.loads(paths[0].read_text())["traceEvents"]
+    assert f"written: {paths[0]}, all " in result.stderr
+    trace = json.loads(paths[0].read_text())
+    assert trace["traceEvents"]
+    assert json.loads(gzip.decompress(paths[4].read_bytes())) == trace
+    assert json.loads(paths[6].read_text())["profiles"]
     assert gd.profiling.load(paths[3]).steps == 57
 
 
@@ -47,6 +55,36 @@ def test_a_training_that_diverges_leaves_its_profile(tmp_path: Path) -> None:
     result = run("train", *SMALL, "--optimizer", "sgd", "--lr", "1e30", "--profile", path)
     assert result.exit_code != 0
     assert gd.profiling.load(path).steps > 0
+
+
+def test_a_saved_profile_is_shown_and_becomes_other_files(tmp_path: Path) -> None:
+    saved = tmp_path / "run.NPZ"
+    first = done("profile", *SMALL, "--steps", "20", "--threads", "2", "--out", saved)
+    paths = [tmp_path / f"b.{ending}" for ending in ("json", "speedscope.json", "npz")]
+    result = done("profile", saved, *(part for path in paths for part in ("--out", path)))
+    assert result.stdout == first.stdout
+    for path in paths:
+        assert f"written: {path}" in result.stderr
+    assert gd.profiling.load(paths[2]).steps == 20
+
+
+def test_a_saved_profile_takes_no_options_of_a_training(tmp_path: Path) -> None:
+    saved = tmp_path / "run.npz"
+    done("profile", *SMALL, "--steps", "5", "--out", saved)
+    for option in (("--steps", "9"), ("--hidden", "16"), ("--no-quotes",)):
+        refused(tmp_path, ("profile", saved, *option), f"{option[0]} is for a training", "run.npz")
+    refused(tmp_path, ("profile", saved, "--out", saved), "--out must be a file of its own")
+    refused(tmp_path, ("profile", saved, "--out", tmp_path / "a.doc"), "--out must end in one of")
+
+
+def test_an_npz_file_of_data_is_trained_on(tmp_path: Path) -> None:
+    data = npz(tmp_path / "data.npz", x=np.eye(8), y=np.arange(8) % 2)
+    assert "dense_forward" in done("profile", data, "--steps", "5").stdout
+    for content in (b"", b"PK\x03\x04 and no more"):
+        data.write_bytes(content)
+        refused(tmp_path, ("profile", data), "data.npz")
+    data.unlink()
+    refused(tmp_path, ("profile", data), "data.npz")
 
 
 def test_every_nth_step_is_recorded() -> None:
@@ -104,6 +142,7 @@ def test_what_is_not_right_is_told(
     ("command", "option", "module"),
     [
         ("profile", ("--out", "a.html"), "plotly"),
+        ("profile", ("--out", "a.pftrace"), "perfetto"),
         ("train", ("--profile", "a.png"), "matplotlib"),
         ("scaling", ("--plot", "a.png"), "matplotlib"),
     ],

@@ -1,41 +1,215 @@
-"""The trace: every event in it, in the form that Perfetto and chrome://tracing read.
+"""Traces for others' viewers: Chrome's format, Perfetto's own, speedscope's.
 
-The format's rules are those of "Trace Event Format", Google, 2016.
+The first format's rules are those of "Trace Event Format", Google, 2016; the second is read back
+with the messages of the package perfetto.
 """
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
+import sys
+import threading
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from recordings import events_of
 
 import gdcore as gd
-from gdcore.profiling.records import EVENT
-from gdcore.profiling.trace import rates
+from gdcore.profiling.excerpt import excerpt, step_times
+from gdcore.profiling.perfetto import write_perfetto
+from gdcore.profiling.recording import Recording
+from gdcore.profiling.records import EVENT, RANGE, Machine, Operation, Source, Thread
+from gdcore.profiling.speedscope import write_speedscope
+from gdcore.profiling.trace import rates, write_trace
 
 
 @pytest.fixture(scope="module")
-def prof() -> gd.profiling.Profile:
+def recording() -> Recording:
     random = np.random.default_rng(0)
     x = random.standard_normal((1280, 784), dtype=np.float32)
     y = random.integers(0, 10, len(x))
     layers = [gd.Dense(512, "relu", name='a "b" <c>'), gd.Dense(10)]
     net = gd.Network(layers, input_size=784, seed=0)
     trainer = gd.Trainer(net, "cross_entropy", "adam", num_threads=2)
-    with gd.profile() as recorded:
-        trainer.fit(x, y, batch_size=128, progress=False)
-    return recorded
+    with gd.profile() as prof, gd.range("whole"):
+        trainer.fit(
+            x, y, batch_size=128, progress=False, validation_data=(x[:200], y[:200]),
+            callbacks=[gd.callbacks.EarlyStopping()],
+        )  # fmt: skip
+        with gd.range('predict "it"'):
+            net.predict(x)
+    return prof.recording
 
 
 @pytest.fixture(scope="module")
-def trace(prof: gd.profiling.Profile, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    path = tmp_path_factory.mktemp("trace") / "trace.json"
-    prof.to_chrome_trace(path)
-    return json.loads(path.read_text())
+def teams() -> Recording:
+    """Two threads, each with a trainer of its own."""
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((64, 8)), random.standard_normal((64, 1))
+
+    def work() -> None:
+        net = gd.Network([gd.Dense(8, "tanh"), gd.Dense(1)], input_size=8, seed=0)
+        trainer = gd.Trainer(net, "mse", "adam", num_threads=1)
+        with gd.range("work"):
+            trainer.fit(x, y, batch_size=8, progress=False)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    with gd.profile() as prof:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return prof.recording
+
+
+@pytest.fixture(scope="module")
+def large(recording: Recording) -> Recording:
+    """Two full rings: the same recording again and again."""
+    count = 1 << 21
+    times = -(-count // len(recording.events))
+    length, steps = recording.nanoseconds, int(recording.events["step"].max())
+
+    def again(rows: Any) -> Any:
+        found = np.tile(rows, times)
+        turn = np.repeat(np.arange(times), len(rows))
+        for name in ("begin", "end"):
+            found[name] += turn * length
+        found["step"] += (turn * steps).astype(np.uint32)
+        return found
+
+    events = again(recording.events)[:count]
+    # Three steps that others held up, long before the end.
+    found = step_times(replace(recording, events=events))
+    for step in (5000, 200, 10):
+        middle = (found.begin[step] + found.end[step]) // 2
+        for name in ("begin", "end"):
+            events[name][events[name] > middle] += 10**9
+    return replace(
+        recording, events=events, ranges=again(recording.ranges), nanoseconds=times * length
+    )
+
+
+def by_hand(
+    rows: list[Any], ranges: list[Any] = (), names: tuple[str, ...] = (), **more: Any
+) -> Recording:
+    """A recording of FIELDS and of (begin, end, name, depth)."""
+    found = np.zeros(len(ranges), RANGE)
+    for name, column in zip(("begin", "end", "name", "depth"), zip(*ranges)):
+        found[name] = column
+    operations = [
+        Operation("", "", "", ""),
+        Operation("dense_forward", "0", "forward", "float32"),
+        Operation("wait", "", "wait", ""),
+        Operation("callback", "", "callback", ""),
+    ]
+    return Recording(
+        events=events_of(rows), operations=operations,
+        threads=[Thread("caller", 0, 0), Thread("worker 1", 1, 0)],
+        machine=Machine(2, None, "avx2", {}), nanoseconds=10**6, steps=9,
+        sources=[Source(), Source("trainer 1", "trainer")], ranges=found, range_names=names, **more,
+    )  # fmt: skip
+
+
+# ---- what is taken ----
+
+
+def test_all_of_it_is_taken_where_there_is_room(recording: Recording) -> None:
+    found = excerpt(recording)
+    assert found.recording is recording
+    assert found.note == f"all {len(recording.events):,} events"
+    assert found.steps.step.tolist() == list(range(1, 11))
+
+
+def test_steps_go_from_their_first_event_to_their_last(recording: Recording) -> None:
+    times = step_times(recording)
+    assert (times.begin[1:] >= times.end[:-1]).all()
+    for step, begin, end in zip(times.step, times.begin, times.end):
+        own = recording.events[recording.work & recording.training]
+        own = own[own["step"] == step]
+        assert (begin, end) == (own["begin"].min(), own["end"].max())
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (1, [10]), (3, [8, 9, 10]), (99, range(1, 11)),
+        (range(4, 6), [4, 5]), (range(2, 99, 4), [2, 6, 10]),
+    ],
+)  # fmt: skip
+def test_steps_can_be_chosen(recording: Recording, steps: Any, expected: Any) -> None:
+    found = excerpt(recording, steps)
+    assert found.note.startswith(f"{len(expected)} of 10 steps, ")
+    work = found.recording.work & found.recording.training
+    has = set(found.recording.events["step"][work].tolist())
+    assert set(expected) <= has
+    times = step_times(recording)
+    for step, begin, end in zip(times.step, times.begin, times.end):
+        if step in expected:  # with what else was within it, waiting too
+            there = (recording.events["end"] > begin) & (recording.events["begin"] < end)
+            kept = found.recording.events
+            kept = (kept["end"] > begin) & (kept["begin"] < end)
+            assert there.sum() == kept.sum()
+
+
+def test_of_too_much_the_last_is_taken_and_the_longest_steps(large: Recording) -> None:
+    found = excerpt(large, most_events=20_000)
+    events = found.recording.events
+    assert len(events) == 20_000
+    assert "of 2,097,152 events, and the 10 longest steps" in found.note
+    times = step_times(large)
+    worst = np.argsort(times.begin - times.end)[:3]
+    assert (times.end - times.begin)[worst].min() >= 10**9
+    assert np.isin(times.step[worst], events["step"]).all()
+    assert np.isin(times.step[worst], found.steps.step).all()
+    np.testing.assert_array_equal(events[-10_000:], large.events[-10_000:])
+    assert 0 < len(found.recording.ranges) < len(large.ranges)
+
+
+def test_of_too_many_ranges_the_last_are_taken() -> None:
+    rows = [(0, 10**6, 0, 0, 1, 1, 0, 0)]
+    ranges = [(i, i + 1, 0, 0) for i in range(5000)]
+    found = excerpt(by_hand(rows, ranges, ("r",)), most_events=1000)
+    assert found.recording.ranges["begin"].tolist() == list(range(4000, 5000))
+    assert found.note == "all 1 events, and not all ranges"
+
+
+@pytest.mark.parametrize("write", [write_trace, write_perfetto])
+def test_what_cannot_be_taken_is_told(recording: Recording, write: Any, tmp_path: Path) -> None:
+    for steps, error, words in (
+        (0, ValueError, "steps must be at least 1, got 0"),
+        ("3", TypeError, "steps must be an integer, a range of step numbers or None, got '3'"),
+        (range(20, 30), ValueError, r"got range\(20, 30\): 1 to 10 are there"),
+        (range(0), ValueError, r"got range\(0, 0\): 1 to 10 are there"),
+    ):
+        with pytest.raises(error, match=words):
+            write(recording, tmp_path / "a", steps=steps)
+    with pytest.raises(ValueError, match="most_events must be at least 1000, got 10"):
+        write(recording, tmp_path / "a", most_events=10)
+    with pytest.raises(ValueError, match="none is there"):
+        write(by_hand([(0, 9, 0, 0, 0, 2, 0, 0)]), tmp_path / "a", steps=1)
+    assert not list(tmp_path.iterdir())
+
+
+# ---- Chrome's format ----
+
+
+def traced(recording: Recording, folder: Path, **options: Any) -> Any:
+    path = folder / "trace.json"
+    note = write_trace(recording, path, **options)
+    found = json.loads(path.read_text())
+    assert found["otherData"]["holds"] == note
+    return found
+
+
+@pytest.fixture(scope="module")
+def trace(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return traced(recording, tmp_path_factory.mktemp("trace"))
 
 
 def is_number(value: object) -> bool:
@@ -62,61 +236,169 @@ def check(entry: dict[str, Any]) -> None:
         assert entry["dur"] >= 0
         assert isinstance(entry["cat"], str)
         assert set(entry["args"]) <= {
-            "step", "GFLOP", "GFLOP/s", "MB", "waits for", "arithmetic",
+            "step", "GFLOP", "GFLOP/s", "MB", "waits for", "arithmetic", "cpu", "purpose",
+            "trainer",
         }  # fmt: skip
     else:
         assert kind == "C"
         assert all(is_number(value) and value >= 0 for value in entry["args"].values())
 
 
-def test_every_entry_keeps_to_the_format(trace: Any) -> None:
-    assert set(trace) == {"displayTimeUnit", "traceEvents"}
-    for entry in trace["traceEvents"]:
-        check(entry)
-
-
-def test_every_event_is_a_slice_of_its_thread(prof: gd.profiling.Profile, trace: Any) -> None:
-    slices = [entry for entry in trace["traceEvents"] if entry["ph"] == "X"]
-    assert len(slices) == len(prof.events)
-    events = prof.events
-    assert [entry["name"] for entry in slices] == [
-        prof.operations[i].label for i in events["operation"]
-    ]
-    np.testing.assert_allclose([entry["ts"] for entry in slices], events["begin"] / 1e3)
-    np.testing.assert_allclose([entry["dur"] for entry in slices], prof.recording.durations / 1e3)
-    assert any('a "b" <c>' in entry["name"] for entry in slices)
-    assert any(entry["args"].get("waits for") for entry in slices)
-
-
-def test_threads_have_names_and_their_slices_do_not_overlap(trace: Any) -> None:
+def tracks(trace: Any) -> dict[int, str]:
+    """Names by thread, in the order in which they are shown."""
+    orders = {
+        entry["tid"]: entry["args"]["sort_index"]
+        for entry in trace["traceEvents"]
+        if entry["name"] == "thread_sort_index"
+    }
     names = {
         entry["tid"]: entry["args"]["name"]
         for entry in trace["traceEvents"]
         if entry["name"] == "thread_name"
     }
-    assert list(names.values()) == ["caller", "worker 1"]
-    by_thread = defaultdict(list)
+    assert sorted(orders.values()) == list(range(len(names)))
+    return {tid: names[tid] for tid in sorted(orders, key=orders.__getitem__)}
+
+
+def slices(trace: Any, track: str) -> list[Any]:
+    (tid,) = (number for number, name in tracks(trace).items() if name == track)
+    return [e for e in trace["traceEvents"] if e["ph"] == "X" and e["tid"] == tid]
+
+
+def microseconds(recording: Recording, nanoseconds: Any) -> Any:
+    return (recording.began + nanoseconds) / 1e3
+
+
+def test_every_entry_keeps_to_the_format(recording: Recording, trace: Any) -> None:
+    assert set(trace) == {"displayTimeUnit", "otherData", "traceEvents"}
     for entry in trace["traceEvents"]:
-        if entry["ph"] == "X":
-            by_thread[entry["tid"]].append(entry)
-    assert set(by_thread) == set(names)
-    for slices in by_thread.values():
-        for before, after in itertools.pairwise(slices):
+        check(entry)
+        assert entry["pid"] == recording.process_id
+    other = trace["otherData"]
+    assert other["clock"] == "CLOCK_MONOTONIC"
+    assert other["began"] == f"{recording.began} ns"
+    assert other["trainer 1"].startswith("trainer 1: 784-512-10, float32")
+
+
+def test_tracks_are_steps_then_each_callers_ranges_above_its_thread(
+    recording: Recording, trace: Any
+) -> None:
+    found = tracks(trace)
+    assert list(found.values()) == ["steps of trainer 1", "ranges of caller", "caller", "worker 1"]
+    numbers = [thread.thread_id for thread in recording.threads]
+    assert list(found)[2:] == numbers
+    assert numbers[0] == threading.main_thread().native_id
+    assert min(list(found)[:2]) >= 1 << 22  # no thread can have those
+
+
+def test_every_event_is_a_slice_of_its_thread(recording: Recording, trace: Any) -> None:
+    for number, thread in enumerate(recording.threads):
+        own = recording.events["thread"] == number
+        events = recording.events[own]
+        found = slices(trace, thread.name)
+        assert [entry["name"] for entry in found] == [
+            recording.operations[i].label for i in events["operation"]
+        ]
+        times = microseconds(recording, events["begin"])
+        np.testing.assert_allclose([entry["ts"] for entry in found], times, rtol=0, atol=2e-3)
+        np.testing.assert_allclose(
+            [entry["dur"] for entry in found], recording.durations[own] / 1e3, atol=1e-9
+        )
+        assert [entry["args"]["cpu"] for entry in found] == events["cpu"].tolist()
+        assert [entry["args"]["step"] for entry in found] == events["step"].tolist()
+        for before, after in itertools.pairwise(found):
             assert before["ts"] + before["dur"] <= after["ts"] + 0.002  # of rounding
+    found = [entry for entry in trace["traceEvents"] if entry["ph"] == "X"]
+    assert any('a "b" <c>' in entry["name"] for entry in found)
+    assert any(entry["args"].get("waits for") for entry in found)
+    assert {entry["args"].get("purpose") for entry in found} >= {None, "validation", "inference"}
+    assert {entry["args"].get("trainer") for entry in found} == {None, "trainer 1"}
 
 
-def test_each_worker_has_a_counter_of_its_speed(prof: gd.profiling.Profile, trace: Any) -> None:
+def test_ranges_and_steps_are_slices_of_their_own(recording: Recording, trace: Any) -> None:
+    found = slices(trace, "ranges of caller")
+    names = [entry["name"] for entry in found]
+    assert names == [recording.range_names[i] for i in recording.ranges["name"]]
+    assert {"whole", 'predict "it"', "validation", "EarlyStopping.on_epoch_end"} <= set(names)
+    whole = found[names.index("whole")]
+    for entry in found:
+        assert whole["ts"] <= entry["ts"]
+        assert entry["ts"] + entry["dur"] <= whole["ts"] + whole["dur"] + 0.002
+    steps = slices(trace, "steps of trainer 1")
+    assert [entry["name"] for entry in steps] == [f"step {i}" for i in range(1, 11)]
+
+
+def test_each_worker_has_a_counter_of_its_speed(recording: Recording, trace: Any) -> None:
     counters = defaultdict(list)
     for entry in trace["traceEvents"]:
         if entry["ph"] == "C":
-            counters[entry["name"]].append((entry["ts"], entry["args"]["GFLOP/s"]))
+            counters[entry["name"]].append((entry["ts"], entry["args"]))
+    memory = counters.pop("memory")
+    assert len(memory) == len(recording.memory)
+    assert [list(args.values()) for _, args in memory] == [
+        pytest.approx(row, rel=1e-4) for row in (recording.memory[:, 1:] / 1e6).tolist()
+    ]
     assert set(counters) == {"GFLOP/s, caller", "GFLOP/s, worker 1"}
     for number, points in enumerate(counters.values()):
-        times, speeds = map(np.array, zip(*points))
+        times = np.array([time for time, _ in points])
+        speeds = np.array([args["GFLOP/s"] for _, args in points])
         assert (np.diff(times) > 0).all()
         done = (speeds[:-1] * np.diff(times)).sum() * 1e3
-        own = prof.events["thread"] == number
-        assert done == pytest.approx(prof.events["flops"][own].sum(), rel=1e-2)
+        own = recording.events["thread"] == number
+        assert done == pytest.approx(recording.events["flops"][own].sum(), rel=1e-2)
+
+
+def test_a_counter_is_zero_where_something_was_left_out(tmp_path: Path) -> None:
+    rows = [(0, 1000, 500, 0, 1, 1, 0, 0), (10**6, 10**6 + 1000, 700, 0, 1, 1, 0, 0)]
+    trace = traced(by_hand(rows), tmp_path)
+    found = [(e["ts"], e["args"]["GFLOP/s"]) for e in trace["traceEvents"] if e["ph"] == "C"]
+    assert found == [(0, 0.5), (1, 0), (1000, 0.7), (1001, 0)]
+
+
+def test_a_compressed_trace_is_the_same(recording: Recording, trace: Any, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json.gz"
+    write_trace(recording, path)
+    assert json.loads(gzip.decompress(path.read_bytes())) == trace
+    first = path.read_bytes()
+    write_trace(recording, path)
+    assert path.read_bytes() == first
+
+
+def test_teams_stand_together(teams: Recording, tmp_path: Path) -> None:
+    trace = traced(teams, tmp_path)
+    assert list(tracks(trace).values()) == [
+        "steps of trainer 1", "steps of trainer 2",
+        "caller (1)",  # who waited for both
+        "ranges of caller (2)", "caller (2)", "ranges of caller (3)", "caller (3)",
+    ]  # fmt: skip
+    seen = []
+    for number in (2, 3):
+        assert [e["name"] for e in slices(trace, f"ranges of caller ({number})")] == ["work"]
+        found = slices(trace, f"caller ({number})")
+        seen.append({entry["args"].get("trainer") for entry in found} - {None})
+    assert sorted(map(sorted, seen)) == [["trainer 1"], ["trainer 2"]]
+    assert [len(slices(trace, f"steps of trainer {number}")) for number in (1, 2)] == [8, 8]
+
+
+def test_a_recording_without_numbers_of_the_system_has_some(tmp_path: Path) -> None:
+    rows = [(0, 9, 0, 0, 1, 1, 0, 0), (0, 9, 0, 0, 1, 1, 0, 1)]
+    found = tracks(traced(by_hand(rows), tmp_path))
+    assert [number for number, name in found.items() if "steps" not in name] == [1, 2]
+
+
+@pytest.mark.parametrize("ending", [".json", ".pftrace", ".speedscope.json"])
+def test_full_rings_make_a_file_that_viewers_open(
+    large: Recording, ending: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"trace{ending}"
+    if ending == ".json":
+        assert "2,097,152" in write_trace(large, path)
+    elif ending == ".pftrace":
+        pytest.importorskip("perfetto", reason="perfetto is not installed")
+        assert "2,097,152" in write_perfetto(large, path)
+    else:
+        assert "2,097,152" in write_speedscope(large, path)
+    assert path.stat().st_size < 20e6
 
 
 def test_rates_take_short_events_together() -> None:
@@ -128,3 +410,243 @@ def test_rates_take_short_events_together() -> None:
     np.testing.assert_array_equal(times, [0, 1000, 3000, 4000])
     np.testing.assert_allclose(speeds, [1, 2, 0, 0])
     assert [len(each) for each in rates(events[:0])] == [0, 0]
+
+
+# ---- Perfetto's own ----
+
+
+class Packets:
+    """A file, read back with the messages of the package."""
+
+    def __init__(self, path: Path) -> None:
+        from perfetto.protos.perfetto.trace import perfetto_trace_pb2 as messages
+
+        self.kinds = messages.TrackEvent
+        trace = messages.Trace()
+        trace.ParseFromString(path.read_bytes())
+        self.packets = list(trace.packet)
+        self.tracks = {
+            p.track_descriptor.uuid: p.track_descriptor
+            for p in self.packets
+            if p.HasField("track_descriptor")
+        }
+        self.events: dict[int, list[Any]] = defaultdict(list)
+        state: dict[int, Any] = {}
+        for packet in self.packets:
+            sequence = packet.trusted_packet_sequence_id
+            if packet.sequence_flags & packet.SEQ_INCREMENTAL_STATE_CLEARED:
+                assert sequence not in state
+                state[sequence] = packet
+            if packet.HasField("track_event"):
+                assert packet.sequence_flags & packet.SEQ_NEEDS_INCREMENTAL_STATE
+                first = state[sequence]
+                defaults = first.trace_packet_defaults
+                assert defaults.timestamp_clock_id == messages.BUILTIN_CLOCK_MONOTONIC
+                self.events[defaults.track_event_defaults.track_uuid].append((packet, first))
+
+    def name(self, uuid: int) -> str:
+        track = self.tracks[uuid]
+        return track.thread.thread_name or track.process.process_name or track.name
+
+    def slices(self, track: str) -> list[tuple[int, int, str, dict[str, Any]]]:
+        """begin, end, name and annotations, by begin."""
+        (uuid,) = (each for each in self.events if self.name(each) == track)
+        found: list[Any] = []
+        waiting = []
+        for packet, first in self.events[uuid]:
+            event, data = packet.track_event, first.interned_data
+            if event.type == self.kinds.TYPE_SLICE_END:
+                waiting.pop()[1] = packet.timestamp
+                continue
+            assert event.type == self.kinds.TYPE_SLICE_BEGIN
+            names = {entry.iid: entry.name for entry in data.event_names}
+            keys = {entry.iid: entry.name for entry in data.debug_annotation_names}
+            texts = {entry.iid: entry.str.decode() for entry in data.debug_annotation_string_values}
+            notes = {}
+            for note in event.debug_annotations:
+                value = getattr(note, note.WhichOneof("value"))
+                is_text = note.WhichOneof("value") == "string_value_iid"
+                notes[keys[note.name_iid]] = texts[value] if is_text else value
+            waiting.append([packet.timestamp, None, names[event.name_iid], notes])
+            found.append(waiting[-1])
+        assert not waiting
+        return [tuple(each) for each in found]
+
+
+@pytest.fixture(scope="module")
+def packets(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Packets:
+    pytest.importorskip("perfetto", reason="perfetto is not installed")
+    path = tmp_path_factory.mktemp("perfetto") / "a.pftrace"
+    assert write_perfetto(recording, path) == f"all {len(recording.events):,} events"
+    return Packets(path)
+
+
+def test_the_clock_is_that_of_the_system(recording: Recording, packets: Packets) -> None:
+    snapshot = packets.packets[0].clock_snapshot
+    assert snapshot.primary_trace_clock == 3
+    assert [(c.clock_id, c.timestamp) for c in snapshot.clocks] == [(3, recording.began)]
+
+
+def test_tracks_of_process_threads_ranges_steps_and_counters(
+    recording: Recording, packets: Packets
+) -> None:
+    by_name = {packets.name(uuid): track for uuid, track in packets.tracks.items()}
+    assert len(by_name) == len(packets.tracks) == 9
+    process = by_name["gdcore"]
+    assert process.process.pid == recording.process_id
+    for thread in recording.threads:
+        track = by_name[thread.name].thread
+        assert (track.pid, track.tid) == (recording.process_id, thread.thread_id)
+        counter = by_name[f"GFLOP/s, {thread.name}"]
+        assert counter.parent_uuid == by_name[thread.name].uuid
+        assert counter.counter.unit_name == "GFLOP/s"
+    assert by_name["ranges of caller"].parent_uuid == by_name["caller"].uuid
+    for name in ("steps of trainer 1", "memory of the process", "memory of gdcore's buffers"):
+        assert by_name[name].parent_uuid == process.uuid
+    assert by_name["memory of the process"].counter.unit == 3  # bytes
+
+
+def test_events_are_slices_there_too(recording: Recording, packets: Packets) -> None:
+    for number, thread in enumerate(recording.threads):
+        events = recording.events[recording.events["thread"] == number]
+        found = packets.slices(thread.name)
+        assert [each[0] - recording.began for each in found] == events["begin"].tolist()
+        assert [each[1] - recording.began for each in found] == events["end"].tolist()
+        for (_, _, name, notes), row in zip(found, events):
+            what = recording.operations[row["operation"]]
+            assert name == what.label
+            assert (notes["step"], notes["cpu"]) == (row["step"], row["cpu"])
+            assert notes.get("arithmetic", "") == what.arithmetic
+            assert notes.get("purpose", "") == what.purpose
+            assert ("GFLOP/s" in notes) == bool(row["flops"])
+            waited = recording.operations[row["waits_for"]].label
+            assert notes.get("waits for", "") == waited
+
+
+def test_ranges_and_counters_are_there_too(recording: Recording, packets: Packets) -> None:
+    found = packets.slices("ranges of caller")
+    expected = [
+        (begin, end, recording.range_names[name])
+        for begin, end, name in recording.ranges[["begin", "end", "name"]].tolist()
+    ]
+    began = recording.began
+    assert [(begin - began, end - began, name) for begin, end, name, _ in found] == expected
+    assert len(packets.slices("steps of trainer 1")) == 10
+    (uuid,) = (u for u in packets.events if packets.name(u) == "memory of the process")
+    assert [p.track_event.counter_value for p, _ in packets.events[uuid]] == (
+        recording.memory[:, 1].tolist()
+    )
+    (uuid,) = (u for u in packets.events if packets.name(u) == "GFLOP/s, worker 1")
+    points = [(p.timestamp, p.track_event.double_counter_value) for p, _ in packets.events[uuid]]
+    times, speeds = map(np.array, zip(*points))
+    own = recording.events["thread"] == 1
+    assert (speeds[:-1] * np.diff(times)).sum() == pytest.approx(
+        recording.events["flops"][own].sum(), rel=1e-2
+    )
+
+
+def test_a_range_that_ends_after_the_one_around_it_is_cut(tmp_path: Path) -> None:
+    pytest.importorskip("perfetto", reason="perfetto is not installed")
+    made = by_hand([(0, 90, 0, 0, 1, 1, 0, 0)], [(0, 50, 0, 0), (10, 70, 1, 1)], ("a", "b"))
+    write_perfetto(made, tmp_path / "a.pftrace")
+    found = Packets(tmp_path / "a.pftrace").slices("ranges of caller")
+    assert [each[:3] for each in found] == [(0, 50, "a"), (10, 50, "b")]
+
+
+def test_a_missing_package_is_told(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [each for each in sys.modules if each.split(".")[0] == "perfetto"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "perfetto", None)
+    with pytest.raises(ImportError, match=r"perfetto.*gdcore\[profile\]"):
+        write_perfetto(recording, tmp_path / "a.pftrace")
+
+
+# ---- speedscope's ----
+
+
+def scoped(recording: Recording, folder: Path, **options: Any) -> dict[str, Any]:
+    """Profiles by name, each a list of (names from the bottom up, weight)."""
+    path = folder / "a.speedscope.json"
+    note = write_speedscope(recording, path, **options)
+    whole = json.loads(path.read_text())
+    assert whole["$schema"] == "https://www.speedscope.app/file-format-schema.json"
+    assert note in whole["name"]
+    frames = [frame["name"] for frame in whole["shared"]["frames"]]
+    assert len(set(frames)) == len(frames)
+    found = {}
+    for profile in whole["profiles"]:
+        assert profile["type"] == "sampled"
+        assert profile["unit"] == "nanoseconds"
+        assert len(profile["samples"]) == len(profile["weights"])
+        assert profile["endValue"] - profile["startValue"] == sum(profile["weights"])
+        assert all(weight > 0 for weight in profile["weights"])
+        stacks = [tuple(frames[i] for i in stack) for stack in profile["samples"]]
+        found[profile["name"]] = list(zip(stacks, profile["weights"]))
+    return found
+
+
+def test_stacks_are_ranges_phase_and_operation(tmp_path: Path) -> None:
+    rows = [
+        (0, 100, 0, 0, 1, 1, 0, 0), (100, 200, 0, 0, 1, 3, 0, 0),
+        (0, 60, 0, 0, 1, 1, 0, 1), (80, 100, 0, 0, 1, 2, 1, 1),
+    ]  # fmt: skip
+    ranges = [(50, 180, 0, 0), (120, 150, 1, 1), (130, 150, 2, 2), (140, 140, 2, 3)]
+    names = ("outer", "inner", "innermost")
+    found = scoped(by_hand(rows, ranges, names), tmp_path)
+    work = ("forward", "dense_forward 0")
+    assert found["caller"] == [
+        (work, 50), (("outer", *work), 50), (("outer", "callback"), 20),
+        (("outer", "inner", "callback"), 10), (("outer", "inner", "innermost", "callback"), 20),
+        (("outer", "callback"), 30), (("callback",), 20),
+    ]  # fmt: skip
+    waiting = ("outer", "wait", "wait for dense_forward 0")
+    assert found["worker 1"][:4] == [
+        (work, 50), (("outer", *work), 10), (("outer",), 20), (waiting, 20)
+    ]  # fmt: skip
+
+
+def test_stacks_have_all_of_the_time(recording: Recording, tmp_path: Path) -> None:
+    ordered = scoped(recording, tmp_path)
+    summed = scoped(recording, tmp_path, most_events=1000) if len(recording.events) > 1000 else None
+    for number, thread in enumerate(recording.threads):
+        own = recording.events["thread"] == number
+        for found in (ordered, summed):
+            if found is None:
+                continue
+            total: dict[str, int] = defaultdict(int)
+            for stack, weight in found[thread.name]:
+                total[stack[-1] if stack else ""] += weight
+            for what in {recording.operations[i] for i in recording.events["operation"][own]}:
+                if what.op != "wait" and what.of_plan:
+                    number_of = recording.operations.index(what)
+                    mine = own & (recording.events["operation"] == number_of)
+                    assert total[what.label] >= recording.durations[mine].sum() - 1000
+    name = "EarlyStopping.on_epoch_end"
+    inside = sum(w for stack, w in ordered["caller"] if name in stack)
+    number = list(recording.range_names).index(name)
+    own = recording.ranges[recording.ranges["name"] == number]
+    assert inside == (own["end"] - own["begin"]).sum()
+
+
+def test_many_equal_stacks_are_added_up(large: Recording, tmp_path: Path) -> None:
+    found = scoped(large, tmp_path)
+    for thread, stacks in found.items():
+        number = [each.name for each in large.threads].index(thread)
+        names = [stack for stack, _ in stacks]
+        assert len(set(names)) == len(names) < 200
+        assert () not in names
+        own = large.durations[large.events["thread"] == number]
+        at_work = [weight for stack, weight in stacks if stack[-1] not in large.range_names]
+        assert sum(at_work) == pytest.approx(own.sum(), rel=1e-3)
+
+
+def test_an_empty_recording_is_written(tmp_path: Path) -> None:
+    empty = by_hand([(0, 9, 0, 0, 1, 1, 0, 0)])
+    empty = replace(empty, events=empty.events[:0])
+    assert scoped(empty, tmp_path) == {"caller": [], "worker 1": []}
+    assert [e["ph"] for e in traced(empty, tmp_path)["traceEvents"]] == ["M"] * 5
+    pytest.importorskip("perfetto", reason="perfetto is not installed")
+    write_perfetto(empty, tmp_path / "a.pftrace")
+    assert len(Packets(tmp_path / "a.pftrace").tracks) == 3

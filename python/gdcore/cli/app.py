@@ -49,6 +49,17 @@ def _reading(told: dict[str, Any]) -> Reading:
     return Reading(**{field.name: told[field.name] for field in fields(Reading)})
 
 
+def _given(context: typer.Context, *others: str) -> list[str]:
+    """The options that stand on the command line, but for some."""
+    return [
+        max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if parameter.name is not None
+        and parameter.name not in others
+        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+    ]
+
+
 @app.command()
 def train(
     data: options.Data,
@@ -96,8 +107,9 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Records the training: .html, a report; .json, a trace for Perfetto; .png, .svg "
-            "or .pdf, a timeline; .npz, the events.",
+            help="Records the training: .html, a report; .json, .json.gz or .pftrace, a trace for "
+            "Perfetto; .speedscope.json, a flame graph; .png, .svg or .pdf, a timeline; .npz, the "
+            "events.",
         ),
     ] = None,
 ) -> None:
@@ -111,6 +123,7 @@ def train(
 
 @app.command()
 def profile(
+    context: typer.Context,
     data: options.Data,
     target: options.Target = None,
     task: options.Task = "auto",
@@ -138,17 +151,24 @@ def profile(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="May be given several times: .html, a report; .json, a trace for Perfetto; .png, "
-            ".svg or .pdf, a timeline; .npz, the events.",
+            help="May be given several times: .html, a report; .json, .json.gz or .pftrace, a "
+            "trace for Perfetto; .speedscope.json, a flame graph; .png, .svg or .pdf, a timeline; "
+            ".npz, the events.",
         ),
     ] = None,
 ) -> None:
-    """Show where every microsecond of a training goes: table, advice and files."""
+    """Show where every microsecond of a training goes: table, advice and files.
+
+    DATA may also be a profile that was saved as .npz: then it is shown, and nothing is trained.
+    """
     told = locals()
     with user_errors():
-        from gdcore.cli import profiling
+        from gdcore.cli import profile_files, profiling
 
-        profiling.profile(_options(told), steps, every, out or [])
+        if profile_files.holds_profile(data):
+            profiling.show(data, _given(context, "data", "out"), out or [])
+        else:
+            profiling.profile(_options(told), steps, every, out or [])
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from gdcore import get_num_threads, scaling_study
+from gdcore import get_num_threads, profiling, scaling_study
 from gdcore import profile as recorded
 from gdcore._check import integer
 from gdcore.benchmark.steps import counts_up_to
@@ -17,7 +17,7 @@ from gdcore.cli.outputs import check_output
 from gdcore.cli.training import Options, set_up
 from gdcore.profiling.extras import needed
 
-__all__ = ["profile", "scaling"]
+__all__ = ["profile", "scaling", "show"]
 
 _WARM_UP = 20  # steps that compile the plan, touch its memory and wake the threads
 
@@ -32,9 +32,7 @@ def profile(options: Options, steps: int, every: int, out: Sequence[Path]) -> No
     """
     integer("--steps", steps)
     integer("--every", every)
-    for i, path in enumerate(out):
-        profile_files.check("--out", path)
-        check_output("--out", path, options.data, *out[:i])
+    _check_outputs(options.data, out)
     made = set_up(options)
     x, y = made.training
     size = min(options.batch_size, len(x))
@@ -51,6 +49,34 @@ def profile(options: Options, steps: int, every: int, out: Sequence[Path]) -> No
     fit(_WARM_UP)
     with recorded(every=every) as prof:
         fit(steps * every)
+    _tell(prof, out)
+
+
+def show(data: str, given: Sequence[str], out: Sequence[Path]) -> None:
+    """Prints table and advice of a saved profile, and writes what was asked for.
+
+    Args:
+        data: Its file.
+        given: The options that the command was given beside ``--out``, none of which fits.
+        out: The files to write.
+
+    Raises:
+        OSError: A file cannot be read or written.
+        ValueError: It is damaged, or an option is not right.
+    """
+    if given:
+        raise ValueError(f"{given[0]} is for a training to record, and {data} is a saved profile")
+    _check_outputs(data, out)
+    _tell(profiling.load(data), out)
+
+
+def _check_outputs(data: str, out: Sequence[Path]) -> None:
+    for i, path in enumerate(out):
+        profile_files.check("--out", path)
+        check_output("--out", path, data, *out[:i])
+
+
+def _tell(prof: profiling.Profile, out: Sequence[Path]) -> None:
     for by in ("op", "thread"):
         typer.echo(f"{prof.table(by)}\n")
     for sentence in prof.advice():
@@ -59,8 +85,8 @@ def profile(options: Options, steps: int, every: int, out: Sequence[Path]) -> No
         typer.echo(f"- Cycles and cache misses were not counted: {prof.counters_error}.")
     typer.echo(f"- {prof!r}")
     for path in out:
-        profile_files.write(prof, path)
-        typer.echo(f"written: {path}", err=True)
+        part = profile_files.write(prof, path)
+        typer.echo(f"written: {path}" + (f", {part}" if part else ""), err=True)
 
 
 def scaling(

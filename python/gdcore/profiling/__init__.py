@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from gdcore.profiling.advice import Advice
+from gdcore.profiling.diff import Difference, diff
 from gdcore.profiling.profile import Profile, load, profile, zones
 
 # Not in __all__: a star import must leave Python's own in place.
@@ -22,6 +23,7 @@ from gdcore.profiling.tables import Table
 __all__ = [
     "Advice",
     "AmdahlFit",
+    "Difference",
     "Machine",
     "Operation",
     "Profile",
@@ -29,6 +31,7 @@ __all__ = [
     "ScalingStudy",
     "Table",
     "Thread",
+    "diff",
     "load",
     "profile",
     "scaling_study",

@@ -30,8 +30,9 @@ _FEW = 16  # samples of a batch
 _IDLE = 0.1  # of the peak
 _OPERATION = 0.05  # of an operation bound by memory
 _PRODUCTS = 0.5
-# What a page costs that was not there, at the least: half a microsecond to find and clear it.
-_FAULT = 500.0
+# Nanoseconds that a page costs that was not there: to find and clear a small one, and a huge one.
+_FAULT = 250.0
+_MOST_A_FAULT = 200_000.0
 
 _PRODUCT_OPS = ("dense_forward", "weight_gradient", "input_gradient")
 
@@ -127,14 +128,18 @@ def _quota(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
     if 0 < machine.affinity < machine.online:
         reasons.append(f"{machine.affinity} of {machine.online} by affinity")
     why = f" ({', '.join(reasons)})" if reasons else ""
-    held = f" The quota held the process back for {us(recording.throttled_seconds * 1e9)}."
-    yield Cause(
-        "quota",
-        f"{threads_of(workers)} shared {_cpus(machine.cpus)}{why}: while one has none, all others "
-        f"wait for it. Set num_threads={machine.cpus}.{held if throttled else ''}",
-        max(1 - machine.cpus / workers, throttled),
-        tier=0,
-    )
+    sentences = []
+    if workers > machine.cpus:
+        sentences.append(
+            f"{threads_of(workers)} shared {_cpus(machine.cpus)}{why}: while one has none, all "
+            f"others wait for it. Set num_threads={machine.cpus}."
+        )
+    if throttled >= _HELD_UP:
+        sentences.append(
+            "A quota of CPU time held the process back for "
+            f"{us(recording.throttled_seconds * 1e9)}, {percent(throttled)} of the time."
+        )
+    yield Cause("quota", " ".join(sentences), max(1 - machine.cpus / workers, throttled), tier=0)
 
 
 def _affinity(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
@@ -203,7 +208,6 @@ def _neighbour(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
         f"Another process or thread uses the same CPUs: {'; '.join(parts)}.{also} Stop it"
         f"{f', or {remedy}' if remedy else ''}.",
         max(ready[wanting], share, stolen),
-        tier=0,
     )
 
 
@@ -291,13 +295,13 @@ def _callback(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
     metrics = sum(each.nanoseconds for each in facts.named("metric "))
     hooks = facts.named(*_HOOKS)
     whole = _whole(facts)
-    if facts.recording.every == 1:
-        time = max(facts.usually(facts.recording.phase("callback")) - metrics, 0.0)
-    else:
+    if hooks:
         time = sum(each.nanoseconds for each in hooks)
+    else:
+        time = max(facts.phase("callback") - metrics, 0.0)
     if time / whole < _CALLBACKS:
         return
-    a_step = f", {us(time / facts.steps)} a step where a step itself takes {us(facts.step)}"
+    a_step = f", {us(time / facts.all_steps)} a step where a step itself takes {us(facts.step)}"
     if not hooks:
         yield Cause(
             "callback",
@@ -317,7 +321,7 @@ def _callback(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
     yield Cause(
         "callback",
         f"Python callbacks held up training {percent(time / whole)} of the time"
-        f"{a_step if most.times >= facts.steps else ''}, most of it {most.name}, "
+        f"{a_step if most.times >= facts.all_steps else ''}, most of it {most.name}, "
         f"{us(most.nanoseconds / most.times)} each of {most.times:,} times: {remedy}.",
         time / whole,
     )
@@ -337,17 +341,18 @@ def _validation(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
 
 def _page_faults(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
     threads = [facts.recording.threads[i] for i in facts.workers]
-    faults = max((each.page_faults or 0 for each in threads), default=0)
-    system = max((each.system_seconds or 0.0 for each in threads), default=0.0) * 1e9
-    whole = max(facts.recording.nanoseconds, 1)
-    share = max(faults * _FAULT, min(system, faults * 20 * _FAULT)) / whole
+    most = max(threads, key=lambda each: each.page_faults or 0)
+    faults, system = most.page_faults or 0, (most.system_seconds or 0.0) * 1e9
+    # Huge ones take longer, but then the kernel's time says so.
+    time = min(system, faults * _MOST_A_FAULT) if faults * _FAULT < system else faults * _FAULT
+    share = time / max(facts.recording.nanoseconds, 1)
     if share < _FAULTS:
         return
     yield Cause(
         "page_faults",
-        f"The system had to find and clear {faults:,} pages of fresh memory for one thread, "
-        f"{faults / facts.steps:,.0f} a step, some {percent(share)} of the time: make large arrays "
-        "once and write into them (out=, np.take(..., out=...)) in place of new ones each step.",
+        f"The system had to find and clear {faults:,} pages of fresh memory for {most.name}, "
+        f"{faults / facts.steps:,.0f} a step, which took some {percent(share)} of the time: make "
+        "large arrays once and write into them (out=) in place of new ones for each step.",
         share,
     )
 

@@ -151,7 +151,7 @@ def _worst(recording: Recording, times: StepTimes, most: int) -> StepTimes:
 
 
 def _overlapping(times: StepTimes) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
-    """What tells which rows, with begin and end, lie in one of these stretches, or reach into it."""
+    """What tells which rows, with begin and end, lie in one of these steps or reach into it."""
     # Of stretches by begin, the latest end so far: those of several trainers lie across each other.
     ends = np.maximum.accumulate(times.end) if len(times) else times.end
 

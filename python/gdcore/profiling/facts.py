@@ -105,6 +105,12 @@ class Facts:
         """The most samples of a step; 0: not known."""
         return self.recording.sources[self.source].batch
 
+    @property
+    def all_steps(self) -> int:
+        """Recorded or not, where not every step was to be."""
+        every = self.recording.every
+        return self.recording.sources[self.source].steps if every > 1 else max(self.steps, 1)
+
     @cached_property
     def in_window(self) -> NDArray[np.bool_]:
         """Events of the team from the first that prepares a step, or is one, to the last step's."""

@@ -187,9 +187,7 @@ def overview(recording: Recording, source: int, worst: int = _WORST) -> Overview
     )
 
 
-def _times(
-    recording: Recording, source: int, numbers: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _times(recording: Recording, source: int, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     """Nanoseconds that each step's caller spends in it."""
     events = recording.events
     inside = recording.training & recording.where(_of_step) & (events["source"] == source)
@@ -199,7 +197,9 @@ def _times(
     place = np.searchsorted(numbers, events["step"][own])
     there = place < len(numbers)
     there[there] = numbers[place[there]] == events["step"][own][there]
-    return np.bincount(place[there], recording.durations[own][there], len(numbers))
+    times = np.zeros(len(numbers), np.int64)
+    np.add.at(times, place[there], recording.durations[own][there])
+    return times.astype(np.float64)
 
 
 def _of_step(operation: Operation) -> bool:
@@ -217,7 +217,9 @@ def most_longer(recording: Recording, found: Overview, index: int) -> str:
         key: time - usual.get(key, 0.0) for key, time in _sums(recording, found, index).items()
     }
     # Others' waiting follows from what made them wait.
-    worked = {key: more for key, more in excess.items() if recording.operations[key[0]].phase != "wait"}
+    worked = {
+        key: more for key, more in excess.items() if recording.operations[key[0]].phase != "wait"
+    }
     lists = [each for each in (worked, excess) if each]
     total = found.times[index] - found.times[found.typical]
     for each in lists:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -178,25 +179,33 @@ class _Writer:
         recording = self._recording
         first = self._sequence(track)
         data = first.interned_data
-        keys = ("step", "cpu", "GFLOP/s", "MB", "waits for", "arithmetic", "purpose", "trainer")
-        step_key, cpu_key, speed_key, size_key, waits_key, *told_keys = map(
-            _Names(data.debug_annotation_names), keys
+        step_key, cpu_key, speed_key, size_key, *told_keys = map(
+            _Names(data.debug_annotation_names),
+            ("step", "cpu", "GFLOP/s", "MB", "waits for", "arithmetic", "purpose", "trainer"),
         )
         names, categories = _Names(data.event_names), _Names(data.event_categories)
         texts = _Names(data.debug_annotation_string_values)
+        kinds: dict[tuple[int, int, int], Any] = {}  # what equal events have in common
         columns = (
             own[name].tolist()
             for name in (
-                "begin", "end", "flops", "bytes", "step", "operation", "waits_for", "source", "cpu"
+                "begin", "end", "flops", "bytes", "step", "cpu", "operation", "waits_for", "source"
             )
         )  # fmt: skip
-        for begin, end, flops, size, step, number, waits_for, source, cpu in zip(
-            *columns, strict=True
-        ):
-            what = recording.operations[number]
+        for begin, end, flops, size, step, cpu, *kind in zip(*columns, strict=True):
             event = self._packet(first, begin, _BEGIN)
-            event.name_iid = names(what.label)
-            event.category_iids.append(categories(what.phase))
+            number, waits_for, source = key = tuple(kind)
+            if key not in kinds:
+                what, waited = recording.operations[number], recording.operations[waits_for]
+                event.name_iid = names(what.label)
+                event.category_iids.append(categories(what.phase))
+                told = waited.label, what.arithmetic, what.purpose, recording.sources[source].name
+                for told_key, text in zip(told_keys, told, strict=True):
+                    if text:
+                        event.debug_annotations.add(name_iid=told_key, string_value_iid=texts(text))
+                kinds[key] = deepcopy(event)
+            else:
+                event.CopyFrom(kinds[key])
             note = event.debug_annotations.add
             note(name_iid=step_key, uint_value=step)
             note(name_iid=cpu_key, uint_value=cpu)
@@ -204,13 +213,6 @@ class _Writer:
                 note(name_iid=speed_key, double_value=flops / max(end - begin, 1))
             if size:
                 note(name_iid=size_key, double_value=size / 1e6)
-            if waits_for:
-                waited = recording.operations[waits_for].label
-                note(name_iid=waits_key, string_value_iid=texts(waited))
-            told = (what.arithmetic, what.purpose, recording.sources[source].name)
-            for key, text in zip(told_keys, told, strict=True):
-                if text:
-                    note(name_iid=key, string_value_iid=texts(text))
             self._packet(first, end, _END)
 
     def _counters(self, process: int, threads: list[int]) -> None:

@@ -26,12 +26,14 @@ class Label:
         gap: How far it stays from its anchor at least, such as a point's radius.
         width: Of the text.
         height: Likewise.
+        reach: How many of the distances to try, the nearest first.
     """
 
     anchors: Sequence[tuple[float, float]]
     gap: float
     width: float
     height: float
+    reach: int = len(_FAR)
 
 
 def placed(
@@ -71,9 +73,9 @@ def _free(
     discs: NDArray[np.float64],
     taken: list[tuple[float, float, float, float]],
 ) -> tuple[float, float] | None:
-    corners = np.concatenate([_candidates(label, x, y) for x, y in label.anchors])
-    boxes = np.column_stack([corners, corners + (label.width, label.height)])
-    grown = boxes + (-_MARGIN, -_MARGIN, _MARGIN, _MARGIN)
+    corners = _candidates(label)
+    boxes = np.column_stack([corners, corners + np.array([label.width, label.height])])
+    grown = boxes + np.array([-_MARGIN, -_MARGIN, _MARGIN, _MARGIN])
     allowed = (grown[:, :2] >= 0).all(axis=1) & (grown[:, 2:] <= size).all(axis=1)
     for other in taken:
         allowed &= ~_overlap(grown, np.array(other))
@@ -90,29 +92,26 @@ def _free(
     return float(corners[best, 0]), float(corners[best, 1])
 
 
-def _candidates(label: Label, x: float, y: float) -> NDArray[np.float64]:
-    """Lower left corners around an anchor, the nearest first, to the right before others."""
+def _candidates(label: Label) -> NDArray[np.float64]:
+    """Lower left corners around the anchors, the nearest first, to the right before others."""
     places = []
-    for far in _FAR:
+    for far in _FAR[: label.reach]:
+        # The nearest edge or corner of the label is at that distance from the anchor.
         gap = label.gap + (far - 1) * label.height
-        for k in range(_DIRECTIONS):
-            turn = (k + 1) // 2 * (1 if k % 2 else -1) * 2 * np.pi / _DIRECTIONS
-            right, up = float(np.cos(turn)), float(np.sin(turn))
-            # The nearest edge or corner of the label is at that distance from the anchor.
-            places.append(
-                (
-                    x + right * gap + (right - 1) / 2 * label.width,
-                    y + up * gap + (up - 1) / 2 * label.height,
-                )
-            )
+        for x, y in label.anchors:
+            for k in range(_DIRECTIONS):
+                turn = (k + 1) // 2 * (1 if k % 2 else -1) * 2 * np.pi / _DIRECTIONS
+                right, up = float(np.cos(turn)), float(np.sin(turn))
+                left = x + right * gap + (right - 1) / 2 * label.width
+                places.append((left, y + up * gap + (up - 1) / 2 * label.height))
     return np.array(places)
 
 
 def _overlap(boxes: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = (boxes[:, :2] < other[2:]).all(axis=1) & (
-        boxes[:, 2:] > other[:2]
-    ).all(axis=1)
-    return found
+    left, bottom, right, top = boxes.T
+    apart: NDArray[np.bool_] = (left >= other[2]) | (right <= other[0])
+    apart |= (bottom >= other[3]) | (top <= other[1])
+    return ~apart
 
 
 def _crossed(boxes: NDArray[np.float64], segment: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -123,13 +122,13 @@ def _crossed(boxes: NDArray[np.float64], segment: NDArray[np.float64]) -> NDArra
     """
     x, y, to_x, to_y = segment
     enters, leaves = np.zeros(len(boxes)), np.ones(len(boxes))
-    outside = np.zeros(len(boxes), bool)
+    outside: NDArray[np.bool_] = np.zeros(len(boxes), bool)
     for start, step, low, high in (
         (x, to_x - x, boxes[:, 0], boxes[:, 2]),
         (y, to_y - y, boxes[:, 1], boxes[:, 3]),
     ):
         if step == 0:
-            outside |= (start < low) | (start > high)
+            outside = outside | (low > start) | (high < start)
             continue
         first, second = (low - start) / step, (high - start) / step
         enters = np.maximum(enters, np.minimum(first, second))

@@ -15,9 +15,10 @@ import numpy as np
 
 from gdcore.profiling.extras import needed
 from gdcore.profiling.limits import Limits, limits
-from gdcore.profiling.palette import COLOURS, GREY, NOTHING, OTHER, drawn
+from gdcore.profiling.palette import COLOURS, GREY, NOTHING, OTHER, drawn, ink
 from gdcore.profiling.placing import Label, Segment, placed
 from gdcore.profiling.recording import Recording
+from gdcore.profiling.records import Operation
 
 __all__ = [
     "Line",
@@ -110,7 +111,9 @@ class Placed:
 
     @property
     def led(self) -> bool:
-        """Whether it is so far from what it names that a line must lead to it."""
+        """Whether it is so far from its point that a line must lead to it."""
+        if self.point is None:
+            return False
         x, y = self.nearest
         return bool(np.hypot(x - self.at[0], y - self.at[1]) > self.gap + 0.5 * self.height)
 
@@ -143,7 +146,7 @@ def points(recording: Recording) -> list[Point]:
         operation = operations[i]
         found.append(
             Point(
-                label=operation.label,
+                label=_label(operation),
                 phase=operation.phase,
                 arithmetic=operation.arithmetic,
                 flops_per_byte=float(flops[i] / sizes[i]),
@@ -154,6 +157,12 @@ def points(recording: Recording) -> list[Point]:
             )
         )
     return sorted(found, key=lambda point: -point.share)
+
+
+def _label(operation: Operation) -> str:
+    """Work beside training has the same ops and layers."""
+    aside = operation.purpose not in ("training", operation.op)
+    return f"{operation.label}, {operation.purpose}" if aside else operation.label
 
 
 def grouped(found: Sequence[Point]) -> tuple[list[Point], list[Point]]:
@@ -210,9 +219,7 @@ def told(most: Limits, name: str) -> str:
         text = f"{name} multiply-adds: {_plain(most.flops[name] / 1e9)} GFLOP/s {on}"
     else:
         text = f"{name}: {_plain(most.bytes[name] / 1e9)} GB/s {on}"
-    if name in most.disturbed:
-        text += ", measured while others had a CPU: too low, maybe"
-    return text
+    return f"{text} (disturbed)" if name in most.disturbed else text
 
 
 def notes(found: Sequence[Point], most: Limits) -> list[str]:
@@ -222,8 +229,7 @@ def notes(found: Sequence[Point], most: Limits) -> list[str]:
     if others:
         said.append(f"{', '.join(others)}: can be above the ceiling, which is of {most.dtype}.")
     if most.disturbed:
-        names = ", ".join(sorted(most.disturbed))
-        said.append(f"Measured while others had a CPU, too low, maybe: {names}.")
+        said.append("Disturbed: measured while others had a CPU, too low, maybe.")
     return said
 
 
@@ -298,7 +304,7 @@ def arranged(
     names: list[tuple[str, Point | None]] = []
     for segment, (_, text) in zip(segments, drawn_lines, strict=True):
         anchors = _along(segment, size)
-        labels.append(Label(anchors, 0.3 * letter[1], letter[0] * len(text), letter[1]))
+        labels.append(Label(anchors, 0.3 * letter[1], letter[0] * len(text), letter[1], reach=2))
         names.append((text, None))
     for point, text in texts:
         at = place(point.flops_per_byte, point.flops_per_second)
@@ -352,7 +358,7 @@ def plot_roofline(recording: Recording, path: Path) -> None:
         spread = spans(found, most)
         limit_lines = lines(most, spread[0])
         _axes(axes, spread, limit_lines)
-        said = notes(found, most)
+        said = [_told_all(most), *notes(found, most)]
         if left_out:
             said.append(f"{len(left_out):,} more, of less time, are not shown.")
         axes.set_title("\n".join(said), fontsize=8.5, color=GREY)
@@ -373,13 +379,28 @@ def plot_roofline(recording: Recording, path: Path) -> None:
         _labels(axes, found, labelled(found, most), limit_lines, spread)
 
 
+def _told_all(most: Limits) -> str:
+    """The limits' numbers, in a line."""
+    memory = ", ".join(f"{name} {_plain(rate / 1e9)}" for name, rate in most.bytes.items())
+    flops = ", ".join(f"{name} {_plain(rate / 1e9)}" for name, rate in most.flops.items())
+    return f"On {most.threads} threads: {memory} GB/s; multiply-adds in {flops} GFLOP/s."
+
+
 def _area(point: Point) -> float:
     """Square points: as large as the share is, and still visible at none."""
     return 12 + 800 * point.share
 
 
 def _radius(point: Point) -> float:
-    return float((_area(point) / np.pi) ** 0.5)
+    return float(_area(point) ** 0.5 / 2)
+
+
+def _ink(point: Point | None) -> str:
+    """A label's colour: its point's, where that can be read on white."""
+    if point is None:
+        return GREY
+    colour = COLOURS[phase_of(point)]
+    return colour if ink(colour) == "#FFFFFF" else "#333333"
 
 
 def _axes(
@@ -433,21 +454,18 @@ def _labels(
     size = extent.width * points_a_pixel, extent.height * points_a_pixel
     texts = [(point, " ".join(text.split())) for point, text in chosen]
     letter = 0.6 * _FONT, 1.25 * _FONT
-    named = [(line, line.text if line.main else line.text.partition(" on ")[0]) for line in limit_lines]
+    named = [(line, line.text if line.main else line.name) for line in limit_lines]
     for label in arranged(found, texts, named, spread, size, _radius, letter):
         if label.led:
-            ends = zip(label.at, label.nearest, strict=True)
-            horizontal, vertical = ((np.array(pair) / side) for pair, side in zip(ends, size, strict=True))
-            axes.plot(
-                horizontal, vertical, transform=axes.transAxes, color=GREY, linewidth=0.5, zorder=2
-            )
+            ends = np.array([label.at, label.nearest]) / size
+            axes.plot(*ends.T, transform=axes.transAxes, color=GREY, linewidth=0.5, zorder=2)
         axes.annotate(
             label.text,
             (0, 0),
             (label.corner[0] + label.width / 2, label.corner[1] + label.height / 2),
             xycoords="axes fraction",
             textcoords="offset points",
-            color=GREY if label.point is None else COLOURS[phase_of(label.point)],
+            color=_ink(label.point),
             ha="center",
             va="center_baseline",
             fontsize=_FONT,

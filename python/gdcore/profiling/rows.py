@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,10 +87,20 @@ class Rows:
         return sorted(found, key=lambda row: row.thread)
 
     @classmethod
-    def of(cls, recording: Recording, window: Window, *, thin: bool = True) -> Rows:
-        """Those of a window; without thin rows it is threads alone."""
-        ranges = window.ranges(recording)[:_MOST_STRETCHES] if thin else recording.ranges[:0]
-        steps = _steps(recording, window) if thin else {}
+    def of(
+        cls, recording: Recording, window: Window, known: Mapping[int, Steps] | None = None
+    ) -> Rows:
+        """Those of a window.
+
+        Args:
+            recording: What is shown.
+            window: The part of it.
+            known: The steps by trainer, where they have been looked for already.
+        """
+        ranges = window.ranges(recording)[:_MOST_STRETCHES]
+        if known is None:
+            known = {source: Steps.of(recording, source) for source in recording.trainers}
+        steps = _steps(recording, window, known)
         rows: list[Row] = []
         borders: list[float] = []
         stretches: list[Stretch] = []
@@ -125,18 +136,19 @@ def _named(recording: Recording, row: Row, ranges: NDArray[Any]) -> list[Stretch
 
 
 def _steps(
-    recording: Recording, window: Window
+    recording: Recording, window: Window, known: Mapping[int, Steps]
 ) -> dict[int, list[tuple[str, str, int, int]]]:
     """By calling thread: text, what is told, begin and end of each step in the window."""
     found: dict[int, list[tuple[str, str, int, int]]] = {}
-    events = recording.events
-    several = len(recording.trainers) > 1
-    for source in recording.trainers:
-        steps = Steps.of(recording, source)
+    events = window.events(recording)
+    several = len(known) > 1
+    for source, steps in known.items():
         inside = np.flatnonzero((steps.ends > window.begin) & (steps.begins < window.end))
         if not len(inside) or len(inside) > _MOST_STRETCHES:
             continue
         callers = events["team"][events["source"] == source]
+        if not len(callers):
+            continue
         lines = found.setdefault(int(np.bincount(callers).argmax()), [])
         name = recording.sources[source].name
         for i in inside.tolist():

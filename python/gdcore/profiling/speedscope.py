@@ -39,9 +39,7 @@ def write_speedscope(recording: Recording, path: Path, *, most_events: int = MOS
     frames = _Frames()
     profiles = []
     for number, thread in enumerate(recording.threads):
-        stacks, weights = _of_thread(recording, number, frames)
-        if not in_order:
-            stacks, weights = _added_up(stacks, weights)
+        stacks, weights = _of_thread(recording, number, frames, in_order)
         profiles.append(
             {
                 "type": "sampled",
@@ -76,14 +74,17 @@ class _Frames:
         return self.names.setdefault(name, len(self.names))
 
 
-def _of_thread(recording: Recording, number: int, frames: _Frames) -> tuple[list[Stack], list[int]]:
-    """What a thread did, one after the other, and for how many nanoseconds."""
+def _of_thread(
+    recording: Recording, number: int, frames: _Frames, in_order: bool
+) -> tuple[list[Stack], list[int]]:
+    """What a thread did, one after the other or added up, and for how many nanoseconds."""
     events = recording.events[recording.events["thread"] == number]
     # A worker works within the ranges of who called it.
     caller = recording.threads[number].team
-    turns, stacks = _range_stacks(recording, caller, frames)
+    turns, places, stacks = _range_stacks(recording, caller, frames)
     begins, ends = events["begin"], events["end"]
-    edges = np.unique(np.concatenate([begins, ends, turns]))
+    edges = np.sort(np.concatenate([begins, ends, turns]))
+    edges = edges[np.flatnonzero(np.diff(edges, prepend=-1))]  # why not np.unique: recording.py
     if len(edges) < 2:
         return [], []
     starts = edges[:-1]
@@ -91,16 +92,19 @@ def _of_thread(recording: Recording, number: int, frames: _Frames) -> tuple[list
     event = np.searchsorted(begins, starts, "right") - 1
     there = event >= 0
     there[there] = ends[event[there]] > starts[there]
-    within = np.searchsorted(turns, starts, "right")
+    within = places[np.searchsorted(turns, starts, "right")]
     work, waited = (
         np.where(there, events[name][np.maximum(event, 0)], 0) if len(events) else event * 0
         for name in ("operation", "waits_for")
     )
     size = len(recording.operations)
     keys = (within * size + work) * size + waited
-    # Of what follows itself, one.
-    first = np.flatnonzero(np.diff(keys, prepend=-1))
-    weights = np.diff(np.append(starts[first], edges[-1]))
+    weights = np.diff(edges)
+    if not in_order:
+        order = np.argsort(keys, kind="stable")
+        keys, weights = keys[order], weights[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))  # of what follows itself, one
+    weights = np.add.reduceat(weights, first)
     known: dict[int, Stack] = {}
     samples = []
     for key in keys[first].tolist():
@@ -109,7 +113,9 @@ def _of_thread(recording: Recording, number: int, frames: _Frames) -> tuple[list
             place, operation = divmod(rest, size)
             known[key] = stacks[place] + _operation(recording, operation, waits_for, frames)
         samples.append(known[key])
-    return samples, weights.tolist()
+    if in_order:
+        return samples, weights.tolist()
+    return _added_up(samples, weights.tolist())
 
 
 def _operation(recording: Recording, number: int, waits_for: int, frames: _Frames) -> Stack:
@@ -124,12 +130,15 @@ def _operation(recording: Recording, number: int, waits_for: int, frames: _Frame
 
 def _range_stacks(
     recording: Recording, thread: int, frames: _Frames
-) -> tuple[NDArray[Any], list[Stack]]:
-    """Times at which a thread's ranges change, and the ranges before the first, after each."""
-    ranges = recording.ranges[recording.ranges["thread"] == thread]
-    stacks: list[Stack] = [()]
-    if not len(ranges):
-        return np.zeros(0, np.int64), stacks
+) -> tuple[NDArray[Any], NDArray[Any], list[Stack]]:
+    """Times at which a thread's ranges change, and which there are before the first, after each.
+
+    The second are places in the third, where equal ones stand once.
+    """
+    ranges = recording.ranges
+    ranges = ranges[(ranges["thread"] == thread) & (ranges["begin"] < ranges["end"])]
+    stacks: dict[Stack, int] = {(): 0}
+    places = [0]
     names = [frames(name) for name in recording.range_names]
     begins, ends, depths = (ranges[name] for name in ("begin", "end", "depth"))
     # By time; at one time what ends before what begins, an inner end before an outer.
@@ -142,15 +151,16 @@ def _range_stacks(
         if turn < len(ranges):
             within[which] = names[int(ranges["name"][which])]
         else:
-            within.pop(which, None)
-        stacks.append(tuple(within.values()))
-    return times[order], stacks
+            del within[which]
+        places.append(stacks.setdefault(tuple(within.values()), len(stacks)))
+    return times[order], np.array(places), list(stacks)
 
 
 def _added_up(stacks: list[Stack], weights: list[int]) -> tuple[list[Stack], list[int]]:
-    """Each stack once, those of the same beginning beside each other."""
+    """Each stack once, those of the same beginning beside each other; time of none is left out."""
     total: dict[Stack, int] = {}
     for stack, weight in zip(stacks, weights, strict=True):
-        total[stack] = total.get(stack, 0) + weight
+        if stack:
+            total[stack] = total.get(stack, 0) + weight
     ordered = sorted(total)
     return ordered, [total[stack] for stack in ordered]

@@ -105,17 +105,32 @@ def pressure() -> Pressure:
 
     Source: Linux, Documentation/admin-guide/cgroup-v2.rst, ``cpu.stat``; proc(5), ``stat``.
     """
-    throttled = 0.0
-    for name, unit in (("cpu.stat", 1e6), ("cpu/cpu.stat", 1e9)):
-        try:
-            lines = (Path("/sys/fs/cgroup") / name).read_text().split("\n")
-        except OSError:
-            continue
-        for key, _, value in (line.partition(" ") for line in lines):
-            if key in ("throttled_usec", "throttled_time"):
-                throttled = int(value) / unit
     try:
         stolen = int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8])
     except (OSError, IndexError, ValueError):
         stolen = 0
-    return Pressure(throttled, stolen / os.sysconf("SC_CLK_TCK"))
+    return Pressure(_throttled(), stolen / os.sysconf("SC_CLK_TCK"))
+
+
+def _throttled() -> float:
+    try:
+        groups = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    for group in groups:
+        _, controllers, path = group.split(":", 2)
+        folder = {"": "", "cpu": "cpu", "cpu,cpuacct": "cpu,cpuacct"}.get(controllers)
+        if folder is None:
+            continue
+        # Within a container the mount may begin at the container's own group.
+        for place in (path.lstrip("/"), ""):
+            try:
+                lines = (Path("/sys/fs/cgroup") / folder / place / "cpu.stat").read_text()
+            except OSError:
+                continue
+            for key, _, value in (line.partition(" ") for line in lines.splitlines()):
+                if key == "throttled_usec":
+                    return int(value) / 1e6
+                if key == "throttled_time":
+                    return int(value) / 1e9
+    return 0.0

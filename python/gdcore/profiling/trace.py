@@ -104,7 +104,8 @@ def speeds(recording: Recording) -> Iterator[tuple[int, NDArray[Any], NDArray[An
             # What was left out is no time of this speed or that.
             gaps = np.flatnonzero(own["begin"][1:] - own["end"][:-1] > least) + 1
             parts = [rates(each, least) for each in np.split(own, gaps)]
-            yield number, *map(np.concatenate, zip(*parts, strict=True))
+            times, values = map(np.concatenate, zip(*parts, strict=True))
+            yield number, times, values
 
 
 def _joined(lines: Iterable[str]) -> Iterator[str]:

@@ -71,9 +71,10 @@ class TeamWaits:
         steps = f"{self.steps:,} step{'s' * (self.steps != 1)} of {shown(self.step)} us"
         if len(self.threads) < 2:
             return f"{whose}{steps} on one thread: nobody waits."
+        percent = 100 * self.gain / max(self.step, 1e-9)
         told = (
             f"{whose}{steps} on {len(self.threads)} threads. If nobody waited for another, one "
-            f"would take {shown(self.without)} us, {_percent(self.gain, self.step):.1f} % less: "
+            f"would take {shown(self.without)} us, {percent:.1f} % less: "
             f"{shown(self.uneven)} us are lost to workers that are done later than others, "
             f"{shown(self.serial)} us to what the caller does alone."
         )
@@ -175,8 +176,7 @@ def step_times(recording: Recording) -> StepTimes:
             first &= kept[source] < np.minimum(recording.last_steps, begun[source])
         found = found[~first]
     whole = training & _among(keys, found)
-    callers = np.array([thread.worker == 0 for thread in recording.threads], bool)
-    inside = whole & callers[events["thread"]]
+    inside = whole & (events["thread"] == events["team"])
     inside &= recording.work | recording.where(lambda each: each.op in ("step", *WAITS))
     # The sums of bincount are floats, exact up to 2^53 ns: a hundred days.
     places = np.searchsorted(found, keys[inside])
@@ -310,7 +310,7 @@ def _of_team(
     loss = _Loss(recording, parts, mine)
     names = [thread.name for thread in recording.threads]
     barriers, arrivals = _barriers(recording, loss, [int(i) for i in threads], names, count, total)
-    path = _Path(recording, parts, mine)
+    path = _Path(recording, times, parts, mine)
     return TeamWaits(
         trainer=name,
         threads=tuple(names[i] for i in threads),
@@ -340,14 +340,17 @@ class _Loss:
         self.critical = parts.thread[parts.critical[shared]]
         count = parts.count[shared]
         self.uneven: _Floats = np.bincount(self.segment, self.waited, len(count)) / count
-        # The caller's `step` that a run of several begins with.
+        # The caller's `step` before a run of several, until the first of the others began.
         step = recording.where(lambda each: each.op == "step")[parts.member]
         own = step & rows[parts.row_of_member]
         before = number[parts.segment[parts.row_of_member[own]]]
-        taken = (parts.end - parts.begin)[own]
-        self.alone: _Floats = np.bincount(before, taken, len(count)).astype(np.float64)
-        self.serial: _Floats = self.alone * (count - 1) / np.maximum(count, 1)
         self.caller = int(parts.team[mine][0])
+        first = np.full(len(count), np.iinfo(np.int64).max)
+        others = self.thread != self.caller
+        np.minimum.at(first, self.segment[others], parts.row_begin[rows][others])
+        taken = np.maximum(np.minimum(parts.end[own], first[before]) - parts.begin[own], 0)
+        self.alone: _Floats = np.bincount(before, taken, len(count)).astype(np.float64)
+        self.serial: _Floats = self.alone * (count - 1) / count
 
 
 def _barriers(
@@ -364,9 +367,7 @@ def _barriers(
     for operation in _distinct(loss.operation):
         own = loss.operation == operation
         times = int(own.sum())
-        waited = np.bincount(
-            loss.thread[own[loss.segment]], loss.waited[own[loss.segment]], size
-        )
+        waited = np.bincount(loss.thread[own[loss.segment]], loss.waited[own[loss.segment]], size)
         last = np.bincount(loss.critical[own], minlength=size)
         there = np.bincount(loss.thread[own[loss.segment]], minlength=size)
         kind = kinds[operation]
@@ -415,7 +416,7 @@ def _barriers(
 class _Path:
     """From each segment's last arrival to the next one's, with whoever decided."""
 
-    def __init__(self, recording: Recording, parts: _Parts, mine: _Bools) -> None:
+    def __init__(self, recording: Recording, times: StepTimes, parts: _Parts, mine: _Bools) -> None:
         segments = np.flatnonzero(mine)
         segments = segments[np.lexsort((parts.last[segments], parts.step[segments]))]
         step = parts.step[segments]
@@ -444,34 +445,17 @@ class _Path:
         self.thread = parts.thread[row[on]]
         self.step = parts.step[segment[on]]
 
-        spans = parts.last[segments] - opens[segments]
-        spans = spans - self._around(recording, parts, segments, opens)
+        caller = int(parts.team[segments[0]])
+        spans = _within(recording, times, caller, opens[segments], parts.last[segments])
         told = np.bincount(segment[on], self.taken, len(mine))[segments]
-        self.wakes = np.maximum(spans - told, 0.0)
-        self.woken = parts.thread[parts.critical[segments]]
-        self.woken_step = step
+        steps = _distinct(step)
+        # The caller is the one to go on behind the last barrier.
+        rest = times.nanoseconds[steps] - np.bincount(step, spans)[steps]
+        self.wakes: _Floats = np.maximum(np.concatenate((spans - told, rest)), 0.0)
+        woken = parts.thread[parts.critical[segments]]
+        self.woken = np.concatenate((woken, np.full(len(steps), caller)))
+        self.woken_step = np.concatenate((step, steps))
         self.wake_up = float(self.wakes.sum())
-
-    @staticmethod
-    def _around(recording: Recording, parts: _Parts, segments: _Ints, opens: _Ints) -> _Floats:
-        """Of each segment, what the caller did that belongs to no step: data, callbacks."""
-        if not len(segments):
-            return np.zeros(0)
-        events = recording.events
-        inner = recording.training & (
-            recording.work | recording.where(lambda each: each.op in ("step", *WAITS))
-        )
-        outer = (events["thread"] == parts.team[segments[0]]) & ~inner
-        begins, ends = events["begin"][outer], events["end"][outer]
-        sums = np.concatenate(([0], np.cumsum(ends - begins)))
-
-        def until(time: _Ints) -> _Floats:
-            place = np.searchsorted(begins, time)  # so many began before
-            part = np.where(place > 0, np.maximum(ends[place - 1] - time, 0), 0) if len(ends) else 0
-            found: _Floats = (sums[place] - part).astype(np.float64)
-            return found
-
-        return until(parts.last[segments]) - until(opens[segments])
 
     def table(self, recording: Recording, names: list[str], steps: int, total: float) -> Table:
         kinds = recording.operations
@@ -510,8 +494,22 @@ class _Path:
         return rows
 
 
-def _percent(part: float, whole: float) -> float:
-    return 100 * part / whole if whole else 0.0
+def _within(
+    recording: Recording, times: StepTimes, caller: int, begin: _Ints, end: _Ints
+) -> _Floats:
+    """How much of stretches of time was the caller's steps, without what is around those."""
+    events = recording.events
+    inside = times.inside & (events["thread"] == caller)
+    begins, ends = events["begin"][inside], events["end"][inside]
+    sums = np.concatenate(([0], np.cumsum(ends - begins)))
+
+    def until(time: _Ints) -> _Floats:
+        place = np.searchsorted(begins, time)  # so many began before
+        rest = np.maximum(np.append(ends, 0)[place - 1] - time, 0)
+        found: _Floats = np.where(place > 0, sums[place] - rest, 0).astype(np.float64)
+        return found
+
+    return until(end) - until(begin)
 
 
 def _starts(first: NDArray[Any], second: NDArray[Any]) -> _Bools:

@@ -21,6 +21,7 @@ using gd::profiling::Recorder;
 using gd::profiling::Recording;
 using gd::profiling::Region;
 using gd::profiling::RegionKind;
+using gd::profiling::SourceId;
 using gd::profiling::Zone;
 using gd::profiling::zone_id;
 
@@ -361,3 +362,161 @@ TEST(counters_count_or_tell_why_not) {
 }
 
 #endif
+
+TEST(events_tell_whose_they_are_and_what_for) {
+  using gd::profiling::Purpose;
+  const gd::profiling::SourceNumber first({.kind = "trainer", .network = "4-2"});
+  const gd::profiling::SourceNumber second({.kind = "trainer", .network = "4-2"});
+  CHECK(first.id() != second.id());
+  recorder().start({});
+  for (int i = 0; i < 3; ++i) {
+    {
+      Region step(RegionKind::step, Zone::kCaller, {first.id(), Purpose::training, 32, 2});
+    }
+    Region other(RegionKind::other, Zone::kCaller, {second.id(), Purpose::validation});
+    other.lap(Zone::kLoss);
+    {
+      const Region inner(RegionKind::other, Zone::kStep, {first.id(), Purpose::inference});
+      other.lap(Zone::kDenseForward);
+    }
+    other.lap(Zone::kUpdate);
+  }
+  const Recording recording = recorder().stop();
+  CHECK_EQ(recording.steps, 3);
+  CHECK_EQ(recording.counts.size(), 2u);
+  CHECK_EQ(recording.counts[0].steps, 3);
+  CHECK_EQ(recording.counts[0].most_rows, 32);
+  CHECK_EQ(recording.counts[0].most_threads, 2);
+  CHECK_EQ(recording.counts[1].steps, 0);
+  CHECK(recording.sources[second.id() - 1u].network == "4-2");
+  int seen = 0;
+  for (const Event& event : recording.lanes[0].events) {
+    const auto is = [&](Zone zone, SourceId source, Purpose purpose) {
+      if (event.operation != zone_id(zone)) return;
+      ++seen;
+      CHECK_EQ(event.setting.source, source);
+      CHECK(event.setting.purpose == purpose);
+    };
+    is(Zone::kLoss, second.id(), Purpose::validation);
+    is(Zone::kDenseForward, first.id(), Purpose::inference);
+    is(Zone::kUpdate, second.id(), Purpose::validation);  // as before the inner one
+  }
+  CHECK_EQ(seen, 9);
+}
+
+TEST(what_is_beside_training_is_recorded_as_often) {
+  using gd::profiling::Purpose;
+  recorder().start({4096, 4, false});
+  for (int i = 0; i < 20; ++i) {
+    Region region(RegionKind::other, Zone::kCaller, {.purpose = Purpose::inference});
+    region.lap(Zone::kLoss);
+  }
+  for (int i = 0; i < 8; ++i) {
+    {
+      Region before(RegionKind::other, Zone::kCaller);
+      before.lap(Zone::kGather);
+    }
+    step_with(1);
+  }
+  const Recording recording = recorder().stop();
+  const auto& events = recording.lanes[0].events;
+  CHECK_EQ(count_of(events, Zone::kLoss), 5 + 2);
+  CHECK_EQ(count_of(events, Zone::kGather), 2);  // with the step that follows
+  for (const Event& event : events) {
+    if (event.operation == zone_id(Zone::kGather)) CHECK_EQ(event.step % 4, 1u);
+  }
+}
+
+TEST(two_threads_that_call_are_two_teams) {
+  recorder().start({});
+  step_with(1);
+  std::thread([] { step_with(1); }).join();
+  const Recording recording = recorder().stop();
+  CHECK_EQ(recording.lanes.size(), 2u);
+  for (const auto& lane : recording.lanes) {
+    for (const Event& event : lane.events) CHECK_EQ(event.setting.team, lane.number);
+  }
+}
+
+TEST(ranges_have_names_and_depths) {
+  CHECK_EQ(recorder().begin_range("before"), 0u);
+  recorder().start({});
+  const uint64_t outer = recorder().begin_range("outer");
+  const uint64_t inner = recorder().begin_range("inner");
+  step_with(1);
+  recorder().end_range(inner);
+  recorder().end_range(outer);
+  recorder().end_range(outer);  // once more does nothing
+  recorder().begin_range("open");
+  const Recording recording = recorder().stop();
+  const auto& ranges = recording.lanes[0].ranges;
+  CHECK_EQ(ranges.size(), 3u);
+  CHECK(ranges[0].name == "outer" && ranges[1].name == "inner" && ranges[2].name == "open");
+  CHECK_EQ(ranges[0].depth, 0);
+  CHECK_EQ(ranges[1].depth, 1);
+  CHECK_EQ(ranges[2].depth, 0);
+  CHECK(ranges[0].begin <= ranges[1].begin && ranges[1].end <= ranges[0].end);
+  CHECK(ranges[2].end <= static_cast<uint64_t>(recording.nanoseconds) + 1000);
+  // One that began in a recording that is over does not end in the next.
+  recorder().start({});
+  recorder().begin_range("next");
+  recorder().end_range(outer);
+  const Recording next = recorder().stop();
+  CHECK_EQ(next.lanes[0].ranges.size(), 1u);
+  CHECK(next.lanes[0].ranges[0].name == "next");
+}
+
+TEST(what_was_converted_is_named) {
+  recorder().start({});
+  step_with(1);
+  const uint64_t since = gd::profiling::ticks();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  recorder().mark_since(since, Zone::kCaller, {Zone::kConvert, Zone::kData, "x: float64", ""});
+  step_with(1);
+  const Recording recording = recorder().stop();
+  int found = 0;
+  for (const Event& event : recording.lanes[0].events) {
+    const auto& named = recording.operations[event.operation - 1u];
+    if (named.zone != Zone::kConvert) continue;
+    ++found;
+    CHECK(named.layer == "x: float64");
+    CHECK(event.end - event.begin >= 900'000);
+  }
+  CHECK_EQ(found, 1);
+}
+
+// A ring of several huge pages: fresh ones are made between operations, in laps of their own.
+TEST(fresh_memory_is_the_recorders) {
+  recorder().start({1 << 18, 1, false});
+  for (int i = 0; i < 60'000; ++i) step_with(1);
+  const Recording recording = recorder().stop();
+  const auto& events = recording.lanes[0].events;
+  const int fresh = count_of(events, Zone::kRecorder);
+  CHECK(fresh >= 3 && fresh <= 30);
+  for (size_t i = 1; i < events.size(); ++i) CHECK_EQ(events[i].begin, events[i - 1].end);
+}
+
+TEST(memory_is_looked_at) {
+  recorder().start({});
+  step_with(1);
+  const Recording recording = recorder().stop();
+  CHECK(recording.memory.size() >= 2);
+  for (const auto& sample : recording.memory) CHECK(sample.own >= 0);
+#if defined(__linux__)
+  CHECK(recording.memory.front().process > 1'000'000);
+#endif
+}
+
+TEST(within_a_quiet_scope_nothing_is_recorded) {
+  recorder().start({});
+  {
+    const Region region(RegionKind::step, Zone::kCaller);
+    CHECK(current_lane() == region.lane());
+    {
+      const gd::profiling::Quiet quiet;
+      CHECK(current_lane() == nullptr);
+    }
+    CHECK(current_lane() == region.lane());
+  }
+  recorder().stop();
+}

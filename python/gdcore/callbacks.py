@@ -21,6 +21,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from gdcore import _live
 from gdcore._check import flag, integer, listed, optional_integer, real
 from gdcore._names import choice
 from gdcore.files import checked_path
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from gdcore.training import Trainer
 
-__all__ = ["Callback", "Checkpoint", "EarlyStopping", "TensorBoard"]
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Live", "TensorBoard"]
 
 
 class Callback:
@@ -348,6 +349,54 @@ class TensorBoard(Callback):
     def _close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+        self._writer = None
+
+
+class Live(Callback):
+    """Keeps a small file up to date that ``gdcore watch`` shows while the training runs.
+
+    It has the state of the `Trainer.fit` at work: rates, losses by epoch, learning rate, memory. It
+    is replaced at most four times a second, so that steps hardly become slower; who reads finds one
+    state, whole. It stays when the fit has ended, and tells how.
+
+    Args:
+        path: Where; a file that is there is replaced.
+
+    Raises:
+        TypeError: path is no path.
+        OSError: In `Trainer.fit`, before anything is done: it cannot be written. Where that happens
+            later, a warning tells, and training goes on.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = checked_path(path)
+        self._writer: _live.Writer | None = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Writes the first state."""
+        self._writer = _live.Writer(self._path, trainer)
+
+    def on_progress(self, trainer: Trainer, samples: int) -> None:
+        """Writes, if the last time is long enough ago."""
+        if self._writer is not None:
+            self._writer.progress(samples)
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, float]) -> None:
+        """Likewise, with the epoch's figures."""
+        if self._writer is not None:
+            self._writer.epoch(values)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Writes the last state."""
+        self._end("stopped" if trainer.stopped else "finished")
+
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+        """Writes what ended it."""
+        self._end("failed", f"{type(error).__name__}: {error}".removesuffix(": "))
+
+    def _end(self, state: str, why: str = "") -> None:
+        if self._writer is not None:
+            self._writer.end(state, why)
         self._writer = None
 
 

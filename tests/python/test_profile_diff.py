@@ -186,7 +186,7 @@ def test_batches_are_compared_by_sample() -> None:
         ),
         (
             {"threads": [Thread("caller", 0, 1, cpu_seconds=3.0, ready_seconds=1.0)]},
-            "While b was recorded its threads wanted a CPU and had none for 25 % of the time: "
+            "While b was recorded, its threads could have run and had no CPU for 25 % of the time: "
             "that counts as noise.",
         ),
     ],
@@ -201,6 +201,17 @@ def test_threads_that_wanted_a_cpu_make_noise() -> None:
     found = diff(recording(level(20)), recording(level(20, _3=1.2), threads=held))
     assert of(found, "weight_gradient", "0")["beyond noise"] == "no"
     assert of(found, "weight_gradient", "0")["noise"] == pytest.approx((0.02 + 0.25) * 180 + 0.2)
+
+
+def test_quotas_and_virtual_machines_make_noise() -> None:
+    machine = Machine(2, None, "avx2", {}, host="here", online=4)
+    whole = recording(level(20))
+    seconds = whole.nanoseconds / 1e9
+    taken = replace(
+        whole, machine=machine, throttled_seconds=0.1 * seconds, stolen_seconds=0.2 * seconds
+    )
+    row = of(diff(whole, taken), "weight_gradient", "0")
+    assert row["noise"] == pytest.approx((0.02 + 0.1 + 0.2 / 4) * 150 + 0.2)
 
 
 def test_trainers_are_matched_by_name() -> None:

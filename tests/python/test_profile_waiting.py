@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,9 @@ def recording(*teams: Team, **changes: Any) -> Recording:
         events[np.argsort(events["begin"], kind="stable")],
         OPERATIONS,
         [
-            Thread("caller" if owner[i] == i else f"worker {i}", int(owner[i] != i), i, owner[i])
+            Thread(
+                "caller" if owner[i] == i else f"worker {i}", int(owner[i] != i), i, team=owner[i]
+            )
             for i in range(count)
         ],
         Machine(2, None, "avx2", {}),
@@ -386,6 +389,22 @@ def test_a_million_events_take_seconds_at_most() -> None:
 
 
 # ---- recorded ----
+
+PROFILES = sorted((Path(__file__).parent / "data" / "profiles").glob("*.npz"))
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=[path.stem for path in PROFILES])
+def test_recorded_profiles_add_up(path: Path) -> None:
+    found = only(gd.profiling.load(path).recording)
+    assert found.threads == ("caller", "worker 1")
+    assert sum(each["us/step"] for each in found.path) == pytest.approx(found.step)
+    assert 0 < found.gain < found.step
+
+
+def test_a_planted_imbalance_is_at_the_worker_that_has_more() -> None:
+    (path,) = [each for each in PROFILES if each.stem == "partition"]
+    worst = only(gd.profiling.load(path).recording).barriers[0]
+    assert (worst["last"], worst["last %"]) == ("worker 1", 100)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

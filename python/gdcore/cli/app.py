@@ -218,6 +218,22 @@ def scaling(
 
 
 @app.command()
+def watch(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What gdcore.callbacks.Live(FILE) writes.")
+    ],
+    once: Annotated[
+        bool, typer.Option("--once", help="Prints the state of now, and ends.")
+    ] = False,
+) -> None:
+    """Show how a training goes while it runs: rates, losses, learning rate, memory."""
+    with user_errors():
+        from gdcore.cli import watch
+
+        watch.watch(path, once)
+
+
+@app.command()
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="What gdcore train --save wrote.")],
     data: Annotated[

@@ -286,11 +286,18 @@ class _Side:
 
     @property
     def held(self) -> float:
-        """The share of the time of threads that they were ready to run and had no CPU."""
-        told = [each for each in self.recording.threads if each.ready_seconds is not None]
-        wanted = sum(each.ready_seconds or 0.0 for each in told)
-        had = sum(each.cpu_seconds or 0.0 for each in told)
-        return wanted / (wanted + had) if wanted > 0 else 0.0
+        """The share of the time that threads could have run and had no CPU.
+
+        The system tells it of threads, a quota of the process, a virtual machine of its CPUs.
+        """
+        recording = self.recording
+        wanted = sum(each.ready_seconds or 0.0 for each in recording.threads)
+        had = sum(each.cpu_seconds or 0.0 for each in recording.threads)
+        held = wanted / (wanted + had) if wanted > 0 else 0.0
+        seconds = max(recording.nanoseconds / 1e9, 1e-9)
+        held += recording.throttled_seconds / seconds
+        held += recording.stolen_seconds / seconds / max(recording.machine.online, 1)
+        return min(held, 1.0)
 
     def step_series(self) -> dict[tuple[str, ...], _Series]:
         """By trainer."""
@@ -499,7 +506,7 @@ def _circumstances(a: _Side, b: _Side) -> Iterator[str]:
     for name, side in (("a", a), ("b", b)):
         if side.held > _DISTURBED:
             yield (
-                f"While {name} was recorded its threads wanted a CPU and had none for "
+                f"While {name} was recorded, its threads could have run and had no CPU for "
                 f"{100 * side.held:.0f} % of the time: that counts as noise."
             )
         if side.recording.dropped and side.recording.last_steps is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,17 +43,17 @@ class Steps:
         """All that there is work of."""
         events = recording.events
         mine = recording.work & recording.training & (events["source"] == source)
-        own = events[mine]
+        own = np.flatnonzero(mine)
         if not len(own):
             none = np.zeros(0, np.int64)
             return cls(none, none, none)
-        order = np.argsort(own["step"], kind="stable")
-        numbers = own["step"][order].astype(np.int64)
+        own = own[np.argsort(events["step"][own], kind="stable")]
+        numbers = events["step"][own].astype(np.int64)
         starts = np.flatnonzero(np.diff(numbers, prepend=-1))
         return cls(
             numbers[starts],
-            np.minimum.reduceat(own["begin"][order], starts),
-            np.maximum.reduceat(own["end"][order], starts),
+            np.minimum.reduceat(events["begin"][own], starts),
+            np.maximum.reduceat(events["end"][own], starts),
         )
 
     def whole(self, recording: Recording, source: int) -> Steps:
@@ -147,22 +148,34 @@ class Overview:
         )
 
 
-def overviews(recording: Recording) -> list[Overview]:
-    """Of each trainer that has whole steps, the one with the most first."""
-    found = [overview(recording, source) for source in recording.trainers]
+def overviews(recording: Recording, known: Mapping[int, Steps] | None = None) -> list[Overview]:
+    """Of each trainer that has whole steps, the one with the most first.
+
+    Args:
+        recording: What to look through.
+        known: The steps by trainer, where they have been looked for already.
+    """
+    if known is None:
+        known = {source: Steps.of(recording, source) for source in recording.trainers}
+    found = [overview(recording, source, steps) for source, steps in known.items()]
     kept = [each for each in found if each is not None]
     return sorted(kept, key=lambda each: -len(each.times))
 
 
-def overview(recording: Recording, source: int, worst: int = _WORST) -> Overview | None:
+def overview(
+    recording: Recording, source: int, steps: Steps | None = None, *, worst: int = _WORST
+) -> Overview | None:
     """Of one trainer; None where it has no whole step.
 
     Args:
         recording: What to look through.
         source: The trainer's number.
+        steps: All of its steps, where they have been looked for already.
         worst: How many of the longest steps to tell of.
     """
-    steps = Steps.of(recording, source).whole(recording, source)
+    if steps is None:
+        steps = Steps.of(recording, source)
+    steps = steps.whole(recording, source)
     if not len(steps.numbers):
         return None
     times = _times(recording, source, steps.numbers)

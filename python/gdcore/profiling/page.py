@@ -11,7 +11,7 @@ from gdcore.profiling.extras import needed
 from gdcore.profiling.palette import COLOURS
 from gdcore.profiling.tables import Table, shown
 
-__all__ = ["Link", "Page", "document", "facts", "html_table", "key", "note", "text"]
+__all__ = ["Link", "Page", "document", "facts", "html_table", "key", "note", "text", "trace"]
 
 _ROWS = 40  # of a table that is shown whole
 _ROWS_OF_MORE = 25  # of a longer one, before the rest
@@ -91,13 +91,12 @@ class Page:
     """Figures, the first of which brings plotly.js along."""
 
     def __init__(self) -> None:
-        self.figures = needed("plotly.graph_objects")
         self._io = needed("plotly.io")
         self._begun = False
 
     def figure(
         self,
-        data: Iterable[Any],
+        data: Iterable[dict[str, Any]],
         name: str,
         height: int,
         width: int | None = None,
@@ -109,7 +108,7 @@ class Page:
         """The HTML of a figure whose element has that name.
 
         Args:
-            data: Traces.
+            data: Traces, such as `trace` gives.
             name: The element's id.
             height: In pixels.
             width: The same; None for as wide as the page is.
@@ -117,20 +116,25 @@ class Page:
             tools: Whether buttons to zoom and save appear above it.
             layout: More of the layout.
         """
-        figure = self.figures.Figure(data=list(data))
-        figure.update_layout(
-            template="plotly_white",
-            height=height,
-            width=width,
-            font=_FONT,
-            paper_bgcolor="rgba(0,0,0,0)",
-            plot_bgcolor="rgba(0,0,0,0)",
-            modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8A8A8A", "activecolor": "#0072B2"},
-            margin={"l": 80, "r": 15, "t": 30, "b": 45} | dict(margin or {}),
-            **layout,
-        )
+        for axis in ("xaxis", "yaxis"):
+            layout[axis] = {"automargin": True, "gridcolor": "#E2E2E2"} | layout[axis]
+        base: dict[str, Any] = {
+            "height": height,
+            "width": width,
+            "font": _FONT,
+            "hovermode": "closest",
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "modebar": {
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": "#8A8A8A",
+                "activecolor": "#0072B2",
+            },
+            "margin": {"l": 80, "r": 15, "t": 30, "b": 45} | dict(margin or {}),
+        }
         html: str = self._io.to_html(
-            figure,
+            {"data": list(data), "layout": base | layout},
+            validate=False,  # it would take most of the time
             config=_CONFIG | {"responsive": width is None, "displayModeBar": tools and "hover"},
             include_plotlyjs=not self._begun,
             include_mathjax=False,
@@ -140,6 +144,11 @@ class Page:
         )
         self._begun = True
         return html
+
+
+def trace(kind: str, **values: Any) -> dict[str, Any]:
+    """A trace of a figure, with the attributes that plotly has for its kind."""
+    return {"type": kind} | {name: value for name, value in values.items() if value is not None}
 
 
 def document(parts: Iterable[str]) -> bytes:

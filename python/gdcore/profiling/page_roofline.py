@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gdcore.profiling.limits import Limits, limits
-from gdcore.profiling.page import Page, key, note, text
+from gdcore.profiling.page import Page, key, note, text, trace
 from gdcore.profiling.palette import COLOURS, GREY, NOTHING
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.roofline import (
@@ -128,7 +128,8 @@ def _decades(title: str, span: tuple[float, float]) -> dict[str, Any]:
 
 def _lines(found: Sequence[Line], page: Page) -> Iterator[Any]:
     for line in found:
-        yield page.figures.Scatter(
+        yield trace(
+            "scatter",
             x=[line.begin[0], line.end[0]],
             y=[line.begin[1] / 1e9, line.end[1] / 1e9],
             mode="lines",
@@ -145,7 +146,8 @@ def _points(found: Sequence[Point], page: Page) -> Iterator[Any]:
     for name, colour in COLOURS.items():
         own = [point for point in found if phase_of(point) == name]
         if own:
-            yield page.figures.Scatter(
+            yield trace(
+                "scatter",
                 name=name,
                 x=[point.flops_per_byte for point in own],
                 y=[point.flops_per_second / 1e9 for point in own],

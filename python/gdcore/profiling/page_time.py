@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore.profiling.overview import Overview, Steps, most_longer
-from gdcore.profiling.page import Link, Page, facts, html_table, key, note, text
+from gdcore.profiling.page import Link, Page, facts, html_table, key, note, text, trace
 from gdcore.profiling.palette import COLOURS, HATCHED, NOTHING, family, ink
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.rows import Rows
-from gdcore.profiling.tables import Table, shown, table
+from gdcore.profiling.tables import Table, shown
 from gdcore.profiling.windows import Window, columns, last_window, unit_of
 
 __all__ = ["memory", "overview_section", "threads", "timeline"]
@@ -45,12 +45,13 @@ _PARTS = {
 # ---- overview ----
 
 
-def overview_section(recording: Recording, found: Sequence[Overview], page: Page) -> Iterator[str]:
+def overview_section(
+    recording: Recording, found: Sequence[Overview], known: Mapping[int, Steps], page: Page
+) -> Iterator[str]:
     """How long steps took over the whole run, and those that took longest."""
     if not found:
         yield note("No whole training step was recorded." if len(recording.events) else NOTHING)
         return
-    known = {each.source: each.steps for each in found}
     several = len(found) > 1
     for each in found[:_TRAINERS]:
         if several:
@@ -99,7 +100,8 @@ def _run(recording: Recording, each: Overview, page: Page) -> str:
     ]
     numbers = each.steps.numbers[each.worst]
     traces = [
-        page.figures.Scatter(
+        trace(
+            "scatter",
             name=name,
             x=middle,
             y=values / 1e3,
@@ -112,7 +114,8 @@ def _run(recording: Recording, each: Overview, page: Page) -> str:
         for name, values, colour in lines
     ]
     traces.append(
-        page.figures.Scatter(
+        trace(
+            "scatter",
             name="slowest, listed below",
             x=numbers,
             y=each.times[each.worst] / 1e3,
@@ -167,14 +170,11 @@ def _small_timelines(
 ) -> Iterator[str]:
     """Timelines of the slowest steps and of one that is typical."""
     shown_steps = [*worst, *({each.typical} - set(worst))]
-    lengths = [np.subtract(*each.span(index)[::-1]) for index in shown_steps]
     used: set[str] = set()
     parts = []
-    for index, length in zip(shown_steps, lengths, strict=True):
-        begin, end = each.span(index)
-        aside = int(length) // 25
-        number = int(each.steps.numbers[index])
-        window = Window(max(begin - aside, 0), end + aside, {number: begin})
+    for index in shown_steps:
+        window = _around(recording, each, index)
+        number = next(iter(window.steps))
         rows = Rows.of(recording, window, known)
         events = window.events(recording)
         used |= {family(recording.operations[i]) for i in np.unique(events["operation"])}
@@ -182,7 +182,7 @@ def _small_timelines(
         kind = "typical step" if index == each.typical else "step"
         target = _target(each, index)
         row = min(max(160 // len(recording.threads), 12), 40)
-        axes = _axes(rows, f"{unit} from {begin / 1e9:.6f} s on")
+        axes = _axes(rows, f"{unit} from {window.begin / 1e9:.6f} s on", thin_names=row > 30)
         axes["xaxis"]["range"] = [0, (window.end - window.begin) / nanoseconds]
         figure = page.figure(
             _bars(recording, window, rows, events, page, nanoseconds, _SMALL_BARS),
@@ -202,14 +202,16 @@ def _small_timelines(
 # ---- timelines ----
 
 
-def timeline(recording: Recording, known: Mapping[int, Steps], page: Page) -> Iterator[str]:
+def timeline(
+    recording: Recording, found: Sequence[Overview], known: Mapping[int, Steps], page: Page
+) -> Iterator[str]:
     """The last steps, which can be zoomed."""
-    window = last_window(recording, _BARS)
+    window = last_window(recording, _BARS, known=known)
     if window is None:
         yield note(NOTHING)
         return
     if not window.steps and found:  # of a step with very many events, columns tell more than an end
-        window = found[0].window(len(found[0].times) - 1)
+        window = _around(recording, found[0], len(found[0].times) - 1)
     events = window.events(recording)
     unit, nanoseconds = unit_of(window.end - window.begin)
     yield note(
@@ -221,7 +223,7 @@ def timeline(recording: Recording, known: Mapping[int, Steps], page: Page) -> It
     count = len(recording.threads)
     view = window
     if len(events) <= 4 * _BARS:
-        view = last_window(recording, _IN_VIEW * count, steps=3) or window
+        view = last_window(recording, _IN_VIEW * count, 3, known) or window
     rows = Rows.of(recording, window, known)
     axes = _axes(rows, f"{unit} after {window.begin / 1e9:.6f} s of the recording")
     axes["xaxis"]["range"] = [(at - window.begin) / nanoseconds for at in (view.begin, view.end)]
@@ -237,14 +239,28 @@ def timeline(recording: Recording, known: Mapping[int, Steps], page: Page) -> It
     )
 
 
-def _axes(rows: Rows, title: str) -> dict[str, Any]:
+def _around(recording: Recording, each: Overview, index: int) -> Window:
+    """A step, and a little of what is before and behind it."""
+    begin, end = each.span(index)
+    aside = (end - begin) // 25
+    return Window(
+        max(begin - aside, 0),
+        end + aside,
+        {int(each.steps.numbers[index]): begin},
+        each.name if len(recording.trainers) > 1 else "",
+        recording.sources[each.source].steps,
+    )
+
+
+def _axes(rows: Rows, title: str, *, thin_names: bool = True) -> dict[str, Any]:
     """Rows with their names, the first on top, and time to the right."""
+    named = [row for row in rows.rows if thin_names or row.depth is None]
     return {
         "barmode": "overlay",
         "xaxis": {"title": {"text": title, "font": {"size": 12}}, "tickformat": ",", "nticks": 9},
         "yaxis": {
-            "tickvals": [row.middle for row in rows.rows],
-            "ticktext": [text(row.name) for row in rows.rows],
+            "tickvals": [row.middle for row in named],
+            "ticktext": [text(row.name) for row in named],
             "range": [rows.height, 0],
             "fixedrange": True,
             "showgrid": False,
@@ -309,7 +325,8 @@ def _bars(
         own = events[kinds == name]
         if not len(own):
             continue
-        yield page.figures.Bar(
+        yield trace(
+            "bar",
             **_bar(name, colour),
             base=(own["begin"] - window.begin) / nanoseconds,
             x=(own["end"] - own["begin"]) / nanoseconds,
@@ -339,7 +356,8 @@ def _merged(
             parts.setdefault(name, []).append((row.middle, begins, widths))
     for name, colour in COLOURS.items():
         if name in parts:
-            yield page.figures.Bar(
+            yield trace(
+                "bar",
                 **_bar(name, colour),
                 base=np.concatenate([begins for _, begins, _ in parts[name]]) / nanoseconds,
                 x=np.concatenate([widths for _, _, widths in parts[name]]) / nanoseconds,
@@ -361,7 +379,8 @@ def _bar(name: str, colour: str) -> dict[str, Any]:
 def _stretches(window: Window, rows: Rows, page: Page, nanoseconds: float) -> Any:
     """Steps and named ranges, with their names where there is room for them."""
     found = rows.stretches
-    return page.figures.Bar(
+    return trace(
+        "bar",
         name="steps and ranges",
         orientation="h",
         showlegend=False,
@@ -404,16 +423,16 @@ def _told(recording: Recording, event: Any) -> str:
 # ---- threads and memory ----
 
 
-def threads(recording: Recording, page: Page) -> Iterator[str]:
-    """What each thread spent its time with."""
-    if not len(recording.events):
+def threads(rows: Table, page: Page) -> Iterator[str]:
+    """What each thread spent its time with, from the table by thread."""
+    if not rows:
         yield note(NOTHING)
         return
-    rows = table(recording, "thread")
     names = [text(str(row["thread"])) for row in rows]
     yield page.figure(
         [
-            page.figures.Bar(
+            trace(
+                "bar",
                 name=name,
                 orientation="h",
                 x=[row[f"{name} %"] for row in rows],
@@ -456,7 +475,8 @@ def memory(recording: Recording, page: Page) -> Iterator[str]:
     )
     yield page.figure(
         [
-            page.figures.Scatter(
+            trace(
+                "scatter",
                 name=name,
                 x=told[starts, 0] / 1e9,
                 y=most[:, column] / 2**20,

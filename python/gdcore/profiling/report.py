@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,25 +38,26 @@ def write_report(recording: Recording, path: Path) -> None:
         OSError: The file cannot be written.
     """
     page = Page()
-    found = overviews(recording)
     known = {source: Steps.of(recording, source) for source in recording.trainers}
+    found = overviews(recording, known)
+    tables = {by: table(recording, by) for by in BY}
     parts = [
         "<h1>gdcore profile</h1>",
         *_header(recording),
         "<h2>Advice</h2>",
         *_advice(recording),
         "<h2>Training steps</h2>",
-        *overview_section(recording, found, page),
+        *overview_section(recording, found, known, page),
         "<h2>Timeline of the last steps</h2>",
-        *timeline(recording, known, page),
+        *timeline(recording, found, known, page),
         "<h2>Threads</h2>",
-        *threads(recording, page),
+        *threads(tables["thread"], page),
         "<h3>Hardware counters</h3>",
         *_counters(recording),
         *memory(recording, page),
         "<h2>Tables</h2>",
         "<p class='note'>Times are of all threads together.</p>",
-        *_tables(recording),
+        *_tables(recording, tables),
         "<h2>Roofline</h2>",
         *roofline(recording, page),
     ]
@@ -134,10 +135,9 @@ def _counters(recording: Recording) -> Iterator[str]:
     yield html_table(Table(rows))
 
 
-def _tables(recording: Recording) -> Iterator[str]:
-    for by in BY:
+def _tables(recording: Recording, tables: Mapping[str, Table]) -> Iterator[str]:
+    for by, rows in tables.items():
         yield f"<h3>{_TITLES[by]}</h3>"
-        rows = table(recording, by)
         yield html_table(rows) if rows else note(NOTHING)
     if len(recording.ranges):
         yield "<h3>By name</h3>"

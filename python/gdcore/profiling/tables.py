@@ -55,10 +55,18 @@ def table(recording: Recording, by: str) -> Table:
         return _by_thread(recording)
     events = recording.events
     kinds = recording.operations
+    several = any(kind.trainer for kind in kinds)
+
+    def whose(i: int) -> tuple[str, ...]:
+        return (kinds[i].trainer,) if several else ()
+
     keys: dict[str, Callable[[int], tuple[str, ...]]] = {
-        "op": lambda i: (kinds[i].op, kinds[i].layer, kinds[i].phase, kinds[i].arithmetic),
-        "layer": lambda i: (kinds[i].layer if kinds[i].of_plan else "",),
-        "phase": lambda i: (kinds[i].phase,),
+        "op": lambda i: (
+            *(kinds[i].op, kinds[i].layer, kinds[i].phase, kinds[i].arithmetic),
+            *whose(i),
+        ),
+        "layer": lambda i: (kinds[i].layer if kinds[i].of_plan else "", *whose(i)),
+        "phase": lambda i: (kinds[i].phase, *whose(i)),
     }
     of = keys[by]
     groups: dict[tuple[str, ...], int] = {}
@@ -67,12 +75,17 @@ def table(recording: Recording, by: str) -> Table:
     waited_for = np.where(events["waits_for"] > 0, numbers[events["waits_for"]], len(groups))
     sums = _Sums(recording, group, len(groups))
     waits = np.bincount(waited_for, recording.durations, len(groups) + 1)
-    names = {"op": ("op", "layer", "phase", "arithmetic"), "layer": ("layer",), "phase": ("phase",)}
+    names: dict[str, tuple[str, ...]] = {
+        "op": ("op", "layer", "phase", "arithmetic"),
+        "layer": ("layer",),
+        "phase": ("phase",),
+    }
+    columns = (*names[by], "trainer") if several else names[by]
     rows = []
     for key, i in groups.items():
         if sums.nanoseconds[i] == 0:
             continue
-        row: dict[str, Any] = dict(zip(names[by], key, strict=True))
+        row: dict[str, Any] = dict(zip(columns, key, strict=True))
         if by == "layer" and not key[0]:
             row["layer"] = "(none)"
         rows.append(row | sums.row(i) | {"waited for, us/step": sums.a_step(waits[i])})
@@ -99,8 +112,9 @@ class _Sums:
             "ms": time / 1e6,
             "%": 100 * time / self.all,
             "us/step": self.a_step(time),
-            "GFLOP/s": flops / time if flops else None,  # a nanosecond makes up for the giga
-            "GB/s": size / time if size else None,
+            # A nanosecond makes up for the giga.
+            "GFLOP/s a thread": flops / time if flops else None,
+            "GB/s a thread": size / time if size else None,
             "FLOP/byte": flops / size if flops and size else None,
         }
 
@@ -112,7 +126,7 @@ def _by_thread(recording: Recording) -> Table:
     parts = {
         "operations %": work,
         "waiting %": recording.where(lambda each: each.op == "wait"),
-        "sleeping %": recording.where(lambda each: each.op == "sleep"),
+        "sleeping %": recording.where(lambda each: each.op in ("sleep", "yield")),
         "callbacks %": recording.phase("callback"),
         "program %": recording.phase("caller"),
     }
@@ -131,6 +145,10 @@ def _by_thread(recording: Recording) -> Table:
         row["GFLOP/s"] = float(events["flops"][own].sum()) / busy if busy else None
         row["had a CPU, ms"] = None if thread.cpu_seconds is None else thread.cpu_seconds * 1e3
         row["wanted one, ms"] = None if thread.ready_seconds is None else thread.ready_seconds * 1e3
+        row["switches"] = thread.voluntary_switches
+        row["taken away"] = thread.involuntary_switches
+        row["moves"] = thread.migrations
+        row["page faults"] = thread.page_faults
         if any(each.counters for each in recording.threads):
             row |= _counted(thread.counters)
         row["events"] = int(own.sum())

@@ -209,7 +209,8 @@ def waiting(recording: Recording) -> Waits:
     sources = recording.sources
     several = len(recording.trainers) > 1
     teams = []
-    for source, team in sorted({(int(each[0]), int(each[1])) for each in parts.whose}):
+    for whose in _distinct((parts.source << 16) + parts.team):
+        source, team = divmod(int(whose), 1 << 16)
         name = sources[source].name if several else ""
         teams.append(_of_team(recording, times, parts, source, team, name))
     return Waits(tuple(teams))
@@ -276,7 +277,6 @@ class _Parts:
         of_caller = np.flatnonzero(self.thread == self.team[self.segment])
         self.operation = cause[self.critical].astype(np.int64)
         self.operation[self.segment[of_caller]] = cause[of_caller]
-        self.whose = np.stack([self.source, self.team], axis=1)
 
     @staticmethod
     def _runs(recording: Recording, steps: _Bools, chosen: _Ints) -> _Ints:
@@ -467,25 +467,25 @@ class _Path:
         group = np.concatenate(
             (of_kind[recording.events["operation"][self.member]], np.full(len(self.wakes), wake))
         )
-        thread = np.concatenate((self.thread, self.woken))
+        number = group * len(names) + np.concatenate((self.thread, self.woken))
         taken = np.concatenate((self.taken, self.wakes))
         step = np.concatenate((self.step, self.woken_step))
+        order = np.argsort(number, kind="stable")
+        order = order[taken[order] > 0]
         by_number = list(groups)
         rows = Table()
-        for number in _distinct(group * len(names) + thread):
-            own = (group * len(names) + thread == number) & (taken > 0)
-            if not own.any():
-                continue
+        ends = np.flatnonzero(np.diff(number[order], append=-1)) + 1
+        for own in np.split(order, ends)[:-1]:
+            which, thread = divmod(int(number[own[0]]), len(names))
             sums = np.bincount(step[own], taken[own])
             sums = sums[sums > 0]
-            key = by_number[int(number) // len(names)]
-            op: dict[str, Any] = dict(zip(("op", "layer", "phase"), key, strict=True))
+            op: dict[str, Any] = dict(zip(("op", "layer", "phase"), by_number[which], strict=True))
             rows.append(
                 op
                 | {
-                    "thread": names[int(number) % len(names)],
-                    "us/step": float(taken[own].sum()) / steps / 1e3,
-                    "%": 100 * float(taken[own].sum()) / total,
+                    "thread": names[thread],
+                    "us/step": float(sums.sum()) / steps / 1e3,
+                    "%": 100 * float(sums.sum()) / total,
                     "in % of steps": 100 * len(sums) / steps,
                     "then us, median": float(np.median(sums)) / 1e3,
                 }

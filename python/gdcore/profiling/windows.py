@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,12 @@ def unit_of(nanoseconds: int) -> tuple[str, float]:
     return ("milliseconds", 1e6) if nanoseconds < 5e9 else ("seconds", 1e9)
 
 
-def last_window(recording: Recording, bars: int, steps: int | None = None) -> Window | None:
+def last_window(
+    recording: Recording,
+    bars: int,
+    steps: int | None = None,
+    known: Mapping[int, Steps] | None = None,
+) -> Window | None:
     """The last whole steps that have at most so many events; None where there are no events.
 
     Where there are no steps, or already one has far more events, it is the last events.
@@ -75,11 +81,12 @@ def last_window(recording: Recording, bars: int, steps: int | None = None) -> Wi
         recording: What to look through.
         bars: Of all threads.
         steps: The most to take, or None.
+        known: The steps by trainer, where they have been looked for already.
     """
     events = recording.events
     if not len(events):
         return None
-    chosen = _Chosen.of(recording)
+    chosen = _Chosen.of(recording, known)
     found = chosen.steps.whole(recording, chosen.source)
     past = len(found.numbers)
     if recording.every > 1:
@@ -135,9 +142,10 @@ class _Chosen:
     steps: Steps
 
     @classmethod
-    def of(cls, recording: Recording) -> _Chosen:
+    def of(cls, recording: Recording, known: Mapping[int, Steps] | None = None) -> _Chosen:
         most = max(recording.trainers, key=lambda i: recording.sources[i].steps, default=0)
-        return cls(recording, most, Steps.of(recording, most))
+        steps = known[most] if known and most in known else Steps.of(recording, most)
+        return cls(recording, most, steps)
 
     def told(self, begin: int, end: int, steps: dict[int, int]) -> Window:
         several = len(self.recording.trainers) > 1

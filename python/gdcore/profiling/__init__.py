@@ -16,7 +16,7 @@ from gdcore.profiling.profile import Profile, load, profile, zones
 # Not in __all__: a star import must leave Python's own in place.
 from gdcore.profiling.ranges import range as range
 from gdcore.profiling.recording import Recording
-from gdcore.profiling.records import Machine, Operation, Thread
+from gdcore.profiling.records import Machine, Operation, Source, Thread
 from gdcore.profiling.scaling import AmdahlFit, ScalingStudy, scaling_study
 from gdcore.profiling.tables import Table
 
@@ -29,6 +29,7 @@ __all__ = [
     "Profile",
     "Recording",
     "ScalingStudy",
+    "Source",
     "Table",
     "Thread",
     "diff",

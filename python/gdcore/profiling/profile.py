@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gdcore import _core
@@ -14,12 +15,15 @@ from gdcore._check import flag, integer, optional_integer
 from gdcore._names import choice
 from gdcore.files import checked_path
 from gdcore.profiling.advice import Advice, advise
+from gdcore.profiling.excerpt import MOST_EVENTS
 from gdcore.profiling.limits import limits
 from gdcore.profiling.recording import Recording
-from gdcore.profiling.records import Machine, Operation, Thread
+from gdcore.profiling.records import Machine, Operation, Source, Thread
+from gdcore.profiling.speedscope import write_speedscope
 from gdcore.profiling.system import Pressure, ThreadTimes, pressure, thread_times
 from gdcore.profiling.tables import BY, Table, table
 from gdcore.profiling.trace import write_trace
+from gdcore.profiling.waiting import Waits, waiting
 
 if TYPE_CHECKING:
     import pandas
@@ -67,6 +71,23 @@ class Profile(_core.ProfileScope):
             self.abandon()
             raise
 
+    def start(self) -> Profile:
+        """Begins to record, where a ``with`` block does not fit; `stop` ends it.
+
+        Raises:
+            RuntimeError: Another is being recorded, or this one was.
+        """
+        return self.__enter__()
+
+    def stop(self) -> Profile:
+        """Ends what `start` began.
+
+        Raises:
+            RuntimeError: It is not being recorded.
+        """
+        self.__exit__(None, None, None)
+        return self
+
     def _read(self, raw: dict[str, Any]) -> None:
         """Takes what was recorded, at the end of the block: `__exit__` calls it."""
         self._running = False
@@ -104,8 +125,11 @@ class Profile(_core.ProfileScope):
 
         ``begin`` and ``end`` are nanoseconds since the recording began, ``thread`` an index into
         `threads`, ``operation`` and ``waits_for`` into `operations` (0: none), ``flops`` and
-        ``bytes`` what this thread did of the operation's, ``step`` the training step begun last.
-        The events of a thread follow each other without gaps.
+        ``bytes`` what this thread did of the operation's. ``step`` is the number of a training step
+        of its trainer, from 1 on: of events between two steps the one that follows; ``source`` an
+        index into `sources`, ``team`` that of the thread that called, ``cpu`` where the thread was
+        at the end, and ``purpose`` 0 in training. The events of a thread follow each other without
+        gaps.
 
         Where a rule's pass runs within the tiles of a gradient, its time is added up and shown as
         one event behind it.
@@ -121,6 +145,34 @@ class Profile(_core.ProfileScope):
     def threads(self) -> Sequence[Thread]:
         """Who recorded, by number."""
         return self.recording.threads
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """Whose work was recorded: trainers and networks, by number; the first stands for none."""
+        return self.recording.sources
+
+    @property
+    def ranges(self) -> list[tuple[str, int, int, int]]:
+        """Stretches of callers that have a name, by begin: name, begin, end and thread's number.
+
+        Nanoseconds since the recording began. `gdcore.range` makes them, and `Trainer.fit` one for
+        each callback, metric and validation.
+        """
+        found = self.recording
+        return [
+            (found.range_names[row["name"]], int(row["begin"]), int(row["end"]), int(row["thread"]))
+            for row in found.ranges
+        ]
+
+    @property
+    def memory(self) -> NDArray[np.int64]:
+        """(M, 3), what was in memory, some fifty times a second while gdcore was called.
+
+        Nanoseconds since the recording began, bytes that the process had, and bytes of them in
+        gdcore's own buffers: parameters, states, plans. `Trainer.memory_plan` tells what those are
+        to be; the rest are data, Python and others' libraries.
+        """
+        return self.recording.memory
 
     @property
     def machine(self) -> Machine:
@@ -185,6 +237,21 @@ class Profile(_core.ProfileScope):
         """What stands out and what to do about it: sentences, each with its numbers."""
         return advise(self.recording)
 
+    def waiting(self) -> Waits:
+        """Who is waited for at each barrier of a training step, and what a step would gain if not.
+
+        >>> waits = prof.waiting()
+        >>> print(waits)
+        >>> waits.teams[0].gain  # us a step
+
+        Returns:
+            For each trainer (`gdcore.profiling.waiting.TeamWaits`) what a step takes and would take
+            if nobody waited for another; printed, with its tables: ``barriers``, which operations
+            end with a wait and for whom; ``path``, the critical path, whose rows add up to the
+            step. ``arrivals`` has each thread of each barrier.
+        """
+        return waiting(self.recording)
+
     # ---- what others read ----
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -196,12 +263,88 @@ class Profile(_core.ProfileScope):
         limits(self.recording, caches=True)
         self.recording.save(path)
 
-    def to_chrome_trace(self, path: str | os.PathLike[str]) -> None:
+    def to_chrome_trace(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        steps: int | range | None = None,
+        most_events: int = MOST_EVENTS,
+    ) -> str:
         """Writes a JSON file for https://ui.perfetto.dev or chrome://tracing.
 
-        A row for each thread with its name, and its speed in GFLOP/s over time.
+        A row for each thread with its name, above it the ranges of each caller, and above all the
+        steps of each trainer; as counters the speed of each thread in GFLOP/s, and memory. Process
+        and threads have the system's numbers, and times are microseconds of the system's
+        CLOCK_MONOTONIC, so that others' traces of the same clock can be laid beside it.
+
+        Args:
+            path: Where to; compressed where it ends in .gz, which both viewers open.
+            steps: The last so many steps; or those of some numbers, as ``range(100, 110)``; None:
+                all of them.
+            most_events: Viewers become slow with more than this default, which makes less than
+                20 MB. Where there are more, the last ones are taken, and where steps is None also
+                the ten longest steps.
+
+        Returns:
+            What of the profile the file holds, in words; it is in the file too.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: There are no such steps, or most_events is below 1000.
         """
-        write_trace(self.recording, Path(checked_path(path)))
+        return write_trace(
+            self.recording, Path(checked_path(path)), steps=steps, most_events=most_events
+        )
+
+    def to_perfetto(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        steps: int | range | None = None,
+        most_events: int = MOST_EVENTS,
+    ) -> str:
+        """Writes Perfetto's own format, .pftrace: what `to_chrome_trace` does, in less than half.
+
+        Its ranges lie below their thread, and its counters have units.
+
+        Args:
+            path: Where to.
+            steps: As in `to_chrome_trace`.
+            most_events: Likewise.
+
+        Returns:
+            What of the profile the file holds, in words; it is in the file too.
+
+        Raises:
+            ImportError: perfetto is not installed; the extra ``profile`` has it.
+            TypeError: An argument is of the wrong type.
+            ValueError: There are no such steps, or most_events is below 1000.
+        """
+        from gdcore.profiling.perfetto import write_perfetto
+
+        return write_perfetto(
+            self.recording, Path(checked_path(path)), steps=steps, most_events=most_events
+        )
+
+    def to_speedscope(self, path: str | os.PathLike[str], *, most_events: int = MOST_EVENTS) -> str:
+        """Writes a flame graph of each thread for https://www.speedscope.app.
+
+        From the bottom of a stack up: ranges, phase, operation of a layer. Workers lie within the
+        ranges of their caller.
+
+        Args:
+            path: Where to; it should end in .speedscope.json.
+            most_events: With more, equal stacks are added up and written once: all of the time is
+                there, but not its order.
+
+        Returns:
+            Which of both it is, in words.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: most_events is below 1000.
+        """
+        return write_speedscope(self.recording, Path(checked_path(path)), most_events=most_events)
 
     def to_pandas(self) -> pandas.DataFrame:
         """The events as a DataFrame with names in place of numbers.

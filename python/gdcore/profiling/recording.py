@@ -82,7 +82,8 @@ class Recording:
         """What C++ handed over; the times are those at both ends."""
         named = [Operation("", "", "", "")]
         named += [Operation(*each) for each in raw["operations"]]
-        events = raw["events"]
+        # A copy, in order: who is interrupted here may read again.
+        events = raw["events"][np.argsort(raw["events"]["begin"], kind="stable")]
         sources, numbers = _sources(raw["sources"])
         events["source"] = numbers[events["source"]]
         threads = [
@@ -137,10 +138,10 @@ class Recording:
         return replace(self, events=events[keep], threads=threads)
 
     def _in_order(self) -> Recording:
-        """Events by begin; callers with their workers; threads without events are left out."""
+        """Callers with their workers; threads without events are left out."""
         # Not np.unique: there NumPy, from 2.3 on, ends the process if Python ends the thread, as it
         # does with daemons at the interpreter's end.
-        events = self.events[np.argsort(self.events["begin"], kind="stable")]
+        events = self.events
         counts = np.bincount(events["thread"], minlength=len(self.threads))
         threads = list(self.threads)
         for i, thread in enumerate(threads):

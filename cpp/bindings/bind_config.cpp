@@ -84,6 +84,7 @@ void bind_config(py::module_& m) {
       "fma_peak",
       [](const std::string& dtype, int num_threads, double seconds) {
         const WithoutGil released;
+        if (dtype == "bfloat16") return ops::measure_bf16_peak(num_threads, seconds);
         return dtype == "float32" ? ops::measure_fma_peak<float>(num_threads, seconds)
                                   : ops::measure_fma_peak<double>(num_threads, seconds);
       },

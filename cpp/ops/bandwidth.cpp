@@ -17,6 +17,9 @@ namespace gd::ops {
 
 namespace {
 
+constexpr int64_t kUnit = 64;  // elements that one worker has at the least
+constexpr int64_t kLeastBytes = 16 << 20;  // that a measurement moves, roughly
+
 struct Free {
   void operator()(float* memory) const { std::free(memory); }
 };
@@ -35,11 +38,6 @@ Array large_array(int64_t size) {
   return array;
 }
 
-// The compiler's vectors do: a core waits for memory most of the time, whatever their width.
-void pass(float* __restrict a, const float* __restrict b, float s, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) a[i] = a[i] * s + b[i];
-}
-
 }  // namespace
 
 double measure_memory_bandwidth(int workers, int64_t bytes, double seconds) {
@@ -49,25 +47,31 @@ double measure_memory_bandwidth(int workers, int64_t bytes, double seconds) {
   const Array b = large_array(size);
   const parallel::TeamLease team = parallel::acquire_team(workers);
   const auto part = [&](const Worker& worker) {
-    return parallel::split(size, worker.count(), worker.index(), 1024);
+    return parallel::split(size, worker.count(), worker.index(), kUnit);
   };
-  // Each worker touches its part first, so that it lies in the memory next to it. From any start
-  // the sums go to 1, far from denormals.
+  // Each worker touches its part first, so that it lies in the memory next to it.
   run_collective(*team, [&](Worker& worker) {
     const parallel::Range range = part(worker);
     std::fill(a.get() + range.begin, a.get() + range.end, 1.0F);
-    std::fill(b.get() + range.begin, b.get() + range.end, 0.5F);
+    std::fill(b.get() + range.begin, b.get() + range.end, 0.0F);
   });
+  const auto add = kernels::kernels().f32.reduce.add_parts;
+  // Of what lies in a cache several passes at a time: waking the workers takes microseconds.
+  const int64_t passes = std::max<int64_t>(1, kLeastBytes / bytes);
   double best = 0;
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);
   do {
     const auto start = Clock::now();
     run_collective(*team, [&](Worker& worker) {
       const parallel::Range range = part(worker);
-      pass(a.get() + range.begin, b.get() + range.begin, 0.5F, range.size());
+      float* const sum = a.get() + range.begin;
+      for (int64_t i = 0; i < passes; ++i) {
+        add(range.size(), sum, b.get() + range.begin, 0, 1, sum);
+      }
     });
     const std::chrono::duration<double> took = Clock::now() - start;
-    best = std::max(best, 3.0 * sizeof(float) * static_cast<double>(size) / took.count());
+    const double moved = 3.0 * sizeof(float) * static_cast<double>(size * passes);
+    best = std::max(best, moved / took.count());
   } while (Clock::now() < end);
   return best;
 }

@@ -7,4 +7,7 @@ namespace gd::ops {
 template <class T>
 double measure_fma_peak(int workers, double seconds);
 
+// The same of the unit for products of bfloat16; 0 where the machine has none.
+double measure_bf16_peak(int workers, double seconds);
+
 }  // namespace gd::ops

@@ -1,9 +1,8 @@
-"""Pictures and the page of a profile: written, readable, and drawn by a browser."""
+"""Pictures of a profile: written, and readable."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,86 +12,40 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recordings import events_of
-from support import guarded_run
+from pictured import (
+    LENGTHS,
+    MEMORY,
+    MULTIPLY_ADDS,
+    ODD,
+    OPERATIONS,
+    SPAN,
+    empty,
+    picture,
+    ranged,
+    synthetic,
+)
 
-import gdcore as gd
-from gdcore.profiling import Machine, Operation, Recording, Thread
-from gdcore.profiling.palette import COLOURS, family, ink, offsets
+from gdcore.profiling import Recording, Thread
+from gdcore.profiling.limits import Limits
+from gdcore.profiling.overview import overviews
+from gdcore.profiling.palette import COLOURS, family, ink
+from gdcore.profiling.placing import Label, placed
 from gdcore.profiling.records import Source
 from gdcore.profiling.report import write_report
-from gdcore.profiling.roofline import Limits, labelled, notes, plot_roofline, points
-from gdcore.profiling.timeline import last_window, plot_timeline
-
-ODD = "<b>&amp; $x^$ \u00e9"  # a layer's name that is neither HTML nor mathematics
-OPERATIONS = [
-    Operation("", "", "", ""),
-    Operation("caller", "", "caller", ""),
-    Operation("gather", "", "data", "float32"),
-    Operation("dense_forward", "0", "forward", "bfloat16"),
-    Operation("dense_forward", ODD, "forward", "float32"),
-    Operation("loss", "", "loss", "float32"),
-    Operation("weight_gradient", ODD, "backward", "float32"),
-    Operation("update", "0", "update", "float32"),
-    Operation("wait", "", "wait", ""),
-    Operation("sleep", "", "wait", ""),
-    Operation("callback", "", "callback", ""),
-    Operation("step", "", "step", ""),
-]
-LENGTHS = {2: 40, 3: 400, 4: 300, 8: 20, 5: 5, 6: 500, 7: 90, 9: 60, 10: 30, 11: 8}
-SPAN = 1000 * sum(LENGTHS.values())  # nanoseconds of a step
-MEMORY, MULTIPLY_ADDS = 2e10, 1e11
-
-
-def synthetic(threads: int = 3, steps: int = 8, **changes: Any) -> Recording:
-    """Steps of SPAN nanoseconds in which every thread does the same, from step 1 on."""
-    rows = []
-    for step in range(1, steps + 1):
-        for thread in range(threads):
-            at = (step - 1) * SPAN
-            for kind, length in LENGTHS.items():
-                work = 1000 * length if kind < 8 else 0
-                flops, size = 20 * work * (kind > 2), work // 2
-                waits_for = 4 if kind == 8 else 0
-                end = at + 1000 * length
-                rows.append((at, end, flops, size, step, kind, waits_for, thread))
-                at = end
-    events = events_of(rows)
-    peaks = {f"float32 x{threads}": MULTIPLY_ADDS, f"memory x{threads}": MEMORY}
-    peaks |= {key.replace(str(threads), "1"): value for key, value in peaks.items()}
-    names = ["caller", *(f"worker {i}" for i in range(1, threads))]
-    recording = Recording(
-        events=events[np.argsort(events["begin"], kind="stable")],
-        operations=OPERATIONS,
-        threads=[Thread(name, i, 100 + i) for i, name in enumerate(names)],
-        machine=Machine(cpus=2, quota=None, isa="avx2", precision={}, peaks=peaks),
-        nanoseconds=max(steps, 1) * SPAN,
-        steps=steps,
-        sources=[Source(), Source("trainer 1", "trainer", steps=steps)],
-    )
-    return replace(recording, **changes)
-
-
-def empty() -> Recording:
-    return replace(synthetic(steps=0), threads=[])
-
-
-@pytest.fixture(scope="module")
-def trained() -> gd.profiling.Profile:
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((512, 64), dtype=np.float32), rng.integers(0, 10, 512)
-    net = gd.Network([gd.Dense(96, "relu"), gd.Dense(10)], input_size=64, seed=0)
-    trainer = gd.Trainer(net, "cross_entropy", gd.Adam(lr=1e-3), num_threads=2)
-    with gd.profile() as prof:
-        trainer.fit(x, y, epochs=2, batch_size=64, progress=False)
-    prof.recording.machine.peaks.update({"float32 x2": 1e11, "memory x2": 2e10})
-    return prof
-
-
-def picture(path: Path) -> np.ndarray:
-    from matplotlib.image import imread
-
-    return imread(path)[..., :3]
+from gdcore.profiling.roofline import (
+    arranged,
+    grouped,
+    labelled,
+    lines,
+    notes,
+    plot_roofline,
+    points,
+    spans,
+    told,
+)
+from gdcore.profiling.rows import Rows
+from gdcore.profiling.timeline import plot_timeline
+from gdcore.profiling.windows import columns, last_window
 
 
 def has_colour(pixels: np.ndarray, colour: str) -> bool:
@@ -260,6 +213,67 @@ def test_a_step_with_far_too_many_events_is_shown_from_its_end() -> None:
     assert len(found.events(recording)) <= 3 + 2 * len(recording.threads)
 
 
+def test_rows_are_in_order_and_steps_and_ranges_are_above_their_caller(tmp_path: Path) -> None:
+    recording = synthetic(threads=8)
+    window = last_window(recording, 10_000)
+    assert window is not None
+    rows = Rows.of(recording, window)
+    assert [row.name for row in rows.rows] == [
+        "steps",
+        "caller",
+        *(f"worker {i}" for i in range(1, 8)),
+    ]
+    tops = [row.top for row in rows.rows]
+    assert tops == sorted(tops)
+    assert [each.text for each in rows.stretches] == [f"step {i}" for i in range(1, 9)]
+    recording = ranged(recording)
+    rows = Rows.of(recording, window)
+    assert [(row.name, row.depth) for row in rows.rows[:4]] == [
+        ("steps", -1), ("ranges", 0), ("", 1), ("caller", None)
+    ]  # fmt: skip
+    assert [each.text for each in rows.stretches[8:]] == ["epoch", "metric", "metric"]
+    plot_timeline(recording, path := tmp_path / "a.svg", (1, 8))
+    text = path.read_text()
+    for name in ("ranges", "epoch", "metric", "steps"):
+        assert f">{name}</text>" in text
+
+
+def test_teams_of_several_callers_are_apart() -> None:
+    recording = synthetic(threads=4)
+    names = ["caller (1)", "worker 1 (1)", "caller (2)", "worker 1 (2)"]
+    threads = [Thread(name, i % 2, i, team=i // 2 * 2) for i, name in enumerate(names)]
+    recording.events["team"] = recording.events["thread"] // 2 * 2
+    recording.events["source"] = 1 + recording.events["thread"] // 2
+    recording = replace(
+        recording,
+        threads=threads,
+        sources=[Source(), *(Source(f"trainer {i}", "trainer", steps=8) for i in (1, 2))],
+    )
+    window = last_window(recording, 10_000)
+    assert window is not None
+    assert window.told() == "steps 1 to 8 of 8 of trainer 1"
+    rows = Rows.of(recording, window)
+    assert [row.name for row in rows.rows] == ["steps", *names[:2], "steps", *names[2:]]
+    assert len(rows.borders) == 1
+    assert rows.rows[2].top < rows.borders[0] < rows.rows[3].top
+    assert [each.name for each in overviews(recording)] == ["trainer 1", "trainer 2"]
+
+
+def test_columns_have_the_colour_of_most_of_their_time() -> None:
+    recording = synthetic(threads=1, steps=1)
+    window = last_window(recording, 10_000)
+    assert window is not None
+    own = window.events(recording)
+    found = columns(recording, window, own, 5)
+    lengths = {name: float(widths.sum()) for name, _, widths in found}
+    assert sum(lengths.values()) == pytest.approx(window.end - window.begin)
+    fine = columns(recording, window, own, 13550)
+    lengths = {name: float(widths.sum()) for name, _, widths in fine}
+    for name, kinds in {"forward": (3, 4), "loss": (5,), "backward": (6,), "update": (7,)}.items():
+        wanted = 1000 * sum(LENGTHS[kind] for kind in kinds)
+        assert lengths[name] == pytest.approx(wanted, abs=400), name
+
+
 # ---- the roofline's numbers ----
 
 
@@ -289,7 +303,7 @@ def test_one_that_did_nothing_is_no_worker() -> None:
 
 def test_another_arithmetic_than_the_ceilings_is_told(tmp_path: Path) -> None:
     found = points(synthetic())
-    most = Limits(MULTIPLY_ADDS, MEMORY, "float32", 3)
+    most = Limits(3, {"float32": MULTIPLY_ADDS}, {"memory": MEMORY})
     texts = [text for _, text in labelled(found, most)]
     assert "dense_forward 0 (bfloat16)" in texts
     assert f"dense_forward {ODD}" in texts
@@ -301,19 +315,137 @@ def test_another_arithmetic_than_the_ceilings_is_told(tmp_path: Path) -> None:
         assert text in drawn
 
 
-def test_labels_do_not_cover_each_other() -> None:
+def apart(boxes: list[tuple[float, float, float, float]]) -> bool:
+    """Whether no two boxes (left, bottom, right, top) have a common area."""
+    return not any(
+        a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+        for i, a in enumerate(boxes)
+        for b in boxes[:i]
+    )
+
+
+def crosses(box: tuple[float, float, float, float], segment: tuple[float, ...]) -> bool:
+    """Whether one of many places of a segment is in a box."""
+    x, y = (np.linspace(segment[k], segment[k + 2], 5001) for k in (0, 1))
+    inside = (x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])
+    return bool(inside.any())
+
+
+def test_labels_stay_within_and_cover_neither_lines_nor_each_other() -> None:
     rng = np.random.default_rng(1)
-    places = [(float(x), float(y)) for x, y in rng.uniform(0, 60, (14, 2))]
-    widths = rng.uniform(20, 60, 14).tolist()
-    moved = offsets(places, widths, 11.0)
-    at = [(x + right, y + up) for (x, y), (right, up) in zip(places, moved)]
-    for i in range(14):
-        for j in range(i):
-            apart = abs(at[i][1] - at[j][1]) >= 11.0 - 1e-9
-            beside = at[i][0] > at[j][0] + widths[j] or at[j][0] > at[i][0] + widths[i]
-            assert apart or beside
-    assert offsets([(0.0, 0.0), (100.0, 0.0)], [50.0, 50.0], 11.0) == [(0.0, 0.0)] * 2
-    assert offsets([], [], 11.0) == []
+    labels = [
+        Label([(float(x), float(y))], 4.0, float(width), 11.0)
+        for (x, y), width in zip(rng.uniform(0, 400, (14, 2)), rng.uniform(20, 90, 14), strict=True)
+    ]
+    segments = [(0.0, 40.0, 300.0, 300.0), (300.0, 300.0, 400.0, 300.0), (0.0, 90.0, 240.0, 300.0)]
+    corners = placed(labels, (400.0, 400.0), segments)
+    boxes = [
+        (*corner, corner[0] + label.width, corner[1] + label.height)
+        for label, corner in zip(labels, corners, strict=True)
+        if corner is not None
+    ]
+    assert len(boxes) == 14
+    assert apart(boxes)
+    assert all(min(box) >= 0 and max(box) <= 400 for box in boxes)
+    assert not any(crosses(box, segment) for box in boxes for segment in segments)
+    beside = placed([Label([(50.0, 50.0)], 4.0, 20.0, 10.0)], (400.0, 400.0))
+    assert beside == [(54.0, 45.0)]
+    assert placed([Label([(5.0, 5.0)], 4.0, 500.0, 10.0)], (400.0, 400.0)) == [None]
+    assert placed([], (400.0, 400.0)) == []
+
+
+def test_a_roofline_has_slopes_of_caches_and_ceilings_of_other_dtypes() -> None:
+    most = Limits(
+        2,
+        {"float32": 1e11, "bfloat16": 8e11},
+        {"L1": 4e11, "L2": 1e11, "memory": 2e10},
+        frozenset({"L2"}),
+    )
+    found = {line.name: line for line in lines(most, (0.01, 1000.0))}
+    assert set(found) == {"L1", "L2", "memory", "float32", "bfloat16"}
+    assert {name for name, line in found.items() if line.main} == {"memory", "float32"}
+    assert found["memory"].begin == pytest.approx((0.01, 2e8))
+    assert found["memory"].end == pytest.approx((5.0, 1e11))
+    assert found["L1"].end == pytest.approx((2.0, 8e11))
+    assert found["float32"].begin == pytest.approx((5.0, 1e11))
+    assert found["bfloat16"].end == pytest.approx((1000.0, 8e11))
+    assert told(most, "L2") == "L2: 100 GB/s on 2 threads (disturbed)"
+    assert told(most, "bfloat16") == "bfloat16 multiply-adds: 800 GFLOP/s on 2 threads"
+    assert any(each.startswith("Disturbed:") for each in notes([], most))
+
+
+@pytest.mark.parametrize("size", [(1110.0, 525.0), (258.0, 325.0)])
+def test_labels_of_a_roofline_are_in_the_picture_and_on_no_line(size: tuple[float, float]) -> None:
+    found = points(synthetic())
+    caches = {"L1": 16 * MEMORY, "L2": 6 * MEMORY, "L3": 2.5 * MEMORY, "memory": MEMORY}
+    most = Limits(3, {"float32": MULTIPLY_ADDS, "bfloat16": 4 * MULTIPLY_ADDS}, caches)
+    spread = spans(found, most)
+    drawn = lines(most, spread[0])
+    texts = [(point, str(i)) for i, (point, _) in enumerate(labelled(found, most))]
+    labels = arranged(
+        found,
+        texts,
+        [(line, line.name) for line in drawn],
+        spread,
+        size,
+        lambda _: 8.0,
+        (7.0, 15.0),
+    )
+    assert len(labels) == len(texts) + len(drawn)
+    boxes = [
+        (*each.corner, each.corner[0] + each.width, each.corner[1] + each.height) for each in labels
+    ]
+    assert apart(boxes)
+    assert all(
+        box[0] >= 0 and box[1] >= 0 and box[2] <= size[0] and box[3] <= size[1] for box in boxes
+    )
+    (left, right), (low, high) = spread
+    for line in drawn:
+        ends = [
+            (
+                np.log(x / left) / np.log(right / left) * size[0],
+                np.log(y / low) / np.log(high / low) * size[1],
+            )
+            for x, y in (line.begin, line.end)
+        ]
+        assert not any(crosses(box, (*ends[0], *ends[1])) for box in boxes)
+
+
+def test_points_of_equal_shapes_are_one_where_there_are_many() -> None:
+    found = points(synthetic())
+    assert grouped(found) == (found, [])
+    many = [replace(found[0], label=f"dense_forward {i}", share=0.001) for i in range(900)]
+    drawn, left_out = grouped([*many, *found[1:]])
+    assert left_out == []
+    one = next(point for point in drawn if point.label.endswith(" of 900 layers"))
+    assert one.share == pytest.approx(0.9)
+    assert one.flops_per_second == pytest.approx(found[0].flops_per_second)
+    assert one.flops_per_byte == pytest.approx(found[0].flops_per_byte)
+    assert len(drawn) == len(found)
+    different = [replace(found[0], flops_per_byte=1.2**i) for i in range(1, 1001)]
+    drawn, left_out = grouped(different)
+    assert len(drawn) + len(left_out) == 1000
+    assert len(drawn) == 400
+
+
+def test_colours_are_far_from_each_other() -> None:
+    """Source: CIE 15:2004, "Colorimetry", CIELAB under D65."""
+
+    def lab(colour: str) -> np.ndarray:
+        parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        matrix = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+        x, y, z = np.cbrt(np.maximum(matrix @ linear / [0.9505, 1.0, 1.089], 0.009))
+        return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+    places = {name: lab(colour) for name, colour in COLOURS.items()}
+    near = [
+        (a, b)
+        for i, a in enumerate(places)
+        for b in list(places)[:i]
+        if np.linalg.norm(places[a] - places[b]) < 18
+    ]
+    assert near == []
 
 
 def test_labels_can_be_read_on_every_colour() -> None:
@@ -336,7 +468,7 @@ def test_labels_can_be_read_on_every_colour() -> None:
     [
         ("matplotlib.figure", timeline),
         ("matplotlib.figure", plot_roofline),
-        ("plotly.graph_objects", write_report),
+        ("plotly.io", write_report),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(
@@ -346,138 +478,3 @@ def test_a_missing_package_is_named_with_its_extra(
     with pytest.raises(ImportError, match=rf'{module}.*"gdcore\[profile\]"'):
         draw(synthetic(), tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
-
-
-# ---- the page ----
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / "synthetic.html"
-    recording = replace(synthetic(steps=300), counters_error="the kernel says <no> & that is it")
-    write_report(recording, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def trained_page(trained: gd.profiling.Profile, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    trained.to_html(path := tmp_path_factory.mktemp("page") / "trained.html")
-    return path
-
-
-def own_html(page: Path) -> str:
-    """The page without its scripts."""
-    return re.sub(r"<script.*?</script>", "", page.read_text(), flags=re.DOTALL)
-
-
-def test_a_page_loads_nothing(page: Path) -> None:
-    text = page.read_text()
-    for tag in re.findall(r"<(?:script|link|img|iframe|object|embed)\b[^>]*>", own_html(page)):
-        raise AssertionError(tag)
-    starts = re.findall(r"<script\b[^>]*>", text)
-    assert starts
-    assert not [start for start in starts if "src" in start]
-    assert not re.search(r"""@import|url\(["']?https?:""", text)
-    assert "http" not in own_html(page).replace("http-equiv", "")
-    assert "default-src 'none'" in text
-    assert text.count("plotly.js v") == 1
-
-
-def test_a_page_tells_facts_and_tables(page: Path) -> None:
-    html = own_html(page)
-    events = 300 * 3 * len(LENGTHS)
-    for fact in (f"events <b>{events:,}</b>", "isa <b>avx2</b>", "training steps <b>300</b>"):
-        assert fact in html
-    assert re.search(rf"steps \d+ to 300 of 300, [\d,]+ of {events:,} events", html)
-    assert html.count("<table>") == 4
-    assert "<td class=number>" in html
-    assert "memory: 20 GB/s on 3 threads; float32 multiply-adds: 100 GFLOP/s" in html
-    assert "bfloat16: can be above the ceiling" in html
-
-
-def test_a_page_escapes_what_it_shows(page: Path) -> None:
-    text = page.read_text()
-    assert ODD not in text
-    assert "<td>&lt;b&gt;&amp;amp; $x^$ \u00e9</td>" in text
-    assert "the kernel says &lt;no&gt; &amp; that is it" in text
-
-
-def test_a_page_has_the_counters_of_each_thread(tmp_path: Path) -> None:
-    recording = synthetic(threads=2)
-    counted = {"cycles": 1234567, "instructions": 2345678, "cache_misses": 99}
-    threads = [replace(each, counters=dict(counted)) for each in recording.threads]
-    write_report(replace(recording, threads=threads), path := tmp_path / "a.html")
-    html = own_html(path)
-    assert "<th class=number>cache misses</th>" in html
-    assert html.count("<td class=number>1,234,567</td>") == 2
-    write_report(recording, path)
-    assert "not asked for" in own_html(path)
-
-
-def test_a_page_of_nothing(tmp_path: Path) -> None:
-    write_report(empty(), path := tmp_path / "a.html")
-    assert own_html(path).count("Nothing was recorded.") >= 3
-
-
-def test_a_real_run_gives_all_forms(
-    trained: gd.profiling.Profile, trained_page: Path, tmp_path: Path
-) -> None:
-    trained.plot(tmp_path / "timeline.png")
-    trained.plot(tmp_path / "steps.png", steps=(3, 4))
-    trained.roofline(tmp_path / "roofline.png")
-    for path in tmp_path.iterdir():
-        assert picture(path).std() > 0.05, path
-    text = trained_page.read_text()
-    assert "worker 1" in text
-    assert "dense_forward" in text
-
-
-# ---- in a browser ----
-
-
-def opened(page: Path, folder: Path) -> tuple[str, list[str]]:
-    """The document as Chromium has it after all scripts, and what its console got."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    browser = next((found for name in names if (found := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip("no Chromium is on the path, so no page can be opened")
-    command = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=15000",
-        "--enable-logging=stderr", "--v=0", "--window-size=1400,2400",
-        f"--user-data-dir={folder / 'browser'}", "--dump-dom", page.as_uri(),
-    ]  # fmt: skip
-    result = guarded_run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result.stdout, re.findall(r"CONSOLE[:(]\d+\)?\] (.*)", result.stderr)
-
-
-@pytest.mark.parametrize("which", ["page", "trained_page"])
-def test_a_browser_draws_every_thread(
-    which: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    threads = ["caller", "worker 1", "worker 2"][: 3 if which == "page" else 2]
-    document, console = opened(request.getfixturevalue(which), tmp_path)
-    assert console == []
-    begins = [document.index(f'id="{name}"') for name in ("timeline", "threads", "roofline")]
-    timeline, bars, roofline = (
-        document[begin:end] for begin, end in pairwise([*begins, len(document)])
-    )
-    for part in (timeline, bars):
-        ticks = re.findall(r'class="ytick"><text[^>]*>([^<]*)</text>', part)
-        assert ticks == threads
-    layer = timeline[timeline.index('class="barlayer') :]
-    # A bar is a path from its left edge down, right and up; each row has a height of its own.
-    drawn = re.findall(r'class="point"><path d="M[-\d.]+,([\d.]+)V[\d.]+H[-\d.]+V', layer)
-    counts = {top: drawn.count(top) for top in drawn}
-    assert len(counts) == len(threads)
-    assert min(counts.values()) > 20
-    assert len(re.findall(r'class="point"', roofline)) >= 5
-
-
-def test_a_browser_tells_a_page_that_fails(page: Path, tmp_path: Path) -> None:
-    wrong = '<script>missing()</script><img src="https://example.invalid/a.png"></body>'
-    path = tmp_path / "wrong.html"
-    path.write_text(page.read_text().replace("</body>", wrong))
-    _, console = opened(path, tmp_path)
-    assert any("missing is not defined" in line for line in console)
-    assert any("example.invalid" in line for line in console)  # the page's own rule stopped it

@@ -8,22 +8,19 @@ from pathlib import Path
 
 from gdcore.profiling import Profile
 from gdcore.profiling.extras import needed
-from gdcore.profiling.perfetto import write_perfetto
-from gdcore.profiling.speedscope import write_speedscope
-from gdcore.profiling.trace import write_trace
 
 __all__ = ["check", "holds_profile", "write"]
 
 # What each returns tells what of the profile is in the file, where that may be a part.
 _FORMS: dict[str, Callable[[Profile, Path], str | None]] = {
     ".html": Profile.to_html,
-    ".json": lambda profile, path: write_trace(profile.recording, path),
-    ".json.gz": lambda profile, path: write_trace(profile.recording, path),
+    ".json": Profile.to_chrome_trace,
+    ".json.gz": Profile.to_chrome_trace,
     ".npz": Profile.save,
     ".pdf": Profile.plot,
-    ".pftrace": lambda profile, path: write_perfetto(profile.recording, path),
+    ".pftrace": Profile.to_perfetto,
     ".png": Profile.plot,
-    ".speedscope.json": lambda profile, path: write_speedscope(profile.recording, path),
+    ".speedscope.json": Profile.to_speedscope,
     ".svg": Profile.plot,
 }
 _NEEDS = {

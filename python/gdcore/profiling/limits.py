@@ -76,6 +76,13 @@ def limits(recording: Recording, *, caches: bool = False) -> Limits:
         return lambda: _core.memory_bandwidth(threads, size, _SECONDS)
 
     flops = {dtype: _measured(machine, dtype, threads, fma_peak)}
+    if any("bfloat16" in each for each in arithmetic):
+
+        def bf16_peak() -> float:
+            return _core.fma_peak("bfloat16", threads, _SECONDS)
+
+        if peak := _measured(machine, "bfloat16", threads, bf16_peak):
+            flops["bfloat16"] = peak
     sizes = {"memory": _MEMORY}
     if caches:
         sizes = {**_cache_sizes(machine, threads), **sizes}

@@ -117,7 +117,9 @@ class Page:
             layout: More of the layout.
         """
         for axis in ("xaxis", "yaxis"):
-            layout[axis] = {"automargin": True, "gridcolor": "#E2E2E2"} | layout[axis]
+            style = {"automargin": True, "gridcolor": "#E2E2E2"}
+            title = {"standoff": 12} | layout[axis].get("title", {})
+            layout[axis] = style | layout[axis] | {"title": title}
         base: dict[str, Any] = {
             "height": height,
             "width": width,

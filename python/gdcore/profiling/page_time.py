@@ -27,7 +27,7 @@ _TRAINERS = 4  # that get an overview of their own
 _MOST_MEMORY = 600
 _FAINT = "#8A8A8A"
 _LEGEND = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "traceorder": "normal"}
-_HATCH = {"shape": "/", "fgcolor": "#B0B0B0", "size": 6}
+_HATCH = {"shape": "/", "fgcolor": "#B0B0B0", "size": 6, "fillmode": "overlay"}
 # The columns of the table of threads that add up to all of their time.
 _PARTS = {
     "operations": COLOURS["forward"],
@@ -214,15 +214,20 @@ def timeline(
         window = _around(recording, found[0], len(found[0].times) - 1)
     events = window.events(recording)
     unit, nanoseconds = unit_of(window.end - window.begin)
+    one_by_one = len(events) <= 4 * _BARS
     yield note(
         f"Here: {window.told()}, {len(events):,} of {len(recording.events):,} events, "
-        f"{window.begin / 1e9:.6f} s to {window.end / 1e9:.6f} s after the recording began. At "
-        "first the last few steps are in view: double-click to see all, drag to see a part, click "
-        "the legend to hide a phase."
+        f"{window.begin / 1e9:.6f} s to {window.end / 1e9:.6f} s after the recording began. "
+        + (
+            "At first the last few steps are in view: double-click to see all, drag to see a part, "
+            "click the legend to hide a phase."
+            if one_by_one
+            else "So many are drawn as narrow columns, in the colour of most of their time."
+        )
     )
     count = len(recording.threads)
     view = window
-    if len(events) <= 4 * _BARS:
+    if one_by_one:
         view = last_window(recording, _IN_VIEW * count, 3, known) or window
     rows = Rows.of(recording, window, known)
     axes = _axes(rows, f"{unit} after {window.begin / 1e9:.6f} s of the recording")
@@ -231,7 +236,7 @@ def timeline(
         _line(x=(begin - window.begin) / nanoseconds, width=0.7) for begin in window.steps.values()
     ]
     yield page.figure(
-        _bars(recording, window, rows, events, page, nanoseconds, 4 * _BARS),
+        _bars(recording, window, rows, events, page, nanoseconds, len(events) if one_by_one else 0),
         "timeline",
         150 + int(min(max(480 // count, 22), 60) * rows.height),
         legend=_LEGEND,

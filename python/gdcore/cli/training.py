@@ -110,9 +110,10 @@ def train(options: Options) -> None:
             seconds = _fit(trainer, options, preparation, training, validation)
     finally:  # what led to an error or to Ctrl-C may be just what is asked for
         if options.profile is not None and prof is not None:
-            profile_files.write(prof, options.profile)
+            part = profile_files.write(prof, options.profile)
             lost = f", without {prof.dropped:,} older events" if prof.dropped else ""
-            typer.echo(f"written: {options.profile}{lost}", err=True)
+            held = f", {part}" if part else ""
+            typer.echo(f"written: {options.profile}{held}{lost}", err=True)
 
     parts = {"training": (*training, kept)}
     if len(held_out):

@@ -19,6 +19,7 @@ from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine, Operation, Source, Thread
 from gdcore.profiling.scaling import AmdahlFit, ScalingStudy, scaling_study
 from gdcore.profiling.tables import Table
+from gdcore.profiling.waiting import TeamWaits, Waits
 
 __all__ = [
     "Advice",
@@ -31,7 +32,9 @@ __all__ = [
     "ScalingStudy",
     "Source",
     "Table",
+    "TeamWaits",
     "Thread",
+    "Waits",
     "diff",
     "load",
     "profile",

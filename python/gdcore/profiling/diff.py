@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -15,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._names import choice
-from gdcore.files import checked_path, written_beside
+from gdcore.files import checked_path
+from gdcore.profiling.diff_page import STEP, write_diff
 from gdcore.profiling.profile import Profile
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Operation
@@ -34,7 +34,7 @@ _PLACE = 0.02
 _LEAST = 0.2  # us a step, some readings of the clock
 _FEWEST_BLOCKS = 8
 _DRIFT = 1.5
-_FEWEST_STEPS = 8
+_FEWESTSTEPS = 8
 _FALSE_ALARMS = 0.01  # of a whole comparison
 _TOLD = 5  # sentences each of what became slower and faster
 _DISTURBED = 0.02
@@ -111,7 +111,7 @@ class Difference:
         by = choice("by", by, _BY)
         width = {"op": ("op", "layer", "phase", "trainer")}.get(by, (by, "trainer"))
         several = any(change.key[-1] for change in self._steps)
-        step = _STEP, *[""] * (len(width) - 2)
+        step = STEP, *[""] * (len(width) - 2)
         rows = [self._row(width, (*step, change.key[-1]), change) for change in self._steps]
         changes = sorted(self._changes[by], key=_size, reverse=True)
         rows += [self._row(width, change.key, change) for change in changes]
@@ -146,18 +146,17 @@ class Difference:
             OSError: The file cannot be written.
             TypeError: path is no path.
         """
-        text = "\n".join(_page(self))
-        with written_beside(Path(checked_path(path))) as file:
-            file.write(text.encode())
+        tables = {by: self.table(by) for by in ("phase", "layer", "op")}
+        write_diff(self.sentences, tables, self.unit, Path(checked_path(path)))
 
     # ---- sentences ----
 
     def _told(self, first: _Side, second: _Side) -> Iterator[str]:
         for change in self._steps:
             yield self._of_step(change)
-        if min(first.fewest, second.fewest) < _FEWEST_STEPS:
+        if min(first.fewest, second.fewest) < _FEWESTSTEPS:
             yield (
-                f"The noise is told from {_FEWEST_STEPS} whole steps on; there are "
+                f"The noise is told from {_FEWESTSTEPS} whole steps on; there are "
                 f"{first.fewest:,} in a and {second.fewest:,} in b."
             )
             yield from self._in_one_only()
@@ -248,7 +247,6 @@ def _recording(argument: str, value: object) -> Recording:
     )
 
 
-_STEP = "(step)"
 _WORDS = {
     "longer": "more time",
     "shorter": "less time",
@@ -395,7 +393,7 @@ def _level(series: _Series, by_sample: bool) -> _Level:
     middle = np.mean if rare else np.median
     level = float(middle(values))
     least = _LEAST / divisor
-    if count < _FEWEST_STEPS:
+    if count < _FEWESTSTEPS:
         return _Level(level, 0.0, 0.0, 0.0, least)
     quarters = [float(middle(part)) for part in np.array_split(values, 4)]
     drift = max(quarters) - min(quarters)
@@ -543,91 +541,3 @@ def _arithmetic(side: _Side, source: int) -> str:
     own = recording.work & recording.training & (recording.events["source"] == source)
     used = np.flatnonzero(np.bincount(recording.events["operation"][own], minlength=1))
     return " and ".join(sorted({recording.operations[i].arithmetic for i in used.tolist()} - {""}))
-
-
-# ---- a page ----
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
-_CSS = """
-:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --faint: #666; --line: #ddd;
-        --a: #8a8a8a; --b: #0072b2; --longer: #b34700; --shorter: #00704f; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8e8; --paper: #17191c; --faint: #a0a0a0; --line: #3a3d42;
-          --a: #8f8f8f; --b: #56b4e9; --longer: #ff9550; --shorter: #3ecf9f; }
-}
-body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif;
-       margin: 2rem auto; max-width: 1100px; padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
-h2 { border-top: 1px solid var(--line); font-size: 1.2rem; margin: 2rem 0 .5rem;
-     padding-top: 1rem; }
-p.note { color: var(--faint); margin: .3rem 0; }
-ul { padding-left: 1.2rem; }
-div.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums;
-        width: 100%; }
-th, td { border-bottom: 1px solid var(--line); padding: .25rem .5rem; text-align: left;
-         white-space: nowrap; }
-th { border-bottom: 2px solid var(--faint); vertical-align: bottom; }
-.number { text-align: right; }
-tr.step td { font-weight: 600; }
-tr.noise td { color: var(--faint); }
-td.longer { color: var(--longer); font-weight: 600; }
-td.shorter { color: var(--shorter); font-weight: 600; }
-td.bars { min-width: 70px; width: 30%; }
-td.bars i { background: var(--b); display: block; height: 6px; margin: 1px 0; min-width: 1px; }
-td.bars i.a, b.a { background: var(--a); }
-b.key { background: var(--b); display: inline-block; height: .7em; margin-right: .3em;
-        width: .7em; }
-b.a { background: var(--a); }
-"""
-_TITLES: dict[str, str] = {"phase": "By phase", "layer": "By layer", "op": "By operation"}
-
-
-def _page(found: Difference) -> Iterator[str]:
-    yield (
-        "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>gdcore: two profiles</title><style>{_CSS}</style></head>\n<body>"
-    )
-    yield "<h1>Two profiles</h1>"
-    yield "<ul>" + "".join(f"<li>{escape(each)}</li>" for each in found.sentences) + "</ul>"
-    yield (
-        "<p class='note'><b class='key a'></b>a <b class='key'></b>b; "
-        f"{found.unit} in the median step, over all threads. Grey rows differ by no more than the "
-        "noise.</p>"
-    )
-    for by, title in _TITLES.items():
-        yield f"<h2>{title}</h2>"
-        yield from _html_table(found.table(by), found.unit)
-    yield "</body></html>"
-
-
-def _html_table(rows: Table, unit: str) -> Iterator[str]:
-    first, second = f"a, {unit}", f"b, {unit}"
-    longest = max((row[name] or 0.0 for row in rows for name in (first, second)), default=0.0)
-    keys = list(rows[0])
-    named = keys[: keys.index(first)]
-    heads = [*named, "", first, second, "difference", "ratio", "noise"]
-    cells = "".join(
-        f"<th{'' if name in named or not name else ' class=number'}>{escape(name)}</th>"
-        for name in heads
-    )
-    yield f"<div class='wide'><table><thead><tr>{cells}</tr></thead><tbody>"
-    for row in rows:
-        verdict = row["beyond noise"]
-        kind = "step" if row[named[0]] == _STEP else "noise" if verdict == "no" else ""
-        line = "".join(f"<td>{escape(str(row[name]))}</td>" for name in named)
-        bars = "".join(
-            f"<i{' class=a' if name == first else ''} "
-            f"style='width:{100 * row[name] / max(longest, 1e-9):.2f}%'></i>"
-            for name in (first, second)
-            if row[name] is not None
-        )
-        line += f"<td class='bars'>{bars}</td>"
-        for name in (first, second, "difference", "ratio", "noise"):
-            is_told = verdict in ("longer", "shorter") and name in ("difference", "ratio")
-            told = f" {verdict}" if is_told else ""
-            line += f"<td class='number{told}'>{shown(row[name])}</td>"
-        yield f"<tr class='{kind}'>{line}</tr>"
-    yield "</tbody></table></div>"

@@ -135,10 +135,13 @@ class Recording:
             replace(thread, dropped=thread.dropped + int(more))
             for thread, more in zip(self.threads, gone, strict=True)
         ]
-        return replace(self, events=events[keep], threads=threads)
+        kept = events[keep]
+        first = kept["begin"].min() if len(kept) else self.nanoseconds
+        ranges = self.ranges[self.ranges["end"] > first]
+        return replace(self, events=kept, threads=threads, ranges=ranges)
 
     def _in_order(self) -> Recording:
-        """Callers with their workers; threads without events are left out."""
+        """Callers with their workers; threads without any are left out."""
         # Not np.unique: there NumPy, from 2.3 on, ends the process if Python ends the thread, as it
         # does with daemons at the interpreter's end.
         events = self.events
@@ -148,7 +151,8 @@ class Recording:
             if thread.worker > 0 and counts[i]:  # where it worked most
                 teams = np.bincount(events["team"][events["thread"] == i])
                 threads[i] = replace(thread, team=int(teams.argmax()))
-        used = [i for i in range(len(threads)) if counts[i]]
+        named = np.bincount(self.ranges["thread"], minlength=len(threads))
+        used = [i for i in range(len(threads)) if counts[i] or named[i]]
         used.sort(key=lambda i: (threads[i].team, threads[i].worker, i))
         place = np.zeros(len(threads), np.uint16)
         place[used] = range(len(used))

@@ -34,7 +34,7 @@ _PLACE = 0.02
 _LEAST = 0.2  # us a step, some readings of the clock
 _FEWEST_BLOCKS = 8
 _DRIFT = 1.5
-_FEWESTSTEPS = 8
+_FEWEST_STEPS = 8
 _FALSE_ALARMS = 0.01  # of a whole comparison
 _TOLD = 5  # sentences each of what became slower and faster
 _DISTURBED = 0.02
@@ -154,9 +154,9 @@ class Difference:
     def _told(self, first: _Side, second: _Side) -> Iterator[str]:
         for change in self._steps:
             yield self._of_step(change)
-        if min(first.fewest, second.fewest) < _FEWESTSTEPS:
+        if min(first.fewest, second.fewest) < _FEWEST_STEPS:
             yield (
-                f"The noise is told from {_FEWESTSTEPS} whole steps on; there are "
+                f"The noise is told from {_FEWEST_STEPS} whole steps on; there are "
                 f"{first.fewest:,} in a and {second.fewest:,} in b."
             )
             yield from self._in_one_only()
@@ -393,7 +393,7 @@ def _level(series: _Series, by_sample: bool) -> _Level:
     middle = np.mean if rare else np.median
     level = float(middle(values))
     least = _LEAST / divisor
-    if count < _FEWESTSTEPS:
+    if count < _FEWEST_STEPS:
         return _Level(level, 0.0, 0.0, 0.0, least)
     quarters = [float(middle(part)) for part in np.array_split(values, 4)]
     drift = max(quarters) - min(quarters)

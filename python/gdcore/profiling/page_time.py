@@ -182,7 +182,7 @@ def _small_timelines(
         kind = "typical step" if index == each.typical else "step"
         target = _target(each, index)
         row = min(max(160 // len(recording.threads), 12), 40)
-        axes = _axes(rows, f"{unit} from {window.begin / 1e9:.6f} s on", thin_names=row > 30)
+        axes = _axes(rows, f"{unit} from {window.begin / 1e9:.6f} s on", thin_names=row > 36)
         axes["xaxis"]["range"] = [0, (window.end - window.begin) / nanoseconds]
         figure = page.figure(
             _bars(recording, window, rows, events, page, nanoseconds, _SMALL_BARS),

@@ -421,7 +421,7 @@ def profile(
         every: Records one training step of so many, the first among them; at least 1. With more
             than 1, time between steps is not recorded.
         last_steps: Keeps so many recorded steps at the end; None keeps what there is room for.
-        events_per_thread: Size of a ring, 1024 to 2**32, rounded up to a power of two; 40 bytes
+        events_per_thread: Size of a ring, 1024 to 2**32, rounded up to a power of two; 48 bytes
             each. A step needs two to three for each operation and thread.
         counters: Also the processor's counters of each thread, where the kernel permits it.
 

@@ -136,8 +136,8 @@ class Recording:
             for thread, more in zip(self.threads, gone, strict=True)
         ]
         kept = events[keep]
-        first = kept["begin"].min() if len(kept) else self.nanoseconds
-        ranges = self.ranges[self.ranges["end"] > first]
+        begin = int(kept["begin"].min()) if len(kept) else self.nanoseconds
+        ranges = self.ranges[self.ranges["end"] > begin]
         return replace(self, events=kept, threads=threads, ranges=ranges)
 
     def _in_order(self) -> Recording:
@@ -190,7 +190,8 @@ class Recording:
     @cached_property
     def training(self) -> NDArray[np.bool_]:
         """(N,) which events are of steps, and of what is around them."""
-        return (self.events["purpose"] == 0) & (self.events["step"] > 0)
+        found: NDArray[np.bool_] = (self.events["purpose"] == 0) & (self.events["step"] > 0)
+        return found
 
     @property
     def workers(self) -> list[int]:
@@ -209,7 +210,8 @@ class Recording:
     def step_keys(self) -> NDArray[np.int64]:
         """(N,) a number for each step of each source, which rises with the step."""
         events = self.events
-        return (events["source"].astype(np.int64) << 32) + events["step"]
+        found: NDArray[np.int64] = (events["source"].astype(np.int64) << 32) + events["step"]
+        return found
 
     @cached_property
     def recorded_steps(self) -> int:

@@ -68,7 +68,8 @@ def thread_times() -> ThreadTimes:
         found[int(task.name)] = Times(
             int(running) / 1e9,
             int(ready) / 1e9,
-            *(switches if len(switches) == 2 else (0, 0)),
+            switches[0] if switches else 0,
+            switches[1] if len(switches) > 1 else 0,
             int(fields[7]) + int(fields[9]),
             int(fields[12]) / os.sysconf("SC_CLK_TCK"),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -157,7 +157,7 @@ def _by_thread(recording: Recording) -> Table:
     return Table(rows)
 
 
-def _counted(counters: dict[str, int] | None) -> dict[str, Any]:
+def _counted(counters: Mapping[str, int] | None) -> dict[str, Any]:
     if counters is None:
         return dict.fromkeys(("Gcycles", "instructions/cycle", "cache misses, M"))
     return {

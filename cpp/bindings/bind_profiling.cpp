@@ -131,6 +131,7 @@ py::dict as_dict(profiling::Recording recording) {
     entry["most_threads"] = count.most_threads;
     if (count.source != profiling::kNoSource) {
       const profiling::NamedSource& source = recording.sources[count.source - 1u];
+      entry["serial"] = source.serial;
       entry["kind"] = source.kind;
       entry["network"] = source.network;
       entry["optimizer"] = source.optimizer;

@@ -503,8 +503,7 @@ def _memory(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
     fma, memory = most.peak, most.memory
     events = recording.events
     all_work = float(facts.durations[facts.work].sum())
-    for number in np.unique(events["operation"][facts.work]):
-        own = facts.work & (events["operation"] == number)
+    for number, own in facts.by_operation(facts.work):
         time = float(facts.durations[own].sum())
         workers = len(np.unique(facts.thread[own]))
         size, flops = float(events["bytes"][own].sum()), float(events["flops"][own].sum())
@@ -514,7 +513,7 @@ def _memory(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
             continue
         if not memory / 2 < rate < 1.2 * memory:  # above, it comes from a cache
             continue
-        kind = recording.operations[int(number)]
+        kind = recording.operations[number]
         remedy = (
             "a larger batch_size updates less often, SGD has fewer states"
             if kind.phase == "update"
@@ -522,7 +521,7 @@ def _memory(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
         )
         yield Cause(
             "memory",
-            f"{_operation(facts, int(number))} is bound by memory: {percent(share)} of the work, "
+            f"{_operation(facts, number)} is bound by memory: {percent(share)} of the work, "
             f"{rate / 1e9:.3g} GB/s where memory gives {memory / 1e9:.3g}, at "
             f"{flops / size:.2g} operations a byte; {remedy}.",
             share,

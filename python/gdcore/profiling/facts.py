@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -219,6 +220,17 @@ class Facts:
                 found.append(Named(name, float(durations[own].sum()), int(own.sum())))
         return sorted(found, key=lambda each: -each.nanoseconds)
 
+    def by_operation(self, mask: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+        """Each operation of the events that fit, and the places of its events, in order."""
+        places = np.flatnonzero(mask)
+        kinds = self.recording.events["operation"][places]
+        order = np.argsort(kinds, kind="stable")
+        counts = np.bincount(kinds, minlength=1)
+        ends = np.cumsum(counts)
+        for operation in np.flatnonzero(counts).tolist():
+            found = order[ends[operation] - counts[operation] : ends[operation]]
+            yield operation, places[found]
+
     def uneven(self) -> list[Uneven]:
         """Operations that workers share, the most time lost first."""
         events = self.recording.events
@@ -227,18 +239,19 @@ class Facts:
         column = np.zeros(len(self.recording.threads), int)
         column[self.workers] = range(len(self.workers))
         found = []
-        for operation in np.unique(events["operation"][self.work]):
-            own = self.work & (events["operation"] == operation)
-            _, row = np.unique(events["step"][own], return_inverse=True)
-            shape = (row.max() + 1, len(self.workers))
-            times, flops = np.zeros(shape), np.zeros(shape)
-            where = row, column[self.thread[own]]
-            np.add.at(times, where, self.durations[own])
-            np.add.at(flops, where, events["flops"][own])
+        for operation, own in self.by_operation(self.work):
+            steps = events["step"][own]
+            row = steps - steps.min()
+            cells = row.astype(np.int64) * len(self.workers) + column[self.thread[own]]
+            shape = int(row.max()) + 1, len(self.workers)
+            size = shape[0] * shape[1]
+            times = np.bincount(cells, self.durations[own], size).reshape(shape)
+            flops = np.bincount(cells, events["flops"][own], size).reshape(shape)
+            some = (times > 0).any(axis=1)  # steps that have the operation
             there = (times > 0).any(axis=0)
             if there.sum() < 2:
                 continue
-            each = Uneven(int(operation), times[:, there], flops[:, there])
+            each = Uneven(operation, times[some][:, there], flops[some][:, there])
             each.worker = self.workers[int(np.flatnonzero(there)[each.worker])]
             found.append(each)
         return sorted(found, key=lambda each: -each.lost)
@@ -249,13 +262,11 @@ class Facts:
         Far longer is more than three times the median of the same operation on the same thread, and
         100 us more: a scheduler's slice is longer than that, and no cache is as slow.
         """
-        operations = self.recording.events["operation"]
         found = []
         for thread in self.workers:
-            own = self.work & (self.thread == thread)
             beyond, times, longest, usually = 0.0, 0, 0.0, 0.0
-            for operation in np.unique(operations[own]):
-                each = self.durations[own & (operations == operation)]
+            for _, own in self.by_operation(self.work & (self.thread == thread)):
+                each = self.durations[own]
                 usual = float(np.median(each))
                 far = each[each > max(3 * usual, usual + 100e3)]
                 if not len(far):

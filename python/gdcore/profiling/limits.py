@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from gdcore import _core
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine
@@ -65,7 +67,8 @@ def limits(recording: Recording, *, caches: bool = False) -> Limits:
         caches: Also those of the caches.
     """
     machine = recording.machine
-    arithmetic = {recording.operations[i].arithmetic for i in set(recording.events["operation"])}
+    used = np.flatnonzero(np.bincount(recording.events["operation"], minlength=1))
+    arithmetic = {recording.operations[i].arithmetic for i in used.tolist()}
     dtype = "float64" if "float64" in arithmetic and "float32" not in arithmetic else "float32"
     threads = max(most_at_once(recording), 1)
 

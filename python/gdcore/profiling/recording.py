@@ -153,7 +153,11 @@ class Recording:
                 threads[i] = replace(thread, team=int(teams.argmax()))
         named = np.bincount(self.ranges["thread"], minlength=len(threads))
         used = [i for i in range(len(threads)) if counts[i] or named[i]]
-        used.sort(key=lambda i: (threads[i].team, threads[i].worker, i))
+        working = {int(team) for team in np.flatnonzero(np.bincount(events["team"][self.work]))}
+        # Who only watched comes last.
+        used.sort(
+            key=lambda i: (threads[i].team not in working, threads[i].team, threads[i].worker, i)
+        )
         place = np.zeros(len(threads), np.uint16)
         place[used] = range(len(used))
         events["thread"] = place[events["thread"]]
@@ -333,7 +337,8 @@ def _sources(raw: list[dict[str, Any]]) -> tuple[list[Source], NDArray[np.uint16
     found = [Source()]
     numbers = np.zeros(1 << 16, np.uint16)
     seen: dict[str, int] = {}
-    for entry in raw:
+    # Numbers are given again, in any order.
+    for entry in sorted(raw, key=lambda entry: entry.get("serial", 0)):
         if entry["number"] == 0:
             continue
         kind = entry["kind"]

@@ -55,9 +55,9 @@ profiling::Zone zone_named(const std::string& name) {
   throw base::ValueError("unknown zone '" + name + "'");
 }
 
-py::array_t<EventRow> rows_of(profiling::Recording& recording) {
-  size_t total = 0;
-  for (const auto& lane : recording.lanes) total += lane.events.size();
+py::array_t<EventRow> rows_of(const profiling::Recording& recording) {
+  uint64_t total = 0;
+  for (const auto& lane : recording.lanes) total += lane.count - lane.first;
   py::array_t<EventRow> rows(static_cast<py::ssize_t>(total));
   EventRow* to = rows.mutable_data();
   std::unordered_map<uint16_t, uint16_t> lanes;  // by their numbers
@@ -65,10 +65,9 @@ py::array_t<EventRow> rows_of(profiling::Recording& recording) {
     lanes[recording.lanes[i].number] = static_cast<uint16_t>(i);
   }
   for (size_t i = 0; i < recording.lanes.size(); ++i) {
-    auto& events = recording.lanes[i].events;
     uint16_t number = recording.lanes[i].number;
     auto team = static_cast<uint16_t>(i);
-    for (const profiling::Event& event : events) {
+    recording.lanes[i].for_each([&](const profiling::Event& event) {
       if (event.setting.team != number) {
         number = event.setting.team;
         team = lanes.contains(number) ? lanes[number] : static_cast<uint16_t>(i);
@@ -85,8 +84,7 @@ py::array_t<EventRow> rows_of(profiling::Recording& recording) {
                event.setting.source,
                event.setting.cpu,
                static_cast<uint8_t>(event.setting.purpose)};
-    }
-    events = {};  // two copies of everything would be too much
+    });
   }
   return rows;
 }
@@ -143,7 +141,6 @@ py::dict as_dict(profiling::Recording recording) {
   py::dict result;
   result["sources"] = sources;
   result["began"] = recording.began;
-  result["events"] = rows_of(recording);
   result["threads"] = threads;
   result["operations"] = operations;
   result["nanoseconds"] = recording.nanoseconds;
@@ -159,6 +156,11 @@ py::dict as_dict(profiling::Recording recording) {
     memory.mutable_at(i, 2) = sample.own;
   }
   result["memory"] = memory;
+  // Made when somebody reads them.
+  result["events"] =
+      py::cpp_function([kept = std::make_shared<profiling::Recording>(std::move(recording))] {
+        return rows_of(*kept);
+      });
   return result;
 }
 

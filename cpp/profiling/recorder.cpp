@@ -393,22 +393,16 @@ Recording Recorder::stop(uint64_t number) {
   recording.operations = named_operations();
   recording.sources = named_sources();
   lock.lock();
-  const double scale = static_cast<double>(ended - start_nanoseconds_) /
-                       static_cast<double>(std::max<uint64_t>(now - start_ticks_, 1));
-  const auto since_start = [&](uint64_t at) {
-    const auto passed = static_cast<double>(static_cast<int64_t>(at - start_ticks_));
-    return static_cast<uint64_t>(std::max(0.0, passed) * scale);
-  };
+  const TimeScale scale{start_ticks_,
+                        static_cast<double>(ended - start_nanoseconds_) /
+                            static_cast<double>(std::max<uint64_t>(now - start_ticks_, 1))};
   for (const auto& lane : lanes_) {
     if (lane->session_ != session_ || lane->events_ == nullptr) continue;
     LaneRecording taken = take(*lane, now);
-    for (Event& event : taken.events) {
-      event.begin = since_start(event.begin);
-      event.end = std::max(event.begin, since_start(event.end));
-    }
+    taken.scale = scale;
     for (Range& range : taken.ranges) {
-      range.begin = since_start(range.begin);
-      range.end = range.end == 0 ? since_start(now) : since_start(range.end);
+      range.end = scale(range.end == 0 ? now : range.end);
+      range.begin = scale(range.begin);
     }
     recording.lanes.push_back(std::move(taken));
   }
@@ -421,7 +415,7 @@ Recording Recorder::stop(uint64_t number) {
   }
   memory_.push_back({now, resident_bytes(), base::allocated_bytes()});
   recording.memory = std::move(memory_);
-  for (MemorySample& sample : recording.memory) sample.at = since_start(sample.at);
+  for (MemorySample& sample : recording.memory) sample.at = scale(sample.at);
   recording.began = start_nanoseconds_;
   recording.nanoseconds = ended - start_nanoseconds_;
   recording.bytes_a_thread = static_cast<int64_t>(
@@ -443,15 +437,14 @@ LaneRecording Recorder::take(Lane& lane, uint64_t now) {
   result.thread = lane.thread_;
   const uint64_t kept = std::min(lane.count_, lane.mask_ + 1);
   result.dropped = static_cast<int64_t>(lane.count_ - kept);
-  result.events.reserve(kept);
-  for (uint64_t i = lane.count_ - kept; i < lane.count_; ++i) {
-    result.events.push_back(lane.events_[i & lane.mask_]);
-  }
+  result.first = lane.count_ - kept;
+  result.count = lane.count_;
+  result.mask = lane.mask_;
+  result.ring = std::move(lane.events_);
   result.ranges = std::move(lane.ranges_);
   result.ranges_left_out = lane.ranges_left_out_;
   result.counters = lane.counters_.read();
   if (options_.counters) result.counters_error = lane.counters_.error();
-  lane.events_.reset();  // two copies of everything would be too much
   return result;
 }
 

@@ -31,17 +31,49 @@ struct SourceCount {
   int most_threads = 0;   // that a step might use
 };
 
-// What one thread did, in nanoseconds since the recording began.
+// Ticks as nanoseconds since the recording began.
+struct TimeScale {
+  uint64_t start = 0;      // in ticks
+  double nanoseconds = 1;  // of a tick
+  uint64_t operator()(uint64_t at) const {
+    const auto passed = static_cast<double>(static_cast<int64_t>(at - start));
+    return passed > 0 ? static_cast<uint64_t>(passed * nanoseconds) : 0;
+  }
+};
+
+// What one thread did. Events stay in their ring until somebody reads them: copying a million takes
+// longer than the end of a recording should.
 struct LaneRecording {
   int worker = 0;       // its index in a team; 0 calls
   uint16_t number = 0;  // that teams are known by
   int64_t thread = 0;   // the system's number of it
   int64_t dropped = 0;
-  std::vector<Event> events;
-  std::vector<Range> ranges;
+  Events ring;
+  uint64_t first = 0;  // event that is kept
+  uint64_t count = 0;  // of events up to the last
+  uint64_t mask = 0;
+  TimeScale scale;
+  std::vector<Range> ranges;  // in nanoseconds
   int64_t ranges_left_out = 0;
   std::optional<CounterValues> counters;
   std::string counters_error;
+
+  // Each event in order, with nanoseconds since the recording began.
+  template <class F>
+  void for_each(F&& f) const {
+    for (uint64_t i = first; i < count; ++i) {
+      Event event = ring[i & mask];
+      event.begin = scale(event.begin);
+      event.end = std::max(event.begin, scale(event.end));
+      f(event);
+    }
+  }
+  std::vector<Event> events() const {
+    std::vector<Event> all;
+    all.reserve(count - first);
+    for_each([&](const Event& event) { all.push_back(event); });
+    return all;
+  }
 };
 
 // What the process had in memory at a time, and what of it was buffers of ours.

@@ -82,8 +82,8 @@ class Recording:
         """What C++ handed over; the times are those at both ends."""
         named = [Operation("", "", "", "")]
         named += [Operation(*each) for each in raw["operations"]]
-        # A copy, in order: who is interrupted here may read again.
-        events = raw["events"][np.argsort(raw["events"]["begin"], kind="stable")]
+        events = raw["events"]()
+        events = events[np.argsort(events["begin"], kind="stable")]
         sources, numbers = _sources(raw["sources"])
         events["source"] = numbers[events["source"]]
         threads = [

@@ -6,6 +6,7 @@
 #include "cpp/plan/support.hpp"
 #include "profiling/recorder.hpp"
 
+using gd::profiling::Event;
 using gd::profiling::named_operations;
 using gd::profiling::Recorder;
 using gd::profiling::Recording;
@@ -58,11 +59,12 @@ TEST(recorded_arithmetic_is_the_plans) {
     std::map<uint32_t, int64_t> by_step;
     for (const auto& lane : recording.lanes) {
       CHECK_EQ(lane.dropped, 0);
-      for (size_t i = 0; i < lane.events.size(); ++i) {
-        const auto& event = lane.events[i];
+      const std::vector<Event> events = lane.events();
+      for (size_t i = 0; i < events.size(); ++i) {
+        const Event& event = events[i];
         recorded += event.flops;
         by_step[event.step] += event.flops;
-        if (i > 0) CHECK_EQ(event.begin, lane.events[i - 1].end);
+        if (i > 0) CHECK_EQ(event.begin, events[i - 1].end);
       }
     }
     CHECK_EQ(recorded, kSteps * flops);
@@ -78,7 +80,7 @@ TEST(recorded_waits_name_what_was_waited_for) {
   const auto operations = named_operations();
   for (const auto& lane : recording.lanes) {
     int waits = 0;
-    for (const auto& event : lane.events) {
+    for (const auto& event : lane.events()) {
       const auto& operation = operations[event.operation - 1];
       if (operation.phase != Zone::kWait) {
         CHECK_EQ(event.cause, gd::profiling::kNoOperation);
@@ -98,7 +100,7 @@ TEST(recorded_operations_tell_layer_and_arithmetic) {
   const Recording recording = record<double>({{512, 10}, 96, 128, 1}, &flops);
   const auto operations = named_operations();
   std::map<std::string, int> seen;
-  for (const auto& event : recording.lanes[0].events) {
+  for (const auto& event : recording.lanes[0].events()) {
     const auto& operation = operations[event.operation - 1];
     ++seen[gd::testing::text(gd::profiling::name(operation.zone), " ", operation.layer, " ",
                              operation.arithmetic)];

@@ -83,7 +83,7 @@ TEST(numbers_stay_while_their_events_are_to_be_read) {
   const auto named = [&](const Event& event) {
     return recording.operations[event.operation - 1u].layer == "gone";
   };
-  CHECK_EQ(std::ranges::count_if(recording.lanes[0].events, named), 1);
+  CHECK_EQ(std::ranges::count_if(recording.lanes[0].events(), named), 1);
 }
 
 TEST(recordings_of_several_threads_take_turns) {
@@ -125,7 +125,7 @@ TEST(laps_leave_no_gap) {
   const Recording recording = recorder().stop();
   CHECK_EQ(recording.steps, 10);
   CHECK_EQ(recording.lanes.size(), 1u);
-  const std::vector<Event>& events = recording.lanes[0].events;
+  const std::vector<Event>& events = recording.lanes[0].events();
   CHECK_EQ(count_of(events, Zone::kLoss), 30);
   CHECK_EQ(count_of(events, Zone::kStep), 10);
   CHECK_EQ(count_of(events, Zone::kCaller), 11);  // before each, and to the end
@@ -151,7 +151,7 @@ TEST(amounts_are_shared_by_tiles_and_add_up) {
   const Recording recording = recorder().stop();
   int64_t flops = 0;
   int64_t bytes = 0;
-  for (const Event& event : recording.lanes[0].events) {
+  for (const Event& event : recording.lanes[0].events()) {
     flops += event.flops;
     bytes += event.bytes;
   }
@@ -175,7 +175,7 @@ TEST(time_within_an_operation_is_told_apart) {
   }
   const Recording recording = recorder().stop();
   uint64_t inner = 0;
-  for (const Event& event : recording.lanes[0].events) {
+  for (const Event& event : recording.lanes[0].events()) {
     if (event.operation == zone_id(Zone::kUpdate)) {
       inner = event.end - event.begin;
       CHECK_EQ(event.flops, 20);
@@ -210,7 +210,7 @@ TEST(amounts_go_with_the_laps_that_did_them) {
   const Recording recording = recorder().stop();
   std::vector<int64_t> products;
   std::vector<int64_t> updates;
-  for (const Event& event : recording.lanes[0].events) {
+  for (const Event& event : recording.lanes[0].events()) {
     if (event.operation == zone_id(Zone::kWeightGradient)) products.push_back(event.flops);
     if (event.operation == zone_id(Zone::kUpdate)) {
       updates.push_back(event.flops);
@@ -241,7 +241,7 @@ TEST(amounts_add_up_after_any_number_of_waits) {
       }
       int64_t products = 0;
       int64_t updates = 0;
-      for (const Event& event : recorder().stop().lanes[0].events) {
+      for (const Event& event : recorder().stop().lanes[0].events()) {
         CHECK(event.operation != gd::profiling::kNoOperation);
         if (event.operation == zone_id(Zone::kWeightGradient)) products += event.flops;
         if (event.operation == zone_id(Zone::kUpdate)) updates += event.flops;
@@ -258,12 +258,13 @@ TEST(the_ring_keeps_the_newest_and_counts_the_rest) {
   for (int i = 0; i < 10'000; ++i) step_with(1);
   const Recording recording = recorder().stop();
   const auto& lane = recording.lanes[0];
-  CHECK_EQ(lane.events.size(), 1024u);
+  CHECK_EQ(lane.events().size(), 1024u);
   CHECK(lane.dropped >= 30'001 - 1024);  // beside those of the recorder itself
   CHECK(lane.dropped <= 30'011 - 1024);
-  CHECK_EQ(lane.events.back().step, 10'000u);
+  CHECK_EQ(lane.events().back().step, 10'000u);
   CHECK_EQ(recording.bytes_a_thread, static_cast<int64_t>(1024 * sizeof(Event)));
-  for (size_t i = 1; i < 1024; ++i) CHECK(lane.events[i].begin >= lane.events[i - 1].begin);
+  const std::vector<Event> events = lane.events();
+  for (size_t i = 1; i < 1024; ++i) CHECK(events[i].begin >= events[i - 1].begin);
 }
 
 TEST(every_third_step_is_recorded) {
@@ -271,7 +272,7 @@ TEST(every_third_step_is_recorded) {
   for (int i = 0; i < 10; ++i) step_with(1);
   const Recording recording = recorder().stop();
   CHECK_EQ(recording.steps, 10);
-  const auto& events = recording.lanes[0].events;
+  const auto& events = recording.lanes[0].events();
   CHECK_EQ(count_of(events, Zone::kLoss), 4);  // 1, 4, 7, 10
   CHECK_EQ(count_of(events, Zone::kCaller), 0);
   for (const Event& event : events) CHECK_EQ(event.step % 3, 1u);
@@ -308,7 +309,7 @@ TEST(stop_waits_for_threads_within_regions) {
     go_on = false;
     other.join();
     CHECK_EQ(recording.lanes.size(), 2u);
-    for (const auto& lane : recording.lanes) CHECK(!lane.events.empty());
+    for (const auto& lane : recording.lanes) CHECK(!lane.events().empty());
   }
 }
 
@@ -324,14 +325,14 @@ TEST(regions_within_regions_leave_the_time_to_the_outer) {
   }
   CHECK(current_lane() == nullptr);
   const Recording recording = recorder().stop();
-  CHECK_EQ(count_of(recording.lanes[0].events, Zone::kCallback), 0);
+  CHECK_EQ(count_of(recording.lanes[0].events(), Zone::kCallback), 0);
 }
 
 TEST(marks_name_the_time_before_them) {
   recorder().start({});
   gd::profiling::mark(Zone::kCallback);
   const Recording recording = recorder().stop();
-  CHECK_EQ(count_of(recording.lanes[0].events, Zone::kCallback), 1);
+  CHECK_EQ(count_of(recording.lanes[0].events(), Zone::kCallback), 1);
   gd::profiling::mark(Zone::kCallback);  // without a recording nothing
 }
 
@@ -390,7 +391,7 @@ TEST(events_tell_whose_they_are_and_what_for) {
   CHECK_EQ(recording.counts[1].steps, 0);
   CHECK(recording.sources[second.id() - 1u].network == "4-2");
   int seen = 0;
-  for (const Event& event : recording.lanes[0].events) {
+  for (const Event& event : recording.lanes[0].events()) {
     const auto is = [&](Zone zone, SourceId source, Purpose purpose) {
       if (event.operation != zone_id(zone)) return;
       ++seen;
@@ -419,7 +420,7 @@ TEST(what_is_beside_training_is_recorded_as_often) {
     step_with(1);
   }
   const Recording recording = recorder().stop();
-  const auto& events = recording.lanes[0].events;
+  const auto& events = recording.lanes[0].events();
   CHECK_EQ(count_of(events, Zone::kLoss), 5 + 2);
   CHECK_EQ(count_of(events, Zone::kGather), 2);  // with the step that follows
   for (const Event& event : events) {
@@ -434,7 +435,7 @@ TEST(two_threads_that_call_are_two_teams) {
   const Recording recording = recorder().stop();
   CHECK_EQ(recording.lanes.size(), 2u);
   for (const auto& lane : recording.lanes) {
-    for (const Event& event : lane.events) CHECK_EQ(event.setting.team, lane.number);
+    for (const Event& event : lane.events()) CHECK_EQ(event.setting.team, lane.number);
   }
 }
 
@@ -475,7 +476,7 @@ TEST(what_was_converted_is_named) {
   step_with(1);
   const Recording recording = recorder().stop();
   int found = 0;
-  for (const Event& event : recording.lanes[0].events) {
+  for (const Event& event : recording.lanes[0].events()) {
     const auto& named = recording.operations[event.operation - 1u];
     if (named.zone != Zone::kConvert) continue;
     ++found;
@@ -490,7 +491,7 @@ TEST(fresh_memory_is_the_recorders) {
   recorder().start({1 << 18, 1, false});
   for (int i = 0; i < 60'000; ++i) step_with(1);
   const Recording recording = recorder().stop();
-  const auto& events = recording.lanes[0].events;
+  const auto& events = recording.lanes[0].events();
   const int fresh = count_of(events, Zone::kRecorder);
   CHECK(fresh >= 3 && fresh <= 30);
   for (size_t i = 1; i < events.size(); ++i) CHECK_EQ(events[i].begin, events[i - 1].end);

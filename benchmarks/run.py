@@ -19,7 +19,7 @@ from benchmarks.charts import draw
 from benchmarks.dead_units import dead_unit_table
 from benchmarks.estimator import estimator_table
 from benchmarks.online import online_tables
-from benchmarks.profiling import profiling_table
+from benchmarks.profiling import beside_table, profiling_table
 from benchmarks.steps import neighbour_table, precision_table, step_table
 from benchmarks.tables import markdown
 from benchmarks.updates import update_table
@@ -70,6 +70,8 @@ def _scaling(settings: Settings) -> list[Row]:
     )
 
 
+_PROFILED = ("rl", "narrow", "medium", "w256", "mnist-s", "mnist-m", "tabular", "wide")
+
 # Each part has a table, or some, by their titles.
 PARTS: dict[str, Callable[[Settings], dict[str, list[Row]]]] = {
     "limits": lambda s: {"limits of the machine": limit_rows(s.rounds, s.threads)},
@@ -85,7 +87,8 @@ PARTS: dict[str, Callable[[Settings], dict[str, list[Row]]]] = {
         "beside one busy process": neighbour_table(s.chosen("mnist-m", "mnist-s"), *s.figures)
     },
     "profiling": lambda s: {
-        "recording a profile": profiling_table(s.chosen("mnist-m", "rl"), *s.figures)
+        "recording a profile": profiling_table(s.chosen(*_PROFILED), *s.figures),
+        "recording beside a busy process": beside_table(s.chosen("mnist-m", "wide"), *s.figures),
     },
     "estimator": lambda s: {"scikit-learn's digits": estimator_table(s.rounds)},
     "dead": lambda s: {"dead and saturated units": dead_unit_table(s.rounds, s.threads)},

@@ -24,6 +24,26 @@ Events allocate_events(size_t count) {
   return events;
 }
 
+void Lane::end_in_pieces(Amount all, OperationId inner, Amount inner_all) {
+  end_piece(ticks(), inner != kNoOperation);
+  // What division leaves over goes with the last tiles.
+  int rest = pieces_ - 1;
+  while (rest > 0 && all_tiles_ > 0 && piece_[rest].tiles == 0) --rest;
+  const Amount left = less(share(all), of_tiles(all, tiles_));
+  const Amount inner_left = less(share(inner_all), of_tiles(inner_all, tiles_));
+  Amount within;  // of tiles whose inner part came later, as after the last block of a sum
+  for (int i = 0; i < pieces_; ++i) {
+    const Piece& piece = piece_[i];
+    put(piece.event, current_, plus(of_tiles(all, piece.tiles), i == rest ? left : Amount{}));
+    within = plus(within, of_tiles(inner_all, piece.tiles));
+    if (i == rest) within = plus(within, inner_left);
+    if (!piece.inner) continue;
+    put(piece.event + 1, inner != kNoOperation ? inner : current_, within);
+    within = {};
+  }
+  done();
+}
+
 void Lane::touch_more() {
   constexpr size_t kPage = 4096;
   const uint64_t size = mask_ + 1;

@@ -127,25 +127,16 @@ class Lane {
   // The operation is done, by this worker; amounts are those of all workers together. What was
   // within it becomes a lap behind each of its own. Each lap gets what its tiles are of them.
   void end(Amount all, OperationId inner = kNoOperation, Amount inner_all = {}) {
-    end_piece(ticks(), inner != kNoOperation);
-    // What division leaves over goes with the last tiles.
-    int rest = pieces_ - 1;
-    while (rest > 0 && all_tiles_ > 0 && piece_[rest].tiles == 0) --rest;
-    const Amount left = less(share(all), of_tiles(all, tiles_));
-    const Amount inner_left = less(share(inner_all), of_tiles(inner_all, tiles_));
-    Amount within;  // of tiles whose inner part came later, as after the last block of a sum
-    for (int i = 0; i < pieces_; ++i) {
-      const Piece& piece = piece_[i];
-      put(piece.event, current_, plus(of_tiles(all, piece.tiles), i == rest ? left : Amount{}));
-      within = plus(within, of_tiles(inner_all, piece.tiles));
-      if (i == rest) within = plus(within, inner_left);
-      if (!piece.inner) continue;
-      put(piece.event + 1, inner != kNoOperation ? inner : current_, within);
-      within = {};
+    if (pieces_ > 0) return end_in_pieces(all, inner, inner_all);
+    // Nobody was waited for, as in all small steps: no notes are needed.
+    const uint64_t now = ticks();
+    if (inner == kNoOperation) {
+      lap_until(now, current_, kNoOperation, share(all));
+    } else {
+      lap_until(std::max(at_, now - std::min(inner_, now)), current_, kNoOperation, share(all));
+      lap_until(now, inner, kNoOperation, share(inner_all));
     }
-    last_ = current_;
-    current_ = kNoOperation;
-    if (count_ >= room_until_) make_room();
+    done();
   }
 
   // Before waiting for others; within an operation, what there is of it becomes a lap.
@@ -181,6 +172,13 @@ class Lane {
     int64_t tiles;   // that were done in it
     bool inner;
   };
+  void end_in_pieces(Amount all, OperationId inner, Amount inner_all);
+  void done() {
+    last_ = current_;
+    current_ = kNoOperation;
+    if (count_ >= room_until_) make_room();
+  }
+
   // Of more waits than that within one operation the last lap has what is left.
   static constexpr int kMostPieces = 256;
 
@@ -220,7 +218,8 @@ class Lane {
   }
 
   void lap_until(uint64_t now, OperationId operation, OperationId cause, Amount amount) {
-    setting_.cpu = static_cast<uint16_t>(base::current_cpu());
+    // Who is moved to another CPU is away for long.
+    if (now - at_ > kLong) setting_.cpu = static_cast<uint16_t>(base::current_cpu());
     events_[count_++ & mask_] = {at_,   now,       amount.flops, amount.bytes,
                                  step_, operation, cause,        setting_};
     at_ = now;
@@ -230,6 +229,8 @@ class Lane {
   // microseconds for a huge one, which no operation is to be blamed for.
   void make_room();
   void touch_more();
+
+  static constexpr uint64_t kLong = 1 << 14;  // ticks: some microseconds
 
   // More than an operation and what is around it can have.
   static constexpr uint64_t kRoom = 2048;

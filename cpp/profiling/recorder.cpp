@@ -216,7 +216,10 @@ Lane* Recorder::open(RegionKind kind, Zone gap, const Work& work, Setting& befor
     leave(*lane);
     return nullptr;
   }
-  lane->setting_ = {.team = lane->number_, .source = work.source, .purpose = work.purpose};
+  lane->setting_ = {.team = lane->number_,
+                    .source = work.source,
+                    .cpu = static_cast<uint16_t>(base::current_cpu()),
+                    .purpose = work.purpose};
   lane->step_ = step;
   ++lane->region_;
   if (options_.every > 1 || lane->at_ == 0) {
@@ -259,6 +262,7 @@ Lane* Recorder::join(int worker, const Call& call, const Pause& pause) try {
   const OperationId cause = same && call.last != kNoOperation ? call.last : zone_id(Zone::kStep);
   lane.current_ = lane.last_ = kNoOperation;
   lane.setting_ = call.setting;
+  lane.setting_.cpu = static_cast<uint16_t>(base::current_cpu());
   lane.step_ = call.step;
   lane.region_ = call.region;
   lane.worker_ = worker;

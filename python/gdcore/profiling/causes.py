@@ -22,12 +22,15 @@ _CONVERTED = 0.05
 _VALIDATED = 0.3
 _FAULTS = 0.1
 _WAITING = 0.1
+_LONG = 50e3  # nanoseconds a step: shorter waits are what meeting and waking take
+_MOSTLY = 0.5  # of the time, however short
 _UNEVEN = 0.03
+_SLOW = 1.25  # times the mean
 _HELD_UP = 0.05
 _PAYS = 1.2  # times faster, at least, that sharing a step should be
 _SMALL = 1e6  # nanoseconds of work; what waits more than it works above that has other reasons
 _FEW = 16  # samples of a batch
-_IDLE = 0.1  # of the peak
+_IDLE = 0.2  # of the peak
 _OPERATION = 0.05  # of an operation bound by memory
 _PRODUCTS = 0.5
 # Nanoseconds that a page costs that was not there: to find and clear a small one, and a huge one.
@@ -339,7 +342,9 @@ def _validation(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
     )
 
 
-def _page_faults(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
+def _page_faults(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
+    if "convert" in told:  # into fresh arrays
+        return
     threads = [facts.recording.threads[i] for i in facts.workers]
     most = max(threads, key=lambda each: each.page_faults or 0)
     faults, system = most.page_faults or 0, (most.system_seconds or 0.0) * 1e9
@@ -422,7 +427,7 @@ def _one_thread(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
 
 
 def _partition(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
-    if told & (_NO_CPU | {"small_step"}):
+    if told & (_NO_CPU | {"small_step", "small_batch"}):
         return
     for each in facts.uneven():
         if each.lost / facts.total < _UNEVEN:
@@ -441,7 +446,7 @@ def _partition(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
                 "evenly.",
                 share,
             )
-        elif each.time_share > 1.1 * fair:
+        elif each.ratio > _SLOW:
             yield Cause(
                 "slow_worker",
                 f"{name} takes {each.ratio:.2f} times the mean for the same part of {what}, and "
@@ -451,12 +456,17 @@ def _partition(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
             )
 
 
+def _is_long(facts: Facts, waited: float) -> bool:
+    share = waited / facts.total
+    return share >= _MOSTLY or (share >= _WAITING and waited / facts.steps >= _LONG)
+
+
 def _waiting(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
-    if told & (_NO_CPU | {"small_step"}):
+    if told & (_NO_CPU | {"small_step", "small_batch"}):
         return
     recording = facts.recording
     waits = {i: facts.waited(i) for i in facts.workers}
-    long = {i: each for i, each in waits.items() if each[0] / facts.total >= _WAITING and each[1]}
+    long = {i: each for i, each in waits.items() if _is_long(facts, each[0]) and each[1]}
     if not long:
         return
     i = max(long, key=lambda each: long[each][0])

@@ -24,7 +24,6 @@ class Uneven:
         ratio: What the last one took, over the mean.
         worker: The thread that is the last most often.
         flops_share: The part of the arithmetic that one has who has most, in the median step.
-        time_share: The part of the time that the last has, likewise.
         workers: How many share it.
     """
 
@@ -38,7 +37,6 @@ class Uneven:
         self.ratio = float(most.sum() / max(mean.sum(), 1.0))
         self.worker = int(np.bincount(times.argmax(axis=1), minlength=self.workers).argmax())
         self.flops_share = _largest_share(flops)
-        self.time_share = _largest_share(times)
 
 
 def _largest_share(values: NDArray[np.float64]) -> float:
@@ -245,8 +243,8 @@ class Facts:
             cells = row.astype(np.int64) * len(self.workers) + column[self.thread[own]]
             shape = int(row.max()) + 1, len(self.workers)
             size = shape[0] * shape[1]
-            times = np.bincount(cells, self.durations[own], size).reshape(shape)
-            flops = np.bincount(cells, events["flops"][own], size).reshape(shape)
+            times = np.bincount(cells, self.durations[own], size).reshape(shape).astype(float)
+            flops = np.bincount(cells, events["flops"][own], size).reshape(shape).astype(float)
             some = (times > 0).any(axis=1)  # steps that have the operation
             there = (times > 0).any(axis=0)
             if there.sum() < 2:

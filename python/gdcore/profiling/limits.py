@@ -10,7 +10,7 @@ import numpy as np
 from gdcore import _core
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine
-from gdcore.profiling.system import process_times
+from gdcore.profiling.system import pressure, process_times
 
 __all__ = ["Limits", "level_of", "limits"]
 
@@ -79,6 +79,14 @@ def limits(recording: Recording, *, caches: bool = False) -> Limits:
         return lambda: _core.memory_bandwidth(threads, size, _SECONDS)
 
     flops = {dtype: _measured(machine, dtype, threads, fma_peak)}
+    key = f"{dtype} x{threads}"
+    if flops[dtype] < _fastest(recording, dtype) and key not in machine.disturbed:
+        # What was done can be done: the measurement had less of the machine.
+        del machine.peaks[key]
+        again = _measured(machine, dtype, threads, fma_peak)
+        machine.peaks[key] = flops[dtype] = max(again, flops[dtype])
+        if flops[dtype] < _fastest(recording, dtype):
+            machine.disturbed.append(key)
     if any("bfloat16" in each for each in arithmetic):
 
         def bf16_peak() -> float:
@@ -95,6 +103,21 @@ def limits(recording: Recording, *, caches: bool = False) -> Limits:
     names = (*flops, *rates)
     disturbed = frozenset(name for name in names if f"{name} x{threads}" in machine.disturbed)
     return Limits(threads, flops, rates, disturbed)
+
+
+def _fastest(recording: Recording, dtype: str) -> float:
+    """FLOP/s of the operation in that dtype that was fastest, of all threads together."""
+    events, count = recording.events, len(recording.operations)
+    times = np.bincount(events["operation"], recording.durations, count)
+    flops = np.bincount(events["operation"], events["flops"], count)
+    right = np.array([each.arithmetic == dtype for each in recording.operations])
+    # Each on as many threads as took part in it, at the most.
+    threads = np.zeros(count)
+    for i in recording.workers:
+        threads += np.bincount(events["operation"][events["thread"] == i], minlength=count) > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        speeds = np.where(right & (times > 0), flops / times * threads * 1e9, 0.0)
+    return float(speeds.max(initial=0.0))
 
 
 def most_at_once(recording: Recording) -> int:
@@ -141,10 +164,10 @@ def _measured(machine: Machine, name: str, threads: int, measure: Callable[[], f
         undisturbed: list[float] = []
         rates: list[float] = []
         while len(undisturbed) < _ROUNDS and len(rates) < _MOST_ROUNDS:
-            before = process_times()
+            before, taken = process_times(), pressure()
             rates.append(measure())
-            passed = process_times() - before
-            if passed.ready <= _DISTURBED * passed.running:
+            passed, taken = process_times() - before, pressure() - taken
+            if passed.ready + taken.stolen <= _DISTURBED * passed.running:
                 undisturbed.append(rates[-1])
         machine.peaks[key] = max(rates)
         if not undisturbed:

@@ -1,7 +1,7 @@
 """Plants what holds a training up, records it, and counts what the advice says of it.
 
     python -m tools.planted record FOLDER [NAME]...   # files that test_advice.py reads
-    python -m tools.planted table [--rounds 20] [NAME]...
+    python -m tools.planted table [--rounds 10] [NAME]...
 
 On a quiet machine with two CPUs; each recording is a process of its own. "quota" needs root and a
 cgroup it may make; "small_step" and "partition" need a build that does what the library does not:
@@ -73,7 +73,7 @@ def _profile(
 
 
 def tiny() -> gd.profiling.Profile:
-    return _profile(_trainer(4, 64, 64, 2), 300, 32, epochs=4)
+    return _profile(_trainer(4, 64, 64, 2), 300, 32, epochs=2)
 
 
 def medium() -> gd.profiling.Profile:
@@ -269,15 +269,19 @@ def table(names: list[str], rounds: int) -> None:
                 continue
             first = named = 0
             also: Counter[str] = Counter()
-            for i in range(rounds):
-                kinds = _told(_recorded(each.__name__, Path(folder) / f"{i}.npz"))
+            for i in range(rounds if kind else 2 * rounds):
+                prof = _recorded(each.__name__, Path(folder) / f"{i}.npz")
+                kinds = _told(prof)
+                for sentence in prof.advice():
+                    print(f"{each.__name__} [{sentence.kind}] {sentence}", file=sys.stderr)
                 first += kinds[:1] == [kind] if kind else not kinds
                 named += kind in kinds if kind else not kinds
                 told.update(set(kinds))
                 right.update({kind} & set(kinds))
                 also.update(set(kinds) - {kind})
             rest = ", ".join(f"{other} {count}" for other, count in also.most_common())
-            print(f"| {each.__name__} | {rounds} | {first} | {named} | {rest} |", flush=True)
+            count = rounds if kind else 2 * rounds
+            print(f"| {each.__name__} | {count} | {first} | {named} | {rest} |", flush=True)
     print("\n| kind | told | where it was planted |\n|---|---|---|")
     for kind, count in told.most_common():
         print(f"| {kind} | {count} | {right[kind]} |")
@@ -287,7 +291,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["record", "table", "one"])
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=10, help="of healthy ones twice as many")
     given = parser.parse_args()
     if given.command == "one":
         name, path = given.names

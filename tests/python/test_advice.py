@@ -127,6 +127,43 @@ def test_every_sentence_has_a_number(name: str) -> None:
         assert each.endswith(".")
 
 
+# What was planted, and the kind of sentence that comes first; the files above are older ones.
+FIRST = {
+    "affinity": "affinity",
+    "callback_every": "callback",
+    "convert": "convert",
+    "epoch_callback": "callback",
+    "gil": "gil",
+    "metric": "metric",
+    "one_thread": "one_thread",
+    "oversubscribed": "quota",
+    "page_faults": "page_faults",
+    "quota": "quota",
+    "small_batch": "small_batch",
+}
+# What of the recording the sentence has to name.
+NAMES = {
+    "callback_every": "Slow.on_batch_end",
+    "convert": "x: float64 (Fortran) to float32",
+    "epoch_callback": "SlowEpoch.on_epoch_end",
+    "metric": "metric slow",
+    "quota": "a quota of 1",
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_what_was_planted_comes_first(name: str) -> None:
+    advice = planted(name).advice()
+    assert kinds(advice)[:2] == ["summary", FIRST[name]]
+    assert NAMES.get(name, "") in advice[1]
+    assert 0 < advice[1].share <= 1
+
+
+@pytest.mark.parametrize("name", ["tiny", "medium", "wide"])
+def test_healthy_runs_have_nothing_but_a_summary(name: str) -> None:
+    assert set(kinds(planted(name).advice())) <= {"summary", "memory", "precision"}
+
+
 # ---- by hand ----
 
 WORK = [lap("wait", 4, waits_for="dense_forward"), lap("step", 6), lap("dense_forward", 90, 90, 5)]
@@ -225,3 +262,59 @@ def test_advice_is_text_that_keeps_its_kind() -> None:
     for other in (copy.copy(advice), pickle.loads(pickle.dumps(advice))):
         assert other == "It is 5."
         assert other.kind == "memory"
+
+
+def test_one_lap_that_the_system_interrupted_is_no_data_preparation() -> None:
+    laps = [lap("gather", 2, 0, 1), *WORK]
+    made = recording(laps, steps=100)
+    events = made.events.copy()
+    interrupted = np.flatnonzero(events["operation"] == NUMBER["gather"])[50]
+    longer = 5_000_000
+    later = events["begin"] > events["begin"][interrupted]
+    for edge in ("begin", "end"):
+        events[edge][later] += longer
+    events["end"][interrupted] += longer
+    assert "data" not in kinds(advise(replace(made, events=events)))
+
+
+def test_a_neighbour_is_told_only_where_the_kernel_knows_of_one() -> None:
+    slow = [lap("dense_forward", 90, 90, 5), lap("step", 10)]
+    made = recording(slow, slow, steps=50)
+    events = made.events.copy()
+    held = np.flatnonzero(events["thread"] == 0)[20]
+    events["end"][held] += 3_000_000
+    events["begin"][events["begin"] > events["begin"][held]] += 3_000_000
+    events["end"][events["begin"] > events["begin"][held]] += 3_000_000
+    made = replace(made, events=events, nanoseconds=int(events["end"].max()))
+    idle = [replace(each, cpu_seconds=1.0, ready_seconds=0.0) for each in made.threads]
+    assert "neighbour" not in kinds(advise(replace(made, threads=idle)))
+    assert "neighbour" in kinds(advise(made))  # where it does not tell
+
+
+def test_the_last_steps_that_were_asked_for_are_no_accident() -> None:
+    threads = [Thread("caller", 0, 1, dropped=100)]
+    assert "dropped" in kinds(advise(recording(WORK, threads=threads)))
+    assert "dropped" not in kinds(advise(recording(WORK, threads=threads, last_steps=7)))
+
+
+def test_one_thread_without_a_neighbour_is_not_told_to_leave_one() -> None:
+    threads = [Thread("caller", 0, 1, 0, 6e-4, 4e-4)]
+    told = sentence(advise(recording(WORK, threads=threads)), "neighbour")
+    assert told.endswith("Stop it.")
+
+
+def test_work_that_fits_into_a_cache_is_not_bound_by_memory() -> None:
+    laps = [lap("dense_forward", 50, 90, 1), lap("update", 50, 10, 40)]
+    for size, bound in ((1 << 20, True), (64 << 20, False)):
+        machine = Machine(1, None, "avx2", {}, dict(PEAKS), caches=[[32768, 1], [size, 1]])
+        assert ("memory" in kinds(advise(recording(laps, machine=machine)))) == bound
+    machine = Machine(1, None, "avx2", {}, dict(PEAKS), disturbed=["memory x1"])
+    assert "memory" not in kinds(advise(recording(laps, machine=machine)))
+
+
+def test_many_threads_have_one_sentence() -> None:
+    busy = [lap("dense_forward", 100, 90, 5), lap("update", 900, 1, 1)]
+    idle = [lap("dense_forward", 100, 90, 5), lap("wait", 900, waits_for="update")]
+    advice = advise(recording(busy, *[idle] * 7, machine=Machine(8, None, "avx2", {}, dict(PEAKS))))
+    told = sentence(advice, "waiting")
+    assert "So did 6 threads more" in told

@@ -10,7 +10,7 @@ import numpy as np
 
 from gdcore import _core
 from gdcore.profiling.facts import Facts
-from gdcore.profiling.limits import level_of, limits
+from gdcore.profiling.limits import at_once, level_of, limits
 
 __all__ = ["CAUSES", "KINDS", "Cause", "percent", "threads_of", "us"]
 
@@ -27,6 +27,7 @@ _MOSTLY = 0.5  # of the time, however short
 _UNEVEN = 0.03
 _SLOW = 1.25  # times the mean
 _HELD_UP = 0.05
+_SLICE = 5e6  # nanoseconds: of less than a scheduler's slice or two nothing is told
 _PAYS = 1.2  # times faster, at least, that sharing a step should be
 _SMALL = 1e6  # nanoseconds of work; what waits more than it works above that has other reasons
 _FEW = 16  # samples of a batch
@@ -36,6 +37,7 @@ _PRODUCTS = 0.5
 # Nanoseconds that a page costs that was not there: to find and clear a small one, and a huge one.
 _FAULT = 250.0
 _MOST_A_FAULT = 200_000.0
+_LEAST_SYSTEM = 0.1e9
 
 _PRODUCT_OPS = ("dense_forward", "weight_gradient", "input_gradient")
 
@@ -195,6 +197,8 @@ def _neighbour(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
         )
     if not parts and (known or share < _HELD_UP):
         return  # the kernel knows of nobody
+    if max(ready[wanting] * whole, held.nanoseconds, recording.stolen_seconds * 1e9) < _SLICE:
+        return
     if share >= _HELD_UP:
         parts.append(
             f"{threads[held.thread].name} was held up {held.times:,} times within operations, "
@@ -348,8 +352,10 @@ def _page_faults(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
     threads = [facts.recording.threads[i] for i in facts.workers]
     most = max(threads, key=lambda each: each.page_faults or 0)
     faults, system = most.page_faults or 0, (most.system_seconds or 0.0) * 1e9
-    # Huge ones take longer, but then the kernel's time says so.
-    time = min(system, faults * _MOST_A_FAULT) if faults * _FAULT < system else faults * _FAULT
+    # Huge ones take longer, but then the kernel's time says so, which it counts in centiseconds.
+    time = faults * _FAULT
+    if system >= _LEAST_SYSTEM:
+        time = max(time, min(system, faults * _MOST_A_FAULT))
     share = time / max(facts.recording.nanoseconds, 1)
     if share < _FAULTS:
         return
@@ -515,7 +521,7 @@ def _memory(facts: Facts, _: frozenset[str]) -> Iterator[Cause]:
     all_work = float(facts.durations[facts.work].sum())
     for number, own in facts.by_operation(facts.work):
         time = float(facts.durations[own].sum())
-        workers = len(np.unique(facts.thread[own]))
+        workers = min(len(np.unique(facts.thread[own])), at_once(recording))
         size, flops = float(events["bytes"][own].sum()), float(events["flops"][own].sum())
         rate = size / time * workers * 1e9
         share = time / all_work

@@ -12,7 +12,7 @@ from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine
 from gdcore.profiling.system import pressure, process_times
 
-__all__ = ["Limits", "level_of", "limits"]
+__all__ = ["Limits", "at_once", "level_of", "limits"]
 
 _SECONDS = 0.05
 _ROUNDS = 3
@@ -115,18 +115,20 @@ def _fastest(recording: Recording, dtype: str) -> float:
     threads = np.zeros(count)
     for i in recording.workers:
         threads += np.bincount(events["operation"][events["thread"] == i], minlength=count) > 0
+    threads = np.minimum(threads, at_once(recording))
     with np.errstate(invalid="ignore", divide="ignore"):
         speeds = np.where(right & (times > 0), flops / times * threads * 1e9, 0.0)
     return float(speeds.max(initial=0.0))
 
 
+def at_once(recording: Recording) -> int:
+    """Threads that worked at the same time at the most: others of a team wait for a CPU."""
+    return max(1, min(most_at_once(recording), recording.machine.cpus))
+
+
 def most_at_once(recording: Recording) -> int:
-    """Of threads that worked, those of the largest team."""
-    teams: dict[int, int] = {}
-    for i in recording.workers:
-        team = recording.threads[i].team
-        teams[team] = teams.get(team, 0) + 1
-    return max(teams.values(), default=0)
+    """Threads of the largest team; a caller may have several teams, one after the other."""
+    return max((recording.threads[i].worker + 1 for i in recording.workers), default=0)
 
 
 def level_of(machine: Machine, size: float, threads: int) -> str:

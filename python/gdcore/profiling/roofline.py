@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gdcore.profiling.extras import needed
-from gdcore.profiling.limits import Limits, limits
+from gdcore.profiling.limits import Limits, at_once, limits
 from gdcore.profiling.palette import COLOURS, GREY, NOTHING, OTHER, drawn, ink
 from gdcore.profiling.placing import Label, Segment, placed
 from gdcore.profiling.recording import Recording
@@ -140,6 +140,7 @@ def points(recording: Recording) -> list[Point]:
     threads = max(len(recording.threads), 1)
     pairs = kind[worked].astype(np.int64) * threads + events["thread"][worked]
     workers = (np.bincount(pairs, minlength=count * threads).reshape(count, threads) > 0).sum(1)
+    workers = np.minimum(workers, at_once(recording))
     whole = max(float(durations.sum()), 1.0)
     found = []
     for i in np.flatnonzero((flops > 0) & (sizes > 0) & (times > 0)).tolist():

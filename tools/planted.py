@@ -73,7 +73,7 @@ def _profile(
 
 
 def tiny() -> gd.profiling.Profile:
-    return _profile(_trainer(4, 64, 64, 2), 300, 32, epochs=2)
+    return _profile(_trainer(4, 64, 64, 2), 300, 32)
 
 
 def medium() -> gd.profiling.Profile:
@@ -205,7 +205,7 @@ def quota() -> gd.profiling.Profile:
 
 
 def small_batch() -> gd.profiling.Profile:
-    return _profile(_trainer(*MNIST_M), 200, 2)
+    return _profile(_trainer(*MNIST_M), 80, 2)
 
 
 def one_thread() -> gd.profiling.Profile:

@@ -26,6 +26,7 @@ _LONG = 50e3  # nanoseconds a step: shorter waits are what meeting and waking ta
 _MOSTLY = 0.5  # of the time, however short
 _UNEVEN = 0.03
 _SLOW = 1.25  # times the mean
+_LEAST_LOST = 5e3  # nanoseconds a step
 _HELD_UP = 0.05
 _SLICE = 5e6  # nanoseconds: of less than a scheduler's slice or two nothing is told
 _PAYS = 1.2  # times faster, at least, that sharing a step should be
@@ -438,6 +439,8 @@ def _partition(facts: Facts, told: frozenset[str]) -> Iterator[Cause]:
     for each in facts.uneven():
         if each.lost / facts.total < _UNEVEN:
             return
+        if each.lost / facts.steps < _LEAST_LOST:
+            continue
         name = facts.recording.threads[each.worker].name
         fair = 1 / each.workers
         what = _operation(facts, each.operation)

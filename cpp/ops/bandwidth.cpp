@@ -17,7 +17,7 @@ namespace gd::ops {
 
 namespace {
 
-constexpr int64_t kUnit = 64;  // elements that one worker has at the least
+constexpr int64_t kUnit = 64;              // elements that one worker has at the least
 constexpr int64_t kLeastBytes = 16 << 20;  // that a measurement moves, roughly
 
 struct Free {

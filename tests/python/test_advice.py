@@ -241,9 +241,9 @@ def test_a_precision_that_would_pay_is_named() -> None:
 
 
 def test_a_thread_that_wanted_a_cpu_is_named() -> None:
-    threads = [Thread("caller", 0, 1, 0, 1e-3, 0.0), Thread("worker 1", 1, 2, 0, 6e-4, 4e-4)]
-    told = sentence(advise(recording(WORK, WORK, threads=threads)), "neighbour")
-    assert "worker 1 wanted a CPU and had none for 400 us, 40 %" in told
+    threads = [Thread("caller", 0, 1, 0, 2e-2, 0.0), Thread("worker 1", 1, 2, 0, 12e-3, 8e-3)]
+    told = sentence(advise(recording(WORK, WORK, steps=200, threads=threads)), "neighbour")
+    assert "worker 1 wanted a CPU and had none for 8,000 us, 40 %" in told
 
 
 def test_lost_events_are_told() -> None:
@@ -282,9 +282,9 @@ def test_a_neighbour_is_told_only_where_the_kernel_knows_of_one() -> None:
     made = recording(slow, slow, steps=50)
     events = made.events.copy()
     held = np.flatnonzero(events["thread"] == 0)[20]
-    events["end"][held] += 3_000_000
-    events["begin"][events["begin"] > events["begin"][held]] += 3_000_000
-    events["end"][events["begin"] > events["begin"][held]] += 3_000_000
+    events["end"][held] += 8_000_000
+    events["begin"][events["begin"] > events["begin"][held]] += 8_000_000
+    events["end"][events["begin"] > events["begin"][held]] += 8_000_000
     made = replace(made, events=events, nanoseconds=int(events["end"].max()))
     idle = [replace(each, cpu_seconds=1.0, ready_seconds=0.0) for each in made.threads]
     assert "neighbour" not in kinds(advise(replace(made, threads=idle)))
@@ -298,8 +298,8 @@ def test_the_last_steps_that_were_asked_for_are_no_accident() -> None:
 
 
 def test_one_thread_without_a_neighbour_is_not_told_to_leave_one() -> None:
-    threads = [Thread("caller", 0, 1, 0, 6e-4, 4e-4)]
-    told = sentence(advise(recording(WORK, threads=threads)), "neighbour")
+    threads = [Thread("caller", 0, 1, 0, 12e-3, 8e-3)]
+    told = sentence(advise(recording(WORK, steps=200, threads=threads)), "neighbour")
     assert told.endswith("Stop it.")
 
 

@@ -57,7 +57,7 @@ double measure_memory_bandwidth(int workers, int64_t bytes, double seconds) {
   });
   const auto add = kernels::kernels().f32.reduce.add_parts;
   // Of what lies in a cache several passes at a time: waking the workers takes microseconds.
-  const int64_t passes = std::max<int64_t>(1, kLeastBytes / bytes);
+  const int64_t passes = std::max<int64_t>(1, kLeastBytes / std::max<int64_t>(bytes, 1024));
   double best = 0;
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);
   do {

@@ -336,7 +336,8 @@ void Recorder::end_range(uint64_t range) {
 }
 
 void Recorder::look_at_memory(Lane& lane) {
-  constexpr int64_t kInterval = 20'000'000;  // nanoseconds
+  constexpr int64_t kInterval =
+      100'000'000;  // nanoseconds: a look takes up to a tenth of a millisecond
   constexpr size_t kMost = 1 << 16;
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock || lane.at_ < next_look_) return;

@@ -92,7 +92,7 @@ struct Recording {
   int64_t threads_left_out = 0;            // for want of memory
   std::vector<NamedOperation> operations;  // by the numbers that events have, from 1 on
   std::vector<NamedSource> sources;        // likewise
-  std::vector<MemorySample> memory;        // some fifty times a second, while there are calls
+  std::vector<MemorySample> memory;        // some ten times a second, while there are calls
   std::vector<SourceCount> counts;         // of those that were called, in the order of sources
 };
 

@@ -166,7 +166,7 @@ class Profile(_core.ProfileScope):
 
     @property
     def memory(self) -> NDArray[np.int64]:
-        """(M, 3), what was in memory, some fifty times a second while gdcore was called.
+        """(M, 3), what was in memory, some ten times a second while gdcore was called.
 
         Nanoseconds since the recording began, bytes that the process had, and bytes of them in
         gdcore's own buffers: parameters, states, plans. `Trainer.memory_plan` tells what those are

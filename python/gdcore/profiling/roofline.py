@@ -438,7 +438,9 @@ def _legend(figure: Any, found: Sequence[Point]) -> None:
         for name, colour in COLOURS.items()
         if name in phases
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) or 1, fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles) or 1, 8), fontsize=9
+    )
     figure.suptitle("Speed of each operation; area: share of the time", x=0.01, ha="left", size=11)
 
 

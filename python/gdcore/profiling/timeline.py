@@ -289,4 +289,6 @@ def _keys(figure: Any, names: Sequence[str]) -> None:
         )
         for name in names
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(len(names), 1), fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(max(len(names), 1), 8), fontsize=9
+    )

@@ -286,7 +286,8 @@ def test_points_are_of_all_workers_that_did_some() -> None:
     point = found["dense_forward 0"]
     assert (point.phase, point.arithmetic) == ("forward", "bfloat16")
     assert point.flops_per_byte == pytest.approx(40)
-    assert point.flops_per_second == pytest.approx(3 * 20e9)
+    # Two at once: the machine has two CPUs for the three.
+    assert point.flops_per_second == pytest.approx(2 * 20e9)
     assert point.share == pytest.approx(400 / sum(LENGTHS.values()))
     shares = [each.share for each in points(recording)]
     assert all(a >= b for a, b in pairwise(shares))

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore.profiling.recording import Recording
-from gdcore.profiling.records import WAITS
 
 __all__ = ["Facts", "Held", "Uneven"]
 
@@ -288,7 +287,3 @@ class Facts:
         events = self.recording.events
         sizes = np.bincount(events["step"][self.work], events["bytes"][self.work])
         return float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 0.0
-
-    def is_waiting(self, operation: int) -> bool:
-        """Whether that is one of the ways to do nothing."""
-        return self.recording.operations[operation].op in WAITS

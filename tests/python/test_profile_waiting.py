@@ -395,10 +395,14 @@ PROFILES = sorted((Path(__file__).parent / "data" / "profiles").glob("*.npz"))
 
 @pytest.mark.parametrize("path", PROFILES, ids=[path.stem for path in PROFILES])
 def test_recorded_profiles_add_up(path: Path) -> None:
-    found = only(gd.profiling.load(path).recording)
-    assert found.threads == ("caller", "worker 1")
+    recorded = gd.profiling.load(path).recording
+    found = only(recorded)
+    steps = recorded.events["step"] > 0
+    there = np.unique(recorded.events["thread"][steps]).tolist()
+    assert found.threads == tuple(recorded.threads[thread].name for thread in there)
     assert sum(each["us/step"] for each in found.path) == pytest.approx(found.step)
-    assert 0 < found.gain < found.step
+    assert 0 <= found.gain < found.step
+    assert (found.gain > 0) == (len(there) > 1)
 
 
 def test_a_planted_imbalance_is_at_the_worker_that_has_more() -> None:

@@ -1,11 +1,14 @@
 #include "base/memory.hpp"
 
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#elif defined(_WIN32)
+#include <malloc.h>
 #endif
 
 namespace gd::base {
@@ -39,5 +42,28 @@ void deallocate(void* memory, std::size_t bytes) noexcept {
 }
 
 int64_t allocated_bytes() noexcept { return allocated.load(std::memory_order_relaxed); }
+
+void* allocate_untouched(std::size_t bytes) noexcept {
+  const std::size_t alignment = bytes < kHugePage ? std::size_t{kAlignment} : kHugePage;
+  const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
+#if defined(_WIN32)
+  return _aligned_malloc(whole, alignment);
+#else
+  void* const memory = std::aligned_alloc(alignment, whole);
+#if defined(__linux__)
+  // NumPy asks for the same of its large arrays. A refusal changes nothing but the speed.
+  if (memory != nullptr && alignment == kHugePage) madvise(memory, whole, MADV_HUGEPAGE);
+#endif
+  return memory;
+#endif
+}
+
+void deallocate_untouched(void* memory) noexcept {
+#if defined(_WIN32)
+  _aligned_free(memory);
+#else
+  std::free(memory);
+#endif
+}
 
 }  // namespace gd::base

@@ -16,4 +16,9 @@ void deallocate(void* memory, std::size_t bytes) noexcept;
 // What is allocated so at the moment.
 int64_t allocated_bytes() noexcept;
 
+// Memory of which nothing is written, so that pages nobody needs stay the system's, or null: from
+// the size of a huge page on it lies on such pages, where the system has them.
+void* allocate_untouched(std::size_t bytes) noexcept;
+void deallocate_untouched(void* memory) noexcept;
+
 }  // namespace gd::base

@@ -89,7 +89,8 @@ std::vector<T> checked_state(const nn::Network<T>& network, const py::dict& stat
   }
   require<ValueError>(missing.empty(), "state lacks the keys ", missing);
   std::string extra;
-  for (const auto& [key, value] : state) {
+  for (const auto& entry : state) {
+    const py::handle key = entry.first;  // Clang 15 captures no structured binding
     const auto& all = network.parameters();
     const bool known = py::isinstance<py::str>(key) &&
                        std::any_of(all.begin(), all.end(), [&](const nn::Parameter& parameter) {

@@ -1,15 +1,11 @@
 #include "ops/bandwidth.hpp"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
+#include "base/memory.hpp"
 #include "ops/collective.hpp"
 #include "parallel/partition.hpp"
 
@@ -21,20 +17,17 @@ constexpr int64_t kUnit = 64;              // elements that one worker has at th
 constexpr int64_t kLeastBytes = 16 << 20;  // that a measurement moves, roughly
 
 struct Free {
-  void operator()(float* memory) const { std::free(memory); }
+  void operator()(float* memory) const { base::deallocate_untouched(memory); }
 };
 using Array = std::unique_ptr<float[], Free>;
 
-// Untouched memory in large pages where the system has them, as NumPy asks for its large arrays:
-// with small ones it is the address translation that is measured.
+// In large pages where the system has them, whatever the size: with small ones it is the address
+// translation that is measured.
 Array large_array(int64_t size) {
   constexpr size_t kPage = size_t{1} << 21;
-  const size_t bytes = (static_cast<size_t>(size) * sizeof(float) + kPage - 1) / kPage * kPage;
-  Array array(static_cast<float*>(std::aligned_alloc(kPage, bytes)));
+  const size_t bytes = std::max(static_cast<size_t>(size) * sizeof(float), kPage);
+  Array array(static_cast<float*>(base::allocate_untouched(bytes)));
   if (array == nullptr) throw std::bad_alloc();
-#if defined(__linux__)
-  madvise(array.get(), bytes, MADV_HUGEPAGE);  // advice: a refusal changes nothing but the speed
-#endif
   return array;
 }
 

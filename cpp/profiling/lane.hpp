@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/current_cpu.hpp"
+#include "base/memory.hpp"
 #include "profiling/clock.hpp"
 #include "profiling/counters.hpp"
 #include "profiling/operations.hpp"
@@ -54,13 +54,14 @@ struct Amount {
 };
 
 struct FreeEvents {
-  void operator()(Event* events) const { std::free(events); }
+  void operator()(Event* events) const { base::deallocate_untouched(events); }
 };
 using Events = std::unique_ptr<Event[], FreeEvents>;
 
-// Memory for so many, or null. Nothing of it is written, so that pages without events stay the
-// system's.
-Events allocate_events(size_t count);
+// Memory for so many, or null.
+inline Events allocate_events(size_t count) {
+  return Events(static_cast<Event*>(base::allocate_untouched(count * sizeof(Event))));
+}
 
 // A stretch of a thread's time with a name of the user's.
 struct Range {

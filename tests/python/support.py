@@ -166,7 +166,8 @@ def build_cpp(folder: Path, options: Sequence[str], targets: Sequence[str]) -> P
         generator = []  # a folder keeps the generator it was made with
     run(
         ["cmake", "-S", ROOT, "-B", folder, *generator, "-DCMAKE_BUILD_TYPE=Release",
-         "-DGDCORE_BUILD_TESTS=ON", "-DGDCORE_BUILD_PYTHON=OFF", *options],
+         "-DGDCORE_BUILD_TESTS=ON", "-DGDCORE_BUILD_PYTHON=OFF",
+         "-DCMAKE_UNITY_BUILD=ON", *options],
         "configuring the C++ tests",
     )  # fmt: skip
     run(["cmake", "--build", folder, "-j2", "--target", *targets], f"building {targets}")

@@ -5,11 +5,11 @@
 // destructors. Such a thread stays where it is; the process ends without it.
 
 #include <pybind11/pybind11.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <exception>
 #include <optional>
+#include <thread>
 
 #include "profiling/recorder.hpp"
 
@@ -18,7 +18,7 @@ namespace gd::bindings {
 namespace py = pybind11;
 
 [[noreturn]] inline void stay_for_ever() noexcept {
-  for (;;) ::pause();
+  for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
 // A call of Python's functions in C, which may want the lock back: nothing of C++ is within it that

@@ -2,7 +2,8 @@
 #include "bindings/bind.hpp"
 #include "kernels/dispatch.hpp"
 
-PYBIND11_MODULE(_core, m) {
+// Without the GIL too: what threads share has locks of its own, since no step holds the GIL.
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.doc() = "The compiled core of gdcore; use the package, not this.";
   // Here, so that a wrong GDCORE_MAX_ISA is told at import and not in the middle of work.
   gd::kernels::kernels();

@@ -1,7 +1,6 @@
 #include "parallel/crew.hpp"
 
 #include <omp.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <charconv>
@@ -10,6 +9,10 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
 
 #include "parallel/places.hpp"
 #include "parallel/trial.hpp"
@@ -21,6 +24,11 @@ namespace {
 // Threads started within its life inherit a mask that leaves signals to the threads of the
 // application (Python's handlers run there). Faults stay open: a blocked one kills silently.
 class SignalsBlocked {
+#if defined(_WIN32)  // Ctrl-C comes on a thread of its own there
+ public:
+  SignalsBlocked() {}
+  ~SignalsBlocked() {}
+#else
  public:
   SignalsBlocked() {
     sigset_t mask;
@@ -36,6 +44,7 @@ class SignalsBlocked {
 
  private:
   sigset_t before_;
+#endif
 };
 
 // How long a worker has had its core. Shorter than schedulers let a thread run while another waits.
@@ -69,13 +78,15 @@ class Turn {
 };
 
 // For debuggers and perf; the system allows 15 characters.
-void name_this_thread(int index) {
+void name_this_thread([[maybe_unused]] int index) {
+#if !defined(_WIN32)
   char name[16] = "gdcore-";
   std::to_chars(name + 7, name + sizeof name - 1, index);
 #if defined(__APPLE__)
   pthread_setname_np(name);
 #else
   pthread_setname_np(pthread_self(), name);
+#endif
 #endif
 }
 

@@ -1,7 +1,5 @@
 #include "parallel/trial.hpp"
 
-#include <pthread.h>
-
 #include <charconv>
 #include <chrono>
 #include <cstdint>
@@ -9,10 +7,14 @@
 #include <memory>
 #include <new>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 #include "parallel/wait.hpp"
 
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
 #if defined(__linux__)
 #include <signal.h>
 #include <sys/syscall.h>
@@ -57,11 +59,53 @@ const size_t openmp_stack_size = [] {
   return size_t{0};
 }();
 
+#if defined(_WIN32)
+// Of the usual stack size: no other can be asked for.
+class Starter {
+ public:
+  using Handle = std::thread;
+  explicit operator bool() const { return true; }
+  bool start(Handle& handle, void* (*run)(void*), void* argument) {
+    try {
+      handle = std::thread([=] { run(argument); });
+    } catch (const std::system_error&) {
+      return false;
+    }
+    return true;
+  }
+  static void join(Handle& handle) { handle.join(); }
+};
+#else
+class Starter {
+ public:
+  using Handle = pthread_t;
+  Starter() : made_(pthread_attr_init(&attributes_) == 0) {
+    // OpenMP, too, goes on with the usual size where that one cannot be.
+    if (made_ && openmp_stack_size != 0) pthread_attr_setstacksize(&attributes_, openmp_stack_size);
+  }
+  ~Starter() {
+    if (made_) pthread_attr_destroy(&attributes_);
+  }
+  Starter(const Starter&) = delete;
+  Starter& operator=(const Starter&) = delete;
+
+  explicit operator bool() const { return made_; }
+  bool start(Handle& handle, void* (*run)(void*), void* argument) {
+    return pthread_create(&handle, &attributes_, run, argument) == 0;
+  }
+  static void join(Handle& handle) { pthread_join(handle, nullptr); }
+
+ private:
+  pthread_attr_t attributes_;
+  bool made_;
+};
+#endif
+
 struct Trial {
   WaitWord over;
   struct Thread {
     Trial* trial = nullptr;
-    pthread_t handle{};
+    Starter::Handle handle{};
     int64_t number = 0;  // of the system
   };
 };
@@ -98,21 +142,18 @@ int threads_to_be_had(int wanted) noexcept {
   if (wanted <= 0) return 0;
   Trial trial;
   const std::unique_ptr<Trial::Thread[]> threads(new (std::nothrow) Trial::Thread[wanted]);
-  pthread_attr_t attributes;
-  if (threads == nullptr || pthread_attr_init(&attributes) != 0) return 0;
-  // OpenMP, too, goes on with the usual size where that one cannot be.
-  if (openmp_stack_size != 0) pthread_attr_setstacksize(&attributes, openmp_stack_size);
+  Starter starter;
+  if (threads == nullptr || !starter) return 0;
   int came = 0;
   while (came < wanted) {
     Trial::Thread& next = threads[came];
     next.trial = &trial;
-    if (pthread_create(&next.handle, &attributes, wait_until_over, &next) != 0) break;
+    if (!starter.start(next.handle, wait_until_over, &next)) break;
     ++came;
   }
-  pthread_attr_destroy(&attributes);
   trial.over.add(1);
   trial.over.wake();
-  for (int i = 0; i < came; ++i) pthread_join(threads[i].handle, nullptr);
+  for (int i = 0; i < came; ++i) Starter::join(threads[i].handle);
   for (int i = 0; i < came; ++i) wait_until_gone(threads[i].number);
   return came;
 }

@@ -258,12 +258,12 @@ TEST(the_ring_keeps_the_newest_and_counts_the_rest) {
   for (int i = 0; i < 10'000; ++i) step_with(1);
   const Recording recording = recorder().stop();
   const auto& lane = recording.lanes[0];
-  CHECK_EQ(lane.events().size(), 1024u);
+  const std::vector<Event> events = lane.events();
+  CHECK_EQ(events.size(), 1024u);
   CHECK(lane.dropped >= 30'001 - 1024);  // beside those of the recorder itself
   CHECK(lane.dropped <= 30'011 - 1024);
-  CHECK_EQ(lane.events().back().step, 10'000u);
+  CHECK_EQ(events.back().step, 10'000u);
   CHECK_EQ(recording.bytes_a_thread, static_cast<int64_t>(1024 * sizeof(Event)));
-  const std::vector<Event> events = lane.events();
   for (size_t i = 1; i < 1024; ++i) CHECK(events[i].begin >= events[i - 1].begin);
 }
 

@@ -7,6 +7,7 @@ compared. Comments, which readers do not see, say what differs:
     <!-- run first: CODE -->         Python that makes what the page's blocks take for granted
     <!-- not run: WHY -->            the next block cannot run here
     <!-- output varies: WHY -->      the next text block is an example of what is printed
+    <!-- fails: WHY -->              the next block's command must end with 2; what it says is compared
     <!-- needs: MODULE, MODULE -->   the page is skipped where one of these is missing
 """
 
@@ -32,7 +33,7 @@ _PART = re.compile(
     r"|^(?P<indent> *)(?P<fence>`{3,})(?P<kind>[^\n`]*)\n(?P<text>.*?)^(?P=indent)(?P=fence) *$",
     re.MULTILINE | re.DOTALL,
 )
-MARKS = ("run first", "not run", "output varies", "needs", "generated")
+MARKS = ("run first", "not run", "output varies", "fails", "needs", "generated")
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Block:
     why_not: str = ""
     output: str | None = None
     varies: bool = False
+    fails: bool = False
 
 
 def blocks(page: str) -> list[Block]:
@@ -65,6 +67,7 @@ def blocks(page: str) -> list[Block]:
             found[-1].output, found[-1].varies = text, mark == "output varies"
         else:
             found.append(Block(kind, text, line, words if mark == "not run" else ""))
+            found[-1].fails = mark == "fails"
         mark, end = "", part.end()
     return found
 
@@ -119,9 +122,14 @@ def _bash(block: Block) -> str:
     text = re.sub(r"\\\n\s*", "", block.text)
     lines = [shlex.split(line, comments=True) for line in text.splitlines()]
     if all(not line or (line[0] == "gdcore" and not {"|", ">"} & {*line}) for line in lines):
-        from command_line import done
+        from command_line import done, run
 
-        return "".join(done(*line[1:]).stdout for line in lines if line)
+        if not block.fails:
+            return "".join(done(*line[1:]).stdout for line in lines if line)
+        (line,) = lines
+        result = run(*line[1:])
+        assert (result.exit_code, result.stdout) == (2, ""), result.stdout + result.stderr
+        return str(result.stderr)
     programs = Path(".programs")
     programs.mkdir(exist_ok=True)
     (programs / "gdcore").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gdcore "$@"\n')

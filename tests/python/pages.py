@@ -29,7 +29,7 @@ from typing import Any
 from support import ROOT
 
 _PART = re.compile(
-    r"^<!-- (?P<mark>[a-z ]+): (?P<words>.*?)-->$"
+    r"^<!-- (?P<mark>[a-z ]+):\s(?P<words>.*?)-->$"
     r"|^(?P<indent> *)(?P<fence>`{3,})(?P<kind>[^\n`]*)\n(?P<text>.*?)^(?P=indent)(?P=fence) *$",
     re.MULTILINE | re.DOTALL,
 )

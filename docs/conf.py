@@ -27,7 +27,10 @@ exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", ".*"),  # of annotations: NumPy's and private names
-    ("py:obj", "EVENT|RANGE|after|gdcore.profiling.causes.KINDS"),  # no part of the public interface
+    (
+        "py:obj",
+        "EVENT|RANGE|after|gdcore.profiling.causes.KINDS",
+    ),  # no part of the public interface
 ]
 show_warning_types = True
 
@@ -41,7 +44,6 @@ maximum_signature_line_length = 72
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"show-inheritance": False}
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False

@@ -61,7 +61,10 @@ def blocks(page: str) -> list[Block]:
                 found.append(Block("python", words, line))
                 mark = ""
             continue
-        kind, text = part["kind"].strip(), re.sub(rf"^{part['indent']}", "", part["text"], flags=re.M)
+        kind, text = (
+            part["kind"].strip(),
+            re.sub(rf"^{part['indent']}", "", part["text"], flags=re.M),
+        )
         between = re.sub(r"<!--.*?-->", "", page[end : part.start()], flags=re.DOTALL).strip()
         if kind == "text" and found and not between and found[-1].kind in ("python", "bash"):
             found[-1].output, found[-1].varies = text, mark == "output varies"
@@ -134,7 +137,9 @@ def _bash(block: Block) -> str:
     programs.mkdir(exist_ok=True)
     (programs / "gdcore").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gdcore "$@"\n')
     (programs / "gdcore").chmod(0o755)
-    path = os.pathsep.join([str(programs.resolve()), str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join(
+        [str(programs.resolve()), str(Path(sys.executable).parent), os.environ["PATH"]]
+    )
     result = subprocess.run(
         ["bash", "-e", "-c", block.text], capture_output=True, text=True,
         env=os.environ | {"PATH": path, "COLUMNS": "100"},

@@ -43,7 +43,9 @@ def process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: li
     for paragraph in _paragraphs(lines):
         if any(DEFINITION.match(line) for line in paragraph):
             paragraph = [
-                f"| {_escaped(line)}" if not line.startswith(" ") else f"  {_escaped(line.lstrip())}"
+                f"| {_escaped(line)}"
+                if not line.startswith(" ")
+                else f"  {_escaped(line.lstrip())}"
                 for line in paragraph
             ]
         elif paragraph[0].startswith(SECTIONS) or not paragraph[0].lstrip().startswith(">>>"):

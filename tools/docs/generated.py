@@ -7,14 +7,12 @@ A page says where by ``<!-- generated: commands -->`` (the command line's option
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from sphinx.application import Sphinx
 
 from tools.docs.commands import commands
-from tools.docs.notebooks import notebook
+from tools.docs.notebooks import FOLDER, markdown
 
-ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^<!-- generated: (\w+)(?: (\w+))? -->$", re.MULTILINE)
 
 
@@ -23,7 +21,7 @@ def made(match: re.Match[str]) -> str:
     if kind == "commands":
         return commands()
     if kind == "notebook":
-        return notebook(ROOT / "examples" / "notebooks" / f"{name}.ipynb")
+        return markdown(FOLDER / f"{name}.ipynb")
     raise ValueError(f"nothing can be made of {match[0]}")
 
 

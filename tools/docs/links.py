@@ -37,8 +37,8 @@ def dead_links(folder: Path) -> list[str]:
             name = path.relative_to(folder)
             if not there.is_file():
                 dead.append(f"{name}: {target} leads to no file")
-            elif parts.fragment and there in pages:
-                if unquote(parts.fragment) not in pages[there].places:
+            elif (place := unquote(parts.fragment)) and there in pages:
+                if place not in pages[there].places:
                     dead.append(f"{name}: {target} leads to no part of the page")
     return dead
 

@@ -1,16 +1,53 @@
-"""A notebook as Markdown: its texts, its code, and what is stored as printed and drawn."""
+"""Notebooks: executed and stored by ``python -m tools.docs.notebooks``, and shown as Markdown.
+
+What is stored is what a reader sees: texts, code, outputs. No times of execution, so that a file
+changes where something in it does.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
+FOLDER = Path(__file__).resolve().parents[2] / "examples" / "notebooks"
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 
-def notebook(path: Path) -> str:
+def executed(path: Path, folder: Path) -> Any:
+    """The notebook with the outputs that it has when all of it runs within ``folder``.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: A cell raises.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": str(folder)}}, kernel_name="python3"
+    )
+    client.execute()
+    for cell in notebook.cells:
+        cell.metadata = {key: cell.metadata[key] for key in ("tags",) if key in cell.metadata}
+    notebook.metadata = METADATA
+    return notebook
+
+
+def store(path: Path, folder: Path) -> None:
+    """Executes a notebook and writes it with its outputs."""
+    import nbformat
+
+    nbformat.write(executed(path, folder), path)
+
+
+def markdown(path: Path) -> str:
     """Cells and outputs in order; the first text is the page's title."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     parts = []
@@ -29,10 +66,11 @@ def _output(output: dict[str, Any]) -> str:
         return _printed("".join(output["text"]))
     data = output.get("data", {})
     if "image/png" in data:
-        return f"![]( data:image/png;base64,{''.join(data['image/png']).strip()} )".replace(" ", "")
+        picture = "".join("".join(data["image/png"]).split())
+        return f"![](data:image/png;base64,{picture})"
     if "text/html" in data:
         text = "".join(data["text/html"])
-        return f'```{{raw}} html\n<div class="cell-output">{text}</div>\n```'
+        return f'````{{raw}} html\n<div class="cell-output">{text}</div>\n````'
     return _printed("".join(data.get("text/plain", "")))
 
 
@@ -41,3 +79,12 @@ def _printed(text: str) -> str:
     lines = [line.rstrip().rsplit("\r", 1)[-1] for line in COLOURS.sub("", text).split("\n")]
     shown = "\n".join(lines).strip("\n")
     return f"```text\n{shown}\n```" if shown else ""
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    for each in map(Path, sys.argv[1:] or sorted(FOLDER.glob("*.ipynb"))):
+        with tempfile.TemporaryDirectory() as scratch:
+            store(each, Path(scratch))
+        print(each)

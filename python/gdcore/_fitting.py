@@ -17,7 +17,7 @@ from gdcore._warn import warn
 from gdcore.callbacks import Callback, Watch
 from gdcore.history import History
 from gdcore.metrics import Metric
-from gdcore.profiling.ranges import Range
+from gdcore._ranges import Range
 from gdcore.schedules import Function, Schedule
 
 if TYPE_CHECKING:

@@ -16,6 +16,10 @@ from gdcore.optimizers import Optimizer
 __all__ = ["BoundRule"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class BoundRule:
     """An optimizer at work on NumPy arrays; made by `Optimizer.bind`.
 

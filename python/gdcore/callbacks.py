@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "Live", "TensorBoard"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Callback:
     """Base of all callbacks; each method does nothing until it is overridden."""
 

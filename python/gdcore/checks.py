@@ -35,6 +35,11 @@ __all__ = [
     "numerical_gradient",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _EPS = float(np.finfo(np.float64).eps)
 
 

@@ -29,6 +29,11 @@ from gdcore._stored import FORMAT, KEY, LONGEST_HEADER, Stored, too_many_parts
 
 __all__ = ["read_description"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 PathLike = str | os.PathLike[str]
 
 

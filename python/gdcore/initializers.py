@@ -26,6 +26,11 @@ from gdcore._names import choice
 
 __all__ = ["NAMES", "resolve"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 NAMES = (
     "he_normal",
     "he_uniform",

@@ -11,6 +11,10 @@ from gdcore.activations import Activation
 __all__ = ["Dense"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 @dataclass(frozen=True)
 class Dense:
     """A dense layer: every unit sees every input.

@@ -13,6 +13,11 @@ from gdcore._names import choice
 
 __all__ = ["PRECISIONS", "checked_precision", "matmul"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 PRECISIONS = ("highest", "high", "medium")
 
 

@@ -25,6 +25,10 @@ from gdcore._formula import Formula
 __all__ = ["MAE", "MSE", "BCEWithLogits", "CrossEntropy", "Huber", "Loss"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Loss(Formula, family="a loss"):
     """Base of all losses; see `gdcore.Trainer`.
 

@@ -55,7 +55,12 @@ from gdcore._metric_arrays import (
     weights_of,
 )
 
-__all__ = ["AUC", "MAE", "R2", "RMSE", "Accuracy", "Metric", "TopK", "resolve_metrics"]
+__all__ = ["AUC", "MAE", "R2", "RMSE", "Accuracy", "Metric", "TopK"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 TASKS = ("multiclass", "binary", "regression")
 

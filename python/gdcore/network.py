@@ -19,6 +19,10 @@ from gdcore.layers import Dense
 __all__ = ["Network"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Network:
     """Layers in a row, and the parameters they start from.
 

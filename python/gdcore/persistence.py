@@ -31,6 +31,11 @@ from gdcore.training import Trainer
 
 __all__ = ["figure_of", "load_network", "load_trainer", "save_network", "save_trainer"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _NO_KIND = "its kind is neither network nor trainer"
 _FUNCTION = "function"  # stands for a schedule that cannot be saved
 _MOST = 2**53  # steps and epochs that a file may tell: far from where adding overflows

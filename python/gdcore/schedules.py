@@ -21,6 +21,11 @@ from gdcore._names import choice
 
 __all__ = ["Constant", "Cosine", "Exponential", "Function", "Schedule", "Step", "Warmup"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _UNITS = ("epoch", "step")
 # Epochs or steps: C++ takes them as float64, which has no more whole numbers in a row.
 _MOST = 2**53

@@ -31,6 +31,10 @@ from gdcore.schedules import Function, Schedule, resolve_schedule
 __all__ = ["Operation", "Trainer"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 _DEFAULTS = (32, True, None, None, (), (), True)
 _BARE = (
     "fit(x, y) trains for one epoch: give epochs; in a scikit-learn pipeline, whose last step is "

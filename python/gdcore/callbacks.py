@@ -25,6 +25,7 @@ from gdcore import _live
 from gdcore._check import flag, integer, listed, optional_integer, real
 from gdcore._names import choice
 from gdcore.files import checked_path
+from gdcore.typing import Mode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,9 @@ __all__ = ["Callback", "Checkpoint", "EarlyStopping", "Live", "TensorBoard"]
 
 def __dir__() -> list[str]:
     return __all__
+
+
+MODES: tuple[Mode, ...] = ("auto", "min", "max")
 
 
 class Callback:
@@ -84,10 +88,10 @@ class Callback:
 class Watch:
     """Follows one figure of the history: which epoch had the best."""
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+    def __init__(self, monitor: str, mode: Mode, min_delta: float = 0.0) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be a key of the history, got {type(monitor).__name__}")
-        choice("mode", mode, ("auto", "min", "max"))
+        choice("mode", mode, MODES)
         self.monitor = monitor
         self._mode = mode
         self._sign = 1.0
@@ -166,7 +170,7 @@ class EarlyStopping(Callback):
         *,
         patience: int = 5,
         min_delta: float = 0.0,
-        mode: str = "auto",
+        mode: Mode = "auto",
         restore_best: bool = True,
     ) -> None:
         self._watch = Watch(monitor, mode, min_delta)
@@ -244,7 +248,7 @@ class Checkpoint(Callback):
         *,
         every: int = 1,
         monitor: str | None = None,
-        mode: str = "auto",
+        mode: Mode = "auto",
     ) -> None:
         self._path = checked_path(path)
         try:

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gdcore import _core
 from gdcore._check import flag, integer, listed, optional_integer
@@ -15,6 +15,7 @@ from gdcore._names import unknown
 from gdcore._native import NETWORKS, NativeNetwork
 from gdcore.activations import Activation
 from gdcore.layers import Dense
+from gdcore.typing import DType
 
 __all__ = ["Network"]
 
@@ -57,7 +58,7 @@ class Network:
         layers: Sequence[Dense],
         *,
         input_size: int,
-        dtype: DTypeLike = "float32",
+        dtype: DType = "float32",
         seed: int = 0,
     ) -> None:
         self._layers = _checked_layers(layers)
@@ -289,9 +290,9 @@ def _layer_names(layers: tuple[Dense, ...]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+def _checked_dtype(dtype: Any) -> np.dtype[Any]:
     try:
-        checked = np.dtype(dtype)
+        checked: np.dtype[Any] = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError):  # NumPy reads some strings as lists of fields
         raise unknown("dtype", dtype, NETWORKS) from None
     if dtype is None or checked.name not in NETWORKS:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from gdcore._check import integer, real, real_field
 from gdcore._formula import Formula
 from gdcore._names import choice
+from gdcore.typing import Unit
 
 __all__ = ["Constant", "Cosine", "Exponential", "Function", "Schedule", "Step", "Warmup"]
 
@@ -26,31 +27,24 @@ def __dir__() -> list[str]:
     return __all__
 
 
-_UNITS = ("epoch", "step")
+UNITS: tuple[Unit, ...] = ("epoch", "step")
+NAMES = ("constant", "step", "exponential", "cosine")
 # Epochs or steps: C++ takes them as float64, which has no more whole numbers in a row.
 _MOST = 2**53
 
 
-def _unit(argument: str, value: object) -> str:
-    return choice(argument, value, _UNITS)
-
-
-def _unit_field() -> Any:
-    return field(default="epoch", metadata={"check": _unit})
+def _unit(argument: str, value: object) -> Unit:
+    return choice(argument, value, UNITS)
 
 
 def _whole(argument: str, value: object) -> int:
     return integer(argument, value, at_most=_MOST)
 
 
-def _whole_field() -> Any:
-    return field(metadata={"check": _whole})
-
-
 class Schedule(Formula, family="a schedule"):
     """Base of all schedules."""
 
-    per: str
+    per: Unit
 
     def parameters(self) -> list[float]:
         """The numbers among the fields, in order, as C++ takes them."""
@@ -78,7 +72,7 @@ class Constant(Schedule):
     """
 
     name: ClassVar[str] = "constant"
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
 @dataclass(frozen=True)
@@ -96,9 +90,9 @@ class Step(Schedule):
     """
 
     name: ClassVar[str] = "step"
-    step_size: int = _whole_field()
+    step_size: int = field(metadata={"check": _whole})
     gamma: float = real_field(0.1, at_least=0)
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,7 @@ class Exponential(Schedule):
 
     name: ClassVar[str] = "exponential"
     gamma: float = field(metadata={"check": lambda name, value: real(name, value, at_least=0)})
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
 @dataclass(frozen=True)
@@ -139,9 +133,9 @@ class Cosine(Schedule):
     """
 
     name: ClassVar[str] = "cosine"
-    t_max: int = _whole_field()
+    t_max: int = field(metadata={"check": _whole})
     eta_min: float = real_field(0.0, at_least=0)
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
 @dataclass(frozen=True)
@@ -166,10 +160,10 @@ class Warmup(Schedule):
     """
 
     name: ClassVar[str] = "warmup"
-    duration: int = _whole_field()
+    duration: int = field(metadata={"check": _whole})
     start_factor: float = real_field(1 / 3, at_least=0)
     after: Schedule | None = None
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
     def __post_init__(self) -> None:
         """Checks each field, and that both parts count in the same unit."""
@@ -210,7 +204,7 @@ class Function(Schedule):
     """
 
     function: Callable[[int], float]
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
     def __post_init__(self) -> None:
         """Checks that there is something to call."""

@@ -27,6 +27,7 @@ from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import Function, Schedule, resolve_schedule
+from gdcore.typing import LossName, MetricName, OptimizerName, Precision
 
 __all__ = ["Operation", "Trainer"]
 
@@ -89,10 +90,10 @@ class Trainer(Online, Planning):
     def __init__(
         self,
         network: Network,
-        loss: str | Loss | None,
-        optimizer: str | Optimizer,
+        loss: LossName | Loss | None,
+        optimizer: OptimizerName | Optimizer,
         *,
-        matmul_precision: str = "highest",
+        matmul_precision: Precision = "highest",
         num_threads: int | None = None,
         clip_grad_norm: float | None = None,
         schedule: Schedule | Callable[[int], float] | None = None,
@@ -157,7 +158,7 @@ class Trainer(Online, Planning):
         return self._optimizer
 
     @property
-    def matmul_precision(self) -> str:
+    def matmul_precision(self) -> Precision:
         """As given."""
         return self._matmul_precision
 
@@ -267,7 +268,7 @@ class Trainer(Online, Planning):
         shuffle: bool = True,
         sample_weight: ArrayLike | None = None,
         validation_data: tuple[ArrayLike, ...] | None = None,
-        metrics: Sequence[str | Metric | Callable[..., float]] = (),
+        metrics: Sequence[MetricName | Metric | Callable[..., float]] = (),
         callbacks: Sequence[Callback] = (),
         progress: bool = True,
     ) -> History:
@@ -379,7 +380,7 @@ class Trainer(Online, Planning):
         sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
         *,
-        metrics: Sequence[str | Metric | Callable[..., float]] = (),
+        metrics: Sequence[MetricName | Metric | Callable[..., float]] = (),
     ) -> dict[str, float]:
         """Computes the loss, for classes the accuracy, and metrics, without an update.
 

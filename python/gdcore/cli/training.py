@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gdcore import Dense, Network, Trainer, profile, schedules
 from gdcore._check import integer
 from gdcore._names import choice
+from gdcore.activations import Activation
 from gdcore.cli import INTERRUPTED, plot, profile_files, report
 from gdcore.cli.cells import Notation
 from gdcore.cli.columns import listed
@@ -143,7 +144,8 @@ def set_up(options: Options) -> SetUp:
         ValueError: An option or the data are not right.
     """
     # All that can be wrong without the data comes first: reading may take long.
-    hidden = [Dense(units, options.activation) for units in options.hidden]
+    activation = Activation.resolve("--activation", options.activation)
+    hidden = [Dense(units, activation) for units in options.hidden]
     rule = Optimizer.resolve("--optimizer", options.optimizer)
     if options.lr is not None:
         rule = replace(rule, lr=options.lr)

@@ -7,6 +7,11 @@ schedule begins with. Formulas are those of PyTorch's schedulers of the same nam
 Any function of t that returns a learning rate is a schedule as well; it is called between steps:
 
 >>> gdcore.Trainer(net, "mse", "adam", schedule=lambda epoch: 1e-3 / (1 + epoch))
+
+So is a name, for a schedule over all epochs, from the first to the last of the trainer's first
+`Trainer.fit`: that of `spread`.
+
+>>> gdcore.Trainer(net, "mse", "adam", schedule="cosine")
 """
 
 from __future__ import annotations
@@ -17,10 +22,10 @@ from typing import ClassVar
 
 from gdcore._check import integer, real, real_field
 from gdcore._formula import Formula
-from gdcore._names import choice
-from gdcore.typing import Unit
+from gdcore._names import choice, unknown
+from gdcore.typing import ScheduleName, Unit
 
-__all__ = ["Constant", "Cosine", "Exponential", "Function", "Schedule", "Step", "Warmup"]
+__all__ = ["Constant", "Cosine", "Exponential", "Function", "Schedule", "Step", "Warmup", "spread"]
 
 
 def __dir__() -> list[str]:
@@ -28,7 +33,9 @@ def __dir__() -> list[str]:
 
 
 UNITS: tuple[Unit, ...] = ("epoch", "step")
-NAMES = ("constant", "step", "exponential", "cosine")
+# What a name alone can say; see `spread`.
+NAMES: tuple[ScheduleName, ...] = ("constant", "step", "exponential", "cosine")
+_LAST_SHARE = 0.01  # of the first rate, in the last epoch of an exponential schedule
 # Epochs or steps: C++ takes them as float64, which has no more whole numbers in a row.
 _MOST = 2**53
 
@@ -217,14 +224,45 @@ class Function(Schedule):
         return real(f"schedule({t})", self.function(t), at_least=0)
 
 
-def resolve_schedule(argument: str, value: object) -> Schedule | None:
-    """Returns None, a schedule as it is, or a function as a `Function` of the epoch.
+def spread(name: ScheduleName, epochs: int) -> Schedule:
+    """The schedule of a name over so many epochs.
+
+    Args:
+        name: ``"constant"``; ``"step"``, a tenth after each third of the epochs;
+            ``"exponential"``, each epoch's rate the same share of the one before, down to a
+            hundredth in the last; ``"cosine"``, down to 0 where the epochs are over.
+        epochs: At least 1.
+
+    Raises:
+        TypeError: name is no string or epochs no integer.
+        ValueError: There is no such name, or epochs is below 1.
+    """
+    epochs = integer("epochs", epochs, at_most=_MOST)
+    if choice("name", name, NAMES) == "step":
+        return Step(-(-epochs // 3))
+    if name == "exponential":
+        return Exponential(_LAST_SHARE ** (1 / max(epochs - 1, 1)))
+    return Cosine(epochs) if name == "cosine" else Constant()
+
+
+def resolve_schedule(argument: str, value: object) -> Schedule | ScheduleName | None:
+    """Returns None, a schedule or its name as it is, or a function as a `Function` of the epoch.
 
     Raises:
         TypeError: ``value`` is anything else.
+        ValueError: There is no such name.
     """
     if value is None or isinstance(value, Function):
         return value
+    if isinstance(value, str):
+        if value == Warmup.name:
+            raise ValueError(
+                f"{argument} must say how long a warm-up takes: write "
+                "gdcore.schedules.Warmup(3, after=...)"
+            )
+        if value not in NAMES:
+            raise unknown(argument, value, NAMES)
+        return choice(argument, value, NAMES)
     if isinstance(value, Schedule):
         if not hasattr(value, "name"):
             raise TypeError(
@@ -237,6 +275,6 @@ def resolve_schedule(argument: str, value: object) -> Schedule | None:
     if callable(value):
         return Function(value)
     raise TypeError(
-        f"{argument} must be a schedule such as gdcore.schedules.Cosine(t_max=10), a function of "
-        f"the epoch, or None, got {type(value).__name__}"
+        f"{argument} must be a schedule such as gdcore.schedules.Cosine(t_max=10), its name, a "
+        f"function of the epoch, or None, got {type(value).__name__}"
     )

@@ -29,8 +29,8 @@ def test_one_output_is_the_logit_of_class_1(dtype: str) -> None:
     classes = net.predict_classes(X)
     assert classes.dtype == np.int64
     np.testing.assert_array_equal(classes, (p[:, 0] > 0).astype(np.int64))
-    bias = net.state_dict() | {"1.bias": -np.median(p, axis=0)}
-    net.load_state_dict(bias)
+    state = net.state_dict()
+    net.load_state_dict(state | {"1.bias": state["1.bias"] - np.median(p, axis=0)})
     assert sorted(set(net.predict_classes(X))) == [0, 1]
 
 
@@ -109,7 +109,7 @@ def test_an_output_that_is_nan_has_no_class() -> None:
     )
     assert np.isnan(net.predict_proba(X[:3])).any()
     assert np.isnan(net.predict(X[:3])).any()
-    with pytest.raises(ValueError, match="output must not be NaN to tell classes, got NaN in row"):
+    with pytest.raises(ValueError, match="output must not be NaN to tell classes, got it in row"):
         net.predict_classes(X[:3])
 
 

@@ -26,6 +26,7 @@ from gdcore._frames import real_array
 from gdcore._pairing import check_outputs
 from gdcore.losses import Loss
 from gdcore.network import Network
+from gdcore.typing import LossName
 
 __all__ = [
     "GradientReport",
@@ -34,6 +35,11 @@ __all__ = [
     "check_gradients",
     "numerical_gradient",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -206,7 +212,7 @@ class GradientReport:
 
 def check_gradients(
     net: Network,
-    loss: str | Loss,
+    loss: LossName | Loss,
     x: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,

@@ -29,7 +29,13 @@ from gdcore._stored import FORMAT, KEY, LONGEST_HEADER, Stored, too_many_parts
 
 __all__ = ["read_description"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 PathLike = str | os.PathLike[str]
+Extra = Mapping[str, Any] | list[Any] | None
 
 
 def read_description(path: PathLike) -> dict[str, Any]:
@@ -197,37 +203,39 @@ def _sync_folder(folder: str) -> None:
             os.close(descriptor)
 
 
-def checked_extra(extra: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The argument extra as a dict of what JSON can hold.
+def checked_extra(extra: Extra) -> dict[str, Any] | list[Any]:
+    """The argument extra as it will come back from the file: equal to what was given.
 
     Raises:
-        TypeError: It is no mapping.
-        ValueError: JSON cannot hold it, or a key is no string. Tuples come back as lists.
+        TypeError: It is neither a mapping nor a list.
+        ValueError: JSON cannot hold it, or would change it: a key is no string, or there is a
+            tuple.
     """
     if extra is None:
         return {}
-    if not isinstance(extra, Mapping):
-        raise TypeError(f"extra must be a mapping, got {type(extra).__name__}")
+    if not isinstance(extra, (Mapping, list)):
+        raise TypeError(f"extra must be a mapping or a list, got {type(extra).__name__}")
     try:
-        text = _canonical(dict(extra))  # first: it finds out what holds itself
-        _check_keys(extra)
-        copy: dict[str, Any] = json.loads(text)
+        text = _canonical(extra if isinstance(extra, list) else dict(extra))
+        _check_parts(extra, "extra")  # only now: the line above finds out what holds itself
+        copy: dict[str, Any] | list[Any] = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"extra must hold what JSON can hold: {error}") from None
     return copy
 
 
-def _check_keys(value: Any) -> None:
-    """ValueError where a key is no string: JSON would make one of it."""
+def _check_parts(value: Any, place: str) -> None:
+    """ValueError where JSON would make another thing of a part: of a key, or of a tuple."""
     if isinstance(value, Mapping):
-        for key in value:
+        for key, each in value.items():
             if not isinstance(key, str):
                 raise ValueError(f"key {key!r} is of type {type(key).__name__}, not str")
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return
-    for each in value:
-        _check_keys(each)
+            _check_parts(each, f"{place}[{key!r}]")
+    elif isinstance(value, tuple):
+        raise ValueError(f"{place} is a tuple, which would come back as a list: write a list")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            _check_parts(each, f"{place}[{index}]")
 
 
 def _canonical(value: Any) -> str:

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 __all__ = ["History"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class History(dict[str, list[float]]):
     """One float an epoch for each key: ``"loss"``, ``"val_loss"``, ``"val_accuracy"``.
 

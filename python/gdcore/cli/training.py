@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gdcore import Dense, Network, Trainer, profile, schedules
 from gdcore._check import integer
 from gdcore._names import choice
+from gdcore.activations import Activation
 from gdcore.cli import INTERRUPTED, plot, profile_files, report
 from gdcore.cli.cells import Notation
 from gdcore.cli.columns import listed
@@ -31,12 +32,10 @@ from gdcore.cli.targets import Chosen
 from gdcore.losses import Loss
 from gdcore.optimizers import Optimizer
 
-__all__ = ["CLASS_LOSSES", "SCHEDULES", "Options", "SetUp", "set_up", "train"]
+__all__ = ["CLASS_LOSSES", "Options", "SetUp", "set_up", "train"]
 
 CLASS_LOSSES = ("cross_entropy", "bce_with_logits")
-SCHEDULES = ("constant", "step", "exponential", "cosine")
 EVENTS = 1 << 17  # of a thread in a profile, the last ones: viewers cannot open much more
-LAST_SHARE = 0.01  # of the first learning rate that "exponential" ends with
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,8 @@ def set_up(options: Options) -> SetUp:
         ValueError: An option or the data are not right.
     """
     # All that can be wrong without the data comes first: reading may take long.
-    hidden = [Dense(units, options.activation) for units in options.hidden]
+    activation = Activation.resolve("--activation", options.activation)
+    hidden = [Dense(units, activation) for units in options.hidden]
     rule = Optimizer.resolve("--optimizer", options.optimizer)
     if options.lr is not None:
         rule = replace(rule, lr=options.lr)
@@ -215,18 +215,12 @@ def _read(options: Options, dialect: Dialect) -> Table:
 
 def _schedule(name: str, warmup: int, epochs: int) -> schedules.Schedule | None:
     """The schedule of a name over the epochs that the warm-up leaves."""
-    choice("--schedule", name, SCHEDULES)
+    name = choice("--schedule", name, schedules.NAMES)
     integer("--warmup", warmup, at_least=0)
     if warmup >= epochs:
         raise ValueError(f"--warmup must be less than --epochs, {epochs}, got {warmup}")
     left = epochs - warmup
-    after: schedules.Schedule | None = None
-    if name == "step":
-        after = schedules.Step(math.ceil(left / 3))
-    elif name == "exponential":
-        after = schedules.Exponential(LAST_SHARE ** (1 / max(left - 1, 1)))
-    elif name == "cosine":
-        after = schedules.Cosine(left)
+    after = None if name == "constant" else schedules.spread(name, left)
     return schedules.Warmup(warmup, after=after) if warmup else after
 
 

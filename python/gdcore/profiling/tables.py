@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore.profiling.recording import Recording
+from gdcore.typing import TableBy
 
 __all__ = ["BY", "Table", "shown", "table"]
 
-BY = ("op", "layer", "phase", "thread")
+BY: tuple[TableBy, ...] = ("op", "layer", "phase", "thread")
 
 
 class Table(list[dict[str, Any]]):

@@ -24,6 +24,7 @@ from gdcore.profiling.system import Pressure, ThreadTimes, pressure, thread_time
 from gdcore.profiling.tables import BY, Table, table
 from gdcore.profiling.trace import write_trace
 from gdcore.profiling.waiting import Waits, waiting
+from gdcore.typing import TableBy
 
 if TYPE_CHECKING:
     import pandas
@@ -217,7 +218,7 @@ class Profile(_core.ProfileScope):
 
     # ---- what it says ----
 
-    def table(self, by: str = "op") -> Table:
+    def table(self, by: TableBy = "op") -> Table:
         """Where the time of all threads went.
 
         Args:

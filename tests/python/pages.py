@@ -1,13 +1,14 @@
 """The blocks of a Markdown page, and how they are run.
 
-A page's ``python`` blocks run in order in one namespace, its ``bash`` blocks between them, all in one folder of
-their own. A ``text`` block right below one of these is what it prints, ``...`` standing for anything, and is
-compared. Comments, which readers do not see, say what differs:
+A page's ``python`` blocks run in order in one namespace, its ``bash`` blocks between them, all in
+one folder of their own. A ``text`` block right below one of these is what it prints, ``...``
+standing for anything, and is compared but for where its lines break. Comments, which readers do
+not see, say what differs:
 
     <!-- run first: CODE -->         Python that makes what the page's blocks take for granted
     <!-- not run: WHY -->            the next block cannot run here
     <!-- output varies: WHY -->      the next text block is an example of what is printed
-    <!-- fails: WHY -->              the next block's command must end with 2; what it says is compared
+    <!-- fails: WHY -->              the next block's command ends with 2; its message is compared
     <!-- needs: MODULE, MODULE -->   the page is skipped where one of these is missing
 """
 
@@ -154,5 +155,5 @@ def _compare(where: str, expected: str, printed: str) -> None:
 
     checker = doctest.OutputChecker()
     expected, printed = tidy(expected), tidy(printed)
-    if not checker.check_output(expected, printed, doctest.ELLIPSIS):
+    if not checker.check_output(expected, printed, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE):
         raise AssertionError(f"{where} prints\n{printed}\nand not\n{expected}")

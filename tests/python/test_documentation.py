@@ -16,7 +16,7 @@ PAGES = {
     for path in sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
     if "_build" not in path.parts
 }
-# Blocks that do not run, by page: they install, wait, or need what is not among the tests' packages.
+# Blocks that do not run, by page: they install, wait, or need what the tests do not have.
 NOT_RUN = {
     "README.md": 3,
     "docs/design/soak.md": 1,

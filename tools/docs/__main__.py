@@ -1,7 +1,7 @@
 """Builds the documentation: ``python -m tools.docs``, then open docs/_build/html/index.html.
 
-A warning ends it with status 1: a dead link, a page that nothing leads to, a docstring that cannot be
-read. It needs the dependency group ``docs`` and an installed gdcore, and no network.
+A warning ends it with status 1: a dead link, a page that nothing leads to, a docstring that cannot
+be read. It needs the dependency group ``docs`` and an installed gdcore, and no network.
 """
 
 from __future__ import annotations

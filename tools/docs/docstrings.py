@@ -1,7 +1,8 @@
 """Docstrings as Sphinx reads them: equations keep their lines, and short names are links.
 
-The docstrings are written for ``help()``: the only markup is single and double backticks, lists, tables
-and Google's sections. So ``|w|`` and ``x**2`` are no markup, and lines with ``<-`` are equations.
+The docstrings are written for ``help()``: the only markup is single and double backticks, lists,
+tables and Google's sections. So ``|w|`` and ``x**2`` are no markup, and lines with ``<-`` are
+equations.
 """
 
 from __future__ import annotations

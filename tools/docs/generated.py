@@ -1,7 +1,7 @@
 """Pages that are made of something else when the documentation is built.
 
-A page says where by ``<!-- generated: commands -->`` (the command line's options, out of typer) or by
-``<!-- generated: notebook NAME -->`` (cells and outputs of a file in examples/notebooks).
+A page says where by ``<!-- generated: commands -->``, the command line's options out of typer, or
+by ``<!-- generated: notebook NAME -->``, cells and outputs of a file in examples/notebooks.
 """
 
 from __future__ import annotations

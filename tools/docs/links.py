@@ -34,12 +34,11 @@ def dead_links(folder: Path) -> list[str]:
             if parts.scheme or parts.netloc:
                 continue
             there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            name = path.relative_to(folder)
+            place = unquote(parts.fragment)
             if not there.is_file():
-                dead.append(f"{name}: {target} leads to no file")
-            elif (place := unquote(parts.fragment)) and there in pages:
-                if place not in pages[there].places:
-                    dead.append(f"{name}: {target} leads to no part of the page")
+                dead.append(f"{path.relative_to(folder)}: {target} leads to no file")
+            elif place and there in pages and place not in pages[there].places:
+                dead.append(f"{path.relative_to(folder)}: {target} leads to no part of the page")
     return dead
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ def _output(output: dict[str, Any]) -> str:
 def _printed(text: str) -> str:
     """As a terminal shows it: a line that returns to its begin is written over."""
     lines = [line.rstrip().rsplit("\r", 1)[-1] for line in COLOURS.sub("", text).split("\n")]
+    if not any("   " in line.strip() for line in lines):  # sentences, no table
+        lines = [part for line in lines for part in textwrap.wrap(line, 79) or [""]]
     shown = "\n".join(lines).strip("\n")
     return f"```text\n{shown}\n```" if shown else ""
 

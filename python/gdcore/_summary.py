@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
+from gdcore import _html
 from gdcore.activations import Activation
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def summary_of(network: Network) -> Summary:
         inputs = layer.units
     count = network.num_parameters
     total = ("total", "", network.dtype.name, f"{count:,}", f"{size * count:,}", f"{all_flops:,}")
-    return Summary(_text(rows, total), _html(rows, total, repr(network)))
+    page = _html.table(_HEAD, rows, left=3, caption=repr(network), foot=total)
+    return Summary(_text(rows, total), page)
 
 
 def _text(rows: list[tuple[str, ...]], total: tuple[str, ...]) -> str:
@@ -69,19 +70,3 @@ def _text(rows: list[tuple[str, ...]], total: tuple[str, ...]) -> str:
 
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     return "\n".join([line(_HEAD), rule, *map(line, rows), rule, line(total)])
-
-
-def _html(rows: list[tuple[str, ...]], total: tuple[str, ...], caption: str) -> str:
-    def row(cells: tuple[str, ...], kind: str) -> str:
-        told = (
-            f"<{kind} style='text-align:{'left' if place < 3 else 'right'}'>{escape(cell)}</{kind}>"
-            for place, cell in enumerate(cells)
-        )
-        return f"<tr>{''.join(told)}</tr>"
-
-    body = "".join(row(each, "td") for each in rows)
-    return (
-        f"<table><caption style='text-align:left'>{escape(caption)}</caption>"
-        f"<thead>{row(_HEAD, 'th')}</thead><tbody>{body}</tbody>"
-        f"<tfoot>{row(total, 'th')}</tfoot></table>"
-    )

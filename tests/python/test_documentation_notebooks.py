@@ -25,6 +25,12 @@ def stored(path: Path) -> list[Any]:
     return json.loads(path.read_text(encoding="utf-8"))["cells"]
 
 
+@pytest.fixture(autouse=True)
+def tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder tools can be imported, whatever pytest was started with."""
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
 def test_there_are_notebooks() -> None:
     assert [path.name for path in NOTEBOOKS] == ["profile.ipynb", "quickstart.ipynb"]
 

@@ -17,6 +17,12 @@ import gdcore as gd
 PARTS = ("sphinx", "myst_parser", "furo")
 
 
+@pytest.fixture(autouse=True)
+def tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder tools can be imported, whatever pytest was started with."""
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built once, by the command that README tells."""

@@ -14,6 +14,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 LITERAL = re.compile(r"(``.*?``|`[^`]+`)")
+COLON = "\ue000"
 DEFINITION = re.compile(r"^\w[\w']* <- ")
 SECTIONS = ("Args:", "Raises:", "Returns:", "Attributes:", "Warns:", "Yields:")
 
@@ -52,7 +53,14 @@ def process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: li
         elif paragraph[0].startswith(SECTIONS) or not paragraph[0].lstrip().startswith(">>>"):
             paragraph = [_escaped(line) for line in paragraph]
         out += [*paragraph, ""]
+    if what in ("property", "attribute") and out:
+        # There napoleon would take the words before a colon for a type.
+        out[0] = out[0].replace(":", COLON, 1)
     lines[:] = out
+
+
+def restore(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
 def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Element | None:
@@ -88,5 +96,6 @@ def _link(app: Sphinx, node: Any, found: Any, contnode: nodes.Element) -> nodes.
 def setup(app: Sphinx) -> dict[str, bool]:
     # Before napoleon, which makes its own markup of Args and so on.
     app.connect("autodoc-process-docstring", process, priority=400)
+    app.connect("autodoc-process-docstring", restore, priority=600)  # after it
     app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

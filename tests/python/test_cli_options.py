@@ -37,7 +37,7 @@ def trainer_of(path: Path) -> gd.Trainer:
 
 
 def figures(out: str) -> dict[str, str]:
-    return dict(re.findall(r"([\w ,]+?)\s*│\s*([^│]+?)\s*│", out))
+    return dict(re.findall(r"│\s*([^│\n]+?)\s*│\s*([^│\n]+?)\s*│", out))
 
 
 # ---- the rule ----
@@ -79,11 +79,10 @@ def test_what_cannot_be_is_told(
 
 
 def test_metrics_are_told_of_both_parts(table: Path) -> None:
-    result = done("train", table, "--target", "y", *FEW, "--metrics", "auc, mae")
+    result = done("train", table, "--target", "y", *FEW, "--metrics", "auc, ")
     told = figures(result.stdout)
-    for key in ("auc", "mae"):
-        for part in ("training", "held out"):
-            assert 0 <= float(told[f"{key}, {part}"]) <= 1
+    for part in ("training", "held out"):
+        assert 0 <= float(told[f"auc, {part}"]) <= 1
     assert "val_auc=" in result.stderr  # beside the bar
     result = done("train", table, "--target", "y", *FEW, "--metrics", "auc", "--validation", 0)
     assert "auc, training" in figures(result.stdout)
@@ -92,8 +91,8 @@ def test_metrics_are_told_of_both_parts(table: Path) -> None:
 def test_patience_stops_and_takes_the_best(table: Path, tmp_path: Path) -> None:
     options = ["--epochs", 200, "--lr", 0.5, "--patience", 3, "--save", tmp_path / "m"]
     result = done("train", table, "--target", "y", "--hidden", "8", *options)
-    told = re.search(r"stopped after (\d+) of 200 epochs: .* of epoch (\d+), with val_loss ([\d.e-]+)",
-                     result.stderr)  # fmt: skip
+    words = r"stopped after (\d+) of 200 epochs: .* of epoch (\d+), with val_loss ([\d.e-]+)"
+    told = re.search(words, result.stderr)
     assert told, result.stderr
     assert int(told[1]) == int(told[2]) + 3 < 200
     history = trainer_of(tmp_path / "m").history["val_loss"]
@@ -168,7 +167,7 @@ def test_what_cannot_go_on_is_told(table: Path, tmp_path: Path) -> None:
     net.save(tmp_path / "net")
     refused(tmp_path, ["train", table, "--resume", tmp_path / "net"], "holds a network and no")
     done("train", table, "--target", "y", *FEW, "--save", tmp_path / "m")
-    path = npz(tmp_path / "x.npz", x=np.ones((5, 4)), y=np.arange(5))
+    path = npz(tmp_path / "x.npz", x=np.ones((4, 4)), y=np.array(["no", "yes"] * 2))
     refused(tmp_path, ["train", path, "--resume", tmp_path / "m"], "must have the column 'a'")
 
 

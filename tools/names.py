@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gdcore import initializers, linalg, metrics, schedules
-from gdcore._native import NETWORKS
+from gdcore._native import DTYPES
 from gdcore.activations import Activation
 from gdcore.callbacks import MODES
 from gdcore.losses import Loss
@@ -58,7 +58,7 @@ def aliases() -> dict[str, tuple[Iterable[str], str]]:
     difference = sys.modules[diff.__module__]
     return {
         "ActivationName": (Activation.members, "Activations, see `gdcore.activations`."),
-        "DTypeName": (NETWORKS, "What parameters and arithmetic may be in."),
+        "DTypeName": (DTYPES, "What parameters and arithmetic may be in."),
         "DifferenceBy": (difference._BY, "What `gdcore.profiling.Difference.table` may sum over."),
         "InitializerName": (initializers.NAMES, "Initial values, see `gdcore.initializers`."),
         "LossName": (Loss.members, "Losses, see `gdcore.losses`."),

@@ -12,7 +12,6 @@ equal models are equal files. Any reader of safetensors opens them:
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import stat
@@ -26,6 +25,11 @@ from numpy.typing import NDArray
 from gdcore import _stored
 from gdcore._signals import handlers_put_off
 from gdcore._stored import FORMAT, KEY, LONGEST_HEADER, Stored, too_many_parts
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["read_description"]
 
@@ -108,6 +112,10 @@ def written_beside(path: PathLike) -> Iterator[Any]:
     if not os.path.isdir(folder):  # else it is the hidden file that is told to be missing
         raise FileNotFoundError(errno.ENOENT, "there is no folder to write to", folder)
     beside = os.path.join(folder, f".{name}.tmp")
+    if fcntl is None:
+        with _replacing(f"{beside}.{os.getpid()}", path) as file:
+            yield file
+        return
     with handlers_put_off():
         descriptor = _locked(beside)
         try:
@@ -128,6 +136,22 @@ def written_beside(path: PathLike) -> Iterator[Any]:
         finally:
             os.close(descriptor)
         _sync_folder(folder)
+
+
+@contextmanager
+def _replacing(beside: str, path: str) -> Iterator[Any]:
+    """The same on Windows: without locks, and the file is closed before it is renamed."""
+    with handlers_put_off():
+        try:
+            with open(beside, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(beside)
+            raise
 
 
 def checked_path(path: object) -> str:

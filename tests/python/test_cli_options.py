@@ -167,7 +167,7 @@ def test_what_cannot_go_on_is_told(table: Path, tmp_path: Path) -> None:
     net.save(tmp_path / "net")
     refused(tmp_path, ["train", table, "--resume", tmp_path / "net"], "holds a network and no")
     done("train", table, "--target", "y", *FEW, "--save", tmp_path / "m")
-    path = npz(tmp_path / "x.npz", x=np.ones((4, 4)), y=np.array(["no", "yes"] * 2))
+    path = npz(tmp_path / "x.npz", x=np.ones((20, 4)), y=np.array(["no", "yes"] * 10))
     refused(tmp_path, ["train", path, "--resume", tmp_path / "m"], "must have the column 'a'")
 
 

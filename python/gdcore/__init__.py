@@ -14,7 +14,7 @@ activations    ELU, GELU, GELUTanh, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, So
 training       Trainer, History
 losses         BCEWithLogits, CrossEntropy, Huber, MAE, MSE
 optimizers     Adadelta, Adagrad, Adam, AdamW, RMSprop, SGD
-learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup
+learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
 initial values initializers: their names and formulas

@@ -1,7 +1,8 @@
 """What notebooks show: tables and curves that read on light and on dark pages.
 
 Text and lines take the page's colour. Those that must be told apart, of Okabe and Ito, "Color
-universal design", 2008, stand out from white and from black.
+universal design", 2008, stand out from white and from black; their blue is too dark for that, and a
+lighter one takes its place.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from html import escape
 
 __all__ = ["curves", "items", "table"]
 
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+_COLOURS = ("#2B8CD6", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _WIDTH, _HEIGHT = 460, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 34
 

@@ -29,7 +29,12 @@ class _NotebookBar(_Bar):
         self._show = show
         self._handle: Any = None
         super().__init__(
-            total=total, unit=" samples", unit_scale=True, file=io.StringIO(), mininterval=0.2
+            total=total,
+            unit=" samples",
+            unit_scale=True,
+            file=io.StringIO(),
+            ascii=False,
+            mininterval=0.2,
         )
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:

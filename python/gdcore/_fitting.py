@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from gdcore import _core
 from gdcore._judging import Judging
 from gdcore._native import NativeTrainer
+from gdcore._ranges import Range
 from gdcore._warn import warn
 from gdcore.callbacks import Callback, Watch
 from gdcore.history import History
 from gdcore.metrics import Metric
-from gdcore.profiling.ranges import Range
 from gdcore.schedules import Function, Schedule
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdcore._frames import array
+from gdcore._ranges import Range
 from gdcore._warn import warn
 from gdcore.metrics import Accuracy, Computed, resolve_metrics, takes_no_weights
-from gdcore.profiling.ranges import Range
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import sys
 import time
 from collections import deque
@@ -20,7 +19,7 @@ from gdcore.files import checked_path
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["Writer", "read"]
+__all__ = ["Writer", "peak_bytes", "read"]
 
 _FORMAT = 1
 _INTERVAL = 0.25  # seconds from one writing to the next, at least
@@ -164,7 +163,16 @@ def _memory() -> int | None:
     """Bytes that this process has in memory; where the system does not tell, the most it had."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize()
-    except (OSError, ValueError, IndexError):
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else 1024 * most
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return peak_bytes()
+
+
+def peak_bytes() -> int | None:
+    """The most bytes that this process had in memory; None where the system does not tell."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most

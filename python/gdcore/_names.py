@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 __all__ = ["choice", "unknown"]
+
+Name = TypeVar("Name", bound=str)
 
 
 def unknown(argument: str, value: object, known: Iterable[str]) -> ValueError:
@@ -20,7 +23,7 @@ def unknown(argument: str, value: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"{argument} must be {wanted}, got {value!r}{hint}")
 
 
-def choice(argument: str, value: object, known: Iterable[str]) -> str:
+def choice(argument: str, value: object, known: Iterable[Name]) -> Name:
     """Returns ``value`` if it is one of the ``known`` names.
 
     Raises:
@@ -33,4 +36,4 @@ def choice(argument: str, value: object, known: Iterable[str]) -> str:
         raise TypeError(f"{argument} must be one of {', '.join(names)}, got {value!r} ({kind})")
     if value not in names:
         raise unknown(argument, value, names)
-    return value
+    return names[names.index(value)]

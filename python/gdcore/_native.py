@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from gdcore import _core
+from gdcore.typing import DTypeName
 
-__all__ = ["NETWORKS", "RULES", "TRAINERS", "NativeNetwork", "NativeRule", "NativeTrainer"]
+__all__ = [
+    "DTYPES",
+    "NETWORKS",
+    "RULES",
+    "TRAINERS",
+    "NativeNetwork",
+    "NativeRule",
+    "NativeTrainer",
+]
 
 NativeNetwork = _core.Network32 | _core.Network64
 NativeTrainer = _core.Trainer32 | _core.Trainer64
 NativeRule = _core.Rule32 | _core.Rule64
 
+DTYPES: tuple[DTypeName, ...] = ("float32", "float64")
 NETWORKS: dict[str, type[NativeNetwork]] = {
     "float32": _core.Network32,
     "float64": _core.Network64,

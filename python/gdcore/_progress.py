@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Mapping
+from html import escape
 from types import TracebackType
+from typing import Any
 
-from tqdm.auto import tqdm  # in a notebook with ipywidgets its own bar, elsewhere text
+from tqdm import tqdm
 
 __all__ = ["ProgressBar"]
 
@@ -14,14 +18,58 @@ class _Bar(tqdm):  # type: ignore[type-arg]
     monitor_interval = 0  # no thread beside ours, so that a process that forks stays free to
 
 
+class _NotebookBar(_Bar):
+    """One output of a notebook's cell, which is replaced: a saved notebook has its last state.
+
+    tqdm's own bar for notebooks is a widget, whose state is not in the notebook's file: opened
+    again it stays at 0 %.
+    """
+
+    def __init__(self, show: Callable[..., Any], total: int) -> None:
+        self._show = show
+        self._handle: Any = None
+        super().__init__(
+            total=total,
+            unit=" samples",
+            unit_scale=True,
+            file=io.StringIO(),
+            ascii=False,
+            mininterval=0.2,
+        )
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Shows how far it is, as text and as a bar."""
+        line = str(self) if msg is None else msg
+        done = min(self.n / self.total, 1.0) if self.total else 0.0
+        # The bar of text gives way to one of the page's.
+        words = line.partition("|")[0] + line.rpartition("|")[2] if line.count("|") > 1 else line
+        page = (
+            f"<progress value='{done:.4f}' max='1' style='width:12em;vertical-align:middle'>"
+            f"</progress> <span style='font-family:monospace'>{escape(words)}</span>"
+        )
+        shown = {"text/plain": line, "text/html": page}
+        if self._handle is None:
+            self._handle = self._show(shown, raw=True, display_id=True)
+        else:
+            self._handle.update(shown, raw=True)
+
+
 class ProgressBar:
-    """Samples done of all epochs together, on standard error, with the last epoch's figures."""
+    """Samples done of all epochs together, with the last epoch's figures.
+
+    On standard error, or in a notebook below the cell.
+    """
 
     def __init__(self, first_epoch: int, last_epoch: int, samples: int) -> None:
         """A bar for the epochs first_epoch to last_epoch, counted from 1, of ``samples`` each."""
         epochs = last_epoch - first_epoch + 1
         self._first, self._last, self._samples = first_epoch, last_epoch, samples
-        self._bar = _Bar(total=epochs * samples, unit=" samples", unit_scale=True, leave=True)
+        show, total = _notebook(), epochs * samples
+        self._bar: _Bar = (
+            _Bar(total=total, unit=" samples", unit_scale=True)
+            if show is None
+            else _NotebookBar(show, total)
+        )
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -48,3 +96,14 @@ class ProgressBar:
         """Shows an epoch's figures behind the bar."""
         figures = {key: f"{value:.4g}" for key, value in values.items()}
         self._bar.set_postfix(figures, refresh=False)  # the next update draws it
+
+
+def _notebook() -> Callable[..., Any] | None:
+    """What shows an output in the notebook that runs this, or None: it is a terminal."""
+    ipython = sys.modules.get("IPython")  # a notebook's kernel has loaded it
+    shell = None if ipython is None else ipython.get_ipython()
+    if getattr(shell, "kernel", None) is None:
+        return None
+    from IPython.display import display
+
+    return display

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os.path
 import sys
-from pathlib import PurePath
 
 __all__: list[str] = []
 
@@ -11,7 +11,7 @@ try:
     from gdcore import _core  # noqa: F401
 except ImportError as error:
     # A command ends with a line and no traceback; `python -m` has "-m" there while it loads us.
-    command = PurePath(sys.argv[0] if sys.argv else "").name in ("gdcore", "-m")
+    command = os.path.basename(sys.argv[0] if sys.argv else "") in ("gdcore", "-m")
     if not command or "GDCORE_MAX_ISA" not in str(error):
         raise
     print(f"gdcore: {error}", file=sys.stderr)

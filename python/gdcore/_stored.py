@@ -107,7 +107,7 @@ class Stored:
                 f"{path} has format {version}, this gdcore knows formats up to {FORMAT}: "
                 "load it with a newer gdcore"
             )
-        if not isinstance(description.get("extra"), dict):
+        if not isinstance(description.get("extra"), (dict, list)):
             raise ValueError(f"{path} is damaged: its description lacks 'extra'")
         return {key: description[key] for key in description if key != "format"}
 

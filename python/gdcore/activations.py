@@ -29,6 +29,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Activation(Formula, family="an activation"):
     """Base of all activations; see `gdcore.Dense`."""
 

@@ -16,6 +16,10 @@ from gdcore.optimizers import Optimizer
 __all__ = ["BoundRule"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class BoundRule:
     """An optimizer at work on NumPy arrays; made by `Optimizer.bind`.
 
@@ -24,11 +28,16 @@ class BoundRule:
 
     def __init__(self, optimizer: Optimizer, arrays: Sequence[NDArray[Any]]) -> None:
         optimizer = Optimizer.resolve("optimizer", optimizer)
+        self._optimizer = optimizer
         self._arrays = _checked(arrays)
         native = RULES[self._arrays[0].dtype.name]
         sizes = [array.size for array in self._arrays]
         self._native = native(optimizer.name, optimizer.parameters(), sizes)
         self._step = self._native.step
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(str(array.shape) for array in self._arrays)
+        return f"{self._optimizer!r}.bind([{self._arrays[0].dtype} arrays of {shapes}])"
 
     @property
     def lr(self) -> float:

@@ -14,6 +14,7 @@ Each callback whose `on_fit_begin` has returned hears of the end once: by `on_fi
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 import os
@@ -24,7 +25,9 @@ from typing import TYPE_CHECKING, Any
 from gdcore import _live
 from gdcore._check import flag, integer, listed, optional_integer, real
 from gdcore._names import choice
+from gdcore._repr import call_of
 from gdcore.files import checked_path
+from gdcore.typing import Mode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,11 +37,22 @@ if TYPE_CHECKING:
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "Live", "TensorBoard"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
+MODES: tuple[Mode, ...] = ("auto", "min", "max")
+
+
 class Callback:
     """Base of all callbacks; each method does nothing until it is overridden."""
 
     # What a callback looks at; `Trainer.fit` checks it before anything is done.
     _watch: Watch | None = None
+
+    def __repr__(self) -> str:
+        # What one of a user's own was given is not known here.
+        return super().__repr__() if inspect.signature(type(self)).parameters else call_of(self)
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Called before the first epoch of a `Trainer.fit`."""
@@ -80,14 +94,13 @@ class Callback:
 class Watch:
     """Follows one figure of the history: which epoch had the best."""
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+    def __init__(self, monitor: str, mode: Mode, min_delta: float = 0.0) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be a key of the history, got {type(monitor).__name__}")
-        choice("mode", mode, ("auto", "min", "max"))
+        self.mode = choice("mode", mode, MODES)
         self.monitor = monitor
-        self._mode = mode
         self._sign = 1.0
-        self._min_delta = real("min_delta", min_delta, at_least=0)
+        self.min_delta = real("min_delta", min_delta, at_least=0)
         self.reset()
 
     def reset(self) -> None:
@@ -108,7 +121,7 @@ class Watch:
                 f"monitor must be one of {', '.join(map(repr, sorted(figures)))}, "
                 f"got {self.monitor!r}"
             )
-        higher = figures[self.monitor] if self._mode == "auto" else self._mode == "max"
+        higher = figures[self.monitor] if self.mode == "auto" else self.mode == "max"
         if higher is None:
             raise ValueError(
                 f"mode must be 'min' or 'max' to monitor {self.monitor!r}, got 'auto': whether it "
@@ -127,7 +140,7 @@ class Watch:
         if math.isnan(value):
             return False
         gain = self._sign * (self.best - value)
-        if self.best_epoch and not gain > self._min_delta:
+        if self.best_epoch and not gain > self.min_delta:
             return False
         self.best, self.best_epoch = value, epoch
         return True
@@ -162,13 +175,24 @@ class EarlyStopping(Callback):
         *,
         patience: int = 5,
         min_delta: float = 0.0,
-        mode: str = "auto",
+        mode: Mode = "auto",
         restore_best: bool = True,
     ) -> None:
         self._watch = Watch(monitor, mode, min_delta)
         self._patience = integer("patience", patience)
         self._restore_best = flag("restore_best", restore_best)
         self._parameters: dict[str, NDArray[Any]] | None = None
+
+    def __repr__(self) -> str:
+        watch = self._watch
+        return call_of(
+            self,
+            monitor=watch.monitor,
+            patience=self._patience,
+            min_delta=watch.min_delta,
+            mode=watch.mode,
+            restore_best=self._restore_best,
+        )
 
     @property
     def best(self) -> float:
@@ -240,7 +264,7 @@ class Checkpoint(Callback):
         *,
         every: int = 1,
         monitor: str | None = None,
-        mode: str = "auto",
+        mode: Mode = "auto",
     ) -> None:
         self._path = checked_path(path)
         try:
@@ -252,6 +276,11 @@ class Checkpoint(Callback):
         self._every = integer("every", every)
         watch = Watch("loss" if monitor is None else monitor, mode)  # checks mode in any case
         self._watch = None if monitor is None else watch
+        self._mode = watch.mode
+
+    def __repr__(self) -> str:
+        monitor = None if self._watch is None else self._watch.monitor
+        return call_of(self, path=self._path, every=self._every, monitor=monitor, mode=self._mode)
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Takes what the file has for the best so far, if it is of this training."""
@@ -309,6 +338,9 @@ class TensorBoard(Callback):
         self._make = SummaryWriter
         self._writer: Any = None
         self._began = 0.0
+
+    def __repr__(self) -> str:
+        return call_of(self, log_dir=self._log_dir, every=self._every)
 
     def watches_batches(self) -> bool:
         """Only where the losses of steps are asked for."""
@@ -371,6 +403,9 @@ class Live(Callback):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = checked_path(path)
         self._writer: _live.Writer | None = None
+
+    def __repr__(self) -> str:
+        return call_of(self, path=self._path)
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Writes the first state."""

@@ -13,6 +13,7 @@ computation of F'(x) and F'(x) F''(x)", Advances in Engineering Software 4, 1982
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from gdcore._frames import real_array
 from gdcore._pairing import check_outputs
 from gdcore.losses import Loss
 from gdcore.network import Network
+from gdcore.typing import LossName
 
 __all__ = [
     "GradientReport",
@@ -34,6 +36,11 @@ __all__ = [
     "check_gradients",
     "numerical_gradient",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -176,16 +183,34 @@ class GradientReport:
         """The largest of all parameters."""
         return max(report.relative_error for report in self.parameters.values())
 
+    def _repr_html_(self) -> str:
+        """The same with a table of the parameters."""
+        from gdcore import _html  # only notebooks need it
+
+        head = ("parameter", "shape", "", "relative error", "kinks")
+        rows = [
+            (
+                name,
+                " x ".join(map(str, report.shape)),
+                _verdict(report) or "agrees",
+                f"{report.relative_error:.1e}",
+                f"{len(report.kinks)}",
+            )
+            for name, report in self.parameters.items()
+        ]
+        after = str(self).splitlines()[1 + len(rows) :]
+        told = [re.sub("  +", ": ", line) for line in after]
+        return _html.table(head, rows, left=3) + _html.items(told)
+
     def __str__(self) -> str:
         width = max(map(len, [*self.parameters, "parameter"]))
         lines = [f"{'parameter':<{width}}  {'shape':<14}{'relative error':>16}{'kinks':>7}"]
         for name, report in self.parameters.items():
             shape = " x ".join(map(str, report.shape))
-            lost = report.rounding >= 1
-            verdict = ("  lost in rounding" if lost else "") if report.ok else "  too large"
+            verdict = _verdict(report)
             lines.append(
                 f"{name:<{width}}  {shape:<14}{report.relative_error:>16.1e}"
-                f"{len(report.kinks):>7}{verdict}"
+                f"{len(report.kinks):>7}{'  ' if verdict else ''}{verdict}"
             )
         for name, report in self.parameters.items():
             lines += [
@@ -204,9 +229,16 @@ class GradientReport:
         return "\n".join(lines)
 
 
+def _verdict(report: ParameterReport) -> str:
+    """What there is to say of it; nothing where both gradients agree."""
+    if not report.ok:
+        return "too large"
+    return "lost in rounding" if report.rounding >= 1 else ""
+
+
 def check_gradients(
     net: Network,
-    loss: str | Loss,
+    loss: LossName | Loss,
     x: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,

@@ -10,6 +10,10 @@ from gdcore._check import thread_count
 __all__ = ["Configuration", "get_num_threads", "set_num_threads", "show_config"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Configuration(dict[str, Any]):
     """What `show_config` returns: a dict that prints as a table."""
 

@@ -12,7 +12,6 @@ equal models are equal files. Any reader of safetensors opens them:
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import stat
@@ -27,9 +26,20 @@ from gdcore import _stored
 from gdcore._signals import handlers_put_off
 from gdcore._stored import FORMAT, KEY, LONGEST_HEADER, Stored, too_many_parts
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["read_description"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 PathLike = str | os.PathLike[str]
+Extra = Mapping[str, Any] | list[Any] | None
 
 
 def read_description(path: PathLike) -> dict[str, Any]:
@@ -102,6 +112,10 @@ def written_beside(path: PathLike) -> Iterator[Any]:
     if not os.path.isdir(folder):  # else it is the hidden file that is told to be missing
         raise FileNotFoundError(errno.ENOENT, "there is no folder to write to", folder)
     beside = os.path.join(folder, f".{name}.tmp")
+    if fcntl is None:
+        with _replacing(f"{beside}.{os.getpid()}", path) as file:
+            yield file
+        return
     with handlers_put_off():
         descriptor = _locked(beside)
         try:
@@ -122,6 +136,22 @@ def written_beside(path: PathLike) -> Iterator[Any]:
         finally:
             os.close(descriptor)
         _sync_folder(folder)
+
+
+@contextmanager
+def _replacing(beside: str, path: str) -> Iterator[Any]:
+    """The same on Windows: without locks, and the file is closed before it is renamed."""
+    with handlers_put_off():
+        try:
+            with open(beside, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(beside)
+            raise
 
 
 def checked_path(path: object) -> str:
@@ -197,37 +227,39 @@ def _sync_folder(folder: str) -> None:
             os.close(descriptor)
 
 
-def checked_extra(extra: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The argument extra as a dict of what JSON can hold.
+def checked_extra(extra: Extra) -> dict[str, Any] | list[Any]:
+    """The argument extra as it will come back from the file: equal to what was given.
 
     Raises:
-        TypeError: It is no mapping.
-        ValueError: JSON cannot hold it, or a key is no string. Tuples come back as lists.
+        TypeError: It is neither a mapping nor a list.
+        ValueError: JSON cannot hold it, or would change it: a key is no string, or there is a
+            tuple.
     """
     if extra is None:
         return {}
-    if not isinstance(extra, Mapping):
-        raise TypeError(f"extra must be a mapping, got {type(extra).__name__}")
+    if not isinstance(extra, (Mapping, list)):
+        raise TypeError(f"extra must be a mapping or a list, got {type(extra).__name__}")
     try:
-        text = _canonical(dict(extra))  # first: it finds out what holds itself
-        _check_keys(extra)
-        copy: dict[str, Any] = json.loads(text)
+        text = _canonical(extra if isinstance(extra, list) else dict(extra))
+        _check_parts(extra, "extra")  # only now: the line above finds out what holds itself
+        copy: dict[str, Any] | list[Any] = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"extra must hold what JSON can hold: {error}") from None
     return copy
 
 
-def _check_keys(value: Any) -> None:
-    """ValueError where a key is no string: JSON would make one of it."""
+def _check_parts(value: Any, place: str) -> None:
+    """ValueError where JSON would make another thing of a part: of a key, or of a tuple."""
     if isinstance(value, Mapping):
-        for key in value:
+        for key, each in value.items():
             if not isinstance(key, str):
                 raise ValueError(f"key {key!r} is of type {type(key).__name__}, not str")
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return
-    for each in value:
-        _check_keys(each)
+            _check_parts(each, f"{place}[{key!r}]")
+    elif isinstance(value, tuple):
+        raise ValueError(f"{place} is a tuple, which would come back as a list: write a list")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            _check_parts(each, f"{place}[{index}]")
 
 
 def _canonical(value: Any) -> str:

@@ -8,6 +8,13 @@ from collections.abc import Mapping
 __all__ = ["History"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
+_FIRST, _LAST = 3, 17  # epochs of the table in notebooks
+
+
 class History(dict[str, list[float]]):
     """One float an epoch for each key: ``"loss"``, ``"val_loss"``, ``"val_accuracy"``.
 
@@ -36,6 +43,21 @@ class History(dict[str, list[float]]):
             column += [math.nan] * (epochs - len(column)) + later.get(key, [])
             joined[key] = column + [math.nan] * (end - len(column))
         return joined
+
+    def _repr_html_(self) -> str:
+        """A curve of the losses and a table of the epochs: of many, the first and the last."""
+        from gdcore import _html  # only notebooks need it
+
+        losses = {key: self[key] for key in ("loss", "val_loss") if key in self}
+        count = max(map(len, self.values()), default=0)
+        shown = [*range(min(_FIRST, count)), *range(max(count - _LAST, _FIRST), count)]
+        rows = [
+            [f"{k + 1:,}", *(f"{row[k]:.6g}" if k < len(row) else "" for row in self.values())]
+            for k in shown
+        ]
+        if len(shown) < count:
+            rows.insert(_FIRST, ["\N{HORIZONTAL ELLIPSIS}", *([""] * len(self))])
+        return _html.curves(losses, "loss") + _html.table(["epoch", *self], rows, left=0)
 
     def __repr__(self) -> str:
         return f"History({super().__repr__()})"

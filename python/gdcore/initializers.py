@@ -23,10 +23,16 @@ The values depend on the network's seed, the layer and the tensor, and on nothin
 from __future__ import annotations
 
 from gdcore._names import choice
+from gdcore.typing import InitializerName
 
 __all__ = ["NAMES", "resolve"]
 
-NAMES = (
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+NAMES: tuple[InitializerName, ...] = (
     "he_normal",
     "he_uniform",
     "glorot_normal",
@@ -38,7 +44,7 @@ NAMES = (
 )
 
 
-def resolve(argument: str, value: object) -> str:
+def resolve(argument: str, value: object) -> InitializerName:
     """Returns ``value`` if it names an initializer.
 
     Raises:

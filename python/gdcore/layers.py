@@ -7,8 +7,13 @@ from dataclasses import KW_ONLY, dataclass
 from gdcore import initializers
 from gdcore._check import flag, integer
 from gdcore.activations import Activation
+from gdcore.typing import ActivationName, InitializerName
 
 __all__ = ["Dense"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,11 @@ class Dense:
     """
 
     units: int
-    activation: str | Activation = "identity"
+    activation: ActivationName | Activation = "identity"
     _: KW_ONLY
     bias: bool = True
-    weight_init: str = "pytorch"
-    bias_init: str | None = None
+    weight_init: InitializerName = "pytorch"
+    bias_init: InitializerName | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:

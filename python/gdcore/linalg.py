@@ -10,13 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 from gdcore import _core
 from gdcore._check import flag, thread_count
 from gdcore._names import choice
+from gdcore.typing import Precision
 
 __all__ = ["PRECISIONS", "checked_precision", "matmul"]
 
-PRECISIONS = ("highest", "high", "medium")
+
+def __dir__() -> list[str]:
+    return __all__
 
 
-def checked_precision(argument: str, value: object, dtype: Any) -> str:
+PRECISIONS: tuple[Precision, ...] = ("highest", "high", "medium")
+
+
+def checked_precision(argument: str, value: object, dtype: Any) -> Precision:
     """Returns ``value`` if it names a precision that ``dtype`` can be multiplied in.
 
     Raises:
@@ -35,7 +41,7 @@ def matmul(
     transpose_a: bool = False,
     transpose_b: bool = False,
     out: NDArray[Any] | None = None,
-    precision: str = "highest",
+    precision: Precision = "highest",
     *,
     num_threads: int | None = None,
 ) -> NDArray[Any]:

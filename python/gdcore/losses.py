@@ -21,8 +21,13 @@ from typing import ClassVar
 
 from gdcore._check import real_field
 from gdcore._formula import Formula
+from gdcore.typing import Task
 
 __all__ = ["MAE", "MSE", "BCEWithLogits", "CrossEntropy", "Huber", "Loss"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class Loss(Formula, family="a loss"):
@@ -34,7 +39,7 @@ class Loss(Formula, family="a loss"):
             of one class of K; None, not told.
     """
 
-    task: ClassVar[str | None] = None
+    task: ClassVar[Task | None] = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class MSE(Loss):
     """
 
     name: ClassVar[str] = "mse"
-    task: ClassVar[str | None] = "regression"
+    task: ClassVar[Task | None] = "regression"
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class MAE(Loss):
     """Mean absolute error, l = 1/K sum_k |p_k - y_k|. Targets: (N, K). PyTorch's L1Loss."""
 
     name: ClassVar[str] = "mae"
-    task: ClassVar[str | None] = "regression"
+    task: ClassVar[Task | None] = "regression"
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Huber(Loss):
     """
 
     name: ClassVar[str] = "huber"
-    task: ClassVar[str | None] = "regression"
+    task: ClassVar[Task | None] = "regression"
     delta: float = real_field(1.0, above=0)
 
 
@@ -83,7 +88,7 @@ class BCEWithLogits(Loss):
     """
 
     name: ClassVar[str] = "bce_with_logits"
-    task: ClassVar[str | None] = "binary"
+    task: ClassVar[Task | None] = "binary"
 
 
 @dataclass(frozen=True)
@@ -107,5 +112,5 @@ class CrossEntropy(Loss):
     """
 
     name: ClassVar[str] = "cross_entropy"
-    task: ClassVar[str | None] = "multiclass"
+    task: ClassVar[Task | None] = "multiclass"
     label_smoothing: float = real_field(0.0, at_least=0, at_most=1)

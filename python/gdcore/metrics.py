@@ -54,10 +54,16 @@ from gdcore._metric_arrays import (
     weighted_mean,
     weights_of,
 )
+from gdcore.typing import Task
 
-__all__ = ["AUC", "MAE", "R2", "RMSE", "Accuracy", "Metric", "TopK", "resolve_metrics"]
+__all__ = ["AUC", "MAE", "R2", "RMSE", "Accuracy", "Metric", "TopK"]
 
-TASKS = ("multiclass", "binary", "regression")
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+TASKS: tuple[Task, ...] = ("multiclass", "binary", "regression")
 
 
 class Metric(Formula, family="a metric"):
@@ -82,7 +88,7 @@ class Metric(Formula, family="a metric"):
         output: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
-        task: str | None = None,
+        task: Task | None = None,
     ) -> float:
         """Computes the metric.
 
@@ -127,7 +133,7 @@ class Metric(Formula, family="a metric"):
         """
         raise NotImplementedError(f"{type(self).__name__} must define value(y, output, weights)")
 
-    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+    def _targets(self, y: NDArray[Any], output: Array, task: Task | None) -> NDArray[Any]:
         """The targets as `value` takes them."""
         samples, outputs = output.shape
         if y.shape[:1] != (samples,):
@@ -138,7 +144,7 @@ class Metric(Formula, family="a metric"):
 class _OfNumbers(Metric):
     """A metric of outputs that are numbers in the units of the targets."""
 
-    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+    def _targets(self, y: NDArray[Any], output: Array, task: Task | None) -> NDArray[Any]:
         targets = numbers_of(y, output)
         # After softmax they are.
         logits = task == "multiclass" and not are_probabilities(output[~np.isnan(output[:, 0])])
@@ -153,7 +159,7 @@ class _OfNumbers(Metric):
 class _OfClasses(Metric):
     """A metric of outputs that are logits."""
 
-    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+    def _targets(self, y: NDArray[Any], output: Array, task: Task | None) -> NDArray[Any]:
         told = task_of(y, output) if task is None else task
         if told == "regression":
             raise ValueError(
@@ -328,7 +334,7 @@ class AUC(_OfClasses):
             )
         return area(y == 1, output[:, 1] - output[:, 0], weights, "")
 
-    def _targets(self, y: NDArray[Any], output: Array, task: str | None) -> NDArray[Any]:
+    def _targets(self, y: NDArray[Any], output: Array, task: Task | None) -> NDArray[Any]:
         # A score of two classes may come from any loss.
         if task == "regression" and output.shape[1] == 1 and np.isin(y, (0, 1)).all():
             return positive_labels(y, output)
@@ -339,7 +345,7 @@ class Computed(Protocol):
     """What `resolve_metrics` makes of a metric."""
 
     def __call__(
-        self, y: Any, output: Any, sample_weight: Any = None, *, task: str | None = None
+        self, y: Any, output: Any, sample_weight: Any = None, *, task: Task | None = None
     ) -> float:
         """See `Metric.__call__`."""
 
@@ -353,7 +359,7 @@ class _Function:
     weighted: bool  # whether it takes sample_weight
 
     def __call__(
-        self, y: Any, output: Any, sample_weight: Any = None, *, task: str | None = None
+        self, y: Any, output: Any, sample_weight: Any = None, *, task: Task | None = None
     ) -> float:
         weights = {"sample_weight": sample_weight} if self.weighted else {}
         found = self.function(y, output, **weights)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gdcore import _core
 from gdcore._check import flag, integer, listed, optional_integer
@@ -15,8 +15,16 @@ from gdcore._names import unknown
 from gdcore._native import NETWORKS, NativeNetwork
 from gdcore.activations import Activation
 from gdcore.layers import Dense
+from gdcore.typing import DType, Task
+
+if TYPE_CHECKING:
+    from gdcore._summary import Summary
 
 __all__ = ["Network"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class Network:
@@ -53,7 +61,7 @@ class Network:
         layers: Sequence[Dense],
         *,
         input_size: int,
-        dtype: DTypeLike = "float32",
+        dtype: DType = "float32",
         seed: int = 0,
     ) -> None:
         self._layers = _checked_layers(layers)
@@ -153,6 +161,83 @@ class Network:
         """
         return self._native.predict(x, optional_integer("batch_size", batch_size), None)
 
+    def predict_proba(
+        self, x: ArrayLike, batch_size: int | None = None, *, task: Task | None = None
+    ) -> NDArray[Any]:
+        """Computes what the outputs say of classes, as probabilities.
+
+        A network does not know its loss, so that the outputs are taken for what its form says: with
+        one output it is the logit of class 1 (``"bce_with_logits"``), with several they are the
+        logits of a class each (``"cross_entropy"``). After sigmoid or softmax they are
+        probabilities already, and stay as they are. For a network of numbers, as ``"mse"`` trains
+        it, the result means nothing.
+
+        Args:
+            x: As in `predict`.
+            batch_size: As in `predict`.
+            task: ``"binary"``: each output is the logit of a label of its own, as
+                ``"bce_with_logits"`` trains several; ``"multiclass"``: of one class of K. None goes
+                by the form.
+
+        Returns:
+            (N, output_size). Of one output the probability of class 1, 1 / (1 + exp(-p)); of
+            several softmax(p), which adds up to 1 in each row, or with ``task="binary"``
+            1 / (1 + exp(-p)) each. Computed in float64 and rounded to the network's dtype; apart
+            from sigmoid and softmax layers the last bit may depend on NumPy.
+
+        Raises:
+            TypeError: As in `predict`, or task is no string.
+            ValueError: As in `predict`; or the last layer has an activation that bounds its outputs
+                and gives no probabilities, such as relu; or it cannot be of that task.
+        """
+        from gdcore import _classes  # only here: import gdcore stays light
+
+        found = _classes.task_of(self, task)
+        return _classes.probabilities(self, self.predict(x, batch_size), found)
+
+    def predict_classes(
+        self, x: ArrayLike, batch_size: int | None = None, *, task: Task | None = None
+    ) -> NDArray[np.int64]:
+        """Computes the most likely class of each row; outputs are taken as in `predict_proba`.
+
+        Args:
+            x: As in `predict`.
+            batch_size: As in `predict`.
+            task: As in `predict_proba`.
+
+        Returns:
+            (N,) of int64: of several outputs the place of the largest, of equal ones the first; of
+            one output 1 where the probability of class 1 is above 1/2, else 0. With
+            ``task="binary"`` and several outputs (N, output_size) of 0 and 1. That is what the
+            accuracy of `Trainer.evaluate` counts.
+
+        Raises:
+            TypeError: As in `predict_proba`.
+            ValueError: As in `predict_proba`, or an output is NaN.
+        """
+        from gdcore import _classes
+
+        found = _classes.task_of(self, task)
+        return _classes.classes(self, self.predict(x, batch_size), found)
+
+    def summary(self) -> Summary:
+        """Tells the layers, one a line.
+
+        >>> print(net.summary())
+
+        Returns:
+            A str that shows itself as a table: of each layer its name, the shape of its output for
+            N rows, its activation, how many parameters it has, the bytes they take, and the FLOPs
+            of its sums for one sample, 2 inputs x units and one for each bias, as
+            `Trainer.operations` counts them; then the totals.
+        """
+        from gdcore import _summary
+
+        return _summary.summary_of(self)
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
     def backward(self, grad_output: ArrayLike, accumulate: bool = False) -> NDArray[Any]:
         """Carries a gradient from the outputs back to the parameters and the inputs.
 
@@ -206,7 +291,9 @@ class Network:
             raise TypeError(f"state must be a mapping, got {type(state).__name__}")
         self._native.load_state_dict(dict(state))
 
-    def save(self, path: str | PathLike[str], *, extra: Mapping[str, Any] | None = None) -> None:
+    def save(
+        self, path: str | PathLike[str], *, extra: Mapping[str, Any] | list[Any] | None = None
+    ) -> None:
         """Writes the network to a safetensors file: its parameters and its description.
 
         The file is written beside and renamed, so that at any moment the old or the new one is
@@ -214,14 +301,15 @@ class Network:
 
         Args:
             path: Where; a file that is there is replaced.
-            extra: What to keep with it, such as the scaling of the inputs: anything that JSON can
-                hold. `gdcore.files.read_description` gives it back.
+            extra: What to keep with it, such as the scaling of the inputs: a mapping or a list of
+                anything that JSON can hold. `gdcore.files.read_description` gives back just that.
 
         Raises:
             OSError: The file cannot be written; one that was there still is.
-            TypeError: path is no path, or extra no mapping.
-            ValueError: A parameter is not finite, JSON cannot hold extra, or extra has so many
-                numbers and texts (from some 300,000 on) that they belong into a file of their own.
+            TypeError: path is no path, or extra neither mapping nor list.
+            ValueError: A parameter is not finite, JSON cannot hold extra or would give a list for a
+                tuple, or extra has so many numbers and texts (from some 300,000 on) that they
+                belong into a file of their own.
         """
         from gdcore import persistence  # only here: import gdcore stays light
 
@@ -285,9 +373,9 @@ def _layer_names(layers: tuple[Dense, ...]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+def _checked_dtype(dtype: Any) -> np.dtype[Any]:
     try:
-        checked = np.dtype(dtype)
+        checked: np.dtype[Any] = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError):  # NumPy reads some strings as lists of fields
         raise unknown("dtype", dtype, NETWORKS) from None
     if dtype is None or checked.name not in NETWORKS:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Optimizer(Formula, family="an optimizer"):
     """Base of all optimizers."""
 

@@ -18,6 +18,7 @@ from gdcore._describe import (
     network_from,
     same_network,
 )
+from gdcore._names import choice
 from gdcore._pairing import as_saved, tell_saved
 from gdcore._stored import StoredArray
 from gdcore._warn import warn
@@ -26,17 +27,24 @@ from gdcore.history import History
 from gdcore.losses import Loss
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
-from gdcore.schedules import Function, Schedule, resolve_schedule
+from gdcore.schedules import NAMES, Function, Schedule, resolve_schedule
 from gdcore.training import Trainer
+from gdcore.typing import ScheduleName
 
 __all__ = ["figure_of", "load_network", "load_trainer", "save_network", "save_trainer"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _NO_KIND = "its kind is neither network nor trainer"
 _FUNCTION = "function"  # stands for a schedule that cannot be saved
+_SPREAD = "spread"  # stands for a name whose epochs are not known yet
 _MOST = 2**53  # steps and epochs that a file may tell: far from where adding overflows
 
 
-def save_network(network: Network, path: PathLike, extra: Mapping[str, Any] | None) -> None:
+def save_network(network: Network, path: PathLike, extra: files.Extra) -> None:
     """See `Network.save`."""
     description = {
         "kind": "network",
@@ -65,7 +73,8 @@ def load_network(path: PathLike, *, warns: bool = False) -> Network:
 
 def _warn_of_preparation(path: PathLike, description: Mapping[str, Any]) -> None:
     """A UserWarning where a network alone would take raw columns."""
-    preparation = description["extra"].get("preparation")
+    extra = description["extra"]
+    preparation = extra.get("preparation") if isinstance(extra, dict) else None
     if isinstance(preparation, dict) and {"columns", "target"} <= preparation.keys():
         warn(
             f"{path} was written by `gdcore train` and holds how the columns of a table become "
@@ -75,11 +84,13 @@ def _warn_of_preparation(path: PathLike, description: Mapping[str, Any]) -> None
         )
 
 
-def save_trainer(trainer: Trainer, path: PathLike, extra: Mapping[str, Any] | None) -> None:
+def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     """See `Trainer.save`."""
     schedule = trainer.schedule
     if isinstance(schedule, Function):
         described: dict[str, Any] | None = {"name": _FUNCTION}
+    elif isinstance(schedule, str):  # until the first fit
+        described = {"name": _SPREAD, "of": schedule}
     else:
         described = None if schedule is None else described_formula(schedule)
     position, arrays, states = trainer._native.copy()
@@ -111,7 +122,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: Mapping[str, Any] | No
 def load_trainer(
     path: PathLike,
     network: Network | None,
-    schedule: Callable[[int], float] | Schedule | None,
+    schedule: Callable[[int], float] | Schedule | ScheduleName | None,
     num_threads: int | None,
     *,
     warns: bool = True,
@@ -120,10 +131,10 @@ def load_trainer(
     if network is not None and not isinstance(network, Network):
         raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
     thread_count(num_threads)
-    schedule = resolve_schedule("schedule", schedule)
+    resolved = resolve_schedule("schedule", schedule)
     with files.opened(path) as stored:
         description = stored.description()
-        trainer = _trainer_from(description, stored.arrays, path, network, schedule, num_threads)
+        trainer = _trainer_from(description, stored.arrays, path, network, resolved, num_threads)
     if warns:
         _warn_of_preparation(path, description)
     return trainer
@@ -134,7 +145,7 @@ def _trainer_from(
     arrays: Mapping[str, StoredArray],
     path: PathLike,
     network: Network | None,
-    schedule: Schedule | None,
+    schedule: Schedule | ScheduleName | None,
     num_threads: int | None,
 ) -> Trainer:
     if description.get("kind") == "network":
@@ -244,6 +255,8 @@ def _parts(description: dict[str, Any]) -> dict[str, Any]:
     }
     if schedule == {"name": _FUNCTION}:
         parts["schedule"] = _FUNCTION
+    elif isinstance(schedule, dict) and schedule.get("name") == _SPREAD:
+        parts["schedule"] = choice("schedule", schedule.get("of"), NAMES)
     elif schedule is not None:
         parts["schedule"] = formula_from(Schedule, "schedule", schedule)
     return parts

@@ -7,45 +7,51 @@ schedule begins with. Formulas are those of PyTorch's schedulers of the same nam
 Any function of t that returns a learning rate is a schedule as well; it is called between steps:
 
 >>> gdcore.Trainer(net, "mse", "adam", schedule=lambda epoch: 1e-3 / (1 + epoch))
+
+So is a name, for a schedule over all epochs, from the first to the last of the trainer's first
+`Trainer.fit`: that of `spread`.
+
+>>> gdcore.Trainer(net, "mse", "adam", schedule="cosine")
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from gdcore._check import integer, real, real_field
 from gdcore._formula import Formula
-from gdcore._names import choice
+from gdcore._names import choice, unknown
+from gdcore.typing import ScheduleName, Unit
 
-__all__ = ["Constant", "Cosine", "Exponential", "Function", "Schedule", "Step", "Warmup"]
+__all__ = ["Constant", "Cosine", "Exponential", "Function", "Schedule", "Step", "Warmup", "spread"]
 
-_UNITS = ("epoch", "step")
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+UNITS: tuple[Unit, ...] = ("epoch", "step")
+# What a name alone can say; see `spread`.
+NAMES: tuple[ScheduleName, ...] = ("constant", "step", "exponential", "cosine")
+_LAST_SHARE = 0.01  # of the first rate, in the last epoch of an exponential schedule
 # Epochs or steps: C++ takes them as float64, which has no more whole numbers in a row.
 _MOST = 2**53
 
 
-def _unit(argument: str, value: object) -> str:
-    return choice(argument, value, _UNITS)
-
-
-def _unit_field() -> Any:
-    return field(default="epoch", metadata={"check": _unit})
+def _unit(argument: str, value: object) -> Unit:
+    return choice(argument, value, UNITS)
 
 
 def _whole(argument: str, value: object) -> int:
     return integer(argument, value, at_most=_MOST)
 
 
-def _whole_field() -> Any:
-    return field(metadata={"check": _whole})
-
-
 class Schedule(Formula, family="a schedule"):
     """Base of all schedules."""
 
-    per: str
+    per: Unit
 
     def parameters(self) -> list[float]:
         """The numbers among the fields, in order, as C++ takes them."""
@@ -73,7 +79,7 @@ class Constant(Schedule):
     """
 
     name: ClassVar[str] = "constant"
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,9 @@ class Step(Schedule):
     """
 
     name: ClassVar[str] = "step"
-    step_size: int = _whole_field()
+    step_size: int = field(metadata={"check": _whole})
     gamma: float = real_field(0.1, at_least=0)
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Exponential(Schedule):
 
     name: ClassVar[str] = "exponential"
     gamma: float = field(metadata={"check": lambda name, value: real(name, value, at_least=0)})
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
 @dataclass(frozen=True)
@@ -134,9 +140,9 @@ class Cosine(Schedule):
     """
 
     name: ClassVar[str] = "cosine"
-    t_max: int = _whole_field()
+    t_max: int = field(metadata={"check": _whole})
     eta_min: float = real_field(0.0, at_least=0)
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
 @dataclass(frozen=True)
@@ -161,10 +167,10 @@ class Warmup(Schedule):
     """
 
     name: ClassVar[str] = "warmup"
-    duration: int = _whole_field()
+    duration: int = field(metadata={"check": _whole})
     start_factor: float = real_field(1 / 3, at_least=0)
     after: Schedule | None = None
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
     def __post_init__(self) -> None:
         """Checks each field, and that both parts count in the same unit."""
@@ -205,7 +211,7 @@ class Function(Schedule):
     """
 
     function: Callable[[int], float]
-    per: str = _unit_field()
+    per: Unit = field(default="epoch", metadata={"check": _unit})
 
     def __post_init__(self) -> None:
         """Checks that there is something to call."""
@@ -218,14 +224,45 @@ class Function(Schedule):
         return real(f"schedule({t})", self.function(t), at_least=0)
 
 
-def resolve_schedule(argument: str, value: object) -> Schedule | None:
-    """Returns None, a schedule as it is, or a function as a `Function` of the epoch.
+def spread(name: ScheduleName, epochs: int) -> Schedule:
+    """The schedule of a name over so many epochs.
+
+    Args:
+        name: ``"constant"``; ``"step"``, a tenth after each third of the epochs;
+            ``"exponential"``, each epoch's rate the same share of the one before, down to a
+            hundredth in the last; ``"cosine"``, down to 0 where the epochs are over.
+        epochs: At least 1.
+
+    Raises:
+        TypeError: name is no string or epochs no integer.
+        ValueError: There is no such name, or epochs is below 1.
+    """
+    epochs = integer("epochs", epochs, at_most=_MOST)
+    if choice("name", name, NAMES) == "step":
+        return Step(-(-epochs // 3))
+    if name == "exponential":
+        return Exponential(_LAST_SHARE ** (1 / max(epochs - 1, 1)))
+    return Cosine(epochs) if name == "cosine" else Constant()
+
+
+def resolve_schedule(argument: str, value: object) -> Schedule | ScheduleName | None:
+    """Returns None, a schedule or its name as it is, or a function as a `Function` of the epoch.
 
     Raises:
         TypeError: ``value`` is anything else.
+        ValueError: There is no such name.
     """
     if value is None or isinstance(value, Function):
         return value
+    if isinstance(value, str):
+        if value == Warmup.name:
+            raise ValueError(
+                f"{argument} must say how long a warm-up takes: write "
+                "gdcore.schedules.Warmup(3, after=...)"
+            )
+        if value not in NAMES:
+            raise unknown(argument, value, NAMES)
+        return choice(argument, value, NAMES)
     if isinstance(value, Schedule):
         if not hasattr(value, "name"):
             raise TypeError(
@@ -238,6 +275,6 @@ def resolve_schedule(argument: str, value: object) -> Schedule | None:
     if callable(value):
         return Function(value)
     raise TypeError(
-        f"{argument} must be a schedule such as gdcore.schedules.Cosine(t_max=10), a function of "
-        f"the epoch, or None, got {type(value).__name__}"
+        f"{argument} must be a schedule such as gdcore.schedules.Cosine(t_max=10), its name, a "
+        f"function of the epoch, or None, got {type(value).__name__}"
     )

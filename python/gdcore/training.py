@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from gdcore import _core
 from gdcore._check import flag, integer, optional_integer, real, thread_count
 from gdcore._fitting import Fitting, figures_of, one_at_a_time
-from gdcore._frames import feature_names, ordered
+from gdcore._frames import array, feature_names, ordered
 from gdcore._judging import NAMES, VALIDATION_NAMES, Judging
 from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._online import Online
@@ -26,12 +26,17 @@ from gdcore.losses import Loss
 from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
-from gdcore.schedules import Function, Schedule, resolve_schedule
+from gdcore.schedules import Function, Schedule, resolve_schedule, spread
+from gdcore.typing import LossName, MetricName, OptimizerName, Precision, ScheduleName
 
 __all__ = ["Operation", "Trainer"]
 
 
-_DEFAULTS = (32, True, None, None, (), (), True)
+def __dir__() -> list[str]:
+    return __all__
+
+
+_DEFAULTS = (32, True, None, None, None, (), (), True)
 _BARE = (
     "fit(x, y) trains for one epoch: give epochs; in a scikit-learn pipeline, whose last step is "
     "called 'trainer', that is pipeline.fit(x, y, trainer__epochs=20)"
@@ -70,8 +75,10 @@ class Trainer(Online, Planning):
             Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
             networks", ICML 2013, arXiv:1211.5063.
         schedule: How the learning rate changes, see `gdcore.schedules`: an object such as
-            ``gdcore.schedules.Cosine(t_max=10)``, or a function of the number of epochs done that
-            returns the learning rate. None: it stays the optimizer's.
+            ``gdcore.schedules.Cosine(t_max=10)``, a function of the number of epochs done that
+            returns the learning rate, or a name: ``"constant"``, ``"step"``, ``"exponential"`` or
+            ``"cosine"`` over all epochs up to the last of the first `fit`, see
+            `gdcore.schedules.spread`; until then the rate stays. None: it stays the optimizer's.
         seed: Decides the order of shuffled samples, at least 0; None takes the network's.
 
     Raises:
@@ -85,13 +92,13 @@ class Trainer(Online, Planning):
     def __init__(
         self,
         network: Network,
-        loss: str | Loss | None,
-        optimizer: str | Optimizer,
+        loss: LossName | Loss | None,
+        optimizer: OptimizerName | Optimizer,
         *,
-        matmul_precision: str = "highest",
+        matmul_precision: Precision = "highest",
         num_threads: int | None = None,
         clip_grad_norm: float | None = None,
-        schedule: Schedule | Callable[[int], float] | None = None,
+        schedule: Schedule | ScheduleName | Callable[[int], float] | None = None,
         seed: int | None = None,
     ) -> None:
         if not isinstance(network, Network):
@@ -129,13 +136,8 @@ class Trainer(Online, Planning):
         # Looked up once: each time anew takes a twentieth of the smallest step.
         self._step: Callable[..., float] = self._native.step
         self._learn_one: Callable[..., float] = self._native.learn_one
-        if self._schedule is not None:
-            own = isinstance(self._schedule, Function)
-            self._native.set_schedule(
-                self._schedule.rate if isinstance(self._schedule, Function) else None,
-                [] if own else self._schedule.parts(),
-                self._schedule.per == "step",
-            )
+        if isinstance(self._schedule, Schedule):
+            self._follow(self._schedule)
 
     @property
     def network(self) -> Network:
@@ -153,7 +155,7 @@ class Trainer(Online, Planning):
         return self._optimizer
 
     @property
-    def matmul_precision(self) -> str:
+    def matmul_precision(self) -> Precision:
         """As given."""
         return self._matmul_precision
 
@@ -163,8 +165,8 @@ class Trainer(Online, Planning):
         return self._clip_grad_norm
 
     @property
-    def schedule(self) -> Schedule | None:
-        """How the learning rate changes, or None."""
+    def schedule(self) -> Schedule | ScheduleName | None:
+        """How the learning rate changes, or None; of a name, from the first `fit` on the object."""
         return self._schedule
 
     @property
@@ -263,7 +265,8 @@ class Trainer(Online, Planning):
         shuffle: bool = True,
         sample_weight: ArrayLike | None = None,
         validation_data: tuple[ArrayLike, ...] | None = None,
-        metrics: Sequence[str | Metric | Callable[..., float]] = (),
+        validation_split: float | None = None,
+        metrics: Sequence[MetricName | Metric | Callable[..., float]] = (),
         callbacks: Sequence[Callback] = (),
         progress: bool = True,
     ) -> History:
@@ -288,6 +291,9 @@ class Trainer(Online, Planning):
                 epoch alone. A batch of all samples has no order, and is taken as it is.
             sample_weight: (N,), finite, at least 0, not all 0.
             validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch.
+            validation_split: In place of validation_data, the share of the samples that is held
+                out, above 0 and below 1: the last ones, as they were given, before any shuffling;
+                the number is rounded up, as Keras does. Shuffle sorted data first.
             metrics: What else to compute on the validation data, see `gdcore.metrics`: names such
                 as ``"auc"``, objects such as ``gdcore.metrics.TopK(3)``, or functions
                 f(y, output) -> float, named by their ``__name__``. Functions get arrays, y in the
@@ -319,7 +325,8 @@ class Trainer(Online, Planning):
                 out of range, or an argument is out of its domain.
         """
         last = self._last_epoch(epochs, until_epoch)
-        rest = (batch_size, shuffle, sample_weight, validation_data, metrics, callbacks, progress)
+        arrays = (sample_weight, validation_data, validation_split)
+        rest = (batch_size, shuffle, *arrays, metrics, callbacks, progress)
         bare = epochs is None and until_epoch is None and all(map(is_, rest, _DEFAULTS))
         _core.profile_mark("caller")
         options = (
@@ -329,6 +336,12 @@ class Trainer(Online, Planning):
         )
         names = self._network.feature_names or feature_names(x)
         x = ordered(x, "x", names, self._network.dtype)
+        if validation_split is not None:
+            if validation_data is not None:
+                raise ValueError("validation_split and validation_data must not be given together")
+            (x, y, sample_weight), validation_data = self._split(
+                x, y, sample_weight, validation_split
+            )
         validation = Judging.validation(self, self._ordered(validation_data, names), metrics)
         fitting = Fitting(
             self._prepare(x, y, sample_weight, NAMES),
@@ -345,7 +358,9 @@ class Trainer(Online, Planning):
             validation.judged(self)  # what a metric cannot judge is an error before any update
         if bare:
             warn(_BARE)
-        if first <= last and (words := fitting.over(self._schedule, self._native)):
+        if isinstance(self._schedule, str):
+            self._follow(spread(self._schedule, last))
+        elif first <= last and (words := fitting.over(self._schedule, self._native)):
             warn(words)
         if self._network.feature_names is None and names is not None:
             self._network._native.input_names = list(names)
@@ -375,7 +390,7 @@ class Trainer(Online, Planning):
         sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
         *,
-        metrics: Sequence[str | Metric | Callable[..., float]] = (),
+        metrics: Sequence[MetricName | Metric | Callable[..., float]] = (),
     ) -> dict[str, float]:
         """Computes the loss, for classes the accuracy, and metrics, without an update.
 
@@ -419,7 +434,9 @@ class Trainer(Online, Planning):
         """
         self._native.apply_gradients()
 
-    def save(self, path: str | PathLike[str], *, extra: Mapping[str, Any] | None = None) -> None:
+    def save(
+        self, path: str | PathLike[str], *, extra: Mapping[str, Any] | list[Any] | None = None
+    ) -> None:
         """Writes everything needed to go on to a safetensors file.
 
         That is the network, loss, optimizer with its state, schedule, seed, position and `history`:
@@ -440,7 +457,7 @@ class Trainer(Online, Planning):
 
         Raises:
             OSError: The file cannot be written; one that was there still is.
-            TypeError: path is no path, or extra no mapping.
+            TypeError: path is no path, or extra neither mapping nor list.
             ValueError: A parameter is not finite, or JSON cannot hold extra.
         """
         from gdcore import persistence  # only here: import gdcore stays light
@@ -453,7 +470,7 @@ class Trainer(Online, Planning):
         path: str | PathLike[str],
         *,
         network: Network | None = None,
-        schedule: Callable[[int], float] | Schedule | None = None,
+        schedule: Callable[[int], float] | Schedule | ScheduleName | None = None,
         num_threads: int | None = None,
     ) -> Trainer:
         """Reads a trainer that `save` wrote.
@@ -481,12 +498,42 @@ class Trainer(Online, Planning):
         past, epochs = self._past
         return past.followed_by(self._history, epochs)
 
+    def _follow(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        own = isinstance(schedule, Function)
+        self._native.set_schedule(
+            schedule.rate if isinstance(schedule, Function) else None,
+            [] if own else schedule.parts(),
+            schedule.per == "step",
+        )
+
     def _last_epoch(self, epochs: int | None, until_epoch: int | None) -> int:
         if until_epoch is None:
             return self.epochs + (1 if epochs is None else integer("epochs", epochs))
         if epochs is not None:
             raise ValueError("epochs and until_epoch must not be given together")
         return integer("until_epoch", until_epoch)
+
+    def _split(
+        self, x: Any, y: Any, sample_weight: Any, share: object
+    ) -> tuple[tuple[Any, Any, Any], tuple[Any, ...]]:
+        """The arrays in two: without their last rows, and these."""
+        share = real("validation_split", share, above=0, below=1)
+        # All of them first, so that messages tell a row by its place in what was given.
+        self._prepare(x, y, sample_weight, NAMES)
+        arrays = [array(x, "x"), array(y, "y")]
+        if sample_weight is not None:
+            arrays.append(array(sample_weight, "sample_weight"))
+        rows = len(arrays[0])
+        kept = int(rows * (1 - share) + 1e-9)  # 100 (1 - 0.29) is a little less than 71
+        if kept == 0:
+            raise ValueError(
+                f"validation_split must leave at least one of the {rows} samples for training, "
+                f"got {share:g}"
+            )
+        training = [each[:kept] for each in arrays]
+        held_out = tuple(each[kept:] for each in arrays)
+        return (training[0], training[1], training[2] if len(training) > 2 else None), held_out
 
     def _ordered(self, data: Any, names: Sequence[str] | None) -> Any:
         """Validation data with the columns of a table where they are in x."""

@@ -145,6 +145,7 @@ def test_what_is_not_right_is_told(
         ("profile", ("--out", "a.pftrace"), "perfetto"),
         ("train", ("--profile", "a.png"), "matplotlib"),
         ("scaling", ("--plot", "a.png"), "matplotlib"),
+        ("train", ("--plot", "a.png"), "matplotlib"),
     ],
 )
 def test_a_missing_package_is_told_before_the_work(
@@ -158,4 +159,5 @@ def test_a_missing_package_is_told_before_the_work(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.chdir(tmp_path)
-    refused(tmp_path, (command, *SMALL, *option), "gdcore[profile]", option[0])
+    extra = "plot" if option[0] == "--plot" else "profile"
+    refused(tmp_path, (command, *SMALL, *option), f"gdcore[{extra}]", option[0])

@@ -112,7 +112,7 @@ def test_no_model(what: str, path: Path) -> None:
         ('{"format":0,"extra":{}}', "no format version"),
         ('{"format":2,"extra":{}}', "has format 2.*newer gdcore"),
         ('{"format":1}', "lacks 'extra'"),
-        ('{"format":1,"extra":[]}', "lacks 'extra'"),
+        ('{"format":1,"extra":3}', "lacks 'extra'"),
     ],
 )
 def test_descriptions_that_are_none(text: str, words: str, path: Path) -> None:

@@ -250,15 +250,20 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@given(extra=st.dictionaries(st.text(), JSON, max_size=4))
-def test_extra_comes_back(extra: dict[str, Any], tmp_path_factory: Any) -> None:
+@given(extra=st.dictionaries(st.text(), JSON, max_size=4) | st.lists(JSON, max_size=4))
+def test_extra_comes_back(extra: Any, tmp_path_factory: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "extra"
     small().save(path, extra=extra)
     # repr tells 1, 1.0 and True apart, 0.0 and -0.0, and each float from the next.
-    assert repr(sorted(files.read_description(path)["extra"].items())) == repr(
-        sorted(json.loads(json.dumps(extra, sort_keys=True)).items())
-    )
-    assert files.read_description(path)["extra"] == extra
+    found = files.read_description(path)["extra"]
+    assert json.dumps(found, sort_keys=True) == json.dumps(extra, sort_keys=True)
+    assert found == extra
+    gd.Network.load(path)
+
+
+def test_a_tuple_in_extra_is_told_with_its_place(path: Path) -> None:
+    with pytest.raises(ValueError, match=r"extra\['a'\]\[1\] is a tuple, which would come back"):
+        small().save(path, extra={"a": [1, (2, 3)]})
 
 
 def circle() -> dict[str, Any]:
@@ -290,7 +295,10 @@ def deep() -> list[Any]:
         ({1: "a", "1": "b"}, ValueError),
         (circle(), ValueError),
         ({"a": deep()}, ValueError),
-        ([1], TypeError),
+        ({"a": [1, (2, 3)]}, ValueError),
+        ([1, {"b": ()}], ValueError),
+        ([float("nan")], ValueError),
+        ((1, 2), TypeError),
         ("a", TypeError),
         (3, TypeError),
     ],

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 
 import gdcore as gd
-from gdcore.schedules import Constant, Cosine, Exponential, Function, Schedule, Step, Warmup
+from gdcore.schedules import (
+    NAMES,
+    Constant,
+    Cosine,
+    Exponential,
+    Function,
+    Schedule,
+    Step,
+    Warmup,
+    spread,
+)
 
 X = np.linspace(-1, 1, 24).reshape(12, 2)
 Y = X.sum(axis=1)
@@ -323,7 +333,14 @@ def test_divergence_names_the_rate_of_the_schedule() -> None:
         (lambda: Warmup(3, after=Cosine(4, per="step")), ValueError, "after must be per 'epoch'"),
         (lambda: Constant(per="batch"), ValueError, "per must be one of"),
         (lambda: Function(0.1), TypeError, "function must be callable"),  # type: ignore[arg-type]
-        (lambda: trainer("cosine"), TypeError, "schedule must be a schedule such as"),
+        (
+            lambda: trainer("cosin"),
+            ValueError,
+            r"constant, .*did you mean .cosine.\?",
+        ),
+        (lambda: trainer("warmup"), ValueError, "schedule must say how long a warm-up takes"),
+        (lambda: spread("warmup", 3), ValueError, "name must be one of constant, step"),  # type: ignore[arg-type]
+        (lambda: spread("cosine", 0), ValueError, "epochs must be at least 1, got 0"),
         (lambda: trainer(0.1), TypeError, "schedule must be a schedule such as"),
         (lambda: trainer(Nameless()), TypeError, "schedule must be a schedule with a name"),
         (lambda: trainer(Cosine), TypeError, r"write Cosine\(\.\.\.\)"),
@@ -355,3 +372,63 @@ def test_docstrings_tell_equation_and_arguments(name: str) -> None:
     assert "lr_t = " in text
     for field in dataclasses.fields(member):
         assert f"{field.name}: " in text, field.name
+
+
+# ---- by name ----
+
+
+def test_names_are_schedules_over_all_epochs() -> None:
+    assert spread("constant", 9) == Constant()
+    assert [spread("step", epochs) for epochs in (1, 9, 10)] == [Step(1), Step(3), Step(4)]
+    assert spread("cosine", 9) == Cosine(9)
+    last = spread("exponential", 9)
+    assert isinstance(last, Exponential)
+    assert last.gamma**8 == pytest.approx(0.01)
+    assert set(NAMES) <= set(Schedule.members)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_the_schedule_of_the_first_fit(name: Any, tmp_path: Any) -> None:
+    by_name, by_object = trainer(name), trainer(spread(name, 6))
+    assert by_name.schedule == name
+    assert by_name.lr == LR
+    by_name.save(tmp_path / "m")
+    loaded = gd.Trainer.load(tmp_path / "m")
+    assert loaded.schedule == name
+    for one in (by_name, loaded, by_object):
+        one.fit(X, Y, epochs=3, until_epoch=None, batch_size=4, progress=False) if (
+            one is by_object
+        ) else one.fit(X, Y, until_epoch=6, batch_size=4, callbacks=[Stop(3)], progress=False)
+        assert one.schedule == spread(name, 6)
+        one.fit(X, Y, until_epoch=6, batch_size=4, progress=False)
+    for key, value in by_object.network.state_dict().items():
+        np.testing.assert_array_equal(by_name.network.state_dict()[key], value)
+        np.testing.assert_array_equal(loaded.network.state_dict()[key], value)
+    if name == "cosine":
+        with pytest.warns(UserWarning, match="is over"):
+            by_name.fit(X, Y, epochs=1, progress=False)
+
+
+class Stop(gd.callbacks.Callback):
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch_end(self, trainer: gd.Trainer, epoch: int, values: Any) -> None:
+        if epoch == self.epoch:
+            trainer.stop()
+
+
+def test_a_rate_set_before_the_first_fit_is_where_a_name_begins() -> None:
+    one = trainer("exponential")
+    one.lr = 0.5
+    one.step(X, Y)
+    assert one.lr == 0.5
+    one.fit(X, Y, epochs=2, progress=False)
+    assert one.lr == pytest.approx(0.5 * 0.01**2)
+
+
+def test_a_fit_that_is_refused_settles_no_name() -> None:
+    one = trainer("cosine")
+    with pytest.raises(ValueError, match="batch_size"):
+        one.fit(X, Y, epochs=2, batch_size=0, progress=False)
+    assert one.schedule == "cosine"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gdcore._names import choice
+from gdcore.typing import LossName
 
 __all__ = ["CASES", "Case", "chosen_cases"]
 
@@ -32,7 +33,7 @@ class Case:
         return "-".join(map(str, self.sizes))
 
     @property
-    def loss(self) -> str:
+    def loss(self) -> LossName:
         """Cross-entropy over the outputs; a single output is a logit."""
         return "cross_entropy" if self.sizes[-1] > 1 else "bce_with_logits"
 

@@ -17,6 +17,7 @@ from gdcore.layers import Dense
 from gdcore.network import Network
 from gdcore.optimizers import Adam
 from gdcore.training import Trainer
+from gdcore.typing import Precision
 
 __all__ = ["StepTimes", "batches", "counts_up_to", "gdcore_step", "scaling_rows", "step_rows"]
 
@@ -40,7 +41,7 @@ def batches(case: Case) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     return found
 
 
-def gdcore_step(case: Case, threads: Threads, precision: str = "highest") -> Step:
+def gdcore_step(case: Case, threads: Threads, precision: Precision = "highest") -> Step:
     """One training step of gdcore."""
     layers = [Dense(units, "relu") for units in case.sizes[1:-1]]
     net = Network([*layers, Dense(case.sizes[-1])], input_size=case.sizes[0], seed=0)

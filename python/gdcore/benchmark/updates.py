@@ -76,7 +76,7 @@ def gdcore_update(name: str, size: int) -> Step:
 def bytes_moved(name: str, size: int) -> float:
     """Bytes a step must move at least: weights and states read and written, gradients read."""
     net = Network([Dense(_ROWS, bias=False)], input_size=_ROWS)
-    plan = Trainer(net, None, name).memory_plan(1)
+    plan = Trainer(net, None, Optimizer.resolve("name", name)).memory_plan(1)
     return 4 * size * (3 + 2 * plan["optimizer_state"] / plan["parameters"])
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gdcore import show_config
+import gdcore
+from gdcore._native import DTYPES
 from gdcore.cli import options
 from gdcore.cli.errors import user_errors
+from gdcore.metrics import Metric
+from gdcore.schedules import NAMES as SCHEDULES
 
 if TYPE_CHECKING:
     from gdcore.cli.reading import Reading
@@ -18,15 +21,44 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+_EXAMPLES = """
+Examples:
+
+gdcore train adult.csv --target income --save model.safetensors
+
+gdcore train digits --hidden 256,128 --schedule cosine --patience 5
+
+gdcore train adult.csv --resume model.safetensors --epochs 10
+
+gdcore predict model.safetensors new.csv --out predictions.csv
+
+gdcore profile digits --hidden 512,512 --out report.html
+
+gdcore info
+"""
+
 # The commands' own modules are loaded when they run: `gdcore info` needs no polars.
 
 app = typer.Typer(
     name="gdcore",
-    help="Train dense neural networks by gradient descent on CPUs.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gdcore {gdcore.__version__}")
+        raise typer.Exit
+
+
+@app.callback(help="Train dense neural networks by gradient descent on CPUs.", epilog=_EXAMPLES)
+def _gdcore(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Tells the version."),
+    ] = False,
+) -> None: ...
 
 
 def _options(told: dict[str, Any]) -> Options:
@@ -36,6 +68,8 @@ def _options(told: dict[str, Any]) -> Options:
     parsed: dict[str, Any] = {
         name: tuple(told[name] or ()) for name in ("categories", "numbers", "drop", "na")
     }
+    metrics = (told.get("metrics") or "").split(",")
+    parsed["metrics"] = tuple(each.strip() for each in metrics if each.strip())
     parsed["reading"] = _reading(told)
     hidden = options.sizes("--hidden", told["hidden"])
     known = {field.name: told[field.name] for field in fields(Options) if field.name in told}
@@ -62,6 +96,7 @@ def _given(context: typer.Context, *others: str) -> list[str]:
 
 @app.command()
 def train(
+    context: typer.Context,
     data: options.Data,
     target: options.Target = None,
     task: options.Task = "auto",
@@ -80,11 +115,19 @@ def train(
     loss: options.LossName = "auto",
     optimizer: options.OptimizerName = "adam",
     lr: options.LearningRate = None,
+    momentum: Annotated[
+        float | None, typer.Option(help="Of sgd and rmsprop; else the optimizer's.")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Else the optimizer's.")] = None,
+    clip_grad_norm: Annotated[
+        float | None, typer.Option(metavar="NORM", help="The largest norm of a gradient.")
+    ] = None,
     schedule: Annotated[
         str,
         typer.Option(
+            autocompletion=options.completing(SCHEDULES),
             help="Of the learning rate: constant; step, a tenth after each third of the epochs; "
-            "exponential, down to a hundredth; cosine, down to 0."
+            "exponential, down to a hundredth; cosine, down to 0.",
         ),
     ] = "constant",
     warmup: Annotated[
@@ -92,11 +135,42 @@ def train(
     ] = 0,
     epochs: Annotated[int, typer.Option(help="How often to go over the samples.")] = 20,
     batch_size: options.BatchSize = 32,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCHS",
+            help="Stops where the loss of the held-out rows has not fallen for so many, and takes "
+            "the weights of the best.",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            autocompletion=options.completing(Metric.members),
+            help=f"What else to tell: {', '.join(Metric.members)}.",
+        ),
+    ] = None,
+    dtype: Annotated[
+        str,
+        typer.Option(autocompletion=options.completing(DTYPES), help="float32 or float64."),
+    ] = "float32",
     seed: options.Seed = 0,
     threads: Annotated[int | None, typer.Option(help="How many; else all that are free.")] = None,
     validation: Annotated[
-        float, typer.Option(help="Share of the rows to hold out; 0 for none.")
+        float,
+        typer.Option(
+            "--validation", "--validation-split", help="Share of the rows to hold out; 0 for none."
+        ),
     ] = 0.2,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Goes on with a model that --save wrote, for --epochs more: what it says of "
+            "columns, network and optimizer holds.",
+        ),
+    ] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write the model (safetensors).")
     ] = None,
@@ -118,7 +192,22 @@ def train(
     with user_errors():
         from gdcore.cli import training
 
+        if resume is not None:
+            _check_resumed(_given(context, *_WITH_RESUME))
         training.train(_options(told))
+
+
+# The options that say nothing of what a model holds already.
+_WITH_RESUME = (
+    *("data", "resume", "epochs", "batch_size", "lr", "patience", "metrics", "threads"),
+    *("validation", "save", "plot", "profile"),
+    *("delimiter", "decimal", "thousands", "skip_lines", "no_quotes"),
+)
+
+
+def _check_resumed(given: list[str]) -> None:
+    if given:
+        raise ValueError(f"{given[0]} must not be given with --resume: the model says it")
 
 
 @app.command()
@@ -270,7 +359,9 @@ def info(
     """Tell what runs on this machine and why, or what a MODEL file holds."""
     with user_errors():
         if model is None:
-            print(show_config())
+            from gdcore.cli import machine
+
+            print(machine.machine())
             return
         from gdcore.cli import description
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import typer
@@ -32,8 +33,20 @@ __all__ = [
     "Target",
     "Task",
     "Thousands",
+    "completing",
     "sizes",
 ]
+
+
+def completing(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """What a shell offers for an option that takes one of some names, or several with commas."""
+    known = list(names)
+
+    def offered(incomplete: str) -> list[str]:
+        done, comma, last = incomplete.rpartition(",")
+        return [f"{done}{comma}{name}" for name in known if name.startswith(last)]
+
+    return offered
 
 
 def _one_of(family: type[Formula]) -> str:
@@ -105,11 +118,19 @@ NoQuotes = Annotated[
     typer.Option("--no-quotes/--quotes", help="Whether quotes in a CSV file are letters."),
 ]
 Hidden = Annotated[str, typer.Option(help="Units of the hidden layers, e.g. 256,128.")]
-ActivationName = Annotated[str, typer.Option(help=_one_of(Activation))]
-LossName = Annotated[
-    str, typer.Option(help=f"auto: cross_entropy for classes, else mse. {_one_of(Loss)}")
+ActivationName = Annotated[
+    str, typer.Option(autocompletion=completing(Activation.members), help=_one_of(Activation))
 ]
-OptimizerName = Annotated[str, typer.Option(help=_one_of(Optimizer))]
+LossName = Annotated[
+    str,
+    typer.Option(
+        autocompletion=completing(["auto", *Loss.members]),
+        help=f"auto: cross_entropy for classes, else mse. {_one_of(Loss)}",
+    ),
+]
+OptimizerName = Annotated[
+    str, typer.Option(autocompletion=completing(Optimizer.members), help=_one_of(Optimizer))
+]
 LearningRate = Annotated[float | None, typer.Option(help="Learning rate; else the optimizer's.")]
 BatchSize = Annotated[int, typer.Option(help="Samples an update.")]
 Seed = Annotated[int, typer.Option(help="Decides first values, shuffle and held-out part.")]

@@ -8,7 +8,7 @@ from typing import Any
 from gdcore.files import written_beside
 from gdcore.history import History
 
-__all__ = ["check", "save_curves"]
+__all__ = ["check", "needed_to_plot", "save_curves"]
 
 
 def check(path: Path) -> None:
@@ -42,6 +42,11 @@ def save_curves(path: Path, history: History) -> None:
 
 def _ending(path: Path) -> str:
     return path.suffix.lower().removeprefix(".")
+
+
+def needed_to_plot() -> None:
+    """ValueError where matplotlib is not installed: what ``--plot`` of any command needs."""
+    _figure()
 
 
 def _figure() -> Any:

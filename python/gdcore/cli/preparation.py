@@ -318,7 +318,8 @@ class Preparation:
         Raises:
             ValueError: It is forged, or does not fit.
         """
-        value = description["extra"].get("preparation")
+        extra = description["extra"]
+        value = extra.get("preparation") if isinstance(extra, dict) else None
         if value is None:
             return None
         preparation = cls.from_json(value)

@@ -14,8 +14,8 @@ from gdcore.benchmark.steps import counts_up_to
 from gdcore.cli import profile_files
 from gdcore.cli.errors import diverging
 from gdcore.cli.outputs import check_output
+from gdcore.cli.plot import needed_to_plot
 from gdcore.cli.training import Options, set_up
-from gdcore.profiling.extras import needed
 
 __all__ = ["profile", "scaling", "show"]
 
@@ -110,10 +110,7 @@ def scaling(
         if plot.suffix.lower() not in (".pdf", ".png", ".svg"):
             raise ValueError(f"--plot must end in one of .pdf, .png, .svg, got {str(plot)!r}")
         check_output("--plot", plot, options.data)
-        try:
-            needed("matplotlib.figure")
-        except ImportError as error:
-            raise ValueError(f"--plot: {error}") from None
+        needed_to_plot()
     made = set_up(options)
     numbers = threads or [n for n in counts_up_to(get_num_threads()) if n is not None]
     x, y = made.training

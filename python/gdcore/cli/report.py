@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gdcore import Trainer, metrics
+from gdcore._live import peak_bytes
 from gdcore.cli.preparation import ClassTarget, NumberTarget, NumericColumn, Preparation
 from gdcore.cli.targets import Chosen
 
@@ -53,10 +52,16 @@ def tell_notes(notes: Sequence[str]) -> None:
 
 
 def figures(
-    trainer: Trainer, x: NDArray[Any], y: NDArray[Any], chosen: Chosen, rows: NDArray[Any]
+    trainer: Trainer,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    chosen: Chosen,
+    rows: NDArray[Any],
+    wanted: Sequence[str] = (),
 ) -> dict[str, float]:
     """Computes loss and metrics on some rows; those of numbers in the target's own units."""
-    found = trainer.evaluate(x, y)
+    judges = [metrics.Metric.resolve("--metrics", name) for name in wanted]
+    found = trainer.evaluate(x, y, metrics=judges)
     if isinstance(chosen.target, NumberTarget) and chosen.values is not None:
         outputs = chosen.target.restored(trainer.network.predict(x))
         found |= {each.key: each(chosen.values[rows], outputs) for each in METRICS}
@@ -68,6 +73,7 @@ def tell_result(
     figures: Mapping[str, Mapping[str, float]],
     samples: int,
     batch_size: int,
+    epochs: int,
     seconds: float,
 ) -> None:
     """Tells the network, its figures on each part of the data, and what the training took."""
@@ -82,10 +88,11 @@ def tell_result(
     }
     rows |= {
         "time": f"{seconds:.3f} s",
-        "samples/s": f"{trainer.epochs * samples / seconds:,.0f}",
-        "GFLOP/s": f"{trainer.epochs * flops / seconds / 1e9:.2f}",
-        "peak memory": f"{_peak_bytes() / 1e6:,.0f} MB",
+        "samples/s": f"{epochs * samples / seconds:,.0f}",
+        "GFLOP/s": f"{epochs * flops / seconds / 1e9:.2f}",
     }
+    if (peak := peak_bytes()) is not None:
+        rows["peak memory"] = f"{peak / 1e6:,.0f} MB"
     print(trainer.network)
     tell_rows(rows)
 
@@ -101,8 +108,3 @@ def tell_rows(rows: Mapping[str, str]) -> None:
 def _number(key: str, value: float) -> str:
     # A target in dollars and one in shares of a millimetre both show their digits.
     return f"{value:.4f}" if key in ("loss", "r2") else f"{value:,.5g}"
-
-
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

@@ -15,7 +15,7 @@ from gdcore.cli.cells import all_dates
 from gdcore.cli.columns import Column
 from gdcore.cli.preparation import ClassTarget, NumberTarget, Target
 
-__all__ = ["TASKS", "Chosen", "Wanted", "choose", "standardized"]
+__all__ = ["TASKS", "Chosen", "Wanted", "check_missing", "choose", "standardized"]
 
 TASKS = ("auto", "classification", "regression")
 FEW = 20  # whole numbers of so many different values may be classes
@@ -90,7 +90,7 @@ def choose(name: str, columns: Sequence[Column], task: str, *, as_text: bool) ->
     task = choice("--task", task, TASKS)
     for column in columns:
         # A word for a missing cell may well name a class.
-        _check_missing(column, column.cells.is_null().to_numpy() if as_text else column.missing())
+        check_missing(column, column.cells.is_null().to_numpy() if as_text else column.missing())
     if len(columns) > 1:
         if task == "classification" or as_text:
             raise ValueError(f"--target {name} has {len(columns)} columns, classes stand in one")
@@ -149,7 +149,8 @@ def standardized(wanted: Wanted, kept: NDArray[Any]) -> Chosen:
     return Chosen(numbers, y, values, wanted.reason)
 
 
-def _check_missing(column: Column, missing: NDArray[np.bool_]) -> None:
+def check_missing(column: Column, missing: NDArray[np.bool_]) -> None:
+    """ValueError where a cell of the target is missing; the message tells which."""
     if missing.any():
         at = int(missing.argmax())
         told = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,11 @@ import typer
 from numpy.typing import NDArray
 
 from gdcore import Dense, Network, Trainer, profile, schedules
-from gdcore._check import integer
+from gdcore._check import integer, real
 from gdcore._names import choice
+from gdcore._native import DTYPES
+from gdcore.activations import Activation
+from gdcore.callbacks import EarlyStopping
 from gdcore.cli import INTERRUPTED, plot, profile_files, report
 from gdcore.cli.cells import Notation
 from gdcore.cli.columns import listed
@@ -23,20 +26,21 @@ from gdcore.cli.delimited import Dialect
 from gdcore.cli.errors import diverged, diverging, fail
 from gdcore.cli.learning import Choices, learn, wanted
 from gdcore.cli.outputs import check_output
-from gdcore.cli.preparation import ClassTarget, Preparation
+from gdcore.cli.preparation import ClassTarget
 from gdcore.cli.reading import Reading
+from gdcore.cli.resuming import resumed
+from gdcore.cli.setting_up import SetUp
 from gdcore.cli.split import split
 from gdcore.cli.tables import NAMES, Table, read
 from gdcore.cli.targets import Chosen
 from gdcore.losses import Loss
+from gdcore.metrics import Metric
 from gdcore.optimizers import Optimizer
 
-__all__ = ["CLASS_LOSSES", "SCHEDULES", "Options", "SetUp", "set_up", "train"]
+__all__ = ["CLASS_LOSSES", "Options", "SetUp", "set_up", "train"]
 
 CLASS_LOSSES = ("cross_entropy", "bce_with_logits")
-SCHEDULES = ("constant", "step", "exponential", "cosine")
 EVENTS = 1 << 17  # of a thread in a profile, the last ones: viewers cannot open much more
-LAST_SHARE = 0.01  # of the first learning rate that "exponential" ends with
 
 
 @dataclass(frozen=True)
@@ -64,32 +68,16 @@ class Options:
     warmup: int = 0
     epochs: int = 1
     validation: float = 0.0
+    momentum: float | None = None
+    weight_decay: float | None = None
+    clip_grad_norm: float | None = None
+    dtype: str = "float32"
+    metrics: tuple[str, ...] = ()
+    patience: int | None = None
+    resume: Path | None = None
     save: Path | None = None
     plot: Path | None = None
     profile: Path | None = None
-
-
-@dataclass(frozen=True)
-class SetUp:
-    """A trainer with the rows it is for.
-
-    Attributes:
-        trainer: Before its first step.
-        preparation: How the table became arrays.
-        chosen: The target.
-        training: x and y of the rows for training.
-        validation: Those of the rows that were held out; there may be none.
-        kept: The first rows' places in the table.
-        held_out: The others'.
-    """
-
-    trainer: Trainer
-    preparation: Preparation
-    chosen: Chosen
-    training: tuple[NDArray[Any], NDArray[Any]]
-    validation: tuple[NDArray[Any], NDArray[Any]]
-    kept: NDArray[Any]
-    held_out: NDArray[Any]
 
 
 def train(options: Options) -> None:
@@ -104,10 +92,11 @@ def train(options: Options) -> None:
     trainer, chosen, preparation = made.trainer, made.chosen, made.preparation
     kept, held_out = made.kept, made.held_out
     training, validation = made.training, made.validation
+    before = trainer.epochs
     recorded = nullcontext() if options.profile is None else profile(events_per_thread=EVENTS)
     try:
         with recorded as prof:
-            seconds = _fit(trainer, options, preparation, training, validation)
+            seconds = _fit(made, options)
     finally:  # what led to an error or to Ctrl-C may be just what is asked for
         if options.profile is not None and prof is not None:
             part = profile_files.write(prof, options.profile)
@@ -119,7 +108,7 @@ def train(options: Options) -> None:
     if len(held_out):
         parts["held out"] = (*validation, held_out)
     figures = {
-        part: report.figures(trainer, part_x, part_y, chosen, rows)
+        part: report.figures(trainer, part_x, part_y, chosen, rows, options.metrics)
         for part, (part_x, part_y, rows) in parts.items()
     }
     if not all(math.isfinite(each["loss"]) for each in figures.values()):
@@ -129,7 +118,9 @@ def train(options: Options) -> None:
         trainer.save(options.save, extra={"preparation": preparation.to_json()})
     if options.plot is not None:
         plot.save_curves(options.plot, trainer.history)
-    report.tell_result(trainer, figures, len(kept), options.batch_size, seconds)
+    report.tell_result(
+        trainer, figures, len(kept), options.batch_size, trainer.epochs - before, seconds
+    )
     for path in (options.save, options.plot):
         if path is not None:
             typer.echo(f"written: {path}", err=True)
@@ -143,17 +134,22 @@ def set_up(options: Options) -> SetUp:
         ValueError: An option or the data are not right.
     """
     # All that can be wrong without the data comes first: reading may take long.
-    hidden = [Dense(units, options.activation) for units in options.hidden]
-    rule = Optimizer.resolve("--optimizer", options.optimizer)
-    if options.lr is not None:
-        rule = replace(rule, lr=options.lr)
+    activation = Activation.resolve("--activation", options.activation)
+    hidden = [Dense(units, activation) for units in options.hidden]
+    rule = _rule(options)
+    dtype = choice("--dtype", options.dtype, DTYPES)
     choice("--loss", options.loss, ["auto", *Loss.members])
     integer("--epochs", options.epochs)
     integer("--batch-size", options.batch_size)
     schedule = _schedule(options.schedule, options.warmup, options.epochs)
+    if options.clip_grad_norm is not None:
+        real("--clip-grad-norm", options.clip_grad_norm, above=0)
+    _check_judging(options)
     _check_outputs(options)
 
     options.reading.check(options.data)
+    if options.resume is not None:
+        return resumed(options, options.resume)
     dialect = options.reading.dialect(Dialect())
     options.reading.notation(Notation())
 
@@ -174,12 +170,19 @@ def set_up(options: Options) -> SetUp:
     preparation = replace(preparation, dialect=dialect)
     notes = [*target.too_small(held_out), *notes]  # ahead of what may be many
     loss, outputs, y = _loss(options.loss, chosen)
-    x = preparation.inputs(table)
+    x = preparation.inputs(table, np.dtype(dtype))
     report.tell_choice(preparation, chosen, len(kept), len(held_out), notes)
     del table  # the text of large files takes more room than all that follows
 
-    net = Network([*hidden, Dense(outputs)], input_size=x.shape[1], seed=options.seed)
-    trainer = Trainer(net, loss, rule, schedule=schedule, num_threads=options.threads)
+    net = Network([*hidden, Dense(outputs)], input_size=x.shape[1], dtype=dtype, seed=options.seed)
+    trainer = Trainer(
+        net,
+        loss,
+        rule,
+        clip_grad_norm=options.clip_grad_norm,
+        schedule=schedule,
+        num_threads=options.threads,
+    )
     return SetUp(
         trainer,
         preparation,
@@ -189,6 +192,34 @@ def set_up(options: Options) -> SetUp:
         kept,
         held_out,
     )
+
+
+def _rule(options: Options) -> Optimizer:
+    """The optimizer with what was said of it."""
+    rule = Optimizer.resolve("--optimizer", options.optimizer)
+    given = {name: getattr(options, name) for name in ("lr", "momentum", "weight_decay")}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in {field.name for field in fields(rule)}:
+            having = [key for key, each in Optimizer.members.items() if hasattr(each, name)]
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} is for {' and '.join(having)}, got {rule.name!r}")
+        rule = replace(rule, **{name: value})
+    return rule
+
+
+def _check_judging(options: Options) -> None:
+    """What is computed of the rows that are held out, and what is made of it."""
+    for name in options.metrics:
+        Metric.resolve("--metrics", name)
+    if len(set(options.metrics)) < len(options.metrics):
+        raise ValueError(f"--metrics must be different ones, got {','.join(options.metrics)}")
+    if options.patience is None:
+        return
+    integer("--patience", options.patience)
+    if options.validation == 0:
+        raise ValueError("--patience needs rows that are held out, got --validation 0")
 
 
 def _check_outputs(options: Options) -> None:
@@ -215,18 +246,12 @@ def _read(options: Options, dialect: Dialect) -> Table:
 
 def _schedule(name: str, warmup: int, epochs: int) -> schedules.Schedule | None:
     """The schedule of a name over the epochs that the warm-up leaves."""
-    choice("--schedule", name, SCHEDULES)
+    name = choice("--schedule", name, schedules.NAMES)
     integer("--warmup", warmup, at_least=0)
     if warmup >= epochs:
         raise ValueError(f"--warmup must be less than --epochs, {epochs}, got {warmup}")
     left = epochs - warmup
-    after: schedules.Schedule | None = None
-    if name == "step":
-        after = schedules.Step(math.ceil(left / 3))
-    elif name == "exponential":
-        after = schedules.Exponential(LAST_SHARE ** (1 / max(left - 1, 1)))
-    elif name == "cosine":
-        after = schedules.Cosine(left)
+    after = None if name == "constant" else schedules.spread(name, left)
     return schedules.Warmup(warmup, after=after) if warmup else after
 
 
@@ -253,31 +278,38 @@ def _loss(name: str, chosen: Chosen) -> tuple[Loss, int, NDArray[Any]]:
     return Loss.resolve("--loss", name), 1, chosen.y.astype(np.float32)
 
 
-def _fit(
-    trainer: Trainer,
-    options: Options,
-    preparation: Preparation,
-    training: tuple[NDArray[Any], NDArray[Any]],
-    validation: tuple[NDArray[Any], NDArray[Any]],
-) -> float:
+def _fit(made: SetUp, options: Options) -> float:
     """Trains; returns the seconds it took. After Ctrl-C saves what there is, and ends."""
-    start = time.perf_counter()
+    trainer, judged = made.trainer, len(made.held_out) > 0
+    start, before = time.perf_counter(), trainer.epochs
+    stopping = [] if options.patience is None else [EarlyStopping(patience=options.patience)]
     try:
         with diverging(trainer):
             trainer.fit(
-                *training,
+                *made.training,
                 epochs=options.epochs,
                 batch_size=options.batch_size,
-                validation_data=validation if len(validation[0]) else None,
+                validation_data=made.validation if judged else None,
+                metrics=[Metric.resolve("--metrics", name) for name in options.metrics]
+                if judged
+                else (),
+                callbacks=stopping,
             )
     except KeyboardInterrupt:
-        done = f"stopped after {trainer.epochs} of {options.epochs} epochs"
-        if options.save is None or trainer.epochs == 0:
+        done = f"stopped after {trainer.epochs - before} of {options.epochs} epochs"
+        if options.save is None or trainer.epochs == before:
             what = "nothing" if options.profile is None else "no model"
             fail(f"{done}; {what} is saved", INTERRUPTED)
-        trainer.save(options.save, extra={"preparation": preparation.to_json()})
+        trainer.save(options.save, extra={"preparation": made.preparation.to_json()})
         fail(
             f"{done}; saved to {options.save}, with the updates of the epoch that was begun",
             INTERRUPTED,
+        )
+    for each in stopping:
+        how = "stopped after" if trainer.stopped else "no early stop within"
+        typer.echo(
+            f"{how} {trainer.epochs - before} of {options.epochs} epochs: the weights are those "
+            f"of epoch {each.best_epoch}, with val_loss {each.best:.5g}",
+            err=True,
         )
     return time.perf_counter() - start

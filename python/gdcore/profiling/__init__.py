@@ -9,12 +9,11 @@
 
 from __future__ import annotations
 
+# Not in __all__: a star import must leave Python's own in place.
+from gdcore._ranges import range as range
+from gdcore.profiling._profile import Profile, load, profile, zones
 from gdcore.profiling.advice import Advice
 from gdcore.profiling.diff import Difference, diff
-from gdcore.profiling.profile import Profile, load, profile, zones
-
-# Not in __all__: a star import must leave Python's own in place.
-from gdcore.profiling.ranges import range as range
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine, Operation, Source, Thread
 from gdcore.profiling.scaling import AmdahlFit, ScalingStudy, scaling_study
@@ -41,3 +40,7 @@ __all__ = [
     "scaling_study",
     "zones",
 ]
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "range"]

@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from gdcore._names import choice
 from gdcore.files import checked_path
+from gdcore.profiling._profile import Profile
 from gdcore.profiling.diff_page import STEP, write_diff
-from gdcore.profiling.profile import Profile
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Operation
 from gdcore.profiling.tables import Table, shown
 from gdcore.profiling.waiting import step_times
+from gdcore.typing import DifferenceBy
 
 __all__ = ["Difference", "diff"]
 
-_BY = ("op", "layer", "phase")
+_BY: tuple[DifferenceBy, ...] = ("op", "layer", "phase")
 _Floats = NDArray[np.float64]
 
 # Two recordings of the same program differ by a percent or two for where its memory happens to be.
@@ -93,7 +94,7 @@ class Difference:
         """``"us/step"``, or ``"us/sample"`` where the batch sizes differ."""
         return self._unit
 
-    def table(self, by: str = "op") -> Table:
+    def table(self, by: DifferenceBy = "op") -> Table:
         """The step, then what is in it, the largest difference first.
 
         Args:
@@ -109,7 +110,7 @@ class Difference:
             ValueError: by is none of these.
         """
         by = choice("by", by, _BY)
-        width = {"op": ("op", "layer", "phase", "trainer")}.get(by, (by, "trainer"))
+        width = ("op", "layer", "phase", "trainer") if by == "op" else (by, "trainer")
         several = any(change.key[-1] for change in self._steps)
         step = STEP, *[""] * (len(width) - 2)
         rows = [self._row(width, (*step, change.key[-1]), change) for change in self._steps]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from gdcore.files import written_beside
 from gdcore.profiling.extras import needed
 from gdcore.profiling.records import Operation
 
-__all__ = ["COLOURS", "GREY", "HATCHED", "NOTHING", "OTHER", "drawn", "family", "ink"]
+__all__ = ["COLOURS", "GREY", "HATCHED", "NOTHING", "OTHER", "Picture", "drawn", "family", "ink"]
 
 # Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design", 2008. Those
 # from validation to checks, gil, recorder, yield and other were searched for so as to be far from
@@ -71,15 +72,33 @@ def ink(colour: str) -> str:
     return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
 
 
+class Picture:
+    """A picture that notebooks show.
+
+    Attributes:
+        png: The bytes of a PNG file.
+    """
+
+    def __init__(self) -> None:
+        self.png = b""
+        self._width = 0.0  # inches
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        return self.png, {"width": round(96 * self._width)}  # sharp, for it has more pixels
+
+    def __repr__(self) -> str:
+        return f"<picture of {len(self.png):,} bytes, which notebooks show; its bytes are .png>"
+
+
 @contextmanager
-def drawn(path: Path, width: float, height: float) -> Iterator[Any]:
+def drawn(path: Path | Picture, width: float, height: float) -> Iterator[Any]:
     """A matplotlib figure of so many inches, which is written when the block ends.
 
     Raises:
         ImportError: matplotlib is not installed.
         ValueError: The path's ending is of no known format.
     """
-    ending = path.suffix.lower().removeprefix(".")
+    ending = "png" if isinstance(path, Picture) else path.suffix.lower().removeprefix(".")
     if ending not in _FORMATS:
         known = ", ".join(f".{each}" for each in _FORMATS)
         raise ValueError(f"path must end in one of {known}, got {str(path)!r}")
@@ -87,5 +106,9 @@ def drawn(path: Path, width: float, height: float) -> Iterator[Any]:
     with needed("matplotlib").rc_context(_STYLE):
         figure = figure_class(figsize=(width, height), layout="constrained")
         yield figure
+        if isinstance(path, Picture):
+            figure.savefig(kept := io.BytesIO(), format=ending, dpi=_DPI)
+            path.png, path._width = kept.getvalue(), width
+            return
         with written_beside(path) as file:
             figure.savefig(file, format=ending, dpi=_DPI)

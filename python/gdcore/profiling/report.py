@@ -40,7 +40,7 @@ def write_report(recording: Recording, path: Path) -> None:
     page = Page()
     known = {source: Steps.of(recording, source) for source in recording.trainers}
     found = overviews(recording, known)
-    tables = {by: table(recording, by) for by in BY}
+    tables: dict[str, Table] = {by: table(recording, by) for by in BY}
     parts = [
         "<h1>gdcore profile</h1>",
         *_header(recording),

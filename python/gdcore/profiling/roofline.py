@@ -15,7 +15,7 @@ import numpy as np
 
 from gdcore.profiling.extras import needed
 from gdcore.profiling.limits import Limits, at_once, limits
-from gdcore.profiling.palette import COLOURS, GREY, NOTHING, OTHER, drawn, ink
+from gdcore.profiling.palette import COLOURS, GREY, NOTHING, OTHER, Picture, drawn, ink
 from gdcore.profiling.placing import Label, Segment, placed
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Operation
@@ -331,7 +331,7 @@ def _along(segment: Segment, size: tuple[float, float]) -> list[tuple[float, flo
 # ---- drawing ----
 
 
-def plot_roofline(recording: Recording, path: Path) -> None:
+def plot_roofline(recording: Recording, path: Path | Picture) -> None:
     """Draws a point an operation and layer, its area the share of the time, its colour the phase.
 
     Of very many, those of equal shapes are one point. The limits are measured on this machine where
@@ -339,7 +339,7 @@ def plot_roofline(recording: Recording, path: Path) -> None:
 
     Args:
         recording: What to draw.
-        path: A file to write: .pdf, .png or .svg.
+        path: A file to write: .pdf, .png or .svg; or a picture to fill.
 
     Raises:
         ImportError: matplotlib is not installed.

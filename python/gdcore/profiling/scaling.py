@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from gdcore._check import integer, listed, real
 from gdcore._frames import array, ordered
 from gdcore.benchmark.turns import in_turns, repeated
 from gdcore.files import checked_path
+from gdcore.profiling.palette import Picture
 from gdcore.profiling.records import Machine
 from gdcore.profiling.tables import Table
 
@@ -185,8 +186,18 @@ class ScalingStudy:
             lines.append(f"batch {batch}: {fit}{limit}; {off}")
         return "\n".join(lines)
 
-    def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draws the speed-up over threads with the fits: .png, .svg or .pdf by the path's ending.
+    @overload
+    def plot(self) -> Picture: ...
+
+    @overload
+    def plot(self, path: str | os.PathLike[str]) -> None: ...
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Picture | None:
+        """Draws the speed-up over threads with the fits.
+
+        Args:
+            path: Where to: .png, .svg or .pdf by its ending. None returns the picture, which
+                notebooks show.
 
         Raises:
             ImportError: matplotlib is not installed; the extra ``profile`` has it.
@@ -194,7 +205,9 @@ class ScalingStudy:
         """
         from gdcore.profiling.scaling_plot import plot_scaling
 
-        plot_scaling(self, Path(checked_path(path)))
+        into = Picture() if path is None else Path(checked_path(path))
+        plot_scaling(self, into)
+        return into if isinstance(into, Picture) else None
 
 
 def scaling_study(

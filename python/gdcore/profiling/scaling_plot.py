@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gdcore.profiling.palette import COLOURS, GREY, drawn
+from gdcore.profiling.palette import COLOURS, GREY, Picture, drawn
 
 if TYPE_CHECKING:
     from gdcore.profiling.scaling import ScalingStudy
@@ -17,7 +17,7 @@ __all__ = ["plot_scaling"]
 _LINES = [COLOURS[phase] for phase in ("forward", "backward", "update", "loss", "data", "step")]
 
 
-def plot_scaling(study: ScalingStudy, path: Path) -> None:
+def plot_scaling(study: ScalingStudy, path: Path | Picture) -> None:
     """Draws what was measured as points with the middle half of the rounds, and the fits."""
     threads = np.array(study.threads)
     across = np.linspace(1, max(threads[-1], 2), 200)

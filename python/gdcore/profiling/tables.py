@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore import _html
 from gdcore.profiling.recording import Recording
+from gdcore.typing import TableBy
 
 __all__ = ["BY", "Table", "shown", "table"]
 
-BY = ("op", "layer", "phase", "thread")
+BY: tuple[TableBy, ...] = ("op", "layer", "phase", "thread")
 
 
 class Table(list[dict[str, Any]]):
@@ -34,6 +36,23 @@ class Table(list[dict[str, Any]]):
             ]
             lines.append("  ".join(parts).rstrip())
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def to_html(self, most: int | None = None) -> str:
+        """A table of HTML with at most so many rows; another line tells how many more there are."""
+        if not self:
+            return "<p>(nothing was recorded)</p>"
+        keys = list(self[0])
+        left = next(
+            (i for i, key in enumerate(keys) if isinstance(self[0][key], (int, float))), len(keys)
+        )
+        rows = [[shown(row[key]) for key in keys] for row in self[:most]]
+        more = len(self) - len(rows)
+        return _html.table(keys, rows, left=left) + (
+            f"<p>and {more:,} more: <code>prof.table()</code></p>" if more else ""
+        )
 
     def __repr__(self) -> str:
         """The same, so that an interactive session shows it."""

@@ -16,6 +16,7 @@ from gdcore.profiling.palette import (
     HATCHED,
     NOTHING,
     OTHER,
+    Picture,
     drawn,
     family,
     ink,
@@ -40,12 +41,14 @@ _BAR_TOP, _BAR_BOTTOM = 0.06, 0.62
 _CURVE_TOP, _CURVE_BOTTOM = 0.68, 0.94
 
 
-def plot_timeline(recording: Recording, path: Path, steps: tuple[int, int] | None) -> None:
+def plot_timeline(
+    recording: Recording, path: Path | Picture, steps: tuple[int, int] | None
+) -> None:
     """Draws what each thread did, coloured by phase, over its speed in GFLOP/s.
 
     Args:
         recording: What to draw.
-        path: A file to write: .pdf, .png or .svg.
+        path: A file to write: .pdf, .png or .svg; or a picture to fill.
         steps: The first and the last recorded training step, of the trainer that made the most;
             None for the last few that can be read.
 

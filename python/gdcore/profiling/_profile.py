@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gdcore import _core
+from gdcore import _core, _html
 from gdcore._check import flag, integer, optional_integer
 from gdcore._names import choice
 from gdcore.files import checked_path
 from gdcore.profiling.advice import Advice, advise
 from gdcore.profiling.excerpt import MOST_EVENTS
 from gdcore.profiling.limits import limits
+from gdcore.profiling.palette import Picture
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine, Operation, Source, Thread
 from gdcore.profiling.speedscope import write_speedscope
@@ -24,9 +25,12 @@ from gdcore.profiling.system import Pressure, ThreadTimes, pressure, thread_time
 from gdcore.profiling.tables import BY, Table, table
 from gdcore.profiling.trace import write_trace
 from gdcore.profiling.waiting import Waits, waiting
+from gdcore.typing import TableBy
 
 if TYPE_CHECKING:
     import pandas
+
+_MOST_ROWS = 20  # of the table in notebooks
 
 __all__ = ["Profile", "load", "profile", "zones"]
 
@@ -215,9 +219,16 @@ class Profile(_core.ProfileScope):
             f"{len(found.events):,} events{lost}, at most {self.memory_bytes / 2**20:.0f} MiB)"
         )
 
+    def _repr_html_(self) -> str | None:
+        """Where the time went and what stands out; what notebooks show of a profile."""
+        if self._recorded is None and self._raw is None:
+            return None
+        advice = _html.items([*self.advice(), repr(self)])
+        return self.table().to_html(_MOST_ROWS) + advice
+
     # ---- what it says ----
 
-    def table(self, by: str = "op") -> Table:
+    def table(self, by: TableBy = "op") -> Table:
         """Where the time of all threads went.
 
         Args:
@@ -356,11 +367,25 @@ class Profile(_core.ProfileScope):
 
         return to_pandas(self.recording)
 
-    def plot(self, path: str | os.PathLike[str], *, steps: tuple[int, int] | None = None) -> None:
-        """Draws a row for each thread over time: .png, .svg or .pdf by the path's ending.
+    @overload
+    def plot(self, *, steps: tuple[int, int] | None = None) -> Picture: ...
+
+    @overload
+    def plot(
+        self, path: str | os.PathLike[str], *, steps: tuple[int, int] | None = None
+    ) -> None: ...
+
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        steps: tuple[int, int] | None = None,
+    ) -> Picture | None:
+        """Draws a row for each thread over time.
 
         Args:
-            path: Where to.
+            path: Where to: .png, .svg or .pdf by its ending. None returns the picture, which
+                notebooks show.
             steps: From which recorded step to which; else the last few, as many as can be read.
 
         Raises:
@@ -369,14 +394,25 @@ class Profile(_core.ProfileScope):
         """
         from gdcore.profiling.timeline import plot_timeline
 
-        plot_timeline(self.recording, Path(checked_path(path)), steps)
+        into = _into(path)
+        plot_timeline(self.recording, into, steps)
+        return into if isinstance(into, Picture) else None
 
-    def roofline(self, path: str | os.PathLike[str]) -> None:
+    @overload
+    def roofline(self) -> Picture: ...
+
+    @overload
+    def roofline(self, path: str | os.PathLike[str]) -> None: ...
+
+    def roofline(self, path: str | os.PathLike[str] | None = None) -> Picture | None:
         """Draws each operation's speed over its arithmetic intensity, under the machine's limits.
 
         The limits, multiply-adds and memory traffic on the threads of the profile, are measured
         on this machine when they are first asked for, in about a second.
         Source: Williams, Waterman and Patterson, "Roofline", Communications of the ACM 52(4), 2009.
+
+        Args:
+            path: As in `plot`.
 
         Raises:
             ImportError: matplotlib is not installed; the extra ``profile`` has it.
@@ -384,7 +420,9 @@ class Profile(_core.ProfileScope):
         """
         from gdcore.profiling.roofline import plot_roofline
 
-        plot_roofline(self.recording, Path(checked_path(path)))
+        into = _into(path)
+        plot_roofline(self.recording, into)
+        return into if isinstance(into, Picture) else None
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Writes one page with advice, timeline, tables and roofline that needs no network.
@@ -395,6 +433,10 @@ class Profile(_core.ProfileScope):
         from gdcore.profiling.report import write_report
 
         write_report(self.recording, Path(checked_path(path)))
+
+
+def _into(path: object) -> Path | Picture:
+    return Picture() if path is None else Path(checked_path(path))
 
 
 def profile(

@@ -1,0 +1,72 @@
+"""The table of `Network.summary`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdcore import _html
+from gdcore.activations import Activation
+
+if TYPE_CHECKING:
+    from gdcore.network import Network
+
+__all__ = ["Summary", "summary_of"]
+
+_HEAD = ("layer", "output", "activation", "parameters", "bytes", "FLOPs")
+
+
+class Summary(str):
+    """What `Network.summary` returns: text that shows itself as a table."""
+
+    _html: str
+
+    def __new__(cls, text: str, html: str = "") -> Summary:
+        """The text, and what notebooks show in its place."""
+        made = super().__new__(cls, text)
+        made._html = html
+        return made
+
+    def __repr__(self) -> str:
+        """The table, so that an interactive session shows it."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+
+def summary_of(network: Network) -> Summary:
+    """See `Network.summary`."""
+    rows: list[tuple[str, ...]] = [("input", f"(N, {network.input_size:,})", "", "", "", "")]
+    inputs, all_flops = network.input_size, 0
+    size = network.dtype.itemsize
+    for name, layer in zip(network.layer_names, network.layers, strict=True):
+        parameters = layer.units * (inputs + layer.bias)
+        flops = layer.units * (2 * inputs + layer.bias)
+        all_flops += flops
+        rows.append(
+            (
+                name,
+                f"(N, {layer.units:,})",
+                Activation.resolve("activation", layer.activation).name,
+                f"{parameters:,}",
+                f"{size * parameters:,}",
+                f"{flops:,}",
+            )
+        )
+        inputs = layer.units
+    count = network.num_parameters
+    total = ("total", "", network.dtype.name, f"{count:,}", f"{size * count:,}", f"{all_flops:,}")
+    page = _html.table(_HEAD, rows, left=3, caption=repr(network), foot=total)
+    return Summary(_text(rows, total), page)
+
+
+def _text(rows: list[tuple[str, ...]], total: tuple[str, ...]) -> str:
+    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, total, strict=True)]
+
+    def line(cells: tuple[str, ...]) -> str:
+        left = (cell.ljust(width) for cell, width in zip(cells[:3], widths, strict=False))
+        right = (cell.rjust(width) for cell, width in zip(cells[3:], widths[3:], strict=True))
+        return "  ".join([*left, *right]).rstrip()
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join([line(_HEAD), rule, *map(line, rows), rule, line(total)])

@@ -1,0 +1,37 @@
+"""What stands before a training on the command line: a trainer, and the rows it is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gdcore import Trainer
+from gdcore.cli.preparation import Preparation
+from gdcore.cli.targets import Chosen
+
+__all__ = ["SetUp"]
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """A trainer with the rows it is for.
+
+    Attributes:
+        trainer: Before its first step, or as far as it was when it was saved.
+        preparation: How the table became arrays.
+        chosen: The target.
+        training: x and y of the rows for training.
+        validation: Those of the rows that were held out; there may be none.
+        kept: The first rows' places in the table.
+        held_out: The others'.
+    """
+
+    trainer: Trainer
+    preparation: Preparation
+    chosen: Chosen
+    training: tuple[NDArray[Any], NDArray[Any]]
+    validation: tuple[NDArray[Any], NDArray[Any]]
+    kept: NDArray[Any]
+    held_out: NDArray[Any]

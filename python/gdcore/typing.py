@@ -1,0 +1,149 @@
+"""The names that arguments take, as types: editors complete them, checkers refuse others.
+
+>>> def network(activation: gdcore.typing.ActivationName) -> gdcore.Network: ...
+
+Written by tools/names.py from what there is; a formula of one's own is passed as an object.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+__all__ = [
+    "ActivationName",
+    "DType",
+    "DTypeName",
+    "DifferenceBy",
+    "InitializerName",
+    "LossName",
+    "MetricName",
+    "Mode",
+    "OptimizerName",
+    "Precision",
+    "ScheduleName",
+    "TableBy",
+    "Task",
+    "Unit",
+]
+
+ActivationName = Literal[
+    "identity",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "softplus",
+    "softmax",
+]
+"""Activations, see `gdcore.activations`."""
+
+DTypeName = Literal[
+    "float32",
+    "float64",
+]
+"""What parameters and arithmetic may be in."""
+
+DifferenceBy = Literal[
+    "op",
+    "layer",
+    "phase",
+]
+"""What `gdcore.profiling.Difference.table` may sum over."""
+
+InitializerName = Literal[
+    "he_normal",
+    "he_uniform",
+    "glorot_normal",
+    "glorot_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "pytorch",
+    "zeros",
+]
+"""Initial values, see `gdcore.initializers`."""
+
+LossName = Literal[
+    "mse",
+    "mae",
+    "huber",
+    "bce_with_logits",
+    "cross_entropy",
+]
+"""Losses, see `gdcore.losses`."""
+
+MetricName = Literal[
+    "accuracy",
+    "top_k",
+    "mae",
+    "rmse",
+    "r2",
+    "auc",
+]
+"""Metrics, see `gdcore.metrics`."""
+
+Mode = Literal[
+    "auto",
+    "min",
+    "max",
+]
+"""Which way a figure is better, see `gdcore.callbacks.EarlyStopping`."""
+
+OptimizerName = Literal[
+    "sgd",
+    "adam",
+    "adamw",
+    "adagrad",
+    "rmsprop",
+    "adadelta",
+]
+"""Optimizers, see `gdcore.optimizers`."""
+
+Precision = Literal[
+    "highest",
+    "high",
+    "medium",
+]
+"""Of products, see `gdcore.matmul`."""
+
+ScheduleName = Literal[
+    "constant",
+    "step",
+    "exponential",
+    "cosine",
+]
+"""Schedules over all epochs, see `gdcore.schedules`."""
+
+TableBy = Literal[
+    "op",
+    "layer",
+    "phase",
+    "thread",
+]
+"""What `gdcore.profiling.Profile.table` may sum over."""
+
+Task = Literal[
+    "multiclass",
+    "binary",
+    "regression",
+]
+"""What outputs mean, see `gdcore.metrics`."""
+
+Unit = Literal[
+    "epoch",
+    "step",
+]
+"""What schedules count."""
+
+_Float = np.float32 | np.float64
+DType = DTypeName | type[_Float] | type[float] | np.dtype[_Float]
+"""The argument dtype of `gdcore.Network`."""
+
+
+def __dir__() -> list[str]:
+    return __all__

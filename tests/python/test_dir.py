@@ -1,0 +1,109 @@
+"""What `import gdcore` loads, and which names are shown."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+import pydoc
+from types import ModuleType
+
+import pytest
+from support import ROOT, run_json
+
+import gdcore as gd
+
+INIT = ROOT / "python" / "gdcore" / "__init__.py"
+PUBLIC = ("activations", "callbacks", "files", "initializers", "layers", "losses", "metrics")
+MODULES = [*PUBLIC, "optimizers", "profiling", "schedules", "training", "typing"]
+
+
+def shown(module: ModuleType) -> list[str]:
+    return [name for name in dir(module) if not name.startswith("__")]
+
+
+def test_an_import_loads_the_compiled_module_and_little_else() -> None:
+    """Each of the others takes a millisecond or more, a dataclass a good part of one."""
+    loaded = run_json(
+        "import json, sys, numpy; before = set(sys.modules); import gdcore\n"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    ours = {name for name in loaded if name.startswith("gdcore.")}
+    inner = ("_check", "_core", "_start", "config", "typing")
+    assert ours <= {f"gdcore.{name}" for name in inner}
+    assert not {"pathlib", "urllib", "json", "decimal"} & set(loaded)
+
+
+def test_training_loads_no_profiling() -> None:
+    loaded = run_json(
+        "import json, sys, gdcore as gd\n"
+        "net = gd.Network([gd.Dense(2)], input_size=1)\n"
+        "trainer = gd.Trainer(net, 'mse', 'adam')\n"
+        "trainer.fit([[1.0]], [[1.0, 2.0]], epochs=1, progress=False)\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    assert not [name for name in loaded if name.startswith(("gdcore.profiling", "gdcore.checks"))]
+    assert not {"safetensors", "tqdm", "html", "statistics"} & set(loaded)
+
+
+def test_the_package_shows_what_it_offers() -> None:
+    assert shown(gd) == sorted([*gd.__all__, "range"])
+    assert gd.__all__ == sorted(gd.__all__)
+    assert not set(gd.__all__) & set(vars(builtins))
+
+
+def test_type_checkers_see_the_names_that_there_are() -> None:
+    """They read what stands under TYPE_CHECKING, which never runs."""
+    tree = ast.parse(INIT.read_text())
+    branch = next(node for node in tree.body if isinstance(node, ast.If))
+    told: list[str] = []
+    imported: dict[str, str] = {}
+    for node in branch.body:
+        if isinstance(node, ast.Assign):
+            told = ast.literal_eval(node.value)
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {alias.name: str(node.module) for alias in node.names}
+    assert sorted(told) == sorted(gd.__all__)
+    assert set(told) - set(imported) == {"show_config"}  # imported above, for the version
+    for name, module in imported.items():
+        value = getattr(gd, name)
+        if module == "gdcore":
+            assert value is importlib.import_module(f"gdcore.{name}")
+        else:
+            assert value is getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_modules_show_only_public_names(name: str) -> None:
+    module = getattr(gd, name)
+    extra = ["range"] if name == "profiling" else []
+    assert dir(module) == sorted([*module.__all__, *extra])
+    assert all(hasattr(module, each) for each in module.__all__)
+    assert not [each for each in module.__all__ if each.startswith("_")]
+
+
+def test_help_is_an_overview_of_every_name() -> None:
+    text = pydoc.plain(pydoc.render_doc(gd))
+    assert len(text.splitlines()) < 130
+    overview = (gd.__doc__ or "").partition("by topic")[2]
+    missing = [name for name in shown(gd) if name not in overview]
+    assert missing == []
+    for name in ("callbacks", "metrics", "schedules"):
+        row = next(line for line in overview.splitlines() if f" {name}: " in line)
+        assert sorted(row.partition(": ")[2].split(", ")) == sorted(
+            each for each in getattr(gd, name).__all__ if each not in ("Metric", "Schedule")
+        )
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'gdcore' has no attribute 'Dens'"):
+        gd.Dens  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match="Dens"):
+        from gdcore import Dens  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_a_star_import_leaves_python_its_own() -> None:
+    space: dict[str, object] = {}
+    exec("from gdcore import *", space)  # at module level is the one place that allows it
+    assert set(gd.__all__) <= set(space)
+    assert "range" not in space

@@ -1,0 +1,1 @@
+"""The documentation: built from docs/, the docstrings, the command line and the notebooks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib
+import os
 import pydoc
 from types import ModuleType
 
@@ -107,3 +108,31 @@ def test_a_star_import_leaves_python_its_own() -> None:
     exec("from gdcore import *", space)  # at module level is the one place that allows it
     assert set(gd.__all__) <= set(space)
     assert "range" not in space
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_forks_while_a_thread_loads_leaves_nothing_locked() -> None:
+    """What the thread has locked, the child would wait for for ever."""
+    found = run_json("""
+import json, os, signal, sys, threading, time
+import gdcore as gd
+begun = threading.Event()
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "gdcore.activations":  # in the midst of loading gdcore.layers
+            begun.set()
+            time.sleep(0.5)
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=lambda: gd.Dense)
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    gd.Dense(2)
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+thread.join()
+print(json.dumps(status))
+""")
+    assert found == 0

@@ -123,8 +123,9 @@ if TYPE_CHECKING:
         "typing",
     ]
 else:
-    # Loaded when they are first asked for, so that `import gdcore` takes a few milliseconds. The
-    # names that a module stands for; tests hold this against what type checkers see above.
+    # But for what training needs they are loaded when they are first asked for, so that `import
+    # gdcore` takes little time. The names that a module stands for; tests hold this against what
+    # type checkers see above.
     _WHERE = {
         "_ranges": ("range",),
         "activations": (
@@ -176,6 +177,10 @@ else:
 
     def __dir__() -> list[str]:
         return [*_PUBLIC, "__all__", *(name for name in globals() if name.startswith("__"))]
+
+    # What training needs is there at once: a process may lose the right to read files, and need not
+    # stop to load.
+    importlib.import_module("gdcore.training")
 
 
 __version__ = str(show_config()["version"])

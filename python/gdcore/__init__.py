@@ -29,7 +29,9 @@ types          typing: the names that arguments take, for type checkers
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _start  # noqa: F401  # isort: skip  (before what else loads _core)
@@ -121,8 +123,9 @@ if TYPE_CHECKING:
         "typing",
     ]
 else:
-    # Loaded when they are first asked for, so that `import gdcore` takes a few milliseconds. The
-    # names that a module stands for; tests hold this against what type checkers see above.
+    # But for what training needs they are loaded when they are first asked for, so that `import
+    # gdcore` takes little time. The names that a module stands for; tests hold this against what
+    # type checkers see above.
     _WHERE = {
         "_ranges": ("range",),
         "activations": (
@@ -147,13 +150,25 @@ else:
     _HOME = {name: module for module, names in _WHERE.items() for name in names}
     _PUBLIC = sorted({*_HOME, *_MODULES})
 
+    # No process forks while another thread loads one of them: what it has locked for that would
+    # stay locked in the child.
+    _loading = threading.RLock()
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(
+            before=_loading.acquire,
+            after_in_parent=_loading.release,
+            after_in_child=_loading.release,
+        )
+
     def __getattr__(name: str) -> Any:
         if name in _HOME:
-            value = getattr(importlib.import_module(f"gdcore.{_HOME[name]}"), name)
+            with _loading:
+                value = getattr(importlib.import_module(f"gdcore.{_HOME[name]}"), name)
             globals()[name] = value  # from now on without a detour
             return value
         if name in _MODULES or name in _WHERE:
-            return importlib.import_module(f"gdcore.{name}")
+            with _loading:
+                return importlib.import_module(f"gdcore.{name}")
         # help() prints every class in full where there is an __all__: 3,000 lines that hide the
         # overview above. It alone is told of none.
         if name == "__all__" and sys._getframe(1).f_globals.get("__name__") != "pydoc":
@@ -162,6 +177,10 @@ else:
 
     def __dir__() -> list[str]:
         return [*_PUBLIC, "__all__", *(name for name in globals() if name.startswith("__"))]
+
+    # What training needs is there at once: a process may lose the right to read files, and need not
+    # stop to load.
+    importlib.import_module("gdcore.training")
 
 
 __version__ = str(show_config()["version"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "checked_path",
     "flag",
     "flag_field",
     "integer",
@@ -95,6 +97,15 @@ def real(
     if not math.isfinite(number):
         wanted.insert(0, "finite")
     raise ValueError(f"{argument} must be {' and '.join(wanted)}, got {number:g}")
+
+
+def checked_path(path: object) -> str:
+    """The argument path as a string; a TypeError where it is no path."""
+    if isinstance(path, (str, os.PathLike)) and isinstance(text := os.fspath(path), str):
+        return text
+    raise TypeError(
+        f"path must be a string or a path such as pathlib.Path, got {type(path).__name__}"
+    )
 
 
 def flag(argument: str, value: object) -> bool:

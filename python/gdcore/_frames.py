@@ -6,7 +6,6 @@ A table is what has columns: of pandas, polars, pyarrow, or of anything else tha
 
 from __future__ import annotations
 
-import decimal
 import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -227,6 +226,8 @@ def _numbers(column: NDArray[Any], argument: str, label: Any) -> NDArray[Any]:
         return column
     if column.dtype.kind != "O":
         raise TypeError(f"{argument} must hold real numbers, got dtype {column.dtype}{where}")
+    import decimal  # only here: it takes a while to load
+
     made = np.empty(len(column))
     for row, value in enumerate(column):
         if value is None or type(value).__name__ == "NAType":

@@ -22,16 +22,15 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gdcore import _live
-from gdcore._check import flag, integer, listed, optional_integer, real
+from gdcore._check import checked_path, flag, integer, listed, optional_integer, real
 from gdcore._names import choice
 from gdcore._repr import call_of
-from gdcore.files import checked_path
 from gdcore.typing import Mode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gdcore import _live
     from gdcore.training import Trainer
 
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "Live", "TensorBoard"]
@@ -409,6 +408,8 @@ class Live(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Writes the first state."""
+        from gdcore import _live  # only here: import gdcore stays light
+
         self._writer = _live.Writer(self._path, trainer)
 
     def on_progress(self, trainer: Trainer, samples: int) -> None:

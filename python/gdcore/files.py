@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore import _stored
+from gdcore._check import checked_path as checked_path  # where others look for it
 from gdcore._signals import handlers_put_off
 from gdcore._stored import FORMAT, KEY, LONGEST_HEADER, Stored, too_many_parts
 
@@ -152,15 +153,6 @@ def _replacing(beside: str, path: str) -> Iterator[Any]:
             with suppress(FileNotFoundError):
                 os.unlink(beside)
             raise
-
-
-def checked_path(path: object) -> str:
-    """The argument path as a string; a TypeError where it is no path."""
-    if isinstance(path, (str, os.PathLike)) and isinstance(text := os.fspath(path), str):
-        return text
-    raise TypeError(
-        f"path must be a string or a path such as pathlib.Path, got {type(path).__name__}"
-    )
 
 
 def _file_there(path: str) -> os.stat_result | None:

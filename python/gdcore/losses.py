@@ -42,7 +42,7 @@ class Loss(Formula, family="a loss"):
     task: ClassVar[Task | None] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MSE(Loss):
     """Mean squared error, l = 1/K sum_k (p_k - y_k)^2. Targets: (N, K).
 
@@ -53,7 +53,7 @@ class MSE(Loss):
     task: ClassVar[Task | None] = "regression"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MAE(Loss):
     """Mean absolute error, l = 1/K sum_k |p_k - y_k|. Targets: (N, K). PyTorch's L1Loss."""
 
@@ -61,7 +61,7 @@ class MAE(Loss):
     task: ClassVar[Task | None] = "regression"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Huber(Loss):
     """Squared near zero, linear far out. Targets: (N, K).
 
@@ -78,7 +78,7 @@ class Huber(Loss):
     delta: float = real_field(1.0, above=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BCEWithLogits(Loss):
     """Binary cross entropy of logits. Targets: (N, K) within [0, 1].
 
@@ -91,7 +91,7 @@ class BCEWithLogits(Loss):
     task: ClassVar[Task | None] = "binary"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CrossEntropy(Loss):
     """Cross entropy over K classes, of logits. Targets: class indices (N,) or probabilities (N, K).
 

@@ -67,7 +67,7 @@ class Schedule(Formula, family="a schedule"):
         return []
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Constant(Schedule):
     """lr_t = lr_0.
 
@@ -82,7 +82,7 @@ class Constant(Schedule):
     per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Step(Schedule):
     """lr_t = lr_0 gamma^floor(t / step_size), as PyTorch's ``StepLR``.
 
@@ -102,7 +102,7 @@ class Step(Schedule):
     per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Exponential(Schedule):
     """lr_t = lr_0 gamma^t, as PyTorch's ``ExponentialLR``.
 
@@ -120,7 +120,7 @@ class Exponential(Schedule):
     per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cosine(Schedule):
     """lr_t = eta_min + (lr_0 - eta_min) (1 + cos(pi t / t_max)) / 2, then eta_min.
 
@@ -145,7 +145,7 @@ class Cosine(Schedule):
     per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Warmup(Schedule):
     """lr_t = lr_0 (start_factor + (1 - start_factor) t / duration), then another schedule.
 
@@ -194,7 +194,7 @@ class Warmup(Schedule):
         return [self.duration, *(self.duration + time for time in after)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Function(Schedule):
     """lr_t = function(t): a Python function of one's own.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib
+import os
 import pydoc
 from types import ModuleType
 
@@ -22,16 +23,17 @@ def shown(module: ModuleType) -> list[str]:
     return [name for name in dir(module) if not name.startswith("__")]
 
 
-def test_an_import_loads_the_compiled_module_and_little_else() -> None:
-    """Each of the others takes a millisecond or more, a dataclass a good part of one."""
+def test_an_import_loads_what_training_needs_and_no_more() -> None:
+    """Each module takes a millisecond or so; those of the standard library are the heavy ones."""
     loaded = run_json(
         "import json, sys, numpy; before = set(sys.modules); import gdcore\n"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
-    ours = {name for name in loaded if name.startswith("gdcore.")}
-    inner = ("_check", "_core", "_start", "config", "typing")
-    assert ours <= {f"gdcore.{name}" for name in inner}
-    assert not {"pathlib", "urllib", "json", "decimal"} & set(loaded)
+    assert {"gdcore.training", "gdcore.network", "gdcore.optimizers"} <= set(loaded)
+    later = ("profiling", "checks", "files", "persistence", "_live", "_progress", "_html", "cli")
+    assert not [name for name in loaded if name.startswith(tuple(f"gdcore.{x}" for x in later))]
+    heavy = {"pathlib", "urllib", "json", "decimal", "statistics", "html", "signal", "mmap"}
+    assert not heavy & set(loaded)
 
 
 def test_training_loads_no_profiling() -> None:
@@ -107,3 +109,31 @@ def test_a_star_import_leaves_python_its_own() -> None:
     exec("from gdcore import *", space)  # at module level is the one place that allows it
     assert set(gd.__all__) <= set(space)
     assert "range" not in space
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_forks_while_a_thread_loads_leaves_nothing_locked() -> None:
+    """What the thread has locked, the child would wait for for ever."""
+    found = run_json("""
+import json, os, signal, sys, threading, time
+import gdcore as gd
+begun = threading.Event()
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "gdcore.profiling.advice":  # in the midst
+            begun.set()
+            time.sleep(0.5)
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=lambda: gd.profile)
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    gd.profile
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+thread.join()
+print(json.dumps(status))
+""")
+    assert found == 0

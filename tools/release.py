@@ -47,6 +47,10 @@ def _command(*command: str) -> Callable[[], str]:
     return check
 
 
+def _python(*arguments: str) -> Callable[[], str]:
+    return _command(sys.executable, *arguments)
+
+
 def _output(*command: str) -> str:
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return done.stdout.strip()
@@ -81,25 +85,35 @@ def _wheels() -> str:
     old = [path.name for path in out.glob("*") if f"-{_version()}" not in path.name]
     if old:
         return f"dist/ has files of other versions: {', '.join(old)}"
-    return _command(sys.executable, "-m", "tools.wheels", "--out", "dist", "--twice")()
+    return _python("-m", "tools.wheels", "--out", "dist", "--twice")()
 
 
 STEPS = (
     Step("clean", "Everything is committed.", _clean),
     Step("tag", "The version is new.", _tag),
-    Step("changelog", "CHANGELOG has the version, its day, and a part Bits if they change.", _changelog),
+    Step(
+        "changelog",
+        "CHANGELOG has the version, its day, and a part Bits if they change.",
+        _changelog,
+    ),
     Step("ci", "The clean clone passes.", _command("bash", ".ci/run")),
-    Step("stubs", "The interface of the module is the committed one.",
-         _command(sys.executable, "tools/stubs.py", "--check")),
-    Step("docs", "The pages build without a warning.", _command(sys.executable, "-m", "tools.docs")),
-    Step("sanitizers", "No sanitizer finds anything.",
-         _command(sys.executable, "-m", "tools.sanitizers", "address")),
-    Step("races", "Nor does the thread sanitizer.",
-         _command(sys.executable, "-m", "tools.sanitizers", "thread")),
-    Step("source", "The source distribution builds from an empty folder.",
-         _command(sys.executable, "-m", "build", "--sdist", "--outdir", "dist")),
-    Step("wheels", "Wheels of all Pythons here build twice to one hash, and each is tried.", _wheels),
-)  # fmt: skip
+    Step(
+        "stubs",
+        "The interface of the module is the committed one.",
+        _python("tools/stubs.py", "--check"),
+    ),
+    Step("docs", "The pages build without a warning.", _python("-m", "tools.docs")),
+    Step(
+        "sanitizers", "No sanitizer finds anything.", _python("-m", "tools.sanitizers", "address")
+    ),
+    Step("races", "Nor does the thread sanitizer.", _python("-m", "tools.sanitizers", "thread")),
+    Step(
+        "source",
+        "The source distribution builds.",
+        _python("-m", "build", "--sdist", "--outdir", "dist"),
+    ),
+    Step("wheels", "Wheels build twice to one hash, and each is tried.", _wheels),
+)
 
 
 def main() -> int:
@@ -121,8 +135,8 @@ def main() -> int:
             return 1
     if not chosen.list:
         print(
-            f"Left for a person: git tag v{_version()}; upload what lies in dist/; put the pages of "
-            "docs/_build online; open the next version in CHANGELOG."
+            f"Left for a person: git tag v{_version()}; upload what lies in dist/; put the pages "
+            "of docs/_build online; open the next version in CHANGELOG."
         )
     return 0
 

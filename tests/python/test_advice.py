@@ -318,3 +318,16 @@ def test_many_threads_have_one_sentence() -> None:
     advice = advise(recording(busy, *[idle] * 7, machine=Machine(8, None, "avx2", {}, dict(PEAKS))))
     told = sentence(advice, "waiting")
     assert "So did 6 threads more" in told
+
+
+def test_what_the_first_step_makes_once_is_told() -> None:
+    made = recording([lap("step", 10), *WORK])
+    assert "first_step" not in kinds(advise(made))
+    events = made.events.copy()
+    events["end"] += 5000 * US  # of the first lap, which makes the plan
+    events["begin"][1:] += 5000 * US
+    late = replace(made, events=events, nanoseconds=made.nanoseconds + 5000 * US)
+    told = sentence(advise(late), "first_step")
+    assert "The first step took 5,110 us" in told
+    events["step"] += 1  # as in a recording that began later
+    assert "first_step" not in kinds(advise(replace(late, events=events)))

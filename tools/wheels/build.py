@@ -16,9 +16,7 @@ from tools.wheels.runtime import LICENSES, Runtime
 __all__ = ["build"]
 
 
-def build(
-    root: Path, python: Path, runtime: Runtime, glibc: str, work: Path, out: Path
-) -> Path:
+def build(root: Path, python: Path, runtime: Runtime, glibc: str, work: Path, out: Path) -> Path:
     """Builds the wheel of a source tree for one interpreter.
 
     Args:
@@ -53,6 +51,7 @@ def build(
         env,
     )  # fmt: skip
     (made,) = scratch.glob("*.whl")
+    _check_symbols(made, scratch)
     completed = _complete(made, runtime, scratch, env)
     platform = f"manylinux_{glibc.replace('.', '_')}_{runtime.arch}"
     out.mkdir(parents=True, exist_ok=True)
@@ -67,6 +66,20 @@ def build(
     shutil.move(wheel, target)
     shutil.rmtree(scratch)
     return target
+
+
+def _check_symbols(wheel: Path, scratch: Path) -> None:
+    """What is left for the loader is Python's, or has a version of a library that is named."""
+    _run([sys.executable, "-m", "zipfile", "-e", wheel, scratch / "look"], {})
+    (module,) = (scratch / "look").rglob("_core*.so")
+    symbols = [line.split()[-1] for line in _output(["nm", "-D", "-u", module]).splitlines()]
+    unknown = [
+        name
+        for name in symbols
+        if "@" not in name and not name.startswith(("Py", "_Py", "_ITM_", "__gmon_start__"))
+    ]
+    if unknown:
+        sys.exit(f"{module.name} needs symbols of no library that is linked: {', '.join(unknown)}")
 
 
 def _cross(python: Path, arch: str) -> dict[str, str]:

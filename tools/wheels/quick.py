@@ -30,7 +30,9 @@ def trained(threads: int) -> "tuple[gd.Trainer, float]":
 def digest(network: gd.Network) -> str:
     """Of all parameters."""
     state = network.state_dict()
-    return hashlib.sha256(b"".join(state[name].tobytes() for name in sorted(state))).hexdigest()[:16]
+    return hashlib.sha256(b"".join(state[name].tobytes() for name in sorted(state))).hexdigest()[
+        :16
+    ]
 
 
 one, loss = trained(1)
@@ -61,5 +63,6 @@ for each in threads:
     each.start()
 for each in threads:
     each.join()
-assert len(found) == 4 and len(set(found)) == 1, found
+assert len(found) == 4, found
+assert len(set(found)) == 1, found
 print("passed", digest(trained(1)[0].network))

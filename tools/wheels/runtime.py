@@ -42,13 +42,16 @@ class Runtime:
         """What `toolchain.cmake` asks for."""
         prefix = self.compiler.removesuffix("g++")
         libgcc = _output([self.compiler, "-print-libgcc-file-name"])
-        shared = _output([self.compiler, "-print-file-name=libgcc_s.so.1"])
+        shared, always = (
+            _output([self.compiler, f"-print-file-name={name}"])
+            for name in ("libgcc_s.so.1", "libc_nonshared.a")
+        )
         return {
             "GDCORE_ARCH": self.arch,
             "GDCORE_OLD_GLIBC": str(self.folder),
             "GDCORE_CXX": self.compiler,
             "GDCORE_STRIP": shutil.which(f"{prefix}strip") or "strip",
-            "GDCORE_LIBGCC": f"{shared} {libgcc}",
+            "GDCORE_LIBGCC": f"{always} {shared} {libgcc}",
         }
 
 
@@ -96,7 +99,7 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _stubs(arch: str, glibc: str, folder: Path) -> None:
-    """Shared libraries with the symbols of that glibc and no code, as Zig makes them to link with."""
+    """Shared libraries with the symbols of that glibc and no code, as Zig makes for linking."""
     cache = folder / "zig"
     source = folder / "empty.c"
     source.write_text("int main(void) { return 0; }\n")
@@ -124,7 +127,10 @@ def _libgomp(compiler: str, version: str, folder: Path) -> None:
         for member in packed:
             parts = Path(member.name).parts[1:]
             # Of the folders above, files alone: configure's helpers and the licences.
-            if not parts or not (parts[0] in _PARTS or len(parts) == 1 or parts[1:] == ("BASE-VER",)):
+            wanted = bool(parts) and (
+                parts[0] in _PARTS or len(parts) == 1 or parts[1:] == ("BASE-VER",)
+            )
+            if not wanted:
                 continue
             member.name = str(Path(*parts))
             packed.extract(member, tree, filter="tar")

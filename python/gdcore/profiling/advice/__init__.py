@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gdcore.profiling.causes import CAUSES, Cause, percent, threads_of, us
+from gdcore.profiling.advice.cause import Cause, percent, threads_of, us
+from gdcore.profiling.advice.causes import CAUSES
 from gdcore.profiling.facts import Facts
 from gdcore.profiling.limits import limits
 from gdcore.profiling.recording import Recording
@@ -19,7 +20,7 @@ class Advice(str):
 
     Attributes:
         kind: A word for what it is about: ``"summary"``, ``"dropped"``, or one of
-            `gdcore.profiling.causes.KINDS`.
+            `gdcore.profiling.advice.cause.KINDS`.
         share: The part of the time that it is about, 0 to 1, where that can be told.
         trainer: Whose it is, where several were at work; else ``""``.
     """

@@ -258,7 +258,7 @@ def _made(cls: type[Any]) -> Callable[..., Any]:
 
 
 _FIELDS: dict[str, tuple[Any, Plain]] = {
-    "float": (0.5, _real), "int": (3, _count), "bool": (False, _flag), "str": ("epoch", _word),
+    "float": (0.5, _real), "int": (3, _count), "bool": (False, _flag), "Unit": ("epoch", _word),
     "tuple[float, float]": ((0.5, 0.5), _pair),
 }  # fmt: skip
 
@@ -294,6 +294,14 @@ CALLS: dict[str, Call] = {
     ),
     "Network.predict": Call(
         lambda w, **s: w.net.predict(**s), {"x": _array(X, _rows), "batch_size": _BATCH}
+    ),
+    "Network.predict_proba": Call(
+        lambda w, **s: w.net.predict_proba(**s),
+        {"x": _array(X, _rows), "batch_size": _BATCH, "task": Slot("binary", _as_it_is)},
+    ),
+    "Network.predict_classes": Call(
+        lambda w, **s: w.net.predict_classes(**s),
+        {"x": _array(X, _rows), "batch_size": _BATCH, "task": Slot(None, _as_it_is)},
     ),
     "Network.backward": Call(
         lambda w, **s: w.net.backward(**s),
@@ -364,6 +372,7 @@ CALLS: dict[str, Call] = {
             "batch_size": _BATCH,
             "shuffle": Slot(True, _flag),
             "validation_data": Slot(None, _as_it_is),
+            "validation_split": Slot(None, _as_it_is),
             "metrics": Slot((), _as_it_is),
             "callbacks": Slot((), _as_it_is),
             "progress": Slot(False, _flag),

@@ -72,11 +72,11 @@ def _check_symbols(wheel: Path, scratch: Path) -> None:
     """What is left for the loader is Python's, or has a version of a library that is named."""
     _run([sys.executable, "-m", "zipfile", "-e", wheel, scratch / "look"], {})
     (module,) = (scratch / "look").rglob("_core*.so")
-    symbols = [line.split()[-1] for line in _output(["nm", "-D", "-u", module]).splitlines()]
+    symbols = [line.split() for line in _output(["nm", "-D", "-u", module]).splitlines()]
     unknown = [
         name
-        for name in symbols
-        if "@" not in name and not name.startswith(("Py", "_Py", "_ITM_", "__gmon_start__"))
+        for kind, name in symbols
+        if kind == "U" and "@" not in name and not name.startswith(("Py", "_Py"))
     ]
     if unknown:
         sys.exit(f"{module.name} needs symbols of no library that is linked: {', '.join(unknown)}")

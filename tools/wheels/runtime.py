@@ -71,11 +71,12 @@ def make_runtime(arch: str, glibc: str, folder: Path) -> Runtime:
         sys.exit(f"{compiler} is missing: apt-get install g++-{arch.replace('_', '-')}-linux-gnu")
     version = _output([compiler, "-dumpfullversion"])
     made = folder / f"{arch}-glibc{glibc}-gcc{version}"
-    if not (made / "compat.o").exists():
-        made.mkdir(parents=True, exist_ok=True)
+    made.mkdir(parents=True, exist_ok=True)
+    if not (made / "libc.so").exists():
         _stubs(arch, glibc, made)
+    if not (made / "libgomp.a").exists():
         _libgomp(compiler, version, made)
-        _run([_c(compiler), "-O2", "-fPIC", "-c", _HERE / "compat.c", "-o", made / "compat.o"])
+    _run([_c(compiler), "-O2", "-fPIC", "-c", _HERE / "compat.c", "-o", made / "compat.o"])
     return Runtime(made, arch, compiler, version)
 
 

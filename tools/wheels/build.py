@@ -44,8 +44,11 @@ def build(root: Path, python: Path, runtime: Runtime, glibc: str, work: Path, ou
     if shutil.which("ccache"):
         defines["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
     print(f"=== building for {python}, {runtime.arch}", flush=True)
+    _run([python, "-m", "venv", scratch / "env"], {})
+    own = scratch / "env" / "bin" / "python"
+    _run([own, "-m", "pip", "install", "-q", "-U", "pip"], {})  # an old one takes no settings
     _run(
-        [python, "-m", "pip", "wheel", "-q", "--no-deps", root, "-w", scratch,
+        [own, "-m", "pip", "wheel", "-q", "--no-deps", root, "-w", scratch,
          f"-Cbuild-dir={scratch / 'build'}",
          *(f"-Ccmake.define.{name}={value}" for name, value in defines.items())],
         env,

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,7 +29,9 @@ def build(root: Path, python: Path, runtime: Runtime, glibc: str, work: Path, ou
     Returns:
         Its path.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="wheel-", dir=work))
+    scratch = work / "scratch"  # always the same, for ccache
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
     epoch = _output(["git", "-C", root, "log", "-1", "--format=%ct"])
     env = {
         **runtime.environment,

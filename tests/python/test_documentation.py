@@ -27,6 +27,7 @@ NOT_RUN = {
     "docs/profiling.md": 1,
     "docs/quickstart.md": 2,
     "docs/recipes/finding_out.md": 1,
+    "docs/wheels.md": 1,
 }
 
 

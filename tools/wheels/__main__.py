@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.wheels.build import build
-from tools.wheels.runtime import make_runtime
+from tools.wheels.runtime import Runtime, make_runtime
 from tools.wheels.trial import Result, try_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,16 +55,25 @@ def main() -> int:
     for arch in chosen.arch:
         runtime = make_runtime(arch, chosen.glibc, work)
         for python in _interpreters(chosen.python):
-            wheel = build(ROOT, python, runtime, chosen.glibc, work, chosen.out)
-            again = "not asked"
-            if chosen.twice:
-                second = build(ROOT, python, runtime, chosen.glibc, work, work / "again")
-                again = "same" if _hash(second) == _hash(wheel) else "DIFFERS"
-            result = try_wheel(wheel, python, arch, chosen.sysroot, beside=not chosen.quick)
-            result.row["second build"] = again
-            results.append(result)
+            try:
+                results.append(_one(python, runtime, work, chosen))
+            except SystemExit as error:  # the others may do
+                print(error, flush=True)
+                results.append(Result({"wheel": f"{python.name}, {arch}: FAILED"}, False))
+            print(results[-1].row, flush=True)
     _tell(results)
     return 0 if results and all(each.passed for each in results) else 1
+
+
+def _one(python: Path, runtime: Runtime, work: Path, chosen: argparse.Namespace) -> Result:
+    wheel = build(ROOT, python, runtime, chosen.glibc, work, chosen.out)
+    again = "not asked"
+    if chosen.twice:
+        second = build(ROOT, python, runtime, chosen.glibc, work, work / "again")
+        again = "same" if _hash(second) == _hash(wheel) else "DIFFERS"
+    result = try_wheel(wheel, python, runtime.arch, chosen.sysroot, beside=not chosen.quick)
+    result.row["second build"] = again
+    return result
 
 
 def _hash(path: Path) -> str:

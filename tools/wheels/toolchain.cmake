@@ -1,8 +1,10 @@
 # Links against an old glibc, whatever the compiler's own is: GDCORE_OLD_GLIBC holds stubs of its
 # libraries, libgomp.a and what newer headers take for granted (runtime.py makes them). The C++ and
 # OpenMP runtimes are within the module, and nothing of them is seen from outside.
-set(CMAKE_SYSTEM_NAME Linux)
-set(CMAKE_SYSTEM_PROCESSOR $ENV{GDCORE_ARCH})
+if(NOT CMAKE_HOST_SYSTEM_PROCESSOR STREQUAL "$ENV{GDCORE_ARCH}")
+  set(CMAKE_SYSTEM_NAME Linux)
+  set(CMAKE_SYSTEM_PROCESSOR $ENV{GDCORE_ARCH})
+endif()
 set(old $ENV{GDCORE_OLD_GLIBC})
 
 set(CMAKE_CXX_COMPILER $ENV{GDCORE_CXX})

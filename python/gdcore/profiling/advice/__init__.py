@@ -19,8 +19,8 @@ class Advice(str):
     """A sentence with its numbers.
 
     Attributes:
-        kind: A word for what it is about: ``"summary"``, ``"dropped"``, or one of
-            `gdcore.profiling.advice.cause.KINDS`.
+        kind: A word for what it is about: ``"summary"``, ``"dropped"``, or a cause such as
+            ``"neighbour"``; the documentation's page on profiles has all of them.
         share: The part of the time that it is about, 0 to 1, where that can be told.
         trainer: Whose it is, where several were at work; else ``""``.
     """

@@ -389,9 +389,12 @@ void bind_trainer(py::module_& m) {
     parallel::Claim claim{};
   };
   py::class_<Claim>(m, "Claim")
-      .def(
-          py::init([](std::string refusal) { return std::make_unique<Claim>(std::move(refusal)); }),
-          py::arg("refusal"))
+      .def(py::init([](std::string refusal) {
+             auto made = std::make_unique<Claim>();
+             made->refusal = std::move(refusal);
+             return made;
+           }),
+           py::arg("refusal"))
       .def("__enter__", [](Claim& self) { require<StateError>(self.claim.take(), self.refusal); })
       .def(
           "__exit__",

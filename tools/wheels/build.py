@@ -58,6 +58,8 @@ def build(root: Path, python: Path, runtime: Runtime, glibc: str, work: Path, ou
     _check_symbols(made, scratch)
     completed = _complete(made, runtime, scratch, env)
     platform = f"manylinux_{glibc.replace('.', '_')}_{runtime.arch}"
+    if os.uname().machine != runtime.arch:
+        platform = "auto"  # auditwheel offers the names of its own machine alone
     out.mkdir(parents=True, exist_ok=True)
     repaired = scratch / "repaired"
     _run(
@@ -104,6 +106,9 @@ def _complete(wheel: Path, runtime: Runtime, scratch: Path, env: Mapping[str, st
     tree = scratch / "tree"
     _run([sys.executable, "-m", "wheel", "unpack", "-d", tree, wheel], env)
     (info,) = tree.glob("*/*.dist-info")
+    if suffix := env.get("SETUPTOOLS_EXT_SUFFIX"):  # it is named after the one that built it
+        (module,) = tree.rglob("_core.*.so")
+        module.rename(module.with_name(f"_core{suffix}"))
     licenses = info / "licenses" / "gcc"
     licenses.mkdir(parents=True, exist_ok=True)
     for name in LICENSES:

@@ -94,7 +94,7 @@ def _emulated(
         fetch = [
             python, "-m", "pip", "install", "-q", "--target", folder, "--only-binary=:all:",
             "--python-version", version, "--implementation", "cp", "--abi", f"cp{tag}",
-            *(f"--platform=manylinux_2_{minor}_{arch}" for minor in (28, 27, 17)),
+            *(f"--platform=manylinux_2_{minor}_{arch}" for minor in (28, 27, 26, 17)),
             f"--platform=manylinux2014_{arch}", wheel,
         ]  # fmt: skip
         row["install"] = _word(_run(fetch))

@@ -29,7 +29,7 @@ nitpick_ignore_regex = [
     ("py:class", ".*"),  # of annotations: NumPy's and private names
     (
         "py:obj",
-        "EVENT|RANGE|after|gdcore.profiling.causes.KINDS",
+        "EVENT|RANGE|after",
     ),  # no part of the public interface
 ]
 show_warning_types = True

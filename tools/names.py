@@ -9,11 +9,11 @@ checkers and editors need no build:
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from generated import write_or_check
 
 from gdcore import initializers, linalg, metrics, schedules
 from gdcore._native import DTYPES
@@ -84,22 +84,5 @@ def generate() -> str:
     return "".join([*parts, TAIL])
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Write or check python/gdcore/typing.py.")
-    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if it differs")
-    check = parser.parse_args().check
-    generated = generate()
-    if not check:
-        COMMITTED.write_text(generated)
-        return 0
-    committed = COMMITTED.read_text() if COMMITTED.exists() else ""
-    names = (str(COMMITTED.relative_to(ROOT)), "generated")
-    difference = list(difflib.unified_diff(committed.splitlines(), generated.splitlines(), *names))
-    if difference:
-        print("\n".join(difference))
-        print("The names are out of date; write them with: python tools/names.py")
-    return bool(difference)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(COMMITTED, generate, "python tools/names.py"))

@@ -18,6 +18,7 @@ from recordings import events_of
 
 import gdcore as gd
 from gdcore.profiling.advice import Advice, advise
+from gdcore.profiling.advice.cause import KINDS
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Machine, Operation, Source, Thread
 
@@ -331,3 +332,9 @@ def test_what_the_first_step_makes_once_is_told() -> None:
     assert "The first step took 5,110 us" in told
     events["step"] += 1  # as in a recording that began later
     assert "first_step" not in kinds(advise(replace(late, events=events)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_tells_each_cause(kind: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "profiling.md").read_text(encoding="utf-8")
+    assert f"| `{kind}`" in page

@@ -44,10 +44,6 @@ py::object cast(const py::array& array, const char* dtype) {
   return result;
 }
 
-bool same_shape(const py::array& a, const py::array& b) {
-  return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
-}
-
 // The same for arrays of a common type as they lie, without the two microseconds of NumPy's
 // context.
 template <class T, class From>
@@ -186,6 +182,10 @@ py::array_t<T> finite_matrix(py::handle object, std::string_view name, int64_t r
 }
 
 std::string dtype_name(const py::array& array) { return py::str(array.dtype()); }
+
+bool same_shape(const py::array& a, const py::array& b) {
+  return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
+}
 
 std::string shape_text(std::initializer_list<int64_t> shape) {
   std::string text;

@@ -78,6 +78,8 @@ std::string dtype_name(const py::array& array);
 std::string shape_text(std::initializer_list<int64_t> shape);
 std::string shape_text(const py::array& array);
 
+bool same_shape(const py::array& a, const py::array& b);
+
 template <class T>
 py::array_t<T> new_matrix(int64_t rows, int64_t cols) {
   return py::array_t<T>({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(cols)});

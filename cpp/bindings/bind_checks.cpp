@@ -13,9 +13,9 @@ namespace gd::bindings {
 
 namespace {
 
-using Model = train::Model<double>;
+using Checked = train::Model<double>;
 
-HeldData<double> checked(Model& model, const std::string& loss, py::handle x, py::handle y,
+HeldData<double> checked(Checked& model, const std::string& loss, py::handle x, py::handle y,
                          py::handle sample_weight) {
   const auto& network = model.description();
   return hold_data<double>(in_order(model, x), y, sample_weight, network.input_size(),
@@ -27,7 +27,7 @@ py::array_t<double> flat(const std::vector<double>& values) {
 }
 
 // Flat arrays, in the order of state_dict or of `closer`.
-py::dict numerical(Model& model, const std::string& loss, std::vector<double> loss_parameters,
+py::dict numerical(Checked& model, const std::string& loss, std::vector<double> loss_parameters,
                    py::handle x, py::handle y, py::handle sample_weight, std::optional<double> h,
                    const std::optional<std::vector<int64_t>>& closer,
                    std::optional<int> num_threads) {
@@ -51,9 +51,9 @@ py::dict numerical(Model& model, const std::string& loss, std::vector<double> lo
   return result;
 }
 
-py::dict backpropagation(Model& model, const std::string& loss, std::vector<double> loss_parameters,
-                         py::handle x, py::handle y, py::handle sample_weight,
-                         std::optional<int> num_threads) {
+py::dict backpropagation(Checked& model, const std::string& loss,
+                         std::vector<double> loss_parameters, py::handle x, py::handle y,
+                         py::handle sample_weight, std::optional<int> num_threads) {
   const HeldData<double> data = checked(model, loss, x, y, sample_weight);
   const int threads = resolve_threads(num_threads);
   train::ExactGradient found;

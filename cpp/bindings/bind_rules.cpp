@@ -16,10 +16,6 @@ using base::ValueError;
 
 namespace {
 
-bool same_shape(const py::array& a, const py::array& b) {
-  return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
-}
-
 // An array may have been resized, retyped or locked since it was bound.
 template <class T>
 T* bound_pointer(py::handle object, int64_t size, size_t index) {

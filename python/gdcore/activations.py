@@ -7,11 +7,10 @@ defaults are PyTorch's. x stands for one sum of a layer, W a + b.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gdcore._check import real_field
-from gdcore._formula import Formula
+from gdcore._formula import Formula, formula
 
 __all__ = [
     "ELU",
@@ -42,14 +41,14 @@ class Activation(Formula, family="an activation"):
         return -math.inf, math.inf
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Identity(Activation):
     """f(x) = x, the default: a layer that is linear."""
 
     name: ClassVar[str] = "identity"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class ReLU(Activation):
     """f(x) = max(x, 0).
 
@@ -67,7 +66,7 @@ class ReLU(Activation):
         return 0.0, math.inf
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class LeakyReLU(Activation):
     """f(x) = x for x > 0, else negative_slope x.
 
@@ -87,7 +86,7 @@ class LeakyReLU(Activation):
         return -math.inf if self.negative_slope > 0 else 0.0, math.inf
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class ELU(Activation):
     """f(x) = x for x > 0, else alpha (exp(x) - 1).
 
@@ -107,7 +106,7 @@ class ELU(Activation):
         return -self.alpha, math.inf
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Sigmoid(Activation):
     """f(x) = 1 / (1 + exp(-x))."""
 
@@ -119,7 +118,7 @@ class Sigmoid(Activation):
         return 0.0, 1.0
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Tanh(Activation):
     """f(x) = tanh(x)."""
 
@@ -131,7 +130,7 @@ class Tanh(Activation):
         return -1.0, 1.0
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class GELU(Activation):
     """f(x) = x Phi(x) = x/2 (1 + erf(x / sqrt(2))), Phi the normal distribution function.
 
@@ -146,7 +145,7 @@ class GELU(Activation):
         return -0.17, math.inf
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class GELUTanh(Activation):
     """f(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the cheaper form of GELU.
 
@@ -161,7 +160,7 @@ class GELUTanh(Activation):
         return -0.1701, math.inf
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class SiLU(Activation):
     """f(x) = x / (1 + exp(-x)), also called swish.
 
@@ -177,7 +176,7 @@ class SiLU(Activation):
         return -0.28, math.inf
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Softplus(Activation):
     """f(x) = log(1 + exp(beta x)) / beta, a smooth ReLU.
 
@@ -197,7 +196,7 @@ class Softplus(Activation):
         return 0.0, math.inf
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Softmax(Activation):
     """f(x)_i = exp(x_i) / sum_j exp(x_j) over the units of the layer: probabilities.
 

@@ -16,11 +16,10 @@ logits, which may be any number: a last layer that bounds them is an error or a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gdcore._check import real_field
-from gdcore._formula import Formula
+from gdcore._formula import Formula, formula
 from gdcore.typing import Task
 
 __all__ = ["MAE", "MSE", "BCEWithLogits", "CrossEntropy", "Huber", "Loss"]
@@ -42,7 +41,7 @@ class Loss(Formula, family="a loss"):
     task: ClassVar[Task | None] = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class MSE(Loss):
     """Mean squared error, l = 1/K sum_k (p_k - y_k)^2. Targets: (N, K).
 
@@ -53,7 +52,7 @@ class MSE(Loss):
     task: ClassVar[Task | None] = "regression"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class MAE(Loss):
     """Mean absolute error, l = 1/K sum_k |p_k - y_k|. Targets: (N, K). PyTorch's L1Loss."""
 
@@ -61,7 +60,7 @@ class MAE(Loss):
     task: ClassVar[Task | None] = "regression"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Huber(Loss):
     """Squared near zero, linear far out. Targets: (N, K).
 
@@ -78,7 +77,7 @@ class Huber(Loss):
     delta: float = real_field(1.0, above=0)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class BCEWithLogits(Loss):
     """Binary cross entropy of logits. Targets: (N, K) within [0, 1].
 
@@ -91,7 +90,7 @@ class BCEWithLogits(Loss):
     task: ClassVar[Task | None] = "binary"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class CrossEntropy(Loss):
     """Cross entropy over K classes, of logits. Targets: class indices (N,) or probabilities (N, K).
 

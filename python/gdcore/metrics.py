@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gdcore._check import integer, listed
-from gdcore._formula import Formula
+from gdcore._formula import Formula, formula
 from gdcore._frames import real_array
 from gdcore._metric_arrays import (
     Array,
@@ -169,7 +169,7 @@ class _OfClasses(Metric):
         return classes_of(y, output) if told == "multiclass" else positive_labels(y, output)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Accuracy(_OfClasses):
     """Share of right answers, sum_i w_i [sample i is right] / sum_i w_i.
 
@@ -192,7 +192,7 @@ class Accuracy(_OfClasses):
         return weighted_mean(((output > 0) == y).mean(axis=1), weights)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class TopK(_OfClasses):
     """Share of samples whose class is among the k largest outputs.
 
@@ -233,7 +233,7 @@ class TopK(_OfClasses):
         return weighted_mean(before.sum(axis=1) < self.k, weights)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class MAE(_OfNumbers):
     """Mean absolute error, sum_i w_i (1/K sum_k |p_ik - y_ik|) / sum_i w_i, as the loss.
 
@@ -249,7 +249,7 @@ class MAE(_OfNumbers):
         return weighted_mean(np.abs(output - y).mean(axis=1), weights)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class RMSE(_OfNumbers):
     """Root of the mean squared error, sqrt(sum_i w_i (1/K sum_k (p_ik - y_ik)^2) / sum_i w_i).
 
@@ -267,7 +267,7 @@ class RMSE(_OfNumbers):
         return math.sqrt(weighted_mean(((output - y) ** 2).mean(axis=1), weights))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class R2(_OfNumbers):
     """Coefficient of determination, 1/K sum_k R2_k; 1 is perfect, 0 no better than the mean.
 
@@ -296,7 +296,7 @@ class R2(_OfNumbers):
         return float(scores.mean())
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class AUC(_OfClasses):
     """Area under the ROC curve of two classes: how often a positive sample is above a negative one.
 

@@ -8,13 +8,13 @@ t for the number of the step from 1 on. An optimizer here is a description witho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
 from gdcore._check import flag_field, real, real_field
-from gdcore._formula import Formula
+from gdcore._formula import Formula, formula
 
 if TYPE_CHECKING:
     from gdcore.bound_rule import BoundRule
@@ -53,7 +53,7 @@ class Optimizer(Formula, family="an optimizer"):
         return BoundRule(self, arrays)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class SGD(Optimizer):
     """Gradient descent, with momentum or Nesterov's momentum.
 
@@ -103,7 +103,7 @@ def _decay_rates(argument: str, value: object) -> tuple[float, float]:
     return first, second
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Adam(Optimizer):
     """Steps scaled by running means of the gradient and of its square.
 
@@ -137,7 +137,7 @@ class Adam(Optimizer):
     amsgrad: bool = flag_field(False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class AdamW(Adam):
     """Adam with weight decay apart from the gradient.
 
@@ -161,7 +161,7 @@ class AdamW(Adam):
     weight_decay: float = real_field(1e-2, at_least=0)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Adagrad(Optimizer):
     """Steps scaled by the sum of all squared gradients so far: rarely used weights move far.
 
@@ -192,7 +192,7 @@ class Adagrad(Optimizer):
     eps: float = real_field(1e-10, at_least=0)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class RMSprop(Optimizer):
     """Steps scaled by a running mean of the squared gradient.
 
@@ -227,7 +227,7 @@ class RMSprop(Optimizer):
     centered: bool = flag_field(False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Adadelta(Optimizer):
     """Steps of the size that earlier steps had, for the gradients that earlier steps had.
 

@@ -17,11 +17,11 @@ So is a name, for a schedule over all epochs, from the first to the last of the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import ClassVar
 
 from gdcore._check import integer, real, real_field
-from gdcore._formula import Formula
+from gdcore._formula import Formula, formula
 from gdcore._names import choice, unknown
 from gdcore.typing import ScheduleName, Unit
 
@@ -67,7 +67,7 @@ class Schedule(Formula, family="a schedule"):
         return []
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Constant(Schedule):
     """lr_t = lr_0.
 
@@ -82,7 +82,7 @@ class Constant(Schedule):
     per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Step(Schedule):
     """lr_t = lr_0 gamma^floor(t / step_size), as PyTorch's ``StepLR``.
 
@@ -102,7 +102,7 @@ class Step(Schedule):
     per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Exponential(Schedule):
     """lr_t = lr_0 gamma^t, as PyTorch's ``ExponentialLR``.
 
@@ -120,7 +120,7 @@ class Exponential(Schedule):
     per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Cosine(Schedule):
     """lr_t = eta_min + (lr_0 - eta_min) (1 + cos(pi t / t_max)) / 2, then eta_min.
 
@@ -145,7 +145,7 @@ class Cosine(Schedule):
     per: Unit = field(default="epoch", metadata={"check": _unit})
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Warmup(Schedule):
     """lr_t = lr_0 (start_factor + (1 - start_factor) t / duration), then another schedule.
 
@@ -194,7 +194,7 @@ class Warmup(Schedule):
         return [self.duration, *(self.duration + time for time in after)]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@formula
 class Function(Schedule):
     """lr_t = function(t): a Python function of one's own.
 

@@ -131,3 +131,41 @@ def test_every_loss_and_rule_runs_by_its_name() -> None:
 def test_file_names_and_struct_names_agree() -> None:
     for path in FORMULAS.glob("*/*.hpp"):
         assert re.search(rf"\bstruct {path.stem}\b", Path(path).read_text()), path.name
+
+
+class TestFrozen:
+    """What `formula` makes is what ``@dataclass(frozen=True)`` would."""
+
+    def test_fields_cannot_be_set_nor_deleted_nor_added(self) -> None:
+        elu = gd.ELU(0.5)
+        for change in (
+            lambda: setattr(elu, "alpha", 1.0),
+            lambda: setattr(elu, "other", 1.0),
+            lambda: delattr(elu, "alpha"),
+        ):
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                change()
+        assert elu == gd.ELU(0.5)
+        assert vars(elu) == {"alpha": 0.5}
+
+    def test_a_frozen_dataclass_and_a_plain_class_may_derive_from_it(self) -> None:
+        @dataclasses.dataclass(frozen=True)
+        class Named(gd.ELU):
+            label: str = "x"
+
+        class Marked(gd.ELU):
+            def __init__(self) -> None:
+                super().__init__(2.0)
+                self.mark = 1
+                self.mark = 2
+
+        assert Named(0.5, "y") == Named(0.5, "y") != Named(0.5, "z")
+        assert Marked().mark == 2
+        assert Marked() == Marked()
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            Marked().alpha = 1.0  # type: ignore[misc]
+
+    def test_replace_copies_and_checks(self) -> None:
+        assert dataclasses.replace(gd.ELU(0.5), alpha=0.25) == gd.ELU(0.25)
+        with pytest.raises(ValueError, match="alpha must be at least 0, got -1"):
+            dataclasses.replace(gd.ELU(0.5), alpha=-1)

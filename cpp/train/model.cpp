@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "layers/registry.hpp"
 #include "profiling/recorder.hpp"
 
 namespace gd::train {
@@ -25,8 +26,8 @@ void copy_rows(base::MatrixView<const T> from, base::MatrixView<T> to) {
 }  // namespace
 
 template <class T>
-Model<T>::Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed)
-    : network_(std::move(layers), input_size, seed) {
+Model<T>::Model(std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed)
+    : network_(layers::graph_of<T>(std::move(layers), {input_size}), seed) {
   set_source(std::make_shared<profiling::SourceNumber>(
       profiling::NamedSource{.kind = "network",
                              .network = sizes(),
@@ -36,7 +37,10 @@ Model<T>::Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t 
 template <class T>
 std::string Model<T>::sizes() const {
   std::string text = std::to_string(network_.input_size());
-  for (const nn::DenseSpec& layer : network_.layers()) text += '-' + std::to_string(layer.units);
+  // Of those that change it.
+  for (const nn::Node& layer : network_.graph().nodes) {
+    if (layer.spec.kind == "dense") text += '-' + std::to_string(layer.width);
+  }
   return text;
 }
 
@@ -56,6 +60,7 @@ plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads
                                   std::unique_ptr<plan::Plan<T>>& plan) {
   if (plan == nullptr || plan->capacity() < rows || plan->max_workers() != threads) {
     plan::PlanOptions<T> options;
+    options.lowerings = layers::lowering<T>;
     options.kind = kind;
     options.capacity = rows;
     options.max_workers = threads;

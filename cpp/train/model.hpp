@@ -19,7 +19,7 @@ namespace gd::train {
 template <class T>
 class Model {
  public:
-  Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed);
+  Model(std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed);
 
   // Sizes, names and seed never change and may be read without the lock.
   const nn::Network<T>& description() const { return network_; }

@@ -48,13 +48,13 @@ struct Distance {
   double relative() const { return std::sqrt(difference / std::max(length, 1e-30)); }
 };
 
-void check_gradient(const std::vector<gd::nn::DenseSpec>& layers, const std::string& loss,
+void check_gradient(const std::vector<gd::layers::DenseSpec>& layers, const std::string& loss,
                     bool by_label, bool weighted) {
   const std::string where =
       text(layers[0].activation, " ", layers.back().activation, " ", loss, " layers ",
            layers.size(), by_label ? " labels" : "", weighted ? " weights" : "");
   const Samples<double> samples(kRows, kInputs, kOutputs, 11);
-  Network<double> network(layers, kInputs, 3);
+  auto network = gd::testing::network_of<double>(layers, kInputs, 3);
   const Batch<double> batch = samples.batch(kRows, by_label, weighted);
   Plan<double> gradient(network, options_of<double>(PlanKind::gradient, kRows, loss));
   Plan<double> evaluation(network, options_of<double>(PlanKind::evaluation, kRows, loss));
@@ -71,7 +71,7 @@ void check_gradient(const std::vector<gd::nn::DenseSpec>& layers, const std::str
 }
 
 // Layers for the one, two or three of an activation.
-std::vector<gd::nn::DenseSpec> layers_of(const std::string& activation, int count) {
+std::vector<gd::layers::DenseSpec> layers_of(const std::string& activation, int count) {
   std::vector<int64_t> units(static_cast<size_t>(count), 5);
   units.back() = kOutputs;
   return stack(units, activation, activation);
@@ -104,8 +104,8 @@ TEST(softmax_with_cross_entropy_is_cross_entropy_of_the_logits) {
   gd::testing::for_both_types([]<class T>() {
     const Samples<T> samples(kRows, kInputs, kOutputs, 12);
     const Batch<T> batch = samples.batch(kRows, true);
-    Network<T> with(stack({5, kOutputs}, "relu", "softmax"), kInputs, 3);
-    Network<T> without(stack({5, kOutputs}, "relu", "identity"), kInputs, 3);
+    auto with = gd::testing::network_of<T>(stack({5, kOutputs}, "relu", "softmax"), kInputs, 3);
+    auto without = gd::testing::network_of<T>(stack({5, kOutputs}, "relu", "identity"), kInputs, 3);
     const auto options = options_of<T>(PlanKind::gradient, kRows, "cross_entropy");
     CHECK_EQ(Plan<T>(with, options).step(batch), Plan<T>(without, options).step(batch));
     CHECK_SAME(with.gradients(), without.gradients(), with.flat_size());
@@ -127,8 +127,8 @@ namespace {
 
 // A loss from outside: the sum of c_ij y_ij.
 struct Outside {
-  explicit Outside(const std::vector<gd::nn::DenseSpec>& layers)
-      : network(layers, kInputs, 3),
+  explicit Outside(const std::vector<gd::layers::DenseSpec>& layers)
+      : network(gd::testing::network_of<double>(layers, kInputs, 3)),
         plan(network, options_of<double>(PlanKind::differentiable, kRows)),
         outputs(network.output_size()),
         samples(kRows, kInputs, outputs, 13),
@@ -164,7 +164,7 @@ struct Outside {
   std::vector<double> input_gradient;
 };
 
-void check_outside(const std::vector<gd::nn::DenseSpec>& layers) {
+void check_outside(const std::vector<gd::layers::DenseSpec>& layers) {
   Outside outside(layers);
   outside.forward();
   outside.backward(false);
@@ -216,7 +216,7 @@ TEST(accumulated_gradients_are_added) {
 
 TEST(the_loss_of_a_batch_is_the_weighted_mean) {
   const Samples<double> samples(kRows, kInputs, kOutputs, 15);
-  Network<double> network(layers_of("tanh", 2), kInputs, 3);
+  auto network = gd::testing::network_of<double>(layers_of("tanh", 2), kInputs, 3);
   for (const auto& loss : gd::ops::loss_formulas()) {
     Plan<double> plan(network, options_of<double>(PlanKind::evaluation, kRows, loss.name));
     double plain = 0;

@@ -7,6 +7,13 @@
 
 namespace gd::plan {
 
+// What random layers draw from: the same numbers however a batch is shared.
+struct Draw {
+  uint64_t seed = 0;
+  uint64_t step = 0;
+  int64_t first_row = 0;  // of a piece in its batch
+};
+
 // What changes from step to step; everything else is fixed when the plan is compiled.
 template <class T>
 struct Batch {
@@ -28,6 +35,7 @@ struct Batch {
   optim::Rule<T>* rule = nullptr;
   const optim::UpdateInput<T>* update = nullptr;
   T* input_gradient = nullptr;  // (rows, inputs)
+  Draw draw;
 
   // Rows [begin, begin + count); weight_sum stays that of the whole, so that parts add up to it.
   Batch rows_from(int64_t begin, int64_t count) const {

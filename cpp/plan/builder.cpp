@@ -99,8 +99,11 @@ ValueId Builder<T>::gradient_of(ValueId value) {
 template <class T>
 void Builder<T>::pass_gradient(size_t i, ValueId gradient) {
   const ValueId input = this->input(i);
+  const auto found = gradients_.find(input);
+  if (found != gradients_.end() && found->second == gradient)
+    return;  // of a layer that does nothing
   const bool of_batch = values_[static_cast<size_t>(input)].pool == Value::Pool::batch;
-  if (!gradients_.contains(input) && !of_batch) {
+  if (found == gradients_.end() && !of_batch) {
     gradients_[input] = gradient;
     return;
   }

@@ -121,6 +121,11 @@ class Builder {
 
   bool differentiates() const { return plan::differentiates(options_.kind); }
   bool has_loss() const { return plan::has_loss(options_.kind); }
+  // Whether layers that draw at random do so: where something is learnt, and not where gradients
+  // are compared.
+  bool is_random() const {
+    return options_.kind == PlanKind::training || options_.kind == PlanKind::differentiable;
+  }
   const BuildOptions& options() const { return options_; }
   void add(Step<T> step);
   // Products of that size are made: there must be room for what they pack.

@@ -154,6 +154,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   const bool is_first = place.begin == 0;
   const bool is_last = place.begin + piece.rows == place.rows;
   piece.rows_together = piece.rows;
+  piece.draw.first_row = place.begin;
   piece.part = part_of(place.rows);
   piece.parameters = network_->values();
   piece.gradients = gradients_;

@@ -45,6 +45,20 @@ std::string Model<T>::sizes() const {
 }
 
 template <class T>
+std::vector<int64_t> Model<T>::forward_flops() {
+  const Lock lock(mutex_);
+  plan::PlanOptions<T> options;
+  options.lowerings = layers::lowering<T>;
+  const plan::Plan<T> plan(network_, options);
+  std::vector<int64_t> flops(network_.graph().nodes.size());
+  for (const auto& operation : plan.operations()) {
+    flops[static_cast<size_t>(operation->node() - network_.graph().first_layer())] +=
+        operation->cost().flops(1);
+  }
+  return flops;
+}
+
+template <class T>
 void Model<T>::set_source(std::shared_ptr<profiling::SourceNumber> source) {
   source_ = std::move(source);
   source_id_ = source_->id();
@@ -107,6 +121,7 @@ void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
   batch.rows = rows;
   batch.x = kept_x_.data();
   batch.x_stride = inputs;
+  batch.draw = {network_.seed(), ++passes_, 0};
   plan.forward(batch);
   copy_rows<T>(plan.output(rows), {out, rows, network_.output_size()});
   rows_kept_ = rows;
@@ -135,6 +150,7 @@ void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
   batch.rows = rows;
   batch.x = kept_x_.data();
   batch.x_stride = network_.input_size();
+  batch.draw = {network_.seed(), passes_, 0};
   batch.accumulate = accumulate && network_.gradients_valid();
   batch.input_gradient = input_gradient;
   plan.backward(batch);

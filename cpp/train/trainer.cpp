@@ -226,7 +226,9 @@ double Trainer<T>::step(const Dataset& batch) {
   plan::Plan<T>& plan = training_plan(batch.size(), false);
   begin_update(lr);
   model_->network().set_gradients_valid(false);
-  const double loss = plan.step(batch_of(batch));
+  plan::Batch<T> rows = batch_of(batch);
+  rows.draw = draw();
+  const double loss = plan.step(rows);
   end_update();
   return loss;
 }
@@ -262,8 +264,9 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
       if (weights > 0) {  // a batch of samples without weight says nothing
         begin_update(lr);
         model_->network().set_gradients_valid(false);
-        const double loss = shuffle ? plan.step(batch_of(data, weights), sampler.batch(i))
-                                    : plan.step(batch_of(rows, weights));
+        plan::Batch<T> batch = batch_of(shuffle ? data : rows, weights);
+        batch.draw = draw();
+        const double loss = shuffle ? plan.step(batch, sampler.batch(i)) : plan.step(batch);
         end_update();
         if (!std::isfinite(loss)) diverged(loss, lr);
         batch_loss = loss;

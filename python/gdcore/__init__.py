@@ -8,7 +8,8 @@
 
 What there is, by topic; ``help(gd.Trainer)`` tells of one of them:
 
-network        Network, Dense
+network        Network
+layers         Dense, Dropout, LayerNorm, RMSNorm, Residual
 activations    ELU, GELU, GELUTanh, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus,
                Tanh
 training       Trainer, History
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from gdcore.checks import GradientReport, check_gradients, numerical_gradient
     from gdcore.config import get_num_threads, set_num_threads
     from gdcore.history import History
-    from gdcore.layers import Dense
+    from gdcore.layers import Dense, Dropout, LayerNorm, Residual, RMSNorm
     from gdcore.linalg import matmul
     from gdcore.losses import MAE, MSE, BCEWithLogits, CrossEntropy, Huber
     from gdcore.network import Network
@@ -89,15 +90,19 @@ if TYPE_CHECKING:
         "BCEWithLogits",
         "CrossEntropy",
         "Dense",
+        "Dropout",
         "GELUTanh",
         "GradientReport",
         "History",
         "Huber",
         "Identity",
+        "LayerNorm",
         "LeakyReLU",
         "Network",
+        "RMSNorm",
         "RMSprop",
         "ReLU",
+        "Residual",
         "SiLU",
         "Sigmoid",
         "Softmax",
@@ -135,7 +140,7 @@ else:
         "checks": ("GradientReport", "check_gradients", "numerical_gradient"),
         "config": ("get_num_threads", "set_num_threads", "show_config"),
         "history": ("History",),
-        "layers": ("Dense",),
+        "layers": ("Dense", "Dropout", "LayerNorm", "RMSNorm", "Residual"),
         "linalg": ("matmul",),
         "losses": ("BCEWithLogits", "CrossEntropy", "Huber", "MAE", "MSE"),
         "network": ("Network",),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore._layer import last_activation
 from gdcore._names import choice
 from gdcore.activations import Activation
 from gdcore.typing import Task
@@ -82,4 +83,4 @@ def classes(network: Network, output: NDArray[Any], task: Task) -> NDArray[np.in
 
 
 def _last(network: Network) -> Activation:
-    return Activation.resolve("activation", network.layers[-1].activation)
+    return last_activation(network.layers)

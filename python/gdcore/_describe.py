@@ -7,9 +7,10 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from gdcore._formula import Formula
+from gdcore._layer import Graph, Layer, layer_names
+from gdcore._native import NETWORKS
 from gdcore._stored import StoredArray
 from gdcore.activations import Activation
-from gdcore.layers import Dense
 from gdcore.network import Network
 
 __all__ = [
@@ -53,13 +54,7 @@ def formula_from(family: type[F], what: str, described: Any) -> F:
 
 def described_network(network: Network) -> dict[str, Any]:
     """All that makes the network again, but for its parameters."""
-    layers = []
-    for layer in network.layers:
-        described = {field.name: getattr(layer, field.name) for field in fields(layer)}
-        described["activation"] = described_formula(
-            Activation.resolve("activation", layer.activation)
-        )
-        layers.append({"kind": "dense", **described})
+    layers = [_described_layer(layer) for layer in network.layers]
     described = {
         "layers": layers,
         "input_size": network.input_size,
@@ -91,9 +86,9 @@ def network_from(described: Any, arrays: Mapping[str, StoredArray]) -> Network:
         raise ValueError("the network is not described")
     if described.get("dtype") not in ("float32", "float64"):  # NumPy would take many a text
         raise ValueError(f"dtype {described.get('dtype')!r} is unknown")
-    layers = [_layer(index, each) for index, each in enumerate(described["layers"])]
+    layers = [_layer(f"layer {i}", each) for i, each in enumerate(described["layers"])]
     # Before anything of the described size is allocated: a forged file may name any.
-    expected = _shapes(layers, described.get("input_size"), arrays)
+    expected = _shapes(layers, described["dtype"], described.get("input_size"), arrays)
     arguments = {key: described.get(key) for key in ("input_size", "dtype", "seed")}
     network: Network = _made(Network, "the network", {"layers": layers, **arguments})
     for key in expected:
@@ -110,25 +105,50 @@ def network_from(described: Any, arrays: Mapping[str, StoredArray]) -> Network:
     return network
 
 
-def _layer(index: int, described: Any) -> Dense:
-    if not isinstance(described, dict) or described.get("kind") != "dense":
-        raise ValueError(f"layer {index} is of an unknown kind")
+def _described_layer(layer: Layer | Activation) -> dict[str, Any]:
+    """Its kind and fields; layers within it are described in turn."""
+    if isinstance(layer, Activation):
+        return {"kind": "activation", "activation": described_formula(layer)}
+    described: dict[str, Any] = {"kind": layer.kind}
+    for field in fields(layer):
+        value = getattr(layer, field.name)
+        if isinstance(value, Formula):
+            value = described_formula(value)
+        elif isinstance(value, tuple):
+            value = [_described_layer(each) for each in value]
+        described[field.name] = value
+    return described
+
+
+def _layer(where: str, described: Any) -> Layer | Activation:
+    if not isinstance(described, dict):
+        raise ValueError(f"{where} is not described")
     arguments = {key: value for key, value in described.items() if key != "kind"}
-    activation = formula_from(Activation, "activation", arguments.get("activation"))
-    made: Dense = _made(Dense, f"layer {index}", arguments | {"activation": activation})
+    kind = described.get("kind")
+    for key, value in arguments.items():
+        if isinstance(value, list):
+            arguments[key] = [_layer(f"{where} {key} {i}", each) for i, each in enumerate(value)]
+        elif isinstance(value, dict):
+            arguments[key] = formula_from(Activation, key, value)
+    if kind == "activation" and set(arguments) == {"activation"}:
+        found: Activation = arguments["activation"]
+        return found
+    member = Layer.members.get(kind) if isinstance(kind, str) else None
+    if member is None:
+        raise ValueError(f"{where} is of an unknown kind")
+    made: Layer = _made(member, where, arguments)
     return made
 
 
 def _shapes(
-    layers: list[Dense], inputs: Any, arrays: Mapping[str, StoredArray]
-) -> dict[str, tuple[Any, ...]]:
-    shapes: dict[str, tuple[Any, ...]] = {}
-    for index, layer in enumerate(layers):
-        name = str(index) if layer.name is None else layer.name
-        shapes[f"{name}.weight"] = (layer.units, inputs)
-        if layer.bias:
-            shapes[f"{name}.bias"] = (layer.units,)
-        inputs = layer.units
+    layers: list[Layer | Activation], dtype: str, inputs: Any, arrays: Mapping[str, StoredArray]
+) -> dict[str, tuple[int, ...]]:
+    graph = Graph()
+    try:
+        graph.extend(layers, layer_names("layers", layers), 0)
+        shapes: dict[str, tuple[int, ...]] = NETWORKS[dtype].shapes(graph.specs, inputs)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the network cannot be: {error}") from None
     for key, shape in shapes.items():
         found = arrays[key].shape if key in arrays else None
         if found != shape:

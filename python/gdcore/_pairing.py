@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from gdcore._layer import last_activation
 from gdcore._warn import warn
 from gdcore.activations import Activation
 from gdcore.losses import Loss
@@ -103,4 +104,4 @@ def _takes_logits(loss: Loss, last: Activation) -> bool:
 
 
 def _last(network: Network) -> Activation:
-    return Activation.resolve("activation", network.layers[-1].activation)
+    return last_activation(network.layers)

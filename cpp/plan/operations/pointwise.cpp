@@ -1,12 +1,15 @@
 #include "plan/operations/pointwise.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "ops/elementwise.hpp"
 
 namespace gd::plan {
 
 namespace {
+
+constexpr int64_t kAllColumns = std::numeric_limits<int64_t>::max();
 
 template <class T>
 class Activation final : public Operation<T> {
@@ -55,16 +58,22 @@ Step<T> activation_step(int node, const Pointwise<T>& activation) {
 
 template <class T>
 Step<T> copy_step(int node, ValueId from, ValueId to) {
-  Step<T> step{Zone::kAdd, Zone::kBackward, node, {from}, {to}};
-  step.make = [from, to](const Step<T>& made, const Places<T>& places) {
-    const Rows<T>& source = places.of(from);
-    const Rows<T>& target = places.of(to);
-    return row_pass<T>(made, places, pass_cost<T>(source.cols, 0, 2), source.cols,
-                       [source, target](const Batch<T>& batch, int64_t begin, int64_t count) {
+  return copy_columns_step<T>(Zone::kBackward, node, {from, 0}, {to, 0}, kAllColumns);
+}
+
+template <class T>
+Step<T> copy_columns_step(Zone phase, int node, Columns from, Columns to, int64_t count) {
+  Step<T> step(Zone::kAdd, phase, node, {from.value}, {to.value});
+  step.make = [from, to, count](const Step<T>& made, const Places<T>& places) {
+    const Rows<T>& source = places.of(from.value);
+    const Rows<T>& target = places.of(to.value);
+    const int64_t cols = std::min(count, source.cols);
+    return row_pass<T>(made, places, pass_cost<T>(cols, 0, 2), cols,
+                       [=](const Batch<T>& batch, int64_t begin, int64_t rows) {
                          const auto in = source.in(batch);
                          const auto out = target.out(batch);
-                         for (int64_t i = begin; i < begin + count; ++i) {
-                           std::copy_n(in.row(i), in.cols, out.row(i));
+                         for (int64_t i = begin; i < begin + rows; ++i) {
+                           std::copy_n(in.row(i) + from.begin, cols, out.row(i) + to.begin);
                          }
                        });
   };
@@ -99,10 +108,11 @@ Step<T> sum_step(int node, ValueId a, ValueId b, ValueId sum) {
   return step;
 }
 
-#define GD_INSTANTIATE(T)                                     \
-  template Step<T> activation_step(int, const Pointwise<T>&); \
-  template Step<T> copy_step(int, ValueId, ValueId);          \
-  template Step<T> add_step(int, ValueId, ValueId);           \
+#define GD_INSTANTIATE(T)                                                   \
+  template Step<T> activation_step(int, const Pointwise<T>&);               \
+  template Step<T> copy_step(int, ValueId, ValueId);                        \
+  template Step<T> copy_columns_step(Zone, int, Columns, Columns, int64_t); \
+  template Step<T> add_step(int, ValueId, ValueId);                         \
   template Step<T> sum_step(int, ValueId, ValueId, ValueId);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

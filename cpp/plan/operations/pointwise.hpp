@@ -15,6 +15,16 @@ Step<T> activation_step(int node, const Pointwise<T>& activation);
 template <class T>
 Step<T> copy_step(int node, ValueId from, ValueId to);
 
+// Columns of a value, from one on.
+struct Columns {
+  ValueId value;
+  int64_t begin;
+};
+
+// `count` columns of one value to those of another.
+template <class T>
+Step<T> copy_columns_step(Zone phase, int node, Columns from, Columns to, int64_t count);
+
 // sum = sum + term.
 template <class T>
 Step<T> add_step(int node, ValueId sum, ValueId term);

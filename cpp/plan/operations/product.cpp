@@ -76,14 +76,13 @@ struct Finish {
     if (use.kernel == nullptr) return;
     epilogue.activation = use.kernel;
     epilogue.parameters = use.parameters.data();
-    T* const at = rows.data + batch.first_row * rows.pitch;
-    epilogue.stride = rows.stride;
+    epilogue.stride = rows.read_stride(batch);
     if (is_backward) {
       epilogue.kind = ops::Epilogue<T>::Kind::backward;
-      epilogue.saved = at;
+      epilogue.saved = rows.read(batch);
     } else {
       epilogue.kind = ops::Epilogue<T>::Kind::forward;
-      epilogue.output = at;
+      epilogue.output = rows.write(batch);
     }
   }
 };

@@ -77,8 +77,9 @@ Slots slots(const std::vector<Value>& values, const std::vector<Step<T>>& steps)
       passing.push_back(static_cast<ValueId>(v));
     }
   }
-  std::ranges::stable_sort(passing, {},
-                           [&](ValueId v) { return uses[static_cast<size_t>(v)].first_epoch; });
+  std::ranges::stable_sort(passing, [&](ValueId a, ValueId b) {
+    return uses[static_cast<size_t>(a)].first_epoch < uses[static_cast<size_t>(b)].first_epoch;
+  });
   std::vector<int> free_from;  // the epoch from which on a slot is free
   for (const ValueId v : passing) {
     const Use& use = uses[static_cast<size_t>(v)];

@@ -40,9 +40,8 @@ void bind_network_of(py::module_& m, const char* name) {
         py::dict shapes;
         for (const nn::Node& node : layers::graph_of<T>(std::move(layers), {input_size}).nodes) {
           for (const nn::EntrySpec& entry : node.entries) {
-            const py::tuple shape = entry.lies == nn::Lies::flat
-                                        ? py::make_tuple(entry.cols)
-                                        : py::make_tuple(entry.rows, entry.cols);
+            py::tuple shape = py::make_tuple(entry.cols);
+            if (entry.lies != nn::Lies::flat) shape = py::make_tuple(entry.rows, entry.cols);
             shapes[py::str(node.spec.name + '.' + entry.name)] = shape;
           }
         }

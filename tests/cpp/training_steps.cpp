@@ -91,7 +91,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   gd::train::TrainerOptions options;
-  options.loss = {argv[4], numbers(argv[5])};
+  options.loss.name = argv[4];
+  options.loss.parameters = numbers(argv[5]);
   options.rule = argv[6];
   options.hyper = numbers(argv[7]);
   options.threads = 1;

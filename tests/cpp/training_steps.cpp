@@ -14,6 +14,7 @@
 
 #include "base/philox.hpp"
 #include "kernels/dispatch.hpp"
+#include "layers/registry.hpp"
 #include "train/trainer.hpp"
 
 namespace {
@@ -47,16 +48,17 @@ class Steps {
       data_.target = {target_.data(), rows, outputs};
     }
 
-    std::vector<gd::nn::DenseSpec> layers;
+    std::vector<gd::layers::DenseSpec> layers;
     for (size_t i = 1; i < sizes.size(); ++i) {
-      gd::nn::DenseSpec layer;
+      gd::layers::DenseSpec layer;
       layer.name = std::to_string(i - 1);
       layer.units = static_cast<int64_t>(sizes[i]);
       layer.activation = i + 1 < sizes.size() ? "relu" : "identity";
       layers.push_back(layer);
     }
     trainer_ = std::make_unique<gd::train::Trainer<float>>(
-        std::make_shared<gd::train::Model<float>>(layers, inputs_, 0), options);
+        std::make_shared<gd::train::Model<float>>(gd::layers::stack_of(layers), inputs_, 0),
+        options);
   }
 
   // One update for each of the next batches.

@@ -18,6 +18,7 @@ from gdcore.typing import DType, Task
 
 if TYPE_CHECKING:
     from gdcore._summary import Summary
+    from gdcore.persistence import NetworkParts
 
 __all__ = ["Network"]
 
@@ -332,9 +333,27 @@ class Network:
             TypeError: path is no path.
             ValueError: The file is no gdcore model, is damaged, or of a newer format.
         """
+        return Network._loaded(path, warns=True)
+
+    @staticmethod
+    def _loaded(path: str | PathLike[str], *, warns: bool) -> Network:
+        """See `load`; whoever reads the preparation too need not be warned."""
         from gdcore import persistence
 
-        return persistence.load_network(path, warns=True)
+        with persistence.opened(path) as checkpoint, checkpoint.blamed():
+            network = Network._of(checkpoint.network())
+        if warns:
+            checkpoint.warn_of_preparation()
+        return network
+
+    @staticmethod
+    def _of(parts: NetworkParts) -> Network:
+        """The network of a file; ValueError where it cannot be."""
+        network = parts.made(Network)
+        for key, array in parts.parameters.items():  # one at a time, for the sake of memory
+            network._native.set_parameter(key, array.read())
+        network._native.input_names = parts.feature_names
+        return network
 
     def __getstate__(self) -> dict[str, Any]:
         """The description, and copies of the parameters in place of what C++ holds."""

@@ -489,9 +489,9 @@ class Trainer(Online, Planning):
             ValueError: The file is no trainer's, is damaged, of a newer format, or belongs to
                 another network than the one given.
         """
-        from gdcore import persistence
+        from gdcore import _resuming
 
-        return persistence.load_trainer(path, network, schedule, num_threads)
+        return _resuming.resumed(Trainer, path, network, schedule, num_threads)
 
     def _whole_history(self) -> History:
         """Of all epochs so far, in this trainer and those it was loaded from."""

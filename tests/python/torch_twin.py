@@ -40,6 +40,14 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     # From a threshold on it is taken for linear: here where no digit is lost by it.
     "softplus": lambda x, **options: _f.softplus(x, threshold=50, **options),
     "softmax": lambda x: torch.softmax(x, dim=-1),
+    "log_softmax": lambda x: torch.log_softmax(x, dim=-1),
+    **{
+        name: getattr(_f, name)
+        for name in (
+            *("relu6", "hardtanh", "hardsigmoid", "hardswish", "softsign", "selu", "celu", "mish"),
+            *("logsigmoid", "tanhshrink", "softshrink", "hardshrink", "threshold"),
+        )
+    },
 }
 
 

@@ -1,11 +1,14 @@
 """Pages that are made of something else when the documentation is built.
 
-A page says where by ``<!-- generated: commands -->``, the command line's options out of typer, or
-by ``<!-- generated: notebook NAME -->``, cells and outputs of a file in examples/notebooks.
+A page says where by ``<!-- generated: commands -->``, the command line's options out of typer,
+by ``<!-- generated: notebook NAME -->``, cells and outputs of a file in examples/notebooks, or by
+``<!-- generated: formulas MODULE -->``, within a block of reStructuredText, the classes of
+activations, losses or optimizers in the order of their definition.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 
 from sphinx.application import Sphinx
@@ -22,7 +25,18 @@ def made(match: re.Match[str]) -> str:
         return commands()
     if kind == "notebook":
         return markdown(FOLDER / f"{name}.ipynb")
+    if kind == "formulas":
+        return formulas(name)
     raise ValueError(f"nothing can be made of {match[0]}")
+
+
+def formulas(module: str) -> str:
+    """Directives for the formulas of a module."""
+    told = vars(importlib.import_module(f"gdcore.{module}"))
+    base = next(each for each in told["__all__"] if "members" in vars(told[each]))
+    members = told[base].members.values()
+    public = [cls.__name__ for cls in members if cls.__name__ in told["__all__"]]
+    return "\n".join(f".. autoclass:: gdcore.{name}" for name in public)
 
 
 def read(app: Sphinx, docname: str, content: list[str]) -> None:

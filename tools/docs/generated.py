@@ -8,12 +8,12 @@ activations, losses or optimizers in the order of their definition.
 
 from __future__ import annotations
 
-import importlib
 import re
 
 from sphinx.application import Sphinx
 
 from tools.docs.commands import commands
+from tools.docs.formulas import formulas
 from tools.docs.notebooks import FOLDER, markdown
 
 MARK = re.compile(r"^<!-- generated: (\w+)(?: (\w+))? -->$", re.MULTILINE)
@@ -28,15 +28,6 @@ def made(match: re.Match[str]) -> str:
     if kind == "formulas":
         return formulas(name)
     raise ValueError(f"nothing can be made of {match[0]}")
-
-
-def formulas(module: str) -> str:
-    """Directives for the formulas of a module."""
-    told = vars(importlib.import_module(f"gdcore.{module}"))
-    base = next(each for each in told["__all__"] if "members" in vars(told[each]))
-    members = told[base].members.values()
-    public = [cls.__name__ for cls in members if cls.__name__ in told["__all__"]]
-    return "\n".join(f".. autoclass:: gdcore.{name}" for name in public)
 
 
 def read(app: Sphinx, docname: str, content: list[str]) -> None:

@@ -114,7 +114,7 @@ layers = [gd.Dense(7, "bent_identity"), gd.Dense(5, gd.BentIdentity(bend=-0.8)),
 net = gd.Network(layers, input_size=4, dtype="float64", seed=1)
 report = gd.check_gradients(net, "quartic", x, y)
 told["gradients"] = [report.ok, max(each.relative_error for each in report.parameters.values())]
-history = gd.Trainer(net, gd.Quartic(), gd.SGD(lr=1e-3)).fit(x, y, epochs=30, progress=False)
+history = gd.Trainer(net, gd.Quartic(), gd.SGD(lr=3e-3)).fit(x, y, epochs=200, progress=False)
 told["losses"] = [history["loss"][0], history["loss"][-1]]
 sys.argv = ["tools/names.py"]
 try:

@@ -17,8 +17,9 @@ inline nn::DenseSpec dense(const std::string& name, int64_t units, const std::st
   spec.units = units;
   spec.activation = activation;
   spec.bias = bias;
+  // The threshold without a jump: a difference across it says nothing of a slope.
   static const std::map<std::string, double> typical = {
-      {"lambd", 0.25}, {"min_val", -0.75}, {"max_val", 1.5}, {"threshold", 0.25}, {"value", -0.5}};
+      {"lambd", 0.25}, {"min_val", -0.75}, {"max_val", 1.5}, {"threshold", 0.25}, {"value", 0.25}};
   for (const ops::FormulaInfo& formula : ops::activation_formulas()) {
     if (activation != formula.name) continue;
     for (const std::string& parameter : formula.parameters) {

@@ -97,8 +97,13 @@ def _doubtful(loss: Loss, network: Network) -> str | None:
 
 
 def _takes_logits(loss: Loss, last: Activation) -> bool:
-    """Cross entropy over softmax trains on the logits before it."""
-    if (loss.name, last.name) == ("cross_entropy", "softmax"):
+    """Whether the loss takes the last layer's outputs for logits, which they may not be.
+
+    Cross entropy over softmax trains on the logits before it. Over log_softmax it takes the
+    outputs, and they are logits, those whose exponentials add up to 1: each distribution has some,
+    and a second log_softmax, the loss' own, changes none of them.
+    """
+    if loss.name == "cross_entropy" and last.name in ("softmax", "log_softmax"):
         return False
     return loss.task in ("binary", "multiclass")
 

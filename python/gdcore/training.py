@@ -85,7 +85,7 @@ class Trainer(Online, Planning):
         TypeError: An argument is of the wrong type.
         ValueError: An argument is out of its domain or names nothing that there is, or loss and
             network do not go together: ``"cross_entropy"`` over one output, or a loss of logits
-            over sigmoid or softmax (but for ``"cross_entropy"`` over softmax, see
+            over probabilities, as of sigmoid (but for ``"cross_entropy"`` over softmax, see
             `gdcore.CrossEntropy`).
     """
 

@@ -13,6 +13,7 @@ from rule_options import CASES, IDS, OPTIONS
 from support import relative_error
 
 import gdcore as gd
+from gdcore.activations import Activation
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -145,9 +146,14 @@ def test_defaults_are_those_of_pytorch() -> None:
         ours = getattr(gd, rule)()
         for field in dataclasses.fields(ours):
             assert getattr(ours, field.name) == defaults[field.name], f"{rule}.{field.name}"
-    assert gd.LeakyReLU().negative_slope == torch.nn.LeakyReLU().negative_slope
-    assert gd.ELU().alpha == torch.nn.ELU().alpha
-    assert gd.Softplus().beta == torch.nn.Softplus().beta
+    for name, member in Activation.members.items():
+        theirs = getattr(torch.nn, member.__name__, None)
+        if theirs is None or theirs is torch.nn.Threshold:  # GELUTanh; what has no defaults
+            assert name in ("gelu_tanh", "threshold")
+            continue
+        made = theirs(dim=-1) if name.endswith("softmax") else theirs()
+        for field in dataclasses.fields(member):
+            assert field.default == getattr(made, field.name), f"{name} {field.name}"
     assert gd.Huber().delta == torch.nn.HuberLoss().delta
     assert gd.CrossEntropy().label_smoothing == torch.nn.CrossEntropyLoss().label_smoothing
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "cpp/base/support.hpp"
 #include "layers/registry.hpp"
 #include "nn/network.hpp"
+#include "ops/formulas.hpp"
 
 namespace gd::testing {
 
@@ -16,9 +18,15 @@ inline layers::DenseSpec dense(const std::string& name, int64_t units,
   spec.units = units;
   spec.activation = activation;
   spec.bias = bias;
-  static const std::vector<std::string> with_parameter = {"leaky_relu", "elu", "softplus"};
-  for (const std::string& other : with_parameter) {
-    if (activation == other) spec.activation_parameters = {0.75};
+  // The threshold without a jump: a difference across it says nothing of a slope.
+  static const std::map<std::string, double> typical = {
+      {"lambd", 0.25}, {"min_val", -0.75}, {"max_val", 1.5}, {"threshold", 0.25}, {"value", 0.25}};
+  for (const ops::FormulaInfo& formula : ops::activation_formulas()) {
+    if (activation != formula.name) continue;
+    for (const std::string& parameter : formula.parameters) {
+      const auto found = typical.find(parameter);
+      spec.activation_parameters.push_back(found == typical.end() ? 0.75 : found->second);
+    }
   }
   return spec;
 }

@@ -7,8 +7,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from gdcore._formula import Formula
-from gdcore._layer import Graph, Layer, layer_names
-from gdcore._native import NETWORKS
+from gdcore._layer import Graph, Layer
 from gdcore.activations import Activation
 
 __all__ = ["described_formula", "described_layer", "formula_from", "layer_from", "made", "shapes"]
@@ -91,10 +90,10 @@ def shapes(
     Raises:
         ValueError: They do not make a network.
     """
-    graph = Graph()
+    from gdcore._native import NETWORKS, specs_of  # only here: descriptions need no C++
+
     try:
-        graph.extend(layers, layer_names("layers", layers), 0)
-        return NETWORKS[dtype].shapes(graph.specs, inputs)
+        return NETWORKS[dtype].shapes(specs_of(Graph.of(layers).specs), inputs)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the network cannot be: {error}") from None
 

@@ -4,38 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, NamedTuple, Union
 
-from gdcore import _core
 from gdcore._check import listed
 from gdcore._formula import Formula
 from gdcore._frozen import Frozen
 from gdcore.activations import Activation, Identity
 from gdcore.typing import ActivationName
 
-__all__ = ["Graph", "Layer", "LayerLike", "checked_layers", "last_activation"]
+__all__ = [
+    "Graph",
+    "Layer",
+    "LayerLike",
+    "Spec",
+    "checked_layers",
+    "last_activation",
+    "layer_names",
+]
+
+
+class Spec(NamedTuple):
+    """A layer as C++ takes it."""
+
+    kind: str
+    name: str
+    inputs: list[int]
+    options: dict[str, Any]
 
 
 class Graph:
-    """Layers as C++ takes them, each after those it reads; node 0 is the network's input."""
+    """Layers as C++ takes them, each after those it reads; node 0 is the network's input.
+
+    Attributes:
+        specs: What C++ takes.
+        shown: For each of them the layer of Python's that it is of.
+    """
 
     def __init__(self) -> None:
-        self.specs: list[_core.LayerSpec] = []
-        self.shown: list[tuple[str, Layer | Activation]] = []
+        """A graph of the input alone."""
+        self.specs: list[Spec] = []
+        self.shown: list[Layer | Activation] = []
 
-    def add(
-        self, shown: Layer | Activation, kind: str, name: str, inputs: list[int], options: Any
-    ) -> int:
+    @classmethod
+    def of(cls, layers: Sequence[Layer | Activation]) -> Graph:
+        """Layers in a row.
+
+        Raises:
+            ValueError: Two have one name.
+        """
+        graph = cls()
+        graph.extend(layers, layer_names("layers", layers), 0)
+        return graph
+
+    def add(self, spec: Spec, shown: Layer | Activation) -> int:
         """Adds a layer of C++, which is shown as one of Python's; returns its node."""
-        self.specs.append(_core.LayerSpec(kind, name, inputs, options))
-        self.shown.append((name, shown))
+        self.specs.append(spec)
+        self.shown.append(shown)
         return len(self.specs)
 
     def extend(self, layers: Sequence[Layer | Activation], names: Sequence[str], node: int) -> int:
         """Adds layers in a row behind a node; returns the last one's."""
         for layer, name in zip(layers, names, strict=True):
             if isinstance(layer, Activation):
-                node = self.add(layer, "activation", name, [node], _options_of("activation", layer))
+                options = _options_of("activation", layer)
+                node = self.add(Spec("activation", name, [node], options), layer)
             else:
                 node = layer.build(self, name, node)
         return node
@@ -84,7 +116,7 @@ class Layer(Frozen):
 
     def build(self, graph: Graph, name: str, node: int) -> int:
         """Adds the layer behind a node of a graph; returns its own."""
-        return graph.add(self, self.kind, name, [node], self.options())
+        return graph.add(Spec(self.kind, name, [node], self.options()), self)
 
 
 # What may stand in a list of layers. Union: `|` of strings is no type before Python 3.14.

@@ -39,10 +39,9 @@ def summary_of(network: Network) -> Summary:
     """See `Network.summary`."""
     rows: list[tuple[str, ...]] = [("input", "", f"(N, {network.input_size:,})", "", "", "", "")]
     size, all_flops = network.dtype.itemsize, 0
-    graph = Graph()
-    graph.extend(network.layers, network.layer_names, 0)
+    shown_layers = Graph.of(network.layers).shown
     table = network._native.layer_table()
-    for (name, shown), (_, width, parameters, flops) in zip(graph.shown, table, strict=True):
+    for shown, (name, width, parameters, flops) in zip(shown_layers, table, strict=True):
         all_flops += flops
         activation = shown if isinstance(shown, Activation) else getattr(shown, "activation", None)
         rows.append(

@@ -13,7 +13,7 @@ from typing import ClassVar
 from gdcore import initializers
 from gdcore._check import flag, flag_field, integer, real, real_field
 from gdcore._frozen import frozen
-from gdcore._layer import Graph, Layer, LayerLike, checked_layers, layer_names
+from gdcore._layer import Graph, Layer, LayerLike, Spec, checked_layers, layer_names
 from gdcore.activations import Activation
 from gdcore.typing import ActivationName, InitializerName
 
@@ -200,11 +200,10 @@ class Residual(Layer):
 
     def __post_init__(self) -> None:
         """Checks the description, and resolves names."""
-        object.__setattr__(self, "layers", checked_layers("layers", self.layers))
-        layer_names("layers", self.layers)
-        if self.shortcut is not None:
-            object.__setattr__(self, "shortcut", checked_layers("shortcut", self.shortcut))
-            layer_names("shortcut", self.shortcut)
+        for which in ("layers", "shortcut"):
+            if getattr(self, which) is not None:
+                object.__setattr__(self, which, checked_layers(which, getattr(self, which)))
+                self._row(which, "")
         super().__post_init__()
 
     def shown(self) -> str:
@@ -216,8 +215,10 @@ class Residual(Layer):
         """Adds the layers within, and the sum."""
         start = node
         if self.shortcut is not None:
-            names = layer_names("shortcut", self.shortcut)
-            start = graph.extend(self.shortcut, [f"{name}.shortcut.{each}" for each in names], node)
-        inner = [f"{name}.{each}" for each in layer_names("layers", self.layers)]
-        end = graph.extend(self.layers, inner, node)
-        return graph.add(self, "add", name, [start, end], {})
+            start = graph.extend(*self._row("shortcut", f"{name}.shortcut"), node)
+        end = graph.extend(*self._row("layers", name), node)
+        return graph.add(Spec("add", name, [start, end], {}), self)
+
+    def _row(self, which: str, prefix: str) -> tuple[tuple[Layer | Activation, ...], list[str]]:
+        row: tuple[Layer | Activation, ...] = getattr(self, which)
+        return row, [f"{prefix}.{name}" for name in layer_names(which, row)]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gdcore._check import flag, integer, optional_integer
 from gdcore._layer import Graph, Layer, LayerLike, checked_layers, layer_names
 from gdcore._names import unknown
-from gdcore._native import NETWORKS, NativeNetwork
+from gdcore._native import NETWORKS, NativeNetwork, specs_of
 from gdcore.activations import Activation
 from gdcore.typing import DType, Task
 
@@ -368,9 +368,8 @@ class Network:
         self._native.input_names = list((names and names[0]) or ())
 
     def _made(self, input_size: int) -> NativeNetwork:
-        graph = Graph()
-        graph.extend(self._layers, self._layer_names, 0)
-        return NETWORKS[self._dtype.name](graph.specs, input_size, self._seed)
+        specs = specs_of(Graph.of(self._layers).specs)
+        return NETWORKS[self._dtype.name](specs, input_size, self._seed)
 
 
 def _checked_dtype(dtype: Any) -> np.dtype[Any]:

@@ -208,7 +208,8 @@ class Residual(Layer):
 
     def shown(self) -> str:
         """The layers within, in brackets."""
-        told = (each.name if isinstance(each, Activation) else each.shown() for each in self.layers)
+        row, _ = self._row("layers", "")
+        told = (each.name if isinstance(each, Activation) else each.shown() for each in row)
         return f"residual({' -> '.join(told)})"
 
     def build(self, graph: Graph, name: str, node: int) -> int:

@@ -146,11 +146,16 @@ py::tuple copy(train::Trainer<T>& trainer) {
                                      std::vector<T>(size));
   std::vector<T*> states;
   for (size_t k = 1; k < values.size(); ++k) states.push_back(values[k].data());
-  const train::Position at = without_gil([&] { return trainer.copy(values[0].data(), states); });
+  std::vector<T> kept(static_cast<size_t>(network.state_size()));
+  const train::Position at =
+      without_gil([&] { return trainer.copy(values[0].data(), kept.data(), states); });
   py::list named;
   for (const T* state : states) named.append(split_by_name<T>(network.parameters(), state));
-  return py::make_tuple(py::make_tuple(at.steps, at.epochs, at.lr, at.scale, at.at),
-                        split_by_name<T>(network.parameters(), values[0].data()), named);
+  py::dict arrays = split_by_name<T>(network.parameters(), values[0].data());
+  for (const auto& entry : split_by_name<T>(network.kept(), kept.data())) {
+    arrays[entry.first] = entry.second;
+  }
+  return py::make_tuple(py::make_tuple(at.steps, at.epochs, at.lr, at.scale, at.at), arrays, named);
 }
 
 template <class T>

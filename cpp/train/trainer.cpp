@@ -468,10 +468,11 @@ void Trainer<T>::apply_gradients() {
 }
 
 template <class T>
-Position Trainer<T>::copy(T* parameters, const std::vector<T*>& states) {
+Position Trainer<T>::copy(T* parameters, T* kept, const std::vector<T*>& states) {
   const Lock lock(model_->mutex());
   const nn::Network<T>& network = model_->description();
   network.to_shapes(network.values(), parameters);
+  std::copy_n(network.state(), network.state_size(), kept);
   for (size_t k = 0; k < states.size(); ++k) network.to_shapes(state_pointers_[k], states[k]);
   return {steps_, epochs_, lr_, scale_, scale_at_};
 }

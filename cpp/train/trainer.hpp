@@ -126,8 +126,8 @@ class Trainer {
 
   int states() const { return rule_.states(); }
   // All that fit and step go on from, as of one moment: parameters and each state in the shapes and
-  // order of description().parameters(), without gaps.
-  Position copy(T* parameters, const std::vector<T*>& states);
+  // order of description().parameters(), without gaps; and what layers keep beside.
+  Position copy(T* parameters, T* kept, const std::vector<T*>& states);
   void set_position(const Position& position);
   // A parameter's part of state `index`, in its shape.
   void set_state(int index, const nn::Parameter& parameter, const T* from);

@@ -108,10 +108,32 @@ Step<T> sum_step(int node, ValueId a, ValueId b, ValueId sum) {
   return step;
 }
 
+template <class T>
+Step<T> product_step(int node, ValueId a, ValueId b, ValueId to) {
+  Step<T> step(Zone::kActivationBackward, Zone::kBackward, node, {a, b}, {to});
+  step.make = [a, b, to](const Step<T>& made, const Places<T>& places) {
+    const Rows<T> one = places.of(a), other = places.of(b), target = places.of(to);
+    return row_pass<T>(made, places, pass_cost<T>(one.cols, 1, 3), one.cols,
+                       [=](const Batch<T>& batch, int64_t begin, int64_t count) {
+                         const auto x = one.in(batch);
+                         const auto y = other.in(batch);
+                         const auto out = target.out(batch);
+                         for (int64_t i = begin; i < begin + count; ++i) {
+                           const T* const left = x.row(i);
+                           const T* const right = y.row(i);
+                           T* const put = out.row(i);
+                           for (int64_t j = 0; j < x.cols; ++j) put[j] = left[j] * right[j];
+                         }
+                       });
+  };
+  return step;
+}
+
 #define GD_INSTANTIATE(T)                                                   \
   template Step<T> activation_step(int, const Pointwise<T>&);               \
   template Step<T> copy_step(int, ValueId, ValueId);                        \
   template Step<T> copy_columns_step(Zone, int, Columns, Columns, int64_t); \
+  template Step<T> product_step(int, ValueId, ValueId, ValueId);            \
   template Step<T> add_step(int, ValueId, ValueId);                         \
   template Step<T> sum_step(int, ValueId, ValueId, ValueId);
 GD_INSTANTIATE(float)

@@ -33,6 +33,10 @@ Step<T> add_step(int node, ValueId sum, ValueId term);
 template <class T>
 Step<T> sum_step(int node, ValueId a, ValueId b, ValueId sum);
 
+// to = a b, element by element, on the way back.
+template <class T>
+Step<T> product_step(int node, ValueId a, ValueId b, ValueId to);
+
 // What a pass over values of that many columns costs.
 template <class T>
 Cost pass_cost(int64_t cols, int64_t flops_an_element, int64_t values_touched) {

@@ -57,7 +57,9 @@ void bind_network_of(py::module_& m, const char* name) {
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
       const nn::Node& node = graph.nodes[i];
       int64_t parameters = 0;
-      for (const nn::EntrySpec& entry : node.entries) parameters += entry.rows * entry.cols;
+      for (const nn::EntrySpec& entry : node.entries) {
+        if (entry.role == nn::Role::parameter) parameters += entry.rows * entry.cols;
+      }
       rows.append(py::make_tuple(node.spec.name, node.width, parameters, flops[i]));
     }
     return rows;
@@ -128,7 +130,13 @@ void bind_network_of(py::module_& m, const char* name) {
     return named_arrays<T>(self.description(), [&](T* to) { self.copy_gradients(to); });
   });
   cls.def("state_dict", [](Model& self) {
-    return named_arrays<T>(self.description(), [&](T* to) { self.copy_values(to); });
+    py::dict all = named_arrays<T>(self.description(), [&](T* to) { self.copy_values(to); });
+    std::vector<T> kept(static_cast<size_t>(self.description().state_size()));
+    without_gil([&] { self.copy_state(kept.data()); });
+    for (const auto& entry : split_by_name<T>(self.description().kept(), kept.data())) {
+      all[entry.first] = entry.second;
+    }
+    return all;
   });
   cls.def(
       "load_state_dict",
@@ -136,6 +144,7 @@ void bind_network_of(py::module_& m, const char* name) {
         const std::vector<T> values = checked_state<T>(self.description(), state);
         const WithoutGil released;
         self.set_values(values.data());
+        self.set_state(values.data() + self.description().num_parameters());
       },
       py::arg("state"));
   cls.def_property(
@@ -150,8 +159,9 @@ void bind_network_of(py::module_& m, const char* name) {
       [](Model& self, const std::string& key, py::handle values) {
         const nn::Parameter& parameter = parameter_named(self.description(), key);
         const Array array = checked_parameter<T>(parameter, values);
+        const bool trained = is_trained(self.description(), parameter);
         const WithoutGil released;
-        self.set_value(parameter, array.data());
+        trained ? self.set_value(parameter, array.data()) : self.set_state(parameter, array.data());
       },
       py::arg("name"), py::arg("values"));
   cls.def(
@@ -164,13 +174,16 @@ void bind_network_of(py::module_& m, const char* name) {
     for (const nn::Node& node : description.graph().nodes) layers.push_back(node.spec);
     auto copy = std::make_shared<train::Model<double>>(std::move(layers), description.input_size(),
                                                        description.seed());
-    std::vector<T> values(static_cast<size_t>(description.num_parameters()));
+    const auto parameters = static_cast<size_t>(description.num_parameters());
+    std::vector<T> values(parameters + static_cast<size_t>(description.state_size()));
     without_gil([&] {
       self.copy_values(values.data());
+      self.copy_state(values.data() + parameters);
       copy->set_input_names(self.input_names());
     });
     const std::vector<double> wide(values.begin(), values.end());
     copy->set_values(wide.data());
+    copy->set_state(wide.data() + parameters);
     return copy;
   });
 }

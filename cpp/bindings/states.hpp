@@ -64,44 +64,62 @@ py::array_t<T> checked_parameter(const nn::Parameter& parameter, py::handle valu
   return array;
 }
 
-// The parameter of that name.
+// Whether the entry is trained; what is not lies in a buffer of its own.
+template <class T>
+bool is_trained(const nn::Network<T>& network, const nn::Parameter& entry) {
+  const auto& all = network.parameters();
+  return !all.empty() && &entry >= all.data() && &entry < all.data() + all.size();
+}
+
+// Parameters, and then what layers keep beside.
+template <class T>
+std::vector<const nn::Parameter*> all_entries(const nn::Network<T>& network) {
+  std::vector<const nn::Parameter*> all;
+  for (const auto* part : {&network.parameters(), &network.kept()}) {
+    for (const nn::Parameter& entry : *part) all.push_back(&entry);
+  }
+  return all;
+}
+
+// The entry of that name.
 template <class T>
 const nn::Parameter& parameter_named(const nn::Network<T>& network, const std::string& name) {
-  for (const nn::Parameter& parameter : network.parameters()) {
-    if (parameter.name == name) return parameter;
+  for (const nn::Parameter* entry : all_entries(network)) {
+    if (entry->name == name) return *entry;
   }
   base::fail<base::ValueError>("the network has no parameter '", name, "'");
 }
 
-// All values of a dict one after the other, or an error that names the key.
+// All values of a dict one after the other, parameters and then what is kept beside, or an error
+// that names the key.
 template <class T>
 std::vector<T> checked_state(const nn::Network<T>& network, const py::dict& state) {
   using base::fail;
   using base::require;
   using base::ValueError;
+  const std::vector<const nn::Parameter*> all = all_entries(network);
   std::vector<T> values;
-  values.reserve(static_cast<size_t>(network.num_parameters()));
+  values.reserve(static_cast<size_t>(network.num_parameters() + network.state_size()));
   std::string missing;
-  for (const nn::Parameter& parameter : network.parameters()) {
-    if (!state.contains(parameter.name)) {
-      missing += (missing.empty() ? "'" : ", '") + parameter.name + "'";
+  for (const nn::Parameter* entry : all) {
+    if (!state.contains(entry->name)) {
+      missing += (missing.empty() ? "'" : ", '") + entry->name + "'";
     }
   }
   require<ValueError>(missing.empty(), "state lacks the keys ", missing);
   std::string extra;
   for (const auto& entry : state) {
     const py::handle key = entry.first;  // Clang 15 captures no structured binding
-    const auto& all = network.parameters();
     const bool known = py::isinstance<py::str>(key) &&
-                       std::any_of(all.begin(), all.end(), [&](const nn::Parameter& parameter) {
-                         return parameter.name == std::string(py::str(key));
+                       std::any_of(all.begin(), all.end(), [&](const nn::Parameter* own) {
+                         return own->name == std::string(py::str(key));
                        });
     if (!known) extra += (extra.empty() ? "" : ", ") + std::string(py::repr(key));
   }
   require<ValueError>(extra.empty(), "state has keys that the network has not: ", extra);
 
-  for (const nn::Parameter& parameter : network.parameters()) {
-    const auto array = checked_parameter<T>(parameter, state[py::str(parameter.name)]);
+  for (const nn::Parameter* entry : all) {
+    const auto array = checked_parameter<T>(*entry, state[py::str(entry->name)]);
     values.insert(values.end(), array.data(), array.data() + array.size());
   }
   return values;

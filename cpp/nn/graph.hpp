@@ -18,12 +18,16 @@ namespace gd::nn {
 // pass has to transpose.
 enum class Lies : uint8_t { flat, transposed_panels, panels };
 
-// Something a layer keeps: what it trains, one array of it.
+// What is trained, or what a layer keeps beside: no rule updates that, and it has no gradient.
+enum class Role : uint8_t { parameter, state };
+
+// Something a layer keeps: one array.
 struct EntrySpec {
   std::string name;  // "weight"
   int64_t rows = 1;  // of a matrix; a vector has one row
   int64_t cols = 0;
   Lies lies = Lies::flat;
+  Role role = Role::parameter;
   std::string initializer;  // see initializers.hpp; empty: all are `constant`
   int64_t fan_in = 0;
   int64_t fan_out = 0;
@@ -34,6 +38,7 @@ struct Node {
   LayerSpec spec;
   int64_t width = 0;  // columns of its output
   std::vector<EntrySpec> entries;
+  bool needs_whole_batch = false;  // in training: rows see each other
 };
 
 struct Graph {
@@ -44,6 +49,13 @@ struct Graph {
   int first_layer() const { return static_cast<int>(inputs.size()); }
   bool is_input(int node) const { return node < first_layer(); }
   const Node& layer(int node) const { return nodes[static_cast<size_t>(node - first_layer())]; }
+  // The first layer that needs all rows of a batch at once in training; null: none does.
+  const Node* whole_batch() const {
+    for (const Node& node : nodes) {
+      if (node.needs_whole_batch) return &node;
+    }
+    return nullptr;
+  }
   int64_t width(int node) const {
     return is_input(node) ? inputs[static_cast<size_t>(node)] : layer(node).width;
   }

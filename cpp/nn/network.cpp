@@ -43,6 +43,13 @@ void for_panels(const Parameter& weight, F&& f) {
   }
 }
 
+const Parameter* find(const std::vector<Parameter>& all, int node, const std::string& key) {
+  for (const Parameter& parameter : all) {
+    if (parameter.node == node && parameter.name == key) return &parameter;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 template <class T>
@@ -60,6 +67,11 @@ void Network<T>::place_parameters() {
   for (const Node& layer : graph_.nodes) {
     for (const EntrySpec& entry : layer.entries) {
       const int64_t size = entry.rows * entry.cols;
+      if (entry.role == Role::state) {
+        kept_.push_back({layer.spec.name + '.' + entry.name, node, entry.rows, entry.cols,
+                         state_size(), entry.lies});
+        continue;
+      }
       const int64_t at = offset;
       parameters_.push_back(
           {layer.spec.name + '.' + entry.name, node, entry.rows, entry.cols, at, entry.lies});
@@ -72,6 +84,7 @@ void Network<T>::place_parameters() {
     ++node;
   }
   flat_size_ = offset;
+  state_ = base::AlignedBuffer<T>(state_size());
 }
 
 template <class T>
@@ -80,8 +93,14 @@ void Network<T>::draw() {
   for (const Parameter& parameter : parameters_) largest = std::max(largest, parameter.size());
   std::vector<T> drawn(static_cast<size_t>(largest));
   uint64_t i = 0;
+  size_t k = 0;
   for (const Node& layer : graph_.nodes) {
     for (const EntrySpec& entry : layer.entries) {
+      if (entry.role == Role::state) {
+        T* const own = state() + kept_[k].offset;
+        std::fill_n(own, kept_[k++].size(), static_cast<T>(entry.constant));
+        continue;
+      }
       const Parameter& parameter = parameters_[i];
       // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
       base::RandomStream random(base::StreamPurpose::initial_values, seed_, i++);
@@ -98,11 +117,17 @@ void Network<T>::draw() {
 
 template <class T>
 const Parameter* Network<T>::parameter(int node, const std::string& name) const {
-  const std::string key = graph_.layer(node).spec.name + '.' + name;
-  for (const Parameter& parameter : parameters_) {
-    if (parameter.node == node && parameter.name == key) return &parameter;
-  }
-  return nullptr;
+  return find(parameters_, node, graph_.layer(node).spec.name + '.' + name);
+}
+
+template <class T>
+const Parameter* Network<T>::kept(int node, const std::string& name) const {
+  return find(kept_, node, graph_.layer(node).spec.name + '.' + name);
+}
+
+template <class T>
+int64_t Network<T>::state_size() const {
+  return kept_.empty() ? 0 : kept_.back().offset + kept_.back().size();
 }
 
 template <class T>

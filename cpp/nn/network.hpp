@@ -36,6 +36,12 @@ class Network {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   // Of a node, by its name within the layer; null where the layer has none of that name.
   const Parameter* parameter(int node, const std::string& name) const;
+  // What layers keep beside parameters, in a buffer of its own without gaps.
+  const std::vector<Parameter>& kept() const { return kept_; }
+  const Parameter* kept(int node, const std::string& name) const;
+  T* state() { return state_.data(); }
+  const T* state() const { return state_.data(); }
+  int64_t state_size() const;
   int64_t input_size() const { return graph_.inputs.front(); }
   int64_t output_size() const { return graph_.width(graph_.output); }
   uint64_t seed() const { return seed_; }
@@ -79,6 +85,8 @@ class Network {
   Graph graph_;
   uint64_t seed_;
   std::vector<Parameter> parameters_;
+  std::vector<Parameter> kept_;
+  base::AlignedBuffer<T> state_;
   std::vector<parallel::Range> extents_;
   int64_t flat_size_ = 0;
   base::AlignedBuffer<T> values_;

@@ -30,6 +30,7 @@ struct Batch {
   int64_t part = kSumPart;          // longest chain of a sum over samples
   const T* parameters = nullptr;    // a flat buffer
   T* gradients = nullptr;           // laid out as the parameters
+  T* state = nullptr;               // what layers keep beside them
   bool accumulate = false;          // gradients are added to what is there
   // With a rule, gradients are used up as they are made, and none is kept.
   optim::Rule<T>* rule = nullptr;

@@ -18,7 +18,7 @@ Builder<T>::Builder(const nn::Network<T>& network, const BuildOptions& options,
   const nn::Graph& graph = network_.graph();
   for (const int64_t width : graph.inputs) {
     outputs_.push_back(static_cast<ValueId>(values_.size()));
-    values_.push_back({width, Value::Pool::batch});
+    values_.push_back({width, 0, Value::Pool::batch});
     // Only who differentiates from outside asks for the gradient at the input.
     trains_.push_back(options_.kind == PlanKind::differentiable ? 1 : 0);
   }
@@ -41,13 +41,26 @@ template <class T>
 void Builder<T>::forward() {
   const nn::Graph& graph = network_.graph();
   for (node_ = graph.first_layer(); node_ <= graph.output; ++node_) lowering().forward(*this);
-  values_[static_cast<size_t>(final_output())].is_output = true;
+  node_ = graph.output;
+  final_ = output();
+  if (values_[static_cast<size_t>(final_)].pool == Value::Pool::batch) {
+    // No layer has done anything: the output is a copy of the input all the same.
+    const ValueId input = final_;
+    final_ = value(cols(input));
+    add(copy_columns_step<T>(Zone::kForward, node_, {input, 0}, {final_, 0}, cols(input)));
+  }
+  values_[static_cast<size_t>(final_)].is_output = true;
 }
 
 template <class T>
 void Builder<T>::backward() {
   is_backward_ = true;
   const nn::Graph& graph = network_.graph();
+  node_ = graph.output;
+  if (const ValueId own = output(); own != final_ && trains_.front() != 0) {
+    gradients_[own] = new_gradient(own);
+    add(copy_step<T>(node_, gradients_.at(final_), gradients_.at(own)));
+  }
   for (node_ = graph.output; node_ >= graph.first_layer(); --node_) {
     if (trains_[static_cast<size_t>(node_)] != 0) lowering().backward(*this);
   }
@@ -66,7 +79,13 @@ int64_t Builder<T>::input_width(size_t i) const {
 template <class T>
 ValueId Builder<T>::value(int64_t cols, ValueId over) {
   const bool kept = differentiates() && !is_backward_;
-  values_.push_back({cols, kept ? Value::Pool::kept : Value::Pool::passing, over});
+  values_.push_back({cols, 0, kept ? Value::Pool::kept : Value::Pool::passing, over});
+  return static_cast<ValueId>(values_.size() - 1);
+}
+
+template <class T>
+ValueId Builder<T>::vectors(int64_t rows, int64_t cols) {
+  values_.push_back({cols, rows, Value::Pool::kept});
   return static_cast<ValueId>(values_.size() - 1);
 }
 
@@ -79,7 +98,7 @@ template <class T>
 ValueId Builder<T>::new_gradient(ValueId value) {
   // That at the network's input goes to the caller, unless more has to be added to it.
   const Value of = values_[static_cast<size_t>(value)];
-  values_.push_back({of.cols, Value::Pool::passing});
+  values_.push_back({of.cols, 0, Value::Pool::passing});
   if (of.pool == Value::Pool::batch && !gradients_.contains(value)) {
     values_.back().pool = Value::Pool::batch;
     values_.back().is_input_gradient = true;
@@ -92,7 +111,7 @@ ValueId Builder<T>::gradient_of(ValueId value) {
   const auto found = gradients_.find(value);
   if (found != gradients_.end()) return found->second;
   const ValueId gradient = new_gradient(value);
-  values_.back().is_output_gradient = value == final_output();
+  values_.back().is_output_gradient = value == final_;
   return gradients_[value] = gradient;
 }
 

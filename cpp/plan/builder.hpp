@@ -59,9 +59,8 @@ class Builder {
   template <class AddLoss>
   void build(AddLoss&& loss) {
     forward();
-    const ValueId output = outputs_.back();
-    const ValueId gradient = differentiates() ? gradient_of(output) : kNoValue;
-    if (has_loss()) loss(output, gradient);
+    const ValueId gradient = differentiates() ? gradient_of(final_) : kNoValue;
+    if (has_loss()) loss(final_, gradient);
     if (differentiates()) backward();
   }
 
@@ -78,6 +77,9 @@ class Builder {
   const nn::Parameter* parameter(const std::string& name) const {
     return network_.parameter(node_, name);
   }
+  const nn::Parameter& kept_entry(const std::string& name) const {
+    return *network_.kept(node_, name);
+  }
   void set_output(ValueId value) { outputs_[static_cast<size_t>(node_)] = value; }
   ValueId output() const { return outputs_[static_cast<size_t>(node_)]; }
   bool is_output() const { return node_ == network_.graph().output; }
@@ -88,6 +90,8 @@ class Builder {
 
   // ---- values ----
 
+  // A new one for all samples together, (rows, cols).
+  ValueId vectors(int64_t rows, int64_t cols);
   // A new one, which may take the place of `over`.
   ValueId value(int64_t cols, ValueId over = kNoValue);
   int64_t cols(ValueId value) const { return values_[static_cast<size_t>(value)].cols; }
@@ -121,9 +125,9 @@ class Builder {
 
   bool differentiates() const { return plan::differentiates(options_.kind); }
   bool has_loss() const { return plan::has_loss(options_.kind); }
-  // Whether layers that draw at random do so: where something is learnt, and not where gradients
-  // are compared.
-  bool is_random() const {
+  // Whether layers do what they do in training alone, such as drawing at random: where something is
+  // learnt, and not where gradients are compared.
+  bool is_training() const {
     return options_.kind == PlanKind::training || options_.kind == PlanKind::differentiable;
   }
   const BuildOptions& options() const { return options_; }
@@ -139,8 +143,8 @@ class Builder {
   const std::vector<Value>& values() const { return values_; }
   std::vector<Step<T>>& steps() { return steps_; }
   const ops::GemmScratchSize& scratch() const { return scratch_; }
-  ValueId final_output() const { return outputs_[static_cast<size_t>(network_.graph().output)]; }
-  ValueId final_gradient() const { return gradients_.at(final_output()); }
+  ValueId final_output() const { return final_; }
+  ValueId final_gradient() const { return gradients_.at(final_); }
 
  private:
   void forward();
@@ -157,6 +161,7 @@ class Builder {
   std::vector<Value> values_;
   std::vector<Step<T>> steps_;
   std::vector<ValueId> outputs_;  // of each node
+  ValueId final_ = kNoValue;      // the network's output
   std::vector<char> trains_;      // whether the gradient at a node's output is wanted
   std::map<ValueId, ValueId> gradients_;
   std::map<std::pair<int, std::string>, ValueId> kept_;

@@ -32,6 +32,7 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
       builder_(network, build_options(options_), options_.lowerings) {
   plan_.network_ = &network_;
   plan_.flat_size_ = network_.flat_size();
+  plan_.whole_batch_ = builder_.is_training() && network_.graph().whole_batch() != nullptr;
   steps();
   passes::fuse(steps_);
   passes::barriers(steps_);
@@ -167,6 +168,8 @@ void Plan<T>::Compiler::place_values() {
     rows.stride = stride_of<T>(value.cols);
     if (const auto place = static_cast<size_t>(slots_.place[v]); place != v) {
       rows = places_.rows[place];
+    } else if (value.rows > 0) {  // of all samples together
+      rows.data = take(value.rows, rows.stride);
     } else if (value.pool == Value::Pool::kept) {
       rows.pitch = rows.stride;
       rows.data = take(options_.capacity, rows.stride);

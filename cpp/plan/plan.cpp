@@ -16,7 +16,7 @@ int64_t Plan<T>::flops(int64_t rows) const {
 template <class T>
 Schedule Plan<T>::schedule(int64_t rows) const {
   const int64_t flops = this->flops(rows);
-  if (options_.kind != PlanKind::training) {
+  if (options_.kind != PlanKind::training || whole_batch_) {
     return {workers_for(flops, options_.max_workers), Sharing::by_tiles};
   }
   return choose_schedule({rows, flops, flat_size_, part_of(rows)}, options_.max_workers);
@@ -68,6 +68,7 @@ template <class T>
 void Plan<T>::forward(Batch<T> batch) {
   batch.rows_together = batch.rows;
   batch.parameters = network_->values();
+  batch.state = network_->state();
   run(forward_begin_, forward_end_, batch, *parallel::acquire_team(workers_by_tiles(batch.rows)));
 }
 
@@ -76,6 +77,7 @@ void Plan<T>::backward(Batch<T> batch) {
   batch.rows_together = batch.rows;
   batch.part = part_of(batch.rows);
   batch.parameters = network_->values();
+  batch.state = network_->state();
   batch.gradients = gradients_;
   run(forward_end_, operations_.size(), batch,
       *parallel::acquire_team(workers_by_tiles(batch.rows)));
@@ -83,6 +85,11 @@ void Plan<T>::backward(Batch<T> batch) {
 
 template <class T>
 int64_t Plan<T>::rows_at_once(int64_t begin, int64_t rows) const {
+  if (whole_batch_) {
+    base::require<base::ValueError>(rows <= capacity() && rows <= ops::kLongSum, "a batch of ",
+                                    rows, " rows is more than a layer that sees all of them takes");
+    return rows;
+  }
   return std::min({capacity(), rows - begin, ops::kLongSum - begin % ops::kLongSum});
 }
 
@@ -157,6 +164,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   piece.draw.first_row = place.begin;
   piece.part = part_of(place.rows);
   piece.parameters = network_->values();
+  piece.state = network_->state();
   piece.gradients = gradients_;
   piece.accumulate = goes_on(place) || (is_first && piece.accumulate);
   const Schedule schedule = this->schedule(piece.rows);

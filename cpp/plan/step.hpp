@@ -21,6 +21,7 @@ inline constexpr ValueId kNoValue = -1;
 
 struct Value {
   int64_t cols = 0;
+  int64_t rows = 0;  // 0: one a sample
   // Where it may lie: for as long as the plan lives, or while it is in use.
   enum class Pool : uint8_t { batch, kept, passing } pool = Pool::passing;
   // What it may take the place of, where nothing reads that any more.

@@ -25,6 +25,16 @@ void copy_rows(base::MatrixView<const T> from, base::MatrixView<T> to) {
 
 }  // namespace
 
+void check_rows_together(const nn::Graph& graph, int64_t rows) {
+  const nn::Node* const node = graph.whole_batch();
+  if (node == nullptr) return;
+  require<base::ValueError>(rows >= 2, "layer '", node->spec.name, "' of kind '", node->spec.kind,
+                            "' needs at least 2 rows in a batch in training, got ", rows);
+  require<base::ValueError>(rows <= ops::kLongSum, "layer '", node->spec.name, "' of kind '",
+                            node->spec.kind, "' takes at most ", ops::kLongSum,
+                            " rows in a batch, got ", rows);
+}
+
 template <class T>
 Model<T>::Model(std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed)
     : network_(layers::graph_of<T>(std::move(layers), {input_size}), seed) {
@@ -110,6 +120,7 @@ void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads
 
 template <class T>
 void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
+  check_rows_together(network_.graph(), rows);
   const Region region(RegionKind::other, Zone::kCaller, work(Purpose::training));
   const Lock lock(mutex_);
   const int64_t inputs = network_.input_size();
@@ -201,11 +212,32 @@ void Model<T>::set_value(const nn::Parameter& parameter, const T* from) {
 }
 
 template <class T>
+void Model<T>::copy_state(T* to) {
+  const Lock lock(mutex_);
+  std::copy_n(network_.state(), network_.state_size(), to);
+}
+
+template <class T>
+void Model<T>::set_state(const T* from) {
+  const Lock lock(mutex_);
+  std::copy_n(from, network_.state_size(), network_.state());
+  network_.note_change();
+}
+
+template <class T>
+void Model<T>::set_state(const nn::Parameter& entry, const T* from) {
+  const Lock lock(mutex_);
+  std::copy_n(from, entry.size(), network_.state() + entry.offset);
+  network_.note_change();
+}
+
+template <class T>
 void Model<T>::take_values(const Model& other) {
   require<StateError>(network_.flat_size() == other.network_.flat_size(),
                       "the networks are not of the same description");
   const Lock lock(mutex_);
   std::copy_n(other.network_.values(), network_.flat_size(), network_.values());
+  std::copy_n(other.network_.state(), network_.state_size(), network_.state());
   network_.note_change();
   network_.set_gradients_valid(false);
 }

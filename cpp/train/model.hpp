@@ -14,6 +14,9 @@
 
 namespace gd::train {
 
+// ValueError where a layer that sees all rows of a batch in training cannot with so many.
+void check_rows_together(const nn::Graph& graph, int64_t rows);
+
 // A network that can be called: its parameters and the plans compiled for it so far. One mutex
 // guards both; a thread holds it for one pass, so that several may take turns.
 template <class T>
@@ -65,6 +68,10 @@ class Model {
   void copy_gradients(T* to);
   void set_values(const T* from);
   void set_value(const nn::Parameter& parameter, const T* from);
+  // The same of what layers keep beside parameters, description().kept().
+  void copy_state(T* to);
+  void set_state(const T* from);
+  void set_state(const nn::Parameter& entry, const T* from);
   // Those of a model of the same description, which nobody else uses.
   void take_values(const Model& other);
 

@@ -52,6 +52,7 @@ class Probe {
   Probe(Model<double>& model, const plan::LossDescription& loss, const Dataset<double>& data)
       : network_(model.description().graph(), 0, false), batch_(batch_of(data)) {
     ops::copy_extents<double>(network_.extents(), model.network().values(), network_.values());
+    std::copy_n(model.network().state(), network_.state_size(), network_.state());
     plan::PlanOptions<double> options;
     options.lowerings = layers::lowering<double>;
     options.kind = plan::PlanKind::evaluation;

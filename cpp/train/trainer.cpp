@@ -116,9 +116,15 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
 }
 
 template <class T>
+int64_t Trainer<T>::rows_at_once(int64_t rows) const {
+  const bool together = model_->description().graph().whole_batch() != nullptr;
+  return together ? rows : std::min(rows, plan::kMostRows);
+}
+
+template <class T>
 plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
   require<StateError>(has_loss(), "this trainer has no loss: use backward and apply_gradients");
-  rows = std::min(rows, plan::kMostRows);
+  rows = rows_at_once(rows);
   if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_) ||
       training_->max_workers() != threads()) {
     plan::PlanOptions<T> options = training_options(rows, gathers || training_gathers_);
@@ -219,6 +225,7 @@ void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::
 
 template <class T>
 double Trainer<T>::step(const Dataset& batch) {
+  check_rows_together(model_->description().graph(), batch.size());
   const double lr = this->lr();  // before the lock: a schedule may be a caller's function
   const Region region(RegionKind::step, Zone::kCaller, work(batch.size()));
   const Lock lock(model_->mutex());
@@ -240,6 +247,9 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
   const int64_t at_once = std::min(batch_size, data.size());
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);
+  const nn::Graph& graph = model_->description().graph();
+  check_rows_together(graph, at_once);
+  check_rows_together(graph, sampler.batch_rows(sampler.batches() - 1));  // it may be short
   {
     Region region(RegionKind::other, Zone::kCaller, work(0));
     if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
@@ -307,7 +317,12 @@ void Trainer<T>::take_snapshot() {
   }
   const int64_t size = model_->description().flat_size();
   const auto arrays = static_cast<int64_t>(1 + states_.size());
-  if (snapshot_.size() == 0) snapshot_ = base::AlignedBuffer<T>(arrays * size);
+  const nn::Network<T>& network = model_->network();
+  if (snapshot_.size() == 0) {
+    snapshot_ = base::AlignedBuffer<T>(arrays * size);
+    state_snapshot_ = base::AlignedBuffer<T>(network.state_size());
+  }
+  std::copy_n(network.state(), network.state_size(), state_snapshot_.data());
   T* to = snapshot_.data();
   ops::copy_extents<T>(update_.extents, update_.weights, to);
   for (const T* state : state_pointers_) ops::copy_extents<T>(update_.extents, state, to += size);
@@ -333,6 +348,11 @@ template <class T>
 void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr) {
   if (!all_finite(update_.weights)) diverged("a parameter left the finite numbers", lr);
   if (!states_finite()) diverged("the optimizer's state left the finite numbers", lr);
+  const nn::Network<T>& network = model_->network();
+  const auto kept = static_cast<size_t>(network.state_size());
+  if (!ops::all_finite<T>(std::span<const T>(network.state(), kept))) {
+    diverged("what a layer keeps left the finite numbers", lr);
+  }
   if (may_overflow()) {
     const Dataset rows = data.rows(0, std::min(batch_size, kDefaultBatch));
     const double weights = sum_of_weights(rows);
@@ -366,7 +386,9 @@ void Trainer<T>::restore_snapshot() {
   ops::copy_extents<T>(update_.extents, from, update_.weights);
   for (T* state : state_pointers_) ops::copy_extents<T>(update_.extents, from += size, state);
   steps_ = snapshot_steps_;
-  model_->network().note_change();
+  nn::Network<T>& network = model_->network();
+  std::copy_n(state_snapshot_.data(), network.state_size(), network.state());
+  network.note_change();
 }
 
 template <class T>
@@ -495,8 +517,8 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
   result.states = flat * rule_.states();
   if (has_loss()) {
     result.snapshot = result.parameters + result.states;
-    result.plan = plan::Plan<T>::memory(
-        model_->network(), training_options(std::min(batch_size, plan::kMostRows), shuffle));
+    result.plan = plan::Plan<T>::memory(model_->network(),
+                                        training_options(rows_at_once(batch_size), shuffle));
     result.gradients += result.plan.gradients;  // of the parts that workers take
     result.parameters += result.plan.replicas;
   } else {  // forward and backward keep whole batches, and their input
@@ -539,8 +561,7 @@ std::vector<OperationInfo> Trainer<T>::operations(int64_t batch_size) {
 template <class T>
 int Trainer<T>::workers(int64_t batch_size) {
   const Lock lock(model_->mutex());
-  return training_plan(batch_size, training_gathers_)
-      .workers(std::min(batch_size, plan::kMostRows));
+  return training_plan(batch_size, training_gathers_).workers(rows_at_once(batch_size));
 }
 
 template class Trainer<float>;

@@ -140,6 +140,8 @@ class Trainer {
   int workers(int64_t batch_size);
 
  private:
+  // Of a batch: all rows where layers see them together.
+  int64_t rows_at_once(int64_t rows) const;
   plan::Plan<T>& training_plan(int64_t rows, bool gathers);
   plan::Plan<T>& evaluation_plan(int64_t rows);
   plan::PlanOptions<T> training_options(int64_t rows, bool gathers) const;
@@ -177,6 +179,7 @@ class Trainer {
   optim::UpdateInput<T> update_;
   // Parameters, then states, as they were when the epoch began.
   base::AlignedBuffer<T> snapshot_;
+  base::AlignedBuffer<T> state_snapshot_;  // of what layers keep
   int64_t snapshot_steps_ = 0;
   int64_t right_steps_ = -1;  // what known_to_be_right compares
   uint64_t right_version_ = 0;

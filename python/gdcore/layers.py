@@ -19,6 +19,7 @@ from gdcore.typing import ActivationName, InitializerName
 
 __all__ = [
     "GLU",
+    "BatchNorm",
     "Dense",
     "Dropout",
     "Layer",
@@ -91,6 +92,44 @@ class Dense(Layer):
         """Units, and the activation if there is one."""
         name = Activation.resolve("activation", self.activation).name
         return f"{self.units}" + (f" {name}" if name != "identity" else "")
+
+
+@frozen
+class BatchNorm(Layer):
+    """Brings each column to mean 0 and variance 1, then to a mean and spread that are learnt.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias, x and y (N, width), weight and bias (width,).
+    In training (`Trainer.step`, `Trainer.fit`, ``forward(x, training=True)``) mean and
+    var = mean((x - mean)^2) are those of the batch's columns, and running averages remember them:
+    running = (1 - momentum) * running + momentum * batch, of the variance N / (N - 1) times that of
+    the batch. Elsewhere mean and var are those averages; `check_gradients` compares gradients with
+    them. They stand in ``state_dict`` as ``running_mean`` and ``running_var``, (width,), and are
+    saved with the network; no rule updates them. PyTorch's count of batches is not kept.
+
+    All rows of a batch go through the network together, so that training takes memory for a whole
+    batch (`Trainer.memory_plan` tells) and at least 2 rows; rows of weight 0 count as others do.
+
+    Source: Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing
+    internal covariate shift", ICML 2015.
+
+    Args:
+        eps: Added to the variance, at least 0.
+        momentum: What a batch counts in the running averages, in [0, 1].
+        affine: Whether there are weight, which starts at 1, and bias, which starts at 0.
+        name: As in `Dense`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument is out of its domain.
+    """
+
+    kind: ClassVar[str] = "batch_norm"
+
+    eps: float = real_field(1e-5, at_least=0)
+    momentum: float = real_field(0.1, at_least=0, at_most=1)
+    affine: bool = flag_field(True)
+    _: KW_ONLY
+    name: str | None = None
 
 
 @frozen

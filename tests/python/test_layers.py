@@ -21,6 +21,11 @@ INPUTS, ROWS, OUTPUTS = 6, 40, 3
 X = RNG.standard_normal((ROWS, INPUTS))
 Y = RNG.standard_normal((ROWS, OUTPUTS))
 
+
+def targets(net: gd.Network) -> Any:
+    return np.resize(Y, (ROWS, net.output_size))
+
+
 STACKS: dict[str, Callable[[], list[Any]]] = {
     "activation": lambda: [gd.Dense(8), "gelu", gd.Dense(OUTPUTS)],
     "activation first": lambda: ["tanh", gd.Dense(OUTPUTS)],
@@ -33,6 +38,10 @@ STACKS: dict[str, Callable[[], list[Any]]] = {
     ],
     "rms norm": lambda: [gd.Dense(8), gd.RMSNorm(), "tanh", gd.Dense(OUTPUTS)],
     "rms norm plain": lambda: [gd.Dense(8), gd.RMSNorm(1e-3, affine=False), gd.Dense(OUTPUTS)],
+    "batch norm": lambda: [gd.Dense(8), gd.BatchNorm(), "relu", gd.Dense(OUTPUTS)],
+    "batch norm first": lambda: [gd.BatchNorm(0.1, 0.3), gd.Dense(OUTPUTS)],
+    "batch norm plain": lambda: [gd.Dense(8), gd.BatchNorm(affine=False), gd.Dense(OUTPUTS)],
+    "batch norm last": lambda: [gd.Residual([gd.Dense(6, "silu"), gd.BatchNorm()]), gd.BatchNorm()],
     "scale": lambda: [gd.Dense(8), gd.Scale(), "tanh", gd.Dense(OUTPUTS)],
     "scale first": lambda: [gd.Scale(), gd.Dense(OUTPUTS)],
     "prelu": lambda: [gd.Dense(8), gd.PReLU(), gd.Dense(OUTPUTS)],
@@ -68,7 +77,9 @@ class Twin:
         self.torch = pytest.importorskip("torch")
         self.module = self.sequential(net.layers, INPUTS)[0].double()
         state = {key: self.torch.tensor(value) for key, value in net.state_dict().items()}
-        self.module.load_state_dict(state)
+        missing, extra = self.module.load_state_dict(state, strict=False)
+        assert not extra
+        assert all(key.endswith("num_batches_tracked") for key in missing)
 
     def sequential(self, layers: Any, width: int) -> tuple[Any, int]:
         modules = []
@@ -84,6 +95,8 @@ class Twin:
         if isinstance(layer, gd.Dense):
             linear = nn.Linear(width, layer.units, bias=layer.bias)
             return self.joined(linear, self.activation(layer.activation)), layer.units
+        if isinstance(layer, gd.BatchNorm):
+            return nn.BatchNorm1d(width, layer.eps, layer.momentum, layer.affine), width
         if isinstance(layer, gd.LayerNorm):
             return nn.LayerNorm(width, layer.eps, layer.affine), width
         if isinstance(layer, gd.RMSNorm):
@@ -158,9 +171,12 @@ class TestAgainstPyTorch:
         net = network(name)
         twin = Twin(net)
         x = twin.torch.tensor(X, requires_grad=True)
-        want = twin.module(x)
-        np.testing.assert_allclose(net.predict(X), want.detach(), rtol=1e-10, atol=1e-12)
-        np.testing.assert_array_equal(net.forward(X, training=True), net.predict(X))
+        with twin.torch.no_grad():
+            predicted = twin.module.eval()(x)
+        np.testing.assert_allclose(net.predict(X), predicted, rtol=1e-10, atol=1e-12)
+        want = twin.module.train()(x)
+        got = net.forward(X, training=True)
+        np.testing.assert_allclose(got, want.detach(), rtol=1e-10, atol=1e-12)
         gradient = RNG.standard_normal(want.shape)
         want.backward(twin.torch.tensor(gradient))
         np.testing.assert_allclose(net.backward(gradient), x.grad, rtol=1e-10, atol=1e-12)
@@ -173,30 +189,33 @@ class TestAgainstPyTorch:
         twin = Twin(net)
         trainer = gd.Trainer(net, "mse", gd.Adam(lr=1e-3))
         optimizer = twin.torch.optim.Adam(twin.module.parameters(), lr=1e-3)
-        x, y = twin.torch.tensor(X), twin.torch.tensor(Y)
+        x, y = twin.torch.tensor(X), twin.torch.tensor(targets(net))
         for _ in range(100):
             optimizer.zero_grad()
             loss = twin.torch.nn.functional.mse_loss(twin.module(x), y)
             loss.backward()
             optimizer.step()
-            assert trainer.step(X, Y) == pytest.approx(loss.item(), rel=1e-10)
-        want = twin.module.state_dict()
+            assert trainer.step(X, targets(net)) == pytest.approx(loss.item(), rel=1e-10)
+        want = twin.module.state_dict()  # running averages too
         for key, value in net.state_dict().items():
             np.testing.assert_allclose(value, want[key], rtol=1e-8, atol=1e-10)
+        with twin.torch.no_grad():
+            predicted = twin.module.eval()(x)
+        np.testing.assert_allclose(net.predict(X), predicted, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", STACKS)
 class TestEverywhere:
     def test_gradients_are_checked(self, name: str) -> None:
-        trainer = gd.Trainer(network(name), "mse", "sgd")
-        assert gd.check_gradients(trainer.network, "mse", X[:5], Y[:5]).ok
+        net = network(name)
+        assert gd.check_gradients(net, "mse", X[:5], targets(net)[:5]).ok
 
     def test_threads_and_batches_change_no_bit(self, name: str) -> None:
         found = []
         for threads in (1, 2, 3):
             net = network(name, "float32")
             trainer = gd.Trainer(net, "mse", gd.Adam(lr=1e-2), num_threads=threads)
-            trainer.fit(X, Y, epochs=2, batch_size=32, progress=False)
+            trainer.fit(X, targets(net), epochs=2, batch_size=32, progress=False)
             found.append(net.state_dict())
         for other in found[1:]:
             for key, value in found[0].items():
@@ -205,6 +224,7 @@ class TestEverywhere:
 
     def test_files_pickles_and_copies_hold_it(self, name: str, tmp_path: Path) -> None:
         net = network(name, "float32")
+        gd.Trainer(net, "mse", "sgd").step(X, targets(net))
         net.save(tmp_path / "net.safetensors")
         for again in (
             gd.Network.load(tmp_path / "net.safetensors"),
@@ -218,10 +238,85 @@ class TestEverywhere:
     def test_the_summary_has_a_line_for_each_layer_of_the_graph(self, name: str) -> None:
         net = network(name)
         lines = str(net.summary()).splitlines()
-        total = sum(value.size for value in net.state_dict().values())
-        assert f"{total:,}" in lines[-1]
+        assert f"{net.num_parameters:,}" in lines[-1]
         keys = {key.rpartition(".")[0] for key in net.state_dict()}
         assert keys <= {line.split()[0] for line in lines}
+
+
+class TestBatchNorm:
+    def net(self) -> gd.Network:
+        return gd.Network([gd.Dense(8), gd.BatchNorm(), "relu", gd.Dense(3)], input_size=INPUTS)
+
+    def test_a_batch_of_one_row_is_refused_and_changes_nothing(self) -> None:
+        net = self.net()
+        trainer = gd.Trainer(net, "mse", "sgd")
+        before = net.state_dict()
+        words = "layer '1' of kind 'batch_norm' needs at least 2 rows in a batch in training, got 1"
+        for call in (
+            lambda: trainer.step(X[:1], Y[:1]),
+            lambda: trainer.learn_one(X[0], Y[0]),
+            lambda: trainer.fit(X, Y, epochs=1, batch_size=13, progress=False),  # 40 = 3 * 13 + 1
+            lambda: net.forward(X[:1], training=True),
+        ):
+            with pytest.raises(ValueError, match=words):
+                call()
+        for key, value in net.state_dict().items():
+            np.testing.assert_array_equal(value, before[key])
+        assert trainer.steps == 0
+        assert net.predict(X[:1]).shape == (1, 3)
+
+    def test_an_epoch_that_diverges_leaves_the_averages_as_they_were(self) -> None:
+        net = self.net()
+        trainer = gd.Trainer(net, "mse", gd.SGD(lr=1e30))
+        before = net.state_dict()
+        with pytest.raises(FloatingPointError, match=r"became|left the finite"):
+            trainer.fit(X, Y, epochs=1, batch_size=8, progress=False)
+        for key, value in net.state_dict().items():
+            np.testing.assert_array_equal(value, before[key])
+
+    def test_a_whole_batch_is_normalized_beyond_what_goes_through_at_once(self) -> None:
+        x = RNG.standard_normal((5000, INPUTS)) + 3
+        net = self.net()
+        twin = Twin(gd.Network(net.layers, input_size=INPUTS, dtype="float64"))
+        got = gd.Network(net.layers, input_size=INPUTS, dtype="float64")
+        trainer = gd.Trainer(got, "mse", gd.SGD(lr=0.1))
+        y = np.zeros((5000, 3))
+        loss = twin.torch.nn.functional.mse_loss(
+            twin.module(twin.torch.tensor(x)), twin.torch.tensor(y)
+        )
+        assert trainer.step(x, y) == pytest.approx(loss.item(), rel=1e-12)
+        assert (
+            trainer.memory_plan(5000)["activations"] > 2 * trainer.memory_plan(2048)["activations"]
+        )
+        want = twin.module.state_dict()["1.running_var"]
+        np.testing.assert_allclose(got.state_dict()["1.running_var"], want, rtol=1e-10)
+
+    def test_states_must_be_there_and_fit(self) -> None:
+        net = self.net()
+        state = net.state_dict()
+        assert list(state)[-2:] == ["1.running_mean", "1.running_var"]
+        assert "1.running_mean" not in self.gradients_of(net)
+        with pytest.raises(ValueError, match=r"state lacks the keys '1\.running_mean'"):
+            net.load_state_dict({k: v for k, v in state.items() if k != "1.running_mean"})
+        net.load_state_dict({**state, "1.running_var": np.full(8, 4.0)})
+        assert net.state_dict()["1.running_var"].tolist() == [4.0] * 8
+        assert net.num_parameters == INPUTS * 8 + 8 + 16 + 8 * 3 + 3
+
+    def gradients_of(self, net: gd.Network) -> dict[str, Any]:
+        net.forward(X, training=True)
+        net.backward(Y)
+        return net.gradients()
+
+    def test_a_run_that_goes_on_from_a_file_has_the_same_bits(self, tmp_path: Path) -> None:
+        whole = gd.Trainer(self.net(), "mse", gd.Adam(), seed=1)
+        whole.fit(X, Y, epochs=4, batch_size=16, progress=False)
+        half = gd.Trainer(self.net(), "mse", gd.Adam(), seed=1)
+        half.fit(X, Y, epochs=2, batch_size=16, progress=False)
+        half.save(tmp_path / "half.safetensors")
+        again = gd.Trainer.load(tmp_path / "half.safetensors")
+        again.fit(X, Y, epochs=2, batch_size=16, progress=False)
+        for key, value in again.network.state_dict().items():
+            np.testing.assert_array_equal(value, whole.network.state_dict()[key])
 
 
 class TestDropout:
@@ -286,6 +381,7 @@ BAD: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("rate text", lambda: gd.Dropout("0.5"), TypeError, "rate must be a real number, got '0.5'"),
     ("eps below", lambda: gd.LayerNorm(-1e-5), ValueError, "eps must be at least 0"),
     ("eps text", lambda: gd.RMSNorm("x"), TypeError, "eps must be a real number"),
+    ("momentum", lambda: gd.BatchNorm(momentum=1.5), ValueError, "momentum must be at least 0 and"),
     ("affine", lambda: gd.LayerNorm(affine=1), TypeError, "affine must be"),
     ("name", lambda: gd.Dropout(name="a.b"), ValueError, "name must be non-empty and without dots"),
     ("odd", lambda: gd.Network([gd.GLU()], input_size=3), ValueError, "must be even, got 3"),

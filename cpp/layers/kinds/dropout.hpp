@@ -49,7 +49,7 @@ struct dropout {
 
   template <class T>
   static bool draws(const plan::Builder<T>& b) {
-    return b.is_random() && rate_of(b) > 0;
+    return b.is_training() && rate_of(b) > 0;
   }
 
   template <class T>

@@ -5,8 +5,6 @@
 
 namespace gd::plan::passes {
 
-namespace {
-
 // When a value is in use, in steps and in epochs.
 struct Use {
   int first_step = std::numeric_limits<int>::max();
@@ -15,6 +13,8 @@ struct Use {
   int last_epoch = -1;
   bool used() const { return last_epoch >= 0; }
 };
+
+namespace {
 
 template <class T>
 std::vector<Use> uses_of(const std::vector<Value>& values, const std::vector<Step<T>>& steps) {

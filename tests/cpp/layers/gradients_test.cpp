@@ -12,6 +12,7 @@ using gd::plan::Batch;
 using gd::plan::Plan;
 using gd::plan::PlanKind;
 using gd::testing::activation_behind;
+using gd::testing::batch_norm_behind;
 using gd::testing::dense_behind;
 using gd::testing::dropout_behind;
 using gd::testing::layer;
@@ -141,7 +142,9 @@ Specs drawn_graph(uint32_t seed) {
         put(activation_behind(from, smooth[below(6)]), width);
         break;
       case 2:
-        if (below(2) == 0) {
+        if (below(3) == 0) {
+          put(batch_norm_behind(from, below(3) > 0), width);
+        } else if (below(2) == 0) {
           put(dropout_behind(from, 0.5), width);
         } else if (below(2) == 0 || width % 2 != 0) {
           put(layer("scale", {from}, {}), width);
@@ -211,6 +214,15 @@ TEST(each_layer_has_right_gradients) {
       {dense_behind(0, 4), dense_behind(0, 2), layer("concat", {1, 0, 2}, {}), dense_behind(3, 3)},
       "concat");
   check_gradients({dense_behind(0, 4), dropout_behind(1, 0.5), dense_behind(2, 3)}, "dropout");
+  for (const bool affine : {true, false}) {
+    const auto norm = [&](int input) { return batch_norm_behind(input, affine); };
+    check_gradients({norm(0), dense_behind(1, 3)}, "batch_norm first");
+    check_gradients({dense_behind(0, 5), norm(1), activation_behind(2, "gelu"), dense_behind(3, 3)},
+                    "batch_norm between");
+    check_gradients({dense_behind(0, 4), norm(1), layer("add", {0, 2}, {}), norm(3)},
+                    "batch_norm last");
+  }
+  check_gradients({dropout_behind(0, 0.5)}, "nothing but dropout");
   check_gradients({layer("scale", {0}, {}), dense_behind(1, 4), layer("scale", {2}, {})}, "scale");
   for (const bool shared : {true, false}) {
     const auto prelu = [&](int input) {

@@ -38,6 +38,10 @@ inline nn::LayerSpec norm_behind(int input, const std::string& kind, bool affine
   return layer(kind, {input}, {{"eps", 0.01}, {"affine", affine}});
 }
 
+inline nn::LayerSpec batch_norm_behind(int input, bool affine = true) {
+  return layer("batch_norm", {input}, {{"eps", 0.01}, {"momentum", 0.1}, {"affine", affine}});
+}
+
 inline nn::LayerSpec dropout_behind(int input, double rate) {
   return layer("dropout", {input}, {{"rate", rate}});
 }

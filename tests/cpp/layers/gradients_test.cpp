@@ -1,6 +1,7 @@
 // Gradients of graphs against central differences, at parameters and at the input; and the same
 // bits however a batch is shared.
 
+#include <cstdlib>
 #include <random>
 
 #include "base/check.hpp"
@@ -242,8 +243,11 @@ TEST(each_layer_has_right_gradients) {
   check_gradients({dense_behind(0, 3), activation_behind(1, "identity")}, "identity last");
 }
 
+// GDCORE_DRAWN_GRAPHS asks for more of them.
 TEST(drawn_graphs_have_right_gradients) {
-  for (uint32_t seed = 0; seed < 100; ++seed) {
+  const char* const asked = std::getenv("GDCORE_DRAWN_GRAPHS");
+  const auto count = static_cast<uint32_t>(asked == nullptr ? 1000 : std::atoi(asked));
+  for (uint32_t seed = 0; seed < count; ++seed) {
     const Specs specs = drawn_graph(seed);
     check_gradients(specs, text("seed ", seed, " ", told(specs)));
   }

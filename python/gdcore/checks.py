@@ -280,10 +280,12 @@ def check_gradients(
     Raises:
         TypeError: An argument is of the wrong type, or an array complex, of objects or of strings.
         ValueError: An array is of another shape, empty, not finite, or holds labels or weights out
-            of range, or an argument is out of its domain.
+            of range, or an argument is out of its domain, or the network has no parameters.
     """
     if not isinstance(net, Network):
         raise TypeError(f"net must be a gdcore.Network, got {type(net).__name__}")
+    if net.num_parameters == 0:
+        raise ValueError("net must have parameters to check, got a network of layers without any")
     formula = Loss.resolve("loss", loss)
     step = None if h is None else real("h", h, above=0)
     tolerance = real("tolerance", tolerance, above=0)

@@ -76,6 +76,12 @@ def test_the_same_in_python(activation: str, loss: str) -> None:
         assert relative_error(gradients[key], numerical) <= TOLERANCE, key
 
 
+def test_a_network_without_parameters_has_nothing_to_check() -> None:
+    net = gd.Network(["tanh"], input_size=2)
+    with pytest.raises(ValueError, match="net must have parameters to check"):
+        gd.check_gradients(net, "mse", np.ones((3, 2)), np.ones((3, 2)))
+
+
 def test_the_check_changes_nothing_and_counts() -> None:
     net = nets.network([5, 7, 4], ["tanh", "identity"], "float32")
     before = net.state_dict()

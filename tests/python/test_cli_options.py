@@ -1,4 +1,4 @@
-"""Options of gdcore train for rule, judging and going on; --version, help, completion, info."""
+"""Options of gdcore train: rule, layers, judging, going on; --version, help, completion, info."""
 
 from __future__ import annotations
 
@@ -75,6 +75,98 @@ def test_what_cannot_be_is_told(
     refused(tmp_path, ["train", table, "--target", "y", *FEW, *options], *words)
 
 
+# ---- the layers ----
+
+ACTIVATION = gd.ReLU()
+
+
+@pytest.mark.parametrize(
+    ("options", "layers"),
+    [
+        (["--dropout", 0.25], [gd.Dense(8, "relu"), gd.Dropout(0.25)]),
+        (["--dropout", 0], [gd.Dense(8, "relu")]),
+        (["--norm", "layer"], [gd.Dense(8), gd.LayerNorm(), ACTIVATION]),
+        (["--norm", "rms", "--activation", "identity"], [gd.Dense(8), gd.RMSNorm()]),
+        (
+            ["--norm", "rms", "--dropout", 0.5],
+            [gd.Dense(8), gd.RMSNorm(), ACTIVATION, gd.Dropout(0.5)],
+        ),
+        (
+            ["--hidden", "8,8", "--residual"],
+            [gd.Dense(8, "relu"), gd.Residual([gd.Dense(8, "relu")])],
+        ),
+        (
+            ["--hidden", "8,6,6,4", "--residual", "--norm", "layer", "--dropout", 0.1],
+            [
+                *(gd.Dense(8), gd.LayerNorm(), ACTIVATION, gd.Dropout(0.1)),
+                *(gd.Dense(6), gd.LayerNorm(), ACTIVATION, gd.Dropout(0.1)),
+                gd.Residual([gd.Dense(6), gd.LayerNorm(), ACTIVATION, gd.Dropout(0.1)]),
+                *(gd.Dense(4), gd.LayerNorm(), ACTIVATION, gd.Dropout(0.1)),
+            ],
+        ),
+    ],
+)
+def test_layers_are_made_saved_resumed_and_predict(
+    table: Path, tmp_path: Path, options: list[Any], layers: list[Any]
+) -> None:
+    made = ["train", table, "--target", "y", "--hidden", "8", *options]
+    done(*made, "--epochs", 5, "--save", tmp_path / "whole")
+    done(*made, "--epochs", 2, "--save", tmp_path / "part")
+    trainer = trainer_of(tmp_path / "whole")
+    assert trainer.network.layers == (*layers, gd.Dense(2))
+    resume = ["--resume", tmp_path / "part", "--epochs", 3, "--save", tmp_path / "part"]
+    done("train", table, *resume)
+    assert (tmp_path / "part").read_bytes() == (tmp_path / "whole").read_bytes()
+    done("predict", tmp_path / "whole", table, "--out", tmp_path / "p.csv")
+    done("predict", tmp_path / "whole", table, "--out", tmp_path / "again.csv")
+    assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()
+    assert repr(trainer.network) in done("info", tmp_path / "whole").stdout
+
+
+def test_dropout_draws_by_the_seed_and_figures_are_without_it(table: Path) -> None:
+    made = ["train", table, "--target", "y", *FEW]
+    plain, one, again, other = (
+        figures(done(*made, *options).stdout)["loss, training"]
+        for options in (
+            ["--dropout", 0],
+            ["--dropout", 0.5],
+            ["--dropout", 0.5],
+            ["--dropout", 0.5, "--seed", 1],
+        )
+    )
+    assert one == again
+    assert len({plain, one, other}) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dropout", 1], ["--dropout must be at least 0 and below 1, got 1"]),
+        (["--dropout", -0.5], ["--dropout must be at least 0 and below 1, got -0.5"]),
+        (["--dropout", "nan"], ["--dropout must be finite"]),
+        (["--dropout", "half"], ["invalid value for '--dropout'"]),
+        (["--norm", "layr"], ["--norm must be one of layer, rms, got 'layr'", "mean 'layer'"]),
+        (["--residual"], ["--residual needs hidden layers of one width", "got --hidden 8"]),
+        (["--hidden", "8,4,8", "--residual"], ["as in --hidden 8,8, got --hidden 8,4,8"]),
+        (["--hidden", "", "--residual"], ["--residual is for hidden layers, got --hidden ''"]),
+        (["--hidden", "", "--norm", "rms"], ["--norm is for hidden layers, got --hidden ''"]),
+        (["--hidden", "", "--dropout", 0.1], ["--dropout is for hidden layers, got --hidden ''"]),
+    ],
+)
+def test_layers_that_cannot_be_are_told(
+    table: Path, tmp_path: Path, options: list[Any], words: list[str]
+) -> None:
+    refused(tmp_path, ["train", table, "--target", "y", *FEW, *options], *words)
+
+
+@pytest.mark.parametrize("command", ["profile", "scaling"])
+def test_other_commands_know_the_layers(table: Path, command: str) -> None:
+    layers = ["--hidden", "8,8", "--norm", "layer", "--dropout", 0.1, "--residual"]
+    few = {"profile": ["--steps", 20], "scaling": ["--threads", "1", "--rounds", 1]}[command]
+    few += ["--batch-sizes", "16"] if command == "scaling" else []
+    assert done(command, table, "--target", "y", *layers, *few).stdout
+
+
 # ---- judging ----
 
 
@@ -146,7 +238,8 @@ def test_a_model_goes_on_with_new_rows(table: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "option",
     [("--hidden", "9"), ("--target", "y"), ("--seed", 1), ("--optimizer", "sgd"), ("--na", "x"),
-     ("--schedule", "cosine"), ("--dtype", "float64"), ("--momentum", 1)],
+     ("--schedule", "cosine"), ("--dtype", "float64"), ("--momentum", 1), ("--dropout", 0.5),
+     ("--norm", "rms"), ("--residual",)],
 )  # fmt: skip
 def test_what_the_model_says_is_not_said_again(
     table: Path, tmp_path: Path, option: tuple[Any, ...]
@@ -204,6 +297,7 @@ def test_every_option_says_what_it_does(command: str) -> None:
         ("gdcore train digits --schedule c", ["constant", "cosine"]),
         ("gdcore train digits --metrics auc,r", ["auc,rmse", "auc,r2"]),
         ("gdcore train digits --dtype ", ["float32", "float64"]),
+        ("gdcore train digits --norm l", ["layer"]),
         ("gdcore profile digits --activation le", ["leaky_relu"]),
     ],
 )

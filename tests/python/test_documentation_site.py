@@ -71,7 +71,16 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
         each.read_text(encoding="utf-8") for each in (site / "reference").glob("*.html")
     )
     places = set(re.findall(r'id="(gdcore\.[\w.]+)"', pages))
-    modules = ("callbacks", "files", "losses", "metrics", "optimizers", "profiling", "schedules")
+    modules = (
+        "callbacks",
+        "files",
+        "layers",
+        "losses",
+        "metrics",
+        "optimizers",
+        "profiling",
+        "schedules",
+    )
     wanted = {f"gdcore.{name}" for name in gd.__all__}
     wanted |= {f"gdcore.{name}.{each}" for name in modules for each in getattr(gd, name).__all__}
     known = {place.rpartition(".")[2] for place in places} | {
@@ -108,7 +117,12 @@ def test_mathematics_needs_no_script(site: Path) -> None:
 
 @pytest.mark.parametrize(
     ("word", "page"),
-    [("Dense", "layers.html"), ("dropout", "limits.html"), ("profile", "profiling.html")],
+    [
+        ("Dense", "layers.html"),
+        ("dropout", "guides/layers.html"),
+        ("convolution", "limits.html"),
+        ("profile", "profiling.html"),
+    ],
 )
 def test_search_works_without_a_server(site: Path, word: str, page: str) -> None:
     chromium = shutil.which("chromium")

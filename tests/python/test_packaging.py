@@ -25,9 +25,15 @@ BACKEND = ROOT / "tools" / "build_backend" / "gdcore_backend.py"
 def test_one_version_everywhere() -> None:
     (version,) = re.findall(r'^version = "(.+)"$', PYPROJECT, re.MULTILINE)
     assert gd.__version__ == version
-    newest = re.search(r"^## (\S+),", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert newest is not None
-    assert newest[1] == version
+    headings = re.findall(
+        r"^## (\d+\.\d+\.\d+), (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    told = [told for told, _ in headings]
+    assert told == sorted(told, key=lambda each: [int(part) for part in each.split(".")])[::-1]
+    # One more may be open above it, for what the version after it will have.
+    if told[0] != version:
+        assert headings.pop(0)[1] == "unreleased"
+    assert headings[0][0] == version
 
 
 def test_pythons_that_are_named_get_wheels() -> None:

@@ -1,4 +1,4 @@
-"""The formulas of a module as directives for its page of the reference."""
+"""The formulas or layers of a module as directives for its page of the reference."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 
 
 def formulas(module: str) -> str:
-    """An autoclass for each public one of activations, losses or optimizers, as defined."""
+    """An autoclass for each public one of activations, layers, losses or optimizers, as defined."""
     told = vars(importlib.import_module(f"gdcore.{module}"))
     base = next(each for each in told["__all__"] if "members" in vars(told[each]))
     members = told[base].members.values()

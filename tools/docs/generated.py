@@ -3,7 +3,7 @@
 A page says where by ``<!-- generated: commands -->``, the command line's options out of typer,
 by ``<!-- generated: notebook NAME -->``, cells and outputs of a file in examples/notebooks, or by
 ``<!-- generated: formulas MODULE -->``, within a block of reStructuredText, the classes of
-activations, losses or optimizers in the order of their definition.
+activations, layers, losses or optimizers in the order of their definition.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import typer
 
 from gdcore._formula import Formula
 from gdcore.activations import Activation
+from gdcore.cli.hidden import NORMS
 from gdcore.losses import Loss
 from gdcore.optimizers import Optimizer
 
@@ -20,14 +21,17 @@ __all__ = [
     "Decimal",
     "Delimiter",
     "Drop",
+    "DropoutRate",
     "Hidden",
     "LearningRate",
     "LossName",
     "Missing",
     "Na",
     "NoQuotes",
+    "NormName",
     "Numbers",
     "OptimizerName",
+    "ResidualFlag",
     "Seed",
     "SkipLines",
     "Target",
@@ -121,6 +125,27 @@ Hidden = Annotated[str, typer.Option(help="Units of the hidden layers, e.g. 256,
 ActivationName = Annotated[
     str, typer.Option(autocompletion=completing(Activation.members), help=_one_of(Activation))
 ]
+NormName = Annotated[
+    str | None,
+    typer.Option(
+        autocompletion=completing(NORMS),
+        help="Brings each row of a hidden layer to a common scale before the activation: layer, by "
+        "mean and variance; rms, by the mean square.",
+    ),
+]
+DropoutRate = Annotated[
+    float | None,
+    typer.Option(
+        metavar="RATE",
+        help="Share of the elements left out at random behind each hidden layer, in training.",
+    ),
+]
+ResidualFlag = Annotated[
+    bool,
+    typer.Option(
+        "--residual", help="Adds to a hidden layer as wide as the one before it what it reads."
+    ),
+]
 LossName = Annotated[
     str,
     typer.Option(
@@ -133,4 +158,6 @@ OptimizerName = Annotated[
 ]
 LearningRate = Annotated[float | None, typer.Option(help="Learning rate; else the optimizer's.")]
 BatchSize = Annotated[int, typer.Option(help="Samples an update.")]
-Seed = Annotated[int, typer.Option(help="Decides first values, shuffle and held-out part.")]
+Seed = Annotated[
+    int, typer.Option(help="Decides first values, shuffle, dropout and held-out part.")
+]

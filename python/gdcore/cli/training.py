@@ -17,13 +17,13 @@ from gdcore import Dense, Network, Trainer, profile, schedules
 from gdcore._check import integer, real
 from gdcore._names import choice
 from gdcore._native import DTYPES
-from gdcore.activations import Activation
 from gdcore.callbacks import EarlyStopping
 from gdcore.cli import INTERRUPTED, plot, profile_files, report
 from gdcore.cli.cells import Notation
 from gdcore.cli.columns import listed
 from gdcore.cli.delimited import Dialect
 from gdcore.cli.errors import diverged, diverging, fail
+from gdcore.cli.hidden import hidden_layers
 from gdcore.cli.learning import Choices, learn, wanted
 from gdcore.cli.outputs import check_output
 from gdcore.cli.preparation import ClassTarget
@@ -62,6 +62,9 @@ class Options:
     optimizer: str
     lr: float | None
     seed: int
+    norm: str | None = None
+    dropout: float | None = None
+    residual: bool = False
     threads: int | None = None
     batch_size: int = 32
     schedule: str = "constant"
@@ -134,8 +137,9 @@ def set_up(options: Options) -> SetUp:
         ValueError: An option or the data are not right.
     """
     # All that can be wrong without the data comes first: reading may take long.
-    activation = Activation.resolve("--activation", options.activation)
-    hidden = [Dense(units, activation) for units in options.hidden]
+    hidden = hidden_layers(
+        options.hidden, options.activation, options.norm, options.dropout, options.residual
+    )
     rule = _rule(options)
     dtype = choice("--dtype", options.dtype, DTYPES)
     choice("--loss", options.loss, ["auto", *Loss.members])

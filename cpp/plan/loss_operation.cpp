@@ -20,7 +20,7 @@ Loss<T>::Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& param
               int64_t gradient_row, int max_workers)
     : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, loss_cost<T>(outputs)),
       kernel_(kernel),
-      parameters_(parameters),
+      parameters_(kernel, parameters, outputs),
       outputs_(outputs),
       stride_(stride),
       prediction_(prediction),
@@ -44,6 +44,7 @@ void Loss<T>::work(ops::Worker& worker, const Batch<T>& batch) {
   rows.sample_loss = sample_loss_ + batch.first_row;
   rows.gradient = gradient_ == nullptr ? nullptr : gradient_ + batch.first_row * gradient_row_;
   rows.ldg = stride_;
+  rows.array = parameters_.array();
   ops::loss(worker, this->queue(), kernel_, rows);
 }
 

@@ -19,7 +19,7 @@ class Loss final : public Operation<T> {
   void work(ops::Worker& worker, const Batch<T>& batch) override;
 
   const ops::LossKernel<T>& kernel_;
-  ops::FormulaParameters<T> parameters_;
+  ops::LossTerms<T> parameters_;
   int64_t outputs_;
   int64_t stride_;
   const T* prediction_;

@@ -24,7 +24,8 @@ from gdcore._stored import StoredArray
 from gdcore._warn import warn
 from gdcore.files import PathLike
 from gdcore.history import History
-from gdcore.losses import Loss
+from gdcore.losses import Function as LossFunction
+from gdcore.losses import Loss, resolve_loss
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import NAMES, Function, Schedule, resolve_schedule
@@ -39,7 +40,7 @@ def __dir__() -> list[str]:
 
 
 _NO_KIND = "its kind is neither network nor trainer"
-_FUNCTION = "function"  # stands for a schedule that cannot be saved
+_FUNCTION = "function"  # stands for a schedule or a loss that cannot be saved
 _SPREAD = "spread"  # stands for a name whose epochs are not known yet
 _MOST = 2**53  # steps and epochs that a file may tell: far from where adding overflows
 
@@ -98,7 +99,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     description = {
         "kind": "trainer",
         "network": described_network(trainer.network),
-        "loss": None if trainer.loss is None else described_formula(trainer.loss),
+        "loss": _described_loss(trainer.loss),
         "optimizer": described_formula(trainer.optimizer),
         "schedule": described,
         "matmul_precision": trainer.matmul_precision,
@@ -119,11 +120,18 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     files.write(path, _finite(arrays), description)
 
 
+def _described_loss(loss: Loss | None) -> dict[str, Any] | None:
+    if isinstance(loss, LossFunction):
+        return {"name": _FUNCTION}
+    return None if loss is None else described_formula(loss)
+
+
 def load_trainer(
     path: PathLike,
     network: Network | None,
     schedule: Callable[[int], float] | Schedule | ScheduleName | None,
     num_threads: int | None,
+    loss: Callable[[Any, Any], tuple[Any, Any]] | LossFunction | None = None,
     *,
     warns: bool = True,
 ) -> Trainer:
@@ -132,9 +140,14 @@ def load_trainer(
         raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
     thread_count(num_threads)
     resolved = resolve_schedule("schedule", schedule)
+    own = None if loss is None else resolve_loss("loss", loss)
+    if own is not None and not isinstance(own, LossFunction):
+        raise TypeError(f"loss must be the function that was the loss, or None, got {own}")
     with files.opened(path) as stored:
         description = stored.description()
-        trainer = _trainer_from(description, stored.arrays, path, network, resolved, num_threads)
+        trainer = _trainer_from(
+            description, stored.arrays, path, network, resolved, num_threads, own
+        )
     if warns:
         _warn_of_preparation(path, description)
     return trainer
@@ -147,6 +160,7 @@ def _trainer_from(
     network: Network | None,
     schedule: Schedule | ScheduleName | None,
     num_threads: int | None,
+    own: LossFunction | None,
 ) -> Trainer:
     if description.get("kind") == "network":
         raise ValueError(f"{path} holds a network and no trainer: read it with gdcore.Network.load")
@@ -168,11 +182,19 @@ def _trainer_from(
             "which no file can hold"
         )
     chosen = parts["schedule"] if schedule is None else schedule
+    if (own is None) == (parts["loss"] == _FUNCTION):
+        was = "a function" if own is None else "no function"
+        given = "given" if own is None else "None"
+        raise ValueError(
+            f"loss must be {given}: {path} was saved with {was} of one's own as the loss"
+            f"{', which no file can hold' if own is None else ''}"
+        )
+    loss = parts["loss"] if own is None else own
 
     def made(for_network: Network) -> Trainer:
         trainer = Trainer(
             for_network,
-            parts["loss"],
+            loss,
             parts["optimizer"],
             matmul_precision=description.get("matmul_precision", ""),
             clip_grad_norm=description.get("clip_grad_norm"),
@@ -198,7 +220,7 @@ def _trainer_from(
                 native.input_names = list(loaded.feature_names)
             del loaded  # and its memory
             trainer = made(network)
-    if trainer.loss is not None:
+    if trainer.loss is not None and own is None:
         tell_saved(trainer.loss, trainer.network)
     return trainer
 
@@ -249,7 +271,7 @@ def _parts(description: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(_NO_KIND)
     loss, schedule = description.get("loss"), description.get("schedule")
     parts: dict[str, Any] = {
-        "loss": None if loss is None else formula_from(Loss, "loss", loss),
+        "loss": None if loss is None else _loss_from(loss),
         "optimizer": formula_from(Optimizer, "optimizer", description.get("optimizer")),
         "schedule": schedule,
     }
@@ -260,6 +282,13 @@ def _parts(description: dict[str, Any]) -> dict[str, Any]:
     elif schedule is not None:
         parts["schedule"] = formula_from(Schedule, "schedule", schedule)
     return parts
+
+
+def _loss_from(described: Any) -> Loss | str:
+    if described == {"name": _FUNCTION}:
+        return _FUNCTION
+    loss: Loss = formula_from(Loss, "loss", described)
+    return loss
 
 
 def _restore(

@@ -53,7 +53,7 @@ struct Samples {
 // A loss with typical parameters, by name.
 inline plan::LossDescription loss_named(const std::string& name) {
   if (name == "huber") return {name, {0.4}};
-  if (name == "cross_entropy") return {name, {0.1}};
+  if (name == "cross_entropy") return {name, {0.1, -100}};
   return {name, {}};
 }
 

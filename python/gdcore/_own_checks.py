@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gdcore._own_loss import OwnData, check_finite, judge
 from gdcore.losses import Function
@@ -136,7 +136,10 @@ class OwnGradients:
             losses.append(self._loss())
         value[index] = here
         self._network.set_parameter(key, value)
-        below, above = (here_loss - losses[1]) / (here - down), (losses[0] - here_loss) / (up - here)
+        below, above = (
+            (here_loss - losses[1]) / (here - down),
+            (losses[0] - here_loss) / (up - here),
+        )
         rounding = (self._noise + _EPS * abs(here) * abs(above - below)) / h
         return _Slopes(below, above, (losses[0] - losses[1]) / (up - down), rounding)
 
@@ -156,9 +159,6 @@ class OwnGradients:
         ):
             return last._replace(rounding=last.gap / 2 + last.rounding), True
         # Smooth: the step whose slope is least off from that of the one before.
-        off = [
-            abs(one.central - other.central) + one.rounding
-            for other, one in zip(found, found[1:], strict=False)
-        ]
+        off = [abs(one.central - other.central) + one.rounding for other, one in pairwise(found)]
         best = int(np.argmin(off))
         return found[best + 1]._replace(rounding=off[best]), False

@@ -66,9 +66,7 @@ def prepared(
         return OwnData(rows, targets, None)
     weights = _finite(names[2], sample_weight, np.float64)
     if weights.shape != (len(rows),):
-        raise ValueError(
-            f"{names[2]} must have shape ({len(rows)},) like x, got {weights.shape}"
-        )
+        raise ValueError(f"{names[2]} must have shape ({len(rows)},) like x, got {weights.shape}")
     if (weights < 0).any():
         raise ValueError(f"{names[2]} must hold weights of at least 0, got {weights.min():g}")
     total = float(weights.sum())
@@ -135,9 +133,7 @@ def judge(own: Function, output: NDArray[Any], data: OwnData) -> Judgement:
             "one number: which sample it comes from is not known then"
         )
     share = data.weights / data.weights.sum()
-    return Judgement(
-        float((share * losses).sum()), gradient * (samples * share).reshape(-1, 1)
-    )
+    return Judgement(float((share * losses).sum()), gradient * (samples * share).reshape(-1, 1))
 
 
 def check_finite(own: Function, found: Judgement) -> None:
@@ -146,9 +142,7 @@ def check_finite(own: Function, found: Judgement) -> None:
     if not math.isfinite(found.loss):
         raise ValueError(f"the loss {name} must return finite losses, got {found.loss}")
     if not np.isfinite(found.gradient).all():
-        raise ValueError(
-            f"the loss {name} must return a finite gradient, got NaN or infinity"
-        )
+        raise ValueError(f"the loss {name} must return a finite gradient, got NaN or infinity")
 
 
 class OwnTrainer:

@@ -99,9 +99,9 @@ def _doubtful(loss: Loss, network: Network) -> str | None:
     low, high = last.bounds
     if _of_logarithms(loss) and high > 0:
         return (
-            f"loss {loss.name!r} takes log-probabilities, which are at most 0, and the last layer's "
-            f"activation {last.name!r} gives others: what it minimizes then has no lower end. Take "
-            "a log-softmax, or of logits 'cross_entropy'"
+            f"loss {loss.name!r} takes log-probabilities, which are at most 0, and the last "
+            f"layer's activation {last.name!r} gives others: what it minimizes then has no "
+            "lower end. Take a log-softmax, or of logits 'cross_entropy'"
         )
     if not _takes_logits(loss, last) or (math.isinf(low) and math.isinf(high)):
         return None

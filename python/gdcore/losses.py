@@ -264,7 +264,7 @@ class GaussianNLL(Loss):
 
 @formula
 class Cosine(Loss):
-    """One minus the cosine of the angle between a sample's outputs and its targets. Targets: (N, K).
+    """One minus the cosine of the angle between outputs and targets. Targets: (N, K).
 
     l = 1 - sum_k p_k y_k / (max(|p|, eps) max(|y|, eps)), |.| the Euclidean norm of a row: from 0
     for the same direction to 2 for the opposite. It is PyTorch's ``1 - cosine_similarity(p, y)``;

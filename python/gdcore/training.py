@@ -28,7 +28,7 @@ from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import Function, Schedule, resolve_schedule, spread
-from gdcore.typing import LossName, MetricName, OptimizerName, Precision, ScheduleName
+from gdcore.typing import MetricName, OptimizerName, Precision, ScheduleName
 
 __all__ = ["Operation", "Trainer"]
 

@@ -75,7 +75,10 @@ def test_of_many_classes_and_of_probabilities(name: str, outputs: int) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("outputs", [3, 20])
 def test_positive_targets_count_more(outputs: int, dtype: str) -> None:
-    p, y = (2 * nets.inputs(19, outputs)).astype(dtype), nets.targets("bce_with_logits", 19, outputs)
+    p, y = (
+        (2 * nets.inputs(19, outputs)).astype(dtype),
+        nets.targets("bce_with_logits", 19, outputs),
+    )
     for weight in (0.0, 2.5, tuple(np.linspace(0, 3, outputs))):
         assert_loss("bce_with_logits", {"pos_weight": weight}, p, y.astype(dtype))
 
@@ -106,9 +109,7 @@ def test_all_ways_to_train_and_judge_agree(name: str, options: dict[str, Any]) -
 
     # An epoch in batches is a step for each, and its loss their weighted mean.
     fitted, stepped = trainer_of(loss), trainer_of(loss)
-    history = fitted.fit(
-        x, y, batch_size=8, shuffle=False, validation_data=(x, y), progress=False
-    )
+    history = fitted.fit(x, y, batch_size=8, shuffle=False, validation_data=(x, y), progress=False)
     of_class = np.asarray(options.get("class_weight") or np.ones(4))
     total = mass = 0.0
     for at in range(0, 40, 8):
@@ -193,7 +194,9 @@ def test_where_nothing_counts_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"^validation_data\[1\] must hold a label that counts"):
         trainer.fit(x, [0, 1, 2], validation_data=(x, none), progress=False)
     weightless = trainer_of(gd.CrossEntropy(class_weight=(1, 0, 0, 0)))
-    with pytest.raises(ValueError, match="^class_weight must be above 0 for one of the labels in y"):
+    with pytest.raises(
+        ValueError, match=r"^class_weight must be above 0 for one of the labels in y"
+    ):
         weightless.step(x, [1, 2, 3])
     assert trainer.steps == weightless.steps == 0
     for key, value in trainer.network.state_dict().items():
@@ -220,10 +223,22 @@ def test_labels_out_of_range(y: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: gd.CrossEntropy(class_weight=[1, -1]), ValueError, r"class_weight\[1\] must be .*0"),
-        (lambda: gd.CrossEntropy(class_weight=[0, 0.0]), ValueError, "class_weight must not be all"),
+        (
+            lambda: gd.CrossEntropy(class_weight=[1, -1]),
+            ValueError,
+            r"class_weight\[1\] must be .*0",
+        ),
+        (
+            lambda: gd.CrossEntropy(class_weight=[0, 0.0]),
+            ValueError,
+            "class_weight must not be all",
+        ),
         (lambda: gd.NLL(class_weight=[]), ValueError, "class_weight must hold at least one"),
-        (lambda: gd.NLL(class_weight=[1, float("nan")]), ValueError, r"class_weight\[1\] must be fin"),
+        (
+            lambda: gd.NLL(class_weight=[1, float("nan")]),
+            ValueError,
+            r"class_weight\[1\] must be fin",
+        ),
         (lambda: gd.NLL(class_weight=2.0), TypeError, "class_weight must be a sequence of numbers"),
         (lambda: gd.NLL(class_weight=["a"]), TypeError, r"class_weight\[0\] must be a real number"),
         (lambda: gd.NLL(ignore_index=1.0), TypeError, "ignore_index must be an integer"),
@@ -232,9 +247,17 @@ def test_labels_out_of_range(y: Any, message: str) -> None:
         (lambda: gd.Focal(gamma=-1), ValueError, "gamma must be at least 0, got -1"),
         (lambda: gd.BinaryFocal(alpha=1.5), ValueError, "alpha must be at most 1, got 1.5"),
         (lambda: gd.BinaryFocal(alpha=-0.5), ValueError, "alpha must be within .* or -1 for none"),
-        (lambda: gd.BCEWithLogits(pos_weight=-1), ValueError, "pos_weight must be at least 0, got -1"),
+        (
+            lambda: gd.BCEWithLogits(pos_weight=-1),
+            ValueError,
+            "pos_weight must be at least 0, got -1",
+        ),
         (lambda: gd.BCEWithLogits("a"), TypeError, "pos_weight must be a sequence of numbers"),
-        (lambda: gd.Quantile((0.5, 1.0)), ValueError, r"quantiles\[1\] must be above 0 and below 1"),
+        (
+            lambda: gd.Quantile((0.5, 1.0)),
+            ValueError,
+            r"quantiles\[1\] must be above 0 and below 1",
+        ),
         (lambda: gd.Quantile(0.0), ValueError, "quantiles must be above 0 and below 1, got 0"),
         (lambda: gd.Quantile(()), ValueError, "quantiles must hold at least one number"),
         (lambda: gd.GaussianNLL(eps=0), ValueError, "eps must be above 0, got 0"),
@@ -250,7 +273,11 @@ def test_parameters_out_of_their_domain(make: Any, error: Any, message: str) -> 
 @pytest.mark.parametrize(
     ("loss", "outputs", "message"),
     [
-        (gd.CrossEntropy(class_weight=(1, 2)), 3, "class_weight must have one weight for each of 3"),
+        (
+            gd.CrossEntropy(class_weight=(1, 2)),
+            3,
+            "class_weight must have one weight for each of 3",
+        ),
         (gd.NLL(class_weight=(1, 2, 3, 4)), 3, "each of 3 classes, got 4"),
         (gd.Focal(alpha=(1,)), 3, "alpha must have one weight for each of 3 classes, got 1"),
         (gd.BCEWithLogits((1, 2)), 3, "pos_weight must be one number or 3, .*, got 2"),
@@ -311,7 +338,7 @@ def test_targets_of_other_shapes_tell_what_is_expected() -> None:
     assert one.learn_one(x[0], 0.5) > 0
     with pytest.raises(ValueError, match="y must hold numbers of at least 0, got -1"):
         trainer_of("poisson_nll").step(x, np.full((5, 4), -1.0))
-    with pytest.raises(ValueError, match="y must hold -1 and 1 alone, got 0.5"):
+    with pytest.raises(ValueError, match=r"y must hold -1 and 1 alone, got 0.5"):
         trainer_of("hinge").step(x, np.full((5, 4), 0.5))
     with pytest.raises(ValueError, match="y must hold probabilities within"):
         trainer_of("kl_div").step(x, np.full((5, 4), -0.5))

@@ -1,4 +1,4 @@
-"""A Python function as the loss: the same training as by the formula in C++, and errors that tell."""
+"""A Python function as the loss: training as by the formula in C++, and errors that tell."""
 
 from __future__ import annotations
 
@@ -178,7 +178,11 @@ def failing(prediction: Any, target: Any) -> Any:
     ("own", "error", "message"),
     [
         (bad_shape, ValueError, r"loss bad_shape must return a gradient of shape \(50, 4\)"),
-        (of_other_number, ValueError, r"one loss or one a sample, of shape \(50,\), got shape \(3,"),
+        (
+            of_other_number,
+            ValueError,
+            r"one loss or one a sample, of shape \(50,\), got shape \(3,",
+        ),
         (alone, TypeError, r"the loss alone must return a pair \(loss, gradient\), got float"),
         (in_words, TypeError, "the loss in_words: its loss must hold real numbers"),
         (endless, ValueError, "the loss endless must return finite losses, got inf"),
@@ -237,8 +241,9 @@ def test_divergence_goes_back_to_where_the_epoch_began() -> None:
     trainer = trainer_of(squares, optimizer=gd.SGD(lr=1e200, momentum=0.9))
     first = trainer_of(squares)
     before = trainer.network.state_dict()
-    with pytest.raises(FloatingPointError, match="epoch 1 at step .* learning rate 1e.200"), (
-        np.errstate(all="ignore")
+    with (
+        pytest.raises(FloatingPointError, match=r"epoch 1 at step .* learning rate 1e.200"),
+        np.errstate(all="ignore"),
     ):
         trainer.fit(X, Y, batch_size=5, progress=False)
     assert trainer.steps == trainer.epochs == 0
@@ -317,7 +322,9 @@ def test_a_file_cannot_hold_it(tmp_path: Path) -> None:
     trainer = trainer_of(squares)
     trainer.fit(X, Y, epochs=2, progress=False)
     trainer.save(path)
-    with pytest.raises(ValueError, match="loss must be given: .* function of one's own as the loss"):
+    with pytest.raises(
+        ValueError, match=r"loss must be given: .* function of one's own as the loss"
+    ):
         gd.Trainer.load(path)
     with pytest.raises(TypeError, match="loss must be the function that was the loss"):
         gd.Trainer.load(path, loss="mse")  # type: ignore[arg-type]
@@ -329,7 +336,7 @@ def test_a_file_cannot_hold_it(tmp_path: Path) -> None:
         assert_same_bits(value, loaded.network.state_dict()[key], key)
     plain = trainer_of("mse")
     plain.save(path)
-    with pytest.raises(ValueError, match="loss must be None: .* no function of one's own"):
+    with pytest.raises(ValueError, match=r"loss must be None: .* no function of one's own"):
         gd.Trainer.load(path, loss=squares)
 
 

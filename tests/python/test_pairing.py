@@ -102,7 +102,9 @@ def test_all_others_go_together(activation: str, loss: str) -> None:
     assert quiet == fits
     # Gradients can be checked all the same.
     y = nets.targets(loss, 5, outputs)
-    given = nets.loss(loss) if loss == "gaussian_nll" else loss  # of variances below 0 none is right
+    given = (
+        nets.loss(loss) if loss == "gaussian_nll" else loss
+    )  # of variances below 0 none is right
     assert gd.check_gradients(net, given, nets.inputs(5, 2), y).ok
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
 from gdcore._formula import Formula
 from gdcore.activations import Activation
+from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
 from gdcore.optimizers import Optimizer
 
 __all__ = [

@@ -12,7 +12,9 @@ network        Network, Dense
 activations    ELU, GELU, GELUTanh, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus,
                Tanh
 training       Trainer, History
-losses         BCEWithLogits, CrossEntropy, Huber, MAE, MSE
+losses         BCEWithLogits, BinaryFocal, CosineDistance, CrossEntropy, Focal, GaussianNLL, Hinge,
+               Huber, KLDiv, LogCosh, MAE, MSE, NLL, PoissonNLL, Quantile, SmoothL1, SquaredHinge;
+               a function of one's own: losses.Function
 optimizers     Adadelta, Adagrad, Adam, AdamW, RMSprop, SGD
 learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
@@ -76,7 +78,7 @@ if TYPE_CHECKING:
         NLL,
         BCEWithLogits,
         BinaryFocal,
-        Cosine,
+        CosineDistance,
         CrossEntropy,
         Focal,
         GaussianNLL,
@@ -107,7 +109,7 @@ if TYPE_CHECKING:
         "AdamW",
         "BCEWithLogits",
         "BinaryFocal",
-        "Cosine",
+        "CosineDistance",
         "CrossEntropy",
         "Dense",
         "Focal",
@@ -168,9 +170,9 @@ else:
         "layers": ("Dense",),
         "linalg": ("matmul",),
         "losses": (
-            *("BCEWithLogits", "BinaryFocal", "Cosine", "CrossEntropy", "Focal", "GaussianNLL"),
-            *("Hinge", "Huber", "KLDiv", "LogCosh", "MAE", "MSE", "NLL", "PoissonNLL", "Quantile"),
-            *("SmoothL1", "SquaredHinge"),
+            *("BCEWithLogits", "BinaryFocal", "CosineDistance", "CrossEntropy", "Focal"),
+            *("GaussianNLL", "Hinge", "Huber", "KLDiv", "LogCosh", "MAE", "MSE", "NLL"),
+            *("PoissonNLL", "Quantile", "SmoothL1", "SquaredHinge"),
         ),
         "network": ("Network",),
         "optimizers": ("Adadelta", "Adagrad", "Adam", "AdamW", "RMSprop", "SGD"),

@@ -91,7 +91,7 @@ def positive_labels(y: NDArray[Any], output: Array) -> NDArray[np.bool_]:
     """Whether the target of each output is above 1/2, (N, K)."""
     targets = numbers_of(y, output)
     outside = (targets < 0) | (targets > 1)
-    if outside.any() and not (np.abs(targets) == 1).all():  # as hinge losses have them
+    if outside.any():
         which = "one output" if output.shape[1] == 1 else "outputs that are labels of their own"
         raise ValueError(f"y must be within [0, 1] for {which}, got {targets[outside][0]:g}")
     return targets > 0.5

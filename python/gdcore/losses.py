@@ -32,7 +32,7 @@ __all__ = [
     "NLL",
     "BCEWithLogits",
     "BinaryFocal",
-    "Cosine",
+    "CosineDistance",
     "CrossEntropy",
     "Focal",
     "Function",
@@ -263,7 +263,7 @@ class GaussianNLL(Loss):
 
 
 @formula
-class Cosine(Loss):
+class CosineDistance(Loss):
     """One minus the cosine of the angle between outputs and targets. Targets: (N, K).
 
     l = 1 - sum_k p_k y_k / (max(|p|, eps) max(|y|, eps)), |.| the Euclidean norm of a row: from 0

@@ -213,7 +213,7 @@ def test_where_nothing_counts_is_an_error() -> None:
     ],
 )
 def test_labels_out_of_range(y: Any, message: str) -> None:
-    for loss in ("cross_entropy", "nll", "focal"):
+    for loss in ("cross_entropy", "nll", gd.CrossEntropy(class_weight=WEIGHTS)):
         with pytest.raises(ValueError, match=message):
             trainer_of(loss).step(nets.inputs(3, 6), y)
     with pytest.raises(ValueError, match="y must hold labels from 0 to 3, got -100"):
@@ -374,7 +374,30 @@ def test_classes_are_judged_by_the_largest_output(name: str) -> None:
     trainer = trainer_of(name)
     found = trainer.evaluate(x, y, metrics=["accuracy", gd.metrics.TopK(2)])
     assert found["accuracy"] == (trainer.network.predict(x).argmax(axis=1) == y).mean()
-    assert found["top_2"] >= found["accuracy"]
+    assert found["top2"] >= found["accuracy"]
+
+
+def test_metrics_are_of_what_counts() -> None:
+    x, y = nets.inputs(50, 6), labels(50, -100)
+    kept, weight = y >= 0, np.linspace(0.5, 2, 50)
+
+    def first(y: np.ndarray, output: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+        assert y.min() >= 0
+        assert len(y) == len(output) == len(sample_weight if sample_weight is not None else y)
+        return float(output[0, 0])
+
+    metrics: list[Any] = ["accuracy", gd.metrics.TopK(2), first]
+    for loss in ("cross_entropy", "nll", gd.CrossEntropy(class_weight=WEIGHTS)):
+        trainer = trainer_of(loss)
+        for given in (None, weight):
+            some = None if given is None else given[kept]
+            all_of_them = trainer.evaluate(x, y, given, metrics=metrics)
+            counted = trainer.evaluate(x[kept], y[kept], some, metrics=metrics)
+            assert all_of_them == pytest.approx(counted, rel=1e-13)
+    y2 = labels(50)  # a class of its own is left out
+    loss = gd.NLL(ignore_index=2)
+    found = trainer_of(loss).evaluate(x, y2, metrics=[gd.metrics.TopK(1)])
+    assert found["top1"] == found["accuracy"]
 
 
 def test_log_cosh_keeps_its_digits() -> None:

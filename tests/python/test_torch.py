@@ -163,7 +163,7 @@ FURTHER: dict[str, tuple[str, Any, np.ndarray | None]] = {
     "gaussian": ("softplus", gd.GaussianNLL(), None),
     "gaussian, full, clamped": ("softplus", gd.GaussianNLL(full=True, eps=0.7), None),
     "gaussian of logarithms": ("identity", gd.GaussianNLL(log_var=True), None),
-    "cosine": ("identity", gd.Cosine(), None),
+    "cosine": ("identity", gd.CosineDistance(), None),
     "kl": ("identity", gd.KLDiv(), None),
     "kl of logarithms": (
         "identity",
@@ -226,7 +226,7 @@ def test_defaults_are_those_of_pytorch() -> None:
         (gd.PoissonNLL(), torch.nn.PoissonNLLLoss(), ("log_input", "full", "eps")),
         (gd.GaussianNLL(), torch.nn.GaussianNLLLoss(), ("full", "eps")),
         (gd.KLDiv(), torch.nn.KLDivLoss(reduction="batchmean"), ("log_target",)),
-        (gd.Cosine(), torch.nn.CosineSimilarity(), ("eps",)),
+        (gd.CosineDistance(), torch.nn.CosineSimilarity(), ("eps",)),
     ):
         for name in names:
             assert getattr(ours_, name) == getattr(theirs_, name)

@@ -66,7 +66,36 @@ def _cross_entropy(p: Any, y: Any, label_smoothing: float = 0.0, **_: Any) -> An
     return q.sum(1) * rest.log1p() + (q * (top - p)).sum(1)
 
 
-_EXACT: dict[str, Callable[..., Any]] = {"bce_with_logits": _bce, "cross_entropy": _cross_entropy}
+def _nll(p: Any, y: Any, **_: Any) -> Any:
+    q = y if y.is_floating_point() else _f.one_hot(y, p.shape[1]).to(p.dtype)
+    return -(q * p).sum(1)
+
+
+def _exact_focal(p: Any, y: Any, gamma: float, alpha: Any) -> Any:
+    q = y if y.is_floating_point() else _f.one_hot(y, p.shape[1]).to(p.dtype)
+    s = torch.softmax(p, 1)
+    others = (s[:, None, :] * (1 - torch.eye(p.shape[1], dtype=p.dtype))).sum(2)
+    weight = 1.0 if alpha is None else _tensor(alpha)
+    return -(weight * q * others**gamma * torch.log_softmax(p, 1)).sum(1)
+
+
+def _exact_gaussian(p: Any, y: Any, full: bool, eps: float, log_var: bool) -> Any:
+    """Also of variances below 0, which PyTorch refuses."""
+    mean, variance = p.chunk(2, dim=1)
+    variance = (variance.exp() if log_var else variance).clone()
+    with torch.no_grad():
+        variance.clamp_(min=eps)
+    constant = math.log(2 * math.pi) / 2 if full else 0.0
+    return (variance.log() + (mean - y) ** 2 / variance) / 2 + constant
+
+
+_EXACT: dict[str, Callable[..., Any]] = {
+    "bce_with_logits": _bce,
+    "cross_entropy": _cross_entropy,
+    "nll": _nll,
+    "focal": _exact_focal,
+    "gaussian_nll": _exact_gaussian,
+}
 _LOSSES: dict[str, type[Any]] = {
     "mse": torch.nn.MSELoss,
     "mae": torch.nn.L1Loss,

@@ -1,7 +1,9 @@
 // Backward of every activation and the gradient of every loss against central differences of their
 // own forward: no formula is written a second time here, so a new one is held to it at once.
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "cpp/kernels/support.hpp"
 
@@ -159,7 +161,13 @@ TEST(loss_gradients_agree_with_differences) {
     for (const int64_t outputs : {1, 4, 19, 34}) {
       if (!gd::testing::takes_outputs(loss, outputs)) continue;
       const std::vector<double> array = gd::testing::array_for<double>(outputs);
-      const std::vector<double> target = gd::testing::uniforms<double>(rows * outputs, 4);
+      std::vector<double> target = gd::testing::uniforms<double>(rows * outputs, 4);
+      if (loss.targets == gd::kernels::Targets::categories) {
+        for (auto row = target.begin(); row != target.end(); row += outputs) {
+          const double sum = std::accumulate(row, row + outputs, 0.0);
+          std::for_each(row, row + outputs, [sum](double& share) { share /= sum; });
+        }
+      }
       const std::vector<int64_t> labels = gd::testing::labels_below(outputs, rows, 5);
       const std::string where = gd::testing::text(loss.name, " outputs ", outputs);
       for (const double* w : {static_cast<const double*>(nullptr), weights}) {

@@ -245,14 +245,14 @@ class GaussianNLL(Loss):
     the variances v in the same order, so that ``predict(x)[:, :C]`` are the means. A variance
     below eps counts as eps, and its gradient is that of eps, as in PyTorch's GaussianNLLLoss; a
     negative one counts so too, where PyTorch raises an error. A linear last layer gives any
-    number: log_var takes its outputs for log v, and trains far better.
+    number: log_var takes its outputs for log v, of any size, and trains far better.
 
     Source: Nix and Weigend, "Estimating the mean and variance of the target probability
     distribution", ICNN 1994.
 
     Args:
         full: Adds the constant.
-        eps: The least variance; above 0.
+        eps: The least variance, where the outputs are variances; above 0.
         log_var: The second half of the outputs is log v. PyTorch has no such option.
     """
 

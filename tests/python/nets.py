@@ -24,7 +24,7 @@ LOSSES: dict[str, dict[str, Any]] = {name: {} for name in Loss.members} | {
     "smooth_l1": {"beta": 0.6},
     "quantile": {"quantiles": (0.8,)},
     "poisson_nll": {"full": True},
-    "gaussian_nll": {"full": True, "eps": 1e-3, "log_var": True},
+    "gaussian_nll": {"full": True, "log_var": True},
     "cosine": {"eps": 1e-6},
     "bce_with_logits": {"pos_weight": 1.7},
     "binary_focal": {"gamma": 1.5, "alpha": 0.4},

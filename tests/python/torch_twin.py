@@ -82,10 +82,12 @@ def _exact_focal(p: Any, y: Any, gamma: float, alpha: Any) -> Any:
 def _exact_gaussian(p: Any, y: Any, full: bool, eps: float, log_var: bool) -> Any:
     """Also of variances below 0, which PyTorch refuses."""
     mean, variance = p.chunk(2, dim=1)
-    variance = (variance.exp() if log_var else variance).clone()
+    constant = math.log(2 * math.pi) / 2 if full else 0.0
+    if log_var:
+        return (variance + (mean - y) ** 2 * (-variance).exp()) / 2 + constant
+    variance = variance.clone()
     with torch.no_grad():
         variance.clamp_(min=eps)
-    constant = math.log(2 * math.pi) / 2 if full else 0.0
     return (variance.log() + (mean - y) ** 2 / variance) / 2 + constant
 
 
@@ -151,8 +153,9 @@ class _Function(torch.nn.Module):
 
 
 def _gaussian(p: Any, y: Any, full: bool, eps: float, log_var: bool) -> Any:
+    if log_var:
+        return _exact_gaussian(p, y, full, eps, log_var)
     mean, variance = p.chunk(2, dim=1)
-    variance = variance.exp() if log_var else variance
     # It refuses variances below 0.
     return _f.gaussian_nll_loss(mean, y, variance, full=full, eps=eps, reduction="none")
 

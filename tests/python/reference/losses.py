@@ -75,10 +75,10 @@ def gaussian_nll(
 ) -> PerSample:
     columns = y.shape[1]
     d, z = p[:, :columns] - y, p[:, columns:]
-    given = np.exp(z) if log_var else z
-    v = np.maximum(given, eps)
-    value = 0.5 * (np.log(v) + d * d / v + (np.log(2 * np.pi) if full else 0.0))
-    by_v = 0.5 * (1 / v - (d / v) ** 2) * (given if log_var else 1.0)
+    v = np.exp(z) if log_var else np.maximum(z, eps)
+    log_v = z if log_var else np.log(v)
+    value = 0.5 * (log_v + d * d / v + (np.log(2 * np.pi) if full else 0.0))
+    by_v = 0.5 * (1 - d * d / v) / (1.0 if log_var else v)
     return value.mean(axis=1), np.hstack([d / v, by_v]) / columns
 
 

@@ -419,9 +419,10 @@ class Trainer(Online, Planning):
 
         Returns:
             ``"loss"``, each metric by its name, and the ``"accuracy"``, by weight: for
-            ``"cross_entropy"`` the share of the samples whose largest output is their class, for
-            ``"bce_with_logits"`` the share of the outputs that are above 0 where the target is
-            above 1/2, and not above 0 where it is not.
+            ``"cross_entropy"``, ``"nll"`` and ``"focal"`` the share of the samples whose largest
+            output is their class, for ``"bce_with_logits"``, ``"binary_focal"`` and the hinge
+            losses the share of the outputs that are above 0 where the target is above 1/2, and not
+            above 0 where it is not. What has the label ignore_index does not count.
 
         Raises:
             RuntimeError: The trainer has no loss.

@@ -6,6 +6,7 @@
 #include "bindings/classes.hpp"
 #include "bindings/frames.hpp"
 #include "bindings/states.hpp"
+#include "layers/registry.hpp"
 
 namespace gd::bindings {
 
@@ -17,7 +18,7 @@ void bind_network_of(py::module_& m, const char* name) {
   using Array = py::array_t<T>;
 
   auto cls = py::class_<Model, ModelPointer<T>>(m, name);
-  cls.def(py::init([](std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed) {
+  cls.def(py::init([](std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed) {
             return std::make_shared<Model>(std::move(layers), input_size, seed);
           }),
           py::arg("layers"), py::arg("input_size"), py::arg("seed"));
@@ -31,6 +32,35 @@ void bind_network_of(py::module_& m, const char* name) {
       names.push_back(parameter.name);
     }
     return names;
+  });
+  // Of a description alone, before anything of its size is allocated.
+  cls.def_static(
+      "shapes",
+      [](std::vector<nn::LayerSpec> layers, int64_t input_size) {
+        py::dict shapes;
+        for (const nn::Node& node : layers::graph_of<T>(std::move(layers), {input_size}).nodes) {
+          for (const nn::EntrySpec& entry : node.entries) {
+            py::tuple shape = py::make_tuple(entry.cols);
+            if (entry.lies != nn::Lies::flat) shape = py::make_tuple(entry.rows, entry.cols);
+            shapes[py::str(node.spec.name + '.' + entry.name)] = shape;
+          }
+        }
+        return shapes;
+      },
+      py::arg("layers"), py::arg("input_size"));
+  // Of each layer its name, width, number of parameters and forward FLOPs of a sample.
+  cls.def("layer_table", [](Model& self) {
+    py::list rows;
+    const nn::Network<T>& network = self.description();
+    const nn::Graph& graph = network.graph();
+    const std::vector<int64_t> flops = without_gil([&] { return self.forward_flops(); });
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      const nn::Node& node = graph.nodes[i];
+      int64_t parameters = 0;
+      for (const nn::EntrySpec& entry : node.entries) parameters += entry.rows * entry.cols;
+      rows.append(py::make_tuple(node.spec.name, node.width, parameters, flops[i]));
+    }
+    return rows;
   });
   cls.def_property_readonly("num_parameters",
                             [](const Model& self) { return self.description().num_parameters(); });
@@ -130,8 +160,10 @@ void bind_network_of(py::module_& m, const char* name) {
       py::arg("other"));
   cls.def("to64", [](Model& self) {
     const auto& description = self.description();
-    auto copy = std::make_shared<train::Model<double>>(
-        description.layers(), description.input_size(), description.seed());
+    std::vector<nn::LayerSpec> layers;
+    for (const nn::Node& node : description.graph().nodes) layers.push_back(node.spec);
+    auto copy = std::make_shared<train::Model<double>>(std::move(layers), description.input_size(),
+                                                       description.seed());
     std::vector<T> values(static_cast<size_t>(description.num_parameters()));
     without_gil([&] {
       self.copy_values(values.data());
@@ -143,23 +175,29 @@ void bind_network_of(py::module_& m, const char* name) {
   });
 }
 
+// Python's bool is an int there, so that it comes first.
+nn::Option option_of(py::handle value) {
+  if (py::isinstance<py::bool_>(value)) return py::cast<bool>(value);
+  if (py::isinstance<py::int_>(value)) return py::cast<int64_t>(value);
+  if (py::isinstance<py::float_>(value)) return py::cast<double>(value);
+  if (py::isinstance<py::str>(value)) return py::cast<std::string>(value);
+  return py::cast<std::vector<double>>(value);
+}
+
 }  // namespace
 
 void bind_network(py::module_& m) {
-  py::class_<nn::DenseSpec>(m, "LayerSpec")
-      .def(py::init([](int64_t units, std::string activation,
-                       std::vector<double> activation_parameters, bool bias,
-                       std::string weight_init, std::string bias_init, std::string name) {
-             return nn::DenseSpec{std::move(name),
-                                  units,
-                                  std::move(activation),
-                                  std::move(activation_parameters),
-                                  bias,
-                                  std::move(weight_init),
-                                  std::move(bias_init)};
+  py::class_<nn::LayerSpec>(m, "LayerSpec")
+      .def(py::init([](std::string kind, std::string name, std::vector<int> inputs,
+                       const py::dict& options) {
+             nn::LayerSpec spec{std::move(kind), std::move(name), std::move(inputs), {}};
+             for (const auto& option : options) {
+               spec.options[py::cast<std::string>(option.first)] = option_of(option.second);
+             }
+             return spec;
            }),
-           py::arg("units"), py::arg("activation"), py::arg("activation_parameters"),
-           py::arg("bias"), py::arg("weight_init"), py::arg("bias_init"), py::arg("name"));
+           py::arg("kind"), py::arg("name"), py::arg("inputs"), py::arg("options"));
+  m.def("layer_kinds", &layers::layer_kinds);
   bind_network_of<double>(m, "Network64");
   bind_network_of<float>(m, "Network32");
 }

@@ -13,7 +13,7 @@ namespace gd::bindings {
 
 // (units, inputs) for a weight, (units,) for a bias.
 inline std::vector<py::ssize_t> shape_of(const nn::Parameter& parameter) {
-  if (parameter.kind == nn::ParameterKind::bias) return {parameter.cols};
+  if (!parameter.is_matrix()) return {parameter.cols};
   return {parameter.rows, parameter.cols};
 }
 

@@ -31,7 +31,8 @@ struct Candidate {
 // Slowest first: a cap keeps everything up to its own line.
 const Candidate kCandidates[] = {
     {"scalar", scalar::table, [] { return true; }},
-#if defined(__x86_64__)
+#if defined(GDCORE_SCALAR_ONLY)
+#elif defined(__x86_64__)
     {"avx2", avx2::table, has_avx2_fma},
     {"avx512", avx512::table, has_avx512},
     {"avx512_bf16", avx512_bf16::table, has_avx512_bf16},

@@ -254,6 +254,68 @@ struct ReduceKernels {
                     T* sum);
 };
 
+// ---- rows of a layer ----
+
+// y = (x - mean) r gamma + beta, r = 1 / sqrt(mean((x - mean)^2) + eps), by rows; not centered:
+// mean is 0. All matrices are rows x cols.
+template <class T>
+struct NormRows {
+  int64_t rows;
+  int64_t cols;
+  bool centered;
+  T eps;
+  const T* x;
+  int64_t ldx;
+  const T* gamma;  // (cols,), or null for ones
+  const T* beta;   // (cols,), or null for zeros
+  T* y;
+  int64_t ldy;
+  T* stats;  // (rows, 2): mean and r
+  int64_t lds;
+};
+
+template <class T>
+struct NormGradientRows {
+  int64_t rows;
+  int64_t cols;
+  bool centered;
+  const T* x;
+  int64_t ldx;
+  const T* gamma;  // (cols,), or null for ones
+  const T* stats;  // as norm_forward left them
+  int64_t lds;
+  const T* g;  // the gradient at y
+  int64_t ldg;
+  T* each;  // what a row gives to the gradient at gamma; null: not wanted
+  int64_t lde;
+  T* gx;  // the gradient at x; null: not wanted
+  int64_t ldgx;
+};
+
+// y = 0 with probability threshold / 2^32, else x scale; y may be x.
+template <class T>
+struct DropoutRows {
+  int64_t rows;
+  int64_t cols;
+  const T* x;
+  int64_t ldx;
+  T* y;
+  int64_t ldy;
+  T scale;
+  uint32_t threshold;
+  uint32_t key[2];
+  uint32_t step;
+  uint32_t layer;
+  int64_t first_row;  // in the batch
+};
+
+template <class T>
+struct LayerKernels {
+  void (*norm_forward)(const NormRows<T>& rows);
+  void (*norm_backward)(const NormGradientRows<T>& rows);
+  void (*dropout)(const DropoutRows<T>& rows);
+};
+
 #define GD_COUNT(name) +1
 inline constexpr int kActivations = 0 GD_ACTIVATIONS(GD_COUNT);
 inline constexpr int kLosses = 0 GD_LOSSES(GD_COUNT);
@@ -269,6 +331,7 @@ struct TypedKernels {
   // floating-point operations. For measuring the peak.
   int64_t (*fma_peak)(int64_t rounds, T* sink);
   ReduceKernels<T> reduce;
+  LayerKernels<T> layers;
   void (*scale)(int64_t size, T factor, T* x);
   ActivationKernel<T> activations[kActivations];
   LossKernel<T> losses[kLosses];

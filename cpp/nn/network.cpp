@@ -37,67 +37,72 @@ void copy(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to, in
 // Calls f(first, how many) for the units, or inputs, of each panel of a weight.
 template <class F>
 void for_panels(const Parameter& weight, F&& f) {
-  const int64_t all = weight.lies_as_it_is ? weight.cols : weight.rows;
+  const int64_t all = weight.lies == Lies::panels ? weight.cols : weight.rows;
   for (int64_t first = 0; first < all; first += base::kPanel) {
     f(first, base::panel_width(all, first));
   }
 }
 
-// Whether a panel of a few units wastes more of a vector than one of inputs. The first layer has no
-// gradient at its input that would gain what the forward pass loses.
-bool lies_as_it_is(size_t layer, int64_t units, int64_t inputs) {
-  constexpr int64_t kVector = 16;
-  const auto filled_up = [](int64_t n) { return (n + kVector - 1) / kVector * kVector; };
-  return layer > 0 && filled_up(units) * inputs >= units * filled_up(inputs) * 5 / 4;
-}
-
 }  // namespace
 
 template <class T>
-Network<T>::Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t seed)
-    : layers_(std::move(layers)), input_size_(input_size), seed_(seed) {
-  check_layers<T>(layers_, input_size_);
-  int64_t offset = 0;
-  int64_t inputs = input_size_;
-  const auto place = [&](const std::string& name, ParameterKind kind, int64_t rows, int64_t cols,
-                         bool as_it_is = false) {
-    const int layer = static_cast<int>(views_.size());
-    const int64_t at = offset;
-    parameters_.push_back(
-        {layers_[views_.size()].name + name, kind, layer, rows, cols, at, as_it_is});
-    base::require<base::ValueError>(
-        !__builtin_add_overflow(offset, base::padded<T>(rows * cols), &offset),
-        "the parameters of the network do not fit into memory");
-    if (extents_.empty() || extents_.back().end != at) extents_.push_back({at, at});
-    extents_.back().end = at + rows * cols;
-    return at;
-  };
-  for (const DenseSpec& layer : layers_) {
-    const bool as_it_is = lies_as_it_is(views_.size(), layer.units, inputs);
-    LayerView view{inputs, layer.units, 0, -1, as_it_is};
-    view.weight = place(".weight", ParameterKind::weight, layer.units, inputs, as_it_is);
-    if (layer.bias) view.bias = place(".bias", ParameterKind::bias, 1, layer.units);
-    views_.push_back(view);
-    inputs = layer.units;
-  }
-
-  flat_size_ = offset;
+Network<T>::Network(Graph graph, uint64_t seed, bool draws)
+    : graph_(std::move(graph)), seed_(seed) {
+  place_parameters();
   values_ = make_flat();
-  const auto largest = std::ranges::max_element(
-      parameters_, {}, [](const Parameter& parameter) { return parameter.size(); });
-  std::vector<T> drawn(static_cast<size_t>(largest->size()));
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    const Parameter& parameter = parameters_[i];
-    const DenseSpec& layer = layers_[static_cast<size_t>(parameter.layer)];
-    const LayerView& view = views_[static_cast<size_t>(parameter.layer)];
-    // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
-    base::RandomStream random(base::StreamPurpose::initial_values, seed_, i);
-    const bool is_weight = parameter.kind == ParameterKind::weight;
-    const std::span<T> own(drawn.data(), static_cast<size_t>(parameter.size()));
-    initialize<T>(is_weight ? layer.weight_init : layer.bias_init, view.inputs, view.units, random,
-                  own);
-    from_shape(parameter, own.data(), values());
+  if (draws) draw();
+}
+
+template <class T>
+void Network<T>::place_parameters() {
+  int64_t offset = 0;
+  int node = graph_.first_layer();
+  for (const Node& layer : graph_.nodes) {
+    for (const EntrySpec& entry : layer.entries) {
+      const int64_t size = entry.rows * entry.cols;
+      const int64_t at = offset;
+      parameters_.push_back(
+          {layer.spec.name + '.' + entry.name, node, entry.rows, entry.cols, at, entry.lies});
+      base::require<base::ValueError>(
+          !__builtin_add_overflow(offset, base::padded<T>(size), &offset),
+          "the parameters of the network do not fit into memory");
+      if (extents_.empty() || extents_.back().end != at) extents_.push_back({at, at});
+      extents_.back().end = at + size;
+    }
+    ++node;
   }
+  flat_size_ = offset;
+}
+
+template <class T>
+void Network<T>::draw() {
+  int64_t largest = 0;
+  for (const Parameter& parameter : parameters_) largest = std::max(largest, parameter.size());
+  std::vector<T> drawn(static_cast<size_t>(largest));
+  uint64_t i = 0;
+  for (const Node& layer : graph_.nodes) {
+    for (const EntrySpec& entry : layer.entries) {
+      const Parameter& parameter = parameters_[i];
+      // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
+      base::RandomStream random(base::StreamPurpose::initial_values, seed_, i++);
+      const std::span<T> own(drawn.data(), static_cast<size_t>(parameter.size()));
+      if (entry.initializer.empty()) {
+        std::ranges::fill(own, static_cast<T>(entry.constant));
+      } else {
+        initialize<T>(entry.initializer, entry.fan_in, entry.fan_out, random, own);
+      }
+      from_shape(parameter, own.data(), values());
+    }
+  }
+}
+
+template <class T>
+const Parameter* Network<T>::parameter(int node, const std::string& name) const {
+  const std::string key = graph_.layer(node).spec.name + '.' + name;
+  for (const Parameter& parameter : parameters_) {
+    if (parameter.node == node && parameter.name == key) return &parameter;
+  }
+  return nullptr;
 }
 
 template <class T>
@@ -117,9 +122,9 @@ int64_t Network<T>::num_parameters() const {
 template <class T>
 void Network<T>::to_shapes(const T* flat, T* to) const {
   for (const Parameter& p : parameters_) {
-    if (p.kind == ParameterKind::weight) {
+    if (p.is_matrix()) {
       for_panels(p, [&](int64_t first, int64_t width) {
-        if (p.lies_as_it_is) {
+        if (p.lies == Lies::panels) {
           copy(flat + p.offset + first * p.rows, width, p.rows, width, to + first, p.cols);
         } else {
           const T* const panel = flat + p.offset + first * p.cols;
@@ -143,12 +148,12 @@ void Network<T>::from_shapes(const T* from, T* flat) const {
 
 template <class T>
 void Network<T>::from_shape(const Parameter& p, const T* from, T* flat) const {
-  if (p.kind != ParameterKind::weight) {
+  if (!p.is_matrix()) {
     std::copy_n(from, p.size(), flat + p.offset);
     return;
   }
   for_panels(p, [&](int64_t first, int64_t width) {
-    if (p.lies_as_it_is) {
+    if (p.lies == Lies::panels) {
       copy(from + first, p.cols, p.rows, width, flat + p.offset + first * p.rows, width);
     } else {
       T* const panel = flat + p.offset + first * p.cols;

@@ -8,58 +8,44 @@
 #include "base/aligned_buffer.hpp"
 #include "base/panels.hpp"
 #include "nn/gaps.hpp"
-#include "nn/layers.hpp"
+#include "nn/graph.hpp"
 
 namespace gd::nn {
 
-enum class ParameterKind : uint8_t { weight, bias };
-
-// One parameter's shape and its place in the flat buffer, each on a cache-line boundary. A weight
-// is (units, inputs) to the outside, as PyTorch's, and lies in the buffer in panels
-// (base/panels.hpp). Mostly these are of its transpose, as the forward pass reads it and the weight
-// gradient is written: row i holds what input i gives to each unit, and units next to each other
-// are one range. Where that would leave many lanes of a vector idle, they are of the weight as it
-// is, and only the forward pass has to transpose.
+// One parameter's shape and its place in the flat buffer, each on a cache-line boundary. To the
+// outside a matrix is (units, inputs), as PyTorch's, and a vector (units,).
 struct Parameter {
   std::string name;  // "0.weight"
-  ParameterKind kind;
-  int layer;
-  int64_t rows;  // a bias has one row
+  int node;          // of the graph
+  int64_t rows;      // a vector has one row
   int64_t cols;
-  int64_t offset;      // elements from the start of the buffer
-  bool lies_as_it_is;  // a weight, and not its transpose, in panels
+  int64_t offset;  // elements from the start of the buffer
+  Lies lies;
   int64_t size() const { return rows * cols; }
+  bool is_matrix() const { return lies != Lies::flat; }
 };
 
-// A dense layer as the plan sees it; offsets in elements, bias -1 where there is none.
-struct LayerView {
-  int64_t inputs;
-  int64_t units;
-  int64_t weight;
-  int64_t bias;
-  bool lies_as_it_is;  // the weight, see Parameter
-};
-
-// A stack of dense layers and its parameters, all in one flat buffer.
+// A graph and its parameters, all in one flat buffer.
 template <class T>
 class Network {
  public:
-  // Checks the description, then draws initial values from the seed.
-  Network(std::vector<DenseSpec> layers, int64_t input_size, uint64_t seed);
+  // With initial values drawn from the seed, or else zero.
+  Network(Graph graph, uint64_t seed, bool draws = true);
 
-  const std::vector<DenseSpec>& layers() const { return layers_; }
-  const std::vector<LayerView>& views() const { return views_; }
+  const Graph& graph() const { return graph_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
-  int64_t input_size() const { return input_size_; }
-  int64_t output_size() const { return layers_.back().units; }
+  // Of a node, by its name within the layer; null where the layer has none of that name.
+  const Parameter* parameter(int node, const std::string& name) const;
+  int64_t input_size() const { return graph_.inputs.front(); }
+  int64_t output_size() const { return graph_.width(graph_.output); }
   uint64_t seed() const { return seed_; }
   int64_t num_parameters() const;  // without the gaps
 
   // Where element i of a parameter, counted row by row in its shape, is in the flat buffer.
   int64_t index(const Parameter& parameter, int64_t i) const {
-    if (parameter.kind == ParameterKind::bias) return parameter.offset + i;
+    if (!parameter.is_matrix()) return parameter.offset + i;
     const int64_t row = i / parameter.cols, col = i % parameter.cols;
-    return parameter.offset + (parameter.lies_as_it_is
+    return parameter.offset + (parameter.lies == Lies::panels
                                    ? base::panel_index(parameter.rows, parameter.cols, row, col)
                                    : base::panel_index(parameter.cols, parameter.rows, col, row));
   }
@@ -87,10 +73,11 @@ class Network {
   void set_gradients_valid(bool valid) { gradients_valid_ = valid; }
 
  private:
-  std::vector<DenseSpec> layers_;
-  int64_t input_size_;
+  void place_parameters();
+  void draw();
+
+  Graph graph_;
   uint64_t seed_;
-  std::vector<LayerView> views_;
   std::vector<Parameter> parameters_;
   std::vector<parallel::Range> extents_;
   int64_t flat_size_ = 0;

@@ -37,6 +37,12 @@ int64_t rows_a_piece(int64_t cols, int64_t grain = kGrain) {
 
 }  // namespace
 
+void for_rows(Worker& worker, TileQueue& queue, int64_t rows, int64_t cols,
+              base::FunctionRef<void(int64_t, int64_t)> pass) {
+  for_ranges(worker, queue, rows, rows_a_piece(cols),
+             [&](Range range) { pass(range.begin, range.size()); });
+}
+
 template <class T>
 void activation_forward(Worker& worker, TileQueue& queue,
                         const kernels::ActivationKernel<T>& activation, const T* parameters,

@@ -17,6 +17,10 @@ namespace gd::ops {
 
 using base::MatrixView;
 
+// Calls pass(begin, count) for some rows at a time of a matrix so wide, until all are done.
+void for_rows(Worker& worker, TileQueue& queue, int64_t rows, int64_t cols,
+              base::FunctionRef<void(int64_t, int64_t)> pass);
+
 // a = f(z); a may be z. (rows, cols) both.
 template <class T>
 void activation_forward(Worker& worker, TileQueue& queue,

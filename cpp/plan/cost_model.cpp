@@ -1,7 +1,6 @@
 #include "plan/cost_model.hpp"
 
 #include <algorithm>
-#include <bit>
 
 namespace gd::plan {
 
@@ -18,16 +17,7 @@ constexpr int64_t kMostParametersBySamples = 96'000;
 // Of an update: elements read and written, about five microseconds of them.
 constexpr int64_t kLeastElementsAWorker = 1 << 17;
 
-constexpr int64_t kLeastPart = 16;
-
 }  // namespace
-
-int64_t sample_part(int64_t rows, int64_t parameters) {
-  if (parameters > kMostParametersBySamples) return kSumPart;
-  // Two parts up to 128 rows, four up to 1024.
-  const auto all = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
-  return std::clamp(rows <= 128 ? all / 2 : all / 4, kLeastPart, kSumPart);
-}
 
 Schedule choose_schedule(const StepShape& step, int most) {
   const int64_t parts = (step.rows + step.part - 1) / step.part;

@@ -1,29 +1,13 @@
 #pragma once
 
-// How a step is shared among workers, decided from shapes; and the few lengths that the decision
-// must never change, because results depend on them.
+// How a step is shared among workers, decided from shapes. Nothing here changes a result: what does
+// is in sum_order.hpp.
 
 #include <cstdint>
 
+#include "plan/sum_order.hpp"
+
 namespace gd::plan {
-
-// ---- what results depend on ----
-
-// The longest chain of a split sum, in samples for a weight or bias gradient, in neurons for an
-// input gradient. Parts are added in order. Given by the shape alone, so that every schedule sums
-// alike; at most the kc of every instruction set's blocks.
-inline constexpr int64_t kSumPart = 256;
-
-// The same for the samples of a batch of that many rows, in a network of that many parameters:
-// parts of a batch are what workers can share where each takes samples, so small networks get
-// several.
-int64_t sample_part(int64_t rows, int64_t parameters);
-
-// Most rows that go through a network at once in training. A larger batch is taken in such pieces,
-// whose gradients add up; a multiple of kSumPart, so that the sums are the same chains.
-inline constexpr int64_t kMostRows = 8 * kSumPart;
-
-// ---- what they do not depend on ----
 
 // Elements from a row to the next in buffers of our own, for rows of `cols` elements of `size`
 // bytes. Rows a large power of two apart would evict each other from L1 when a matmul reads several

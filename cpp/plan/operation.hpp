@@ -4,47 +4,12 @@
 #include <string>
 
 #include "ops/elementwise.hpp"
-#include "optim/rule.hpp"
-#include "plan/cost_model.hpp"
+#include "plan/batch.hpp"
 #include "profiling/lane.hpp"
 
 namespace gd::plan {
 
 using profiling::Zone;
-
-// What changes from step to step; everything else is fixed when the plan is compiled.
-template <class T>
-struct Batch {
-  int64_t rows = 0;
-  const T* x = nullptr;  // (rows, inputs)
-  int64_t x_stride = 0;
-  const T* target = nullptr;  // (rows, outputs), or null when labels are given
-  int64_t target_stride = 0;
-  const int64_t* labels = nullptr;  // (rows,)
-  const T* weights = nullptr;       // (rows,), or null for ones
-  double weight_sum = 0;            // of the rows
-  int64_t first_row = 0;            // where its rows lie in the plan's buffers
-  int64_t rows_together = 0;        // of all that run at once, this being part of them
-  int64_t part = kSumPart;          // longest chain of a sum over samples
-  const T* parameters = nullptr;    // a flat buffer
-  T* gradients = nullptr;           // laid out as the parameters
-  bool accumulate = false;          // gradients are added to what is there
-  // With a rule, gradients are used up as they are made, and none is kept.
-  optim::Rule<T>* rule = nullptr;
-  const optim::UpdateInput<T>* update = nullptr;
-  T* input_gradient = nullptr;  // (rows, inputs)
-
-  // Rows [begin, begin + count); weight_sum stays that of the whole, so that parts add up to it.
-  Batch rows_from(int64_t begin, int64_t count) const {
-    Batch result = *this;
-    result.rows = count;
-    result.x += begin * x_stride;
-    if (target != nullptr) result.target += begin * target_stride;
-    if (labels != nullptr) result.labels += begin;
-    if (weights != nullptr) result.weights += begin;
-    return result;
-  }
-};
 
 // Arithmetic and traffic: an amount a row and one that does not depend on rows.
 struct Cost {
@@ -62,8 +27,8 @@ struct Cost {
 template <class T>
 class Operation {
  public:
-  Operation(Zone zone, Zone phase, int layer, int max_workers, Cost cost)
-      : zone_(zone), phase_(phase), layer_(layer), cost_(cost), queue_(max_workers) {}
+  Operation(Zone zone, Zone phase, int node, int max_workers, Cost cost)
+      : zone_(zone), phase_(phase), node_(node), cost_(cost), queue_(max_workers) {}
   virtual ~Operation() = default;
 
   // Does this worker's part, and records it where the worker is recorded.
@@ -83,7 +48,7 @@ class Operation {
 
   Zone zone() const { return zone_; }
   Zone phase() const { return phase_; }
-  int layer() const { return layer_; }  // -1 where it belongs to none
+  int node() const { return node_; }  // of the graph; -1 where it belongs to none
   // As recordings show it, with what the rule's pass over updates() parameters costs, if it is done
   // here, and the bytes of the gradient, which then is not written.
   void set_names(const std::string& layer, const std::string& arithmetic) {
@@ -122,7 +87,7 @@ class Operation {
  private:
   Zone zone_;
   Zone phase_;
-  int layer_;
+  int node_;
   profiling::OperationNumber id_;
   profiling::OperationNumber update_id_;  // of the update within it
   profiling::Amount update_;

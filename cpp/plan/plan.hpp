@@ -9,22 +9,13 @@
 #include <vector>
 
 #include "base/aligned_buffer.hpp"
-#include "nn/network.hpp"
-#include "optim/rule.hpp"
 #include "parallel/partition.hpp"
-#include "plan/gather_operation.hpp"
-#include "plan/operation.hpp"
+#include "plan/builder.hpp"
+#include "plan/cost_model.hpp"
+#include "plan/operations/gather.hpp"
 #include "plan/replicas.hpp"
 
 namespace gd::plan {
-
-enum class PlanKind : uint8_t {
-  inference,       // forward
-  evaluation,      // forward, loss
-  differentiable,  // forward that keeps what backward needs; backward to the input
-  gradient,        // forward, loss, backward
-  training,        // forward, loss, backward, update
-};
 
 struct LossDescription {
   std::string name;  // empty: none
@@ -33,6 +24,7 @@ struct LossDescription {
 
 template <class T>
 struct PlanOptions {
+  FindLowering<T> lowerings = nullptr;  // how each kind of layer becomes steps
   PlanKind kind = PlanKind::inference;
   int64_t capacity = 1;  // most rows of a batch
   int max_workers = 1;
@@ -52,10 +44,6 @@ struct PlanMemory {
   int64_t replicas = 0;     // of the parameters, for hired workers then
   int64_t batch = 0;        // the rows of a shuffled batch
 };
-
-// Whether the loss works on the logits of a softmax output layer: then plans with that loss leave
-// the softmax out, and only inference applies it.
-bool loss_takes_logits_of_softmax(const std::string& loss, const std::string& activation);
 
 template <class T>
 class Plan {
@@ -86,10 +74,10 @@ class Plan {
   double add_losses(const Batch<T>& batch, double start);
 
   base::MatrixView<const T> output(int64_t rows) const {
-    return {output_, rows, outputs_, output_stride_};
+    return {output_.data, rows, output_.cols, output_.stride};
   }
   base::MatrixView<T> output_gradient(int64_t rows) {
-    return {output_gradient_, rows, outputs_, output_stride_};
+    return {output_gradient_.data, rows, output_gradient_.cols, output_gradient_.stride};
   }
 
   const std::vector<std::unique_ptr<Operation<T>>>& operations() const { return operations_; }
@@ -147,10 +135,8 @@ class Plan {
   size_t forward_begin_ = 0;     // operations of the forward pass
   size_t forward_end_ = 0;
   size_t update_begin_ = 0;  // what follows the gradients
-  int64_t outputs_ = 0;
-  int64_t output_stride_ = 0;
-  const T* output_ = nullptr;
-  T* output_gradient_ = nullptr;
+  Rows<T> output_;
+  Rows<T> output_gradient_;
   T* sample_loss_ = nullptr;
   nn::Network<T>* network_ = nullptr;
   T* gradients_ = nullptr;       // the network's

@@ -33,6 +33,10 @@
   X(kWeightGradient, "weight_gradient", "dY^T X: a third of the arithmetic of a step")             \
   X(kBiasGradient, "bias_gradient", "column sums of dY")                                           \
   X(kInputGradient, "input_gradient", "dY W: not done for the first layer")                        \
+  X(kNormForward, "norm_forward", "rows brought to one mean and spread")                          \
+  X(kNormBackward, "norm_backward", "the gradient behind a normalization")                        \
+  X(kDropout, "dropout", "elements left out at random, and their gradients")                      \
+  X(kAdd, "add", "sums of layers' outputs, and of the gradients where several layers read one")     \
   X(kAddParts, "add_parts", "sum of the gradients of parts of a batch, where workers share it")    \
   X(kShareWeights, "share_weights", "taking over what other workers updated, to weights of one's own") \
   X(kClip, "clip", "norm of the whole gradient, and its scaling: a barrier before the update")     \

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "layers/registry.hpp"
 #include "profiling/recorder.hpp"
 
 namespace gd::train {
@@ -25,8 +26,8 @@ void copy_rows(base::MatrixView<const T> from, base::MatrixView<T> to) {
 }  // namespace
 
 template <class T>
-Model<T>::Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed)
-    : network_(std::move(layers), input_size, seed) {
+Model<T>::Model(std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed)
+    : network_(layers::graph_of<T>(std::move(layers), {input_size}), seed) {
   set_source(std::make_shared<profiling::SourceNumber>(
       profiling::NamedSource{.kind = "network",
                              .network = sizes(),
@@ -36,8 +37,25 @@ Model<T>::Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t 
 template <class T>
 std::string Model<T>::sizes() const {
   std::string text = std::to_string(network_.input_size());
-  for (const nn::DenseSpec& layer : network_.layers()) text += '-' + std::to_string(layer.units);
+  // Of those that change it.
+  for (const nn::Node& layer : network_.graph().nodes) {
+    if (layer.spec.kind == "dense") text += '-' + std::to_string(layer.width);
+  }
   return text;
+}
+
+template <class T>
+std::vector<int64_t> Model<T>::forward_flops() {
+  const Lock lock(mutex_);
+  plan::PlanOptions<T> options;
+  options.lowerings = layers::lowering<T>;
+  const plan::Plan<T> plan(network_, options);
+  std::vector<int64_t> flops(network_.graph().nodes.size());
+  for (const auto& operation : plan.operations()) {
+    flops[static_cast<size_t>(operation->node() - network_.graph().first_layer())] +=
+        operation->cost().flops(1);
+  }
+  return flops;
 }
 
 template <class T>
@@ -56,6 +74,7 @@ plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads
                                   std::unique_ptr<plan::Plan<T>>& plan) {
   if (plan == nullptr || plan->capacity() < rows || plan->max_workers() != threads) {
     plan::PlanOptions<T> options;
+    options.lowerings = layers::lowering<T>;
     options.kind = kind;
     options.capacity = rows;
     options.max_workers = threads;
@@ -102,6 +121,7 @@ void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
   batch.rows = rows;
   batch.x = kept_x_.data();
   batch.x_stride = inputs;
+  batch.draw = {network_.seed(), ++passes_, 0};
   plan.forward(batch);
   copy_rows<T>(plan.output(rows), {out, rows, network_.output_size()});
   rows_kept_ = rows;
@@ -130,6 +150,7 @@ void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
   batch.rows = rows;
   batch.x = kept_x_.data();
   batch.x_stride = network_.input_size();
+  batch.draw = {network_.seed(), passes_, 0};
   batch.accumulate = accumulate && network_.gradients_valid();
   batch.input_gradient = input_gradient;
   plan.backward(batch);

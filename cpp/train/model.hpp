@@ -19,7 +19,7 @@ namespace gd::train {
 template <class T>
 class Model {
  public:
-  Model(std::vector<nn::DenseSpec> layers, int64_t input_size, uint64_t seed);
+  Model(std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed);
 
   // Sizes, names and seed never change and may be read without the lock.
   const nn::Network<T>& description() const { return network_; }
@@ -30,6 +30,9 @@ class Model {
 
   // Inputs and units, as in "784-512-10".
   std::string sizes() const;
+  // Of each layer the floating-point operations that inference makes of one row, by what a plan
+  // counts.
+  std::vector<int64_t> forward_flops();
   // Whose work its passes are in recordings: at first its own, then that of its last trainer. The
   // caller holds the mutex.
   void set_source(std::shared_ptr<profiling::SourceNumber> source);
@@ -78,6 +81,7 @@ class Model {
   std::unique_ptr<plan::Plan<T>> differentiable_;
   base::AlignedBuffer<T> kept_x_;
   int64_t rows_kept_ = -1;
+  uint64_t passes_ = 0;        // of forward_training, each of which draws anew
   uint64_t version_kept_ = 0;  // of the parameters that they went through
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/check.hpp"
 #include "base/philox.hpp"
+#include "layers/registry.hpp"
 #include "ops/collective.hpp"
 #include "ops/formulas.hpp"
 #include "plan/cost_model.hpp"
@@ -45,20 +46,14 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Initial values would only be overwritten.
-std::vector<nn::DenseSpec> without_values(std::vector<nn::DenseSpec> layers) {
-  for (nn::DenseSpec& layer : layers) layer.weight_init = layer.bias_init = "zeros";
-  return layers;
-}
-
 // A copy of the network with a loss to call, for one worker.
 class Probe {
  public:
   Probe(Model<double>& model, const plan::LossDescription& loss, const Dataset<double>& data)
-      : network_(without_values(model.description().layers()), model.description().input_size(), 0),
-        batch_(batch_of(data)) {
+      : network_(model.description().graph(), 0, false), batch_(batch_of(data)) {
     ops::copy_extents<double>(network_.extents(), model.network().values(), network_.values());
     plan::PlanOptions<double> options;
+    options.lowerings = layers::lowering<double>;
     options.kind = plan::PlanKind::evaluation;
     options.capacity = std::min(data.size(), plan::kMostRows);
     options.loss = loss;
@@ -416,6 +411,7 @@ ExactGradient backpropagation_gradient(Model<double>& model, const plan::LossDes
                                  model.work(profiling::Purpose::checking));
   const std::lock_guard<parallel::ForkSafeMutex> lock(model.mutex());
   plan::PlanOptions<double> options;
+  options.lowerings = layers::lowering<double>;
   options.kind = plan::PlanKind::gradient;
   options.capacity = std::min(data.size(), plan::kMostRows);
   options.max_workers = threads;

@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "data/sampler.hpp"
+#include "layers/registry.hpp"
 #include "parallel/cpus.hpp"
 #include "plan/cost_model.hpp"
 #include "profiling/recorder.hpp"
@@ -59,9 +60,9 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   for (int i = 0; i < rule_.states(); ++i) states_.push_back(network.make_flat());
   for (auto& state : states_) state_pointers_.push_back(state.data());
   for (const nn::Parameter& parameter : network.parameters()) {
-    const bool weight = parameter.kind == nn::ParameterKind::weight;
+    const bool weight = parameter.is_matrix();
     // As it lies in the buffers.
-    const bool transposed = weight && !parameter.lies_as_it_is;
+    const bool transposed = parameter.lies == nn::Lies::transposed_panels;
     spans_.push_back({parameter.offset, transposed ? parameter.cols : parameter.rows,
                       transposed ? parameter.rows : parameter.cols,
                       weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0,
@@ -99,6 +100,7 @@ void Trainer<T>::make_apply() {
 template <class T>
 plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) const {
   plan::PlanOptions<T> options;
+  options.lowerings = layers::lowering<T>;
   options.kind = plan::PlanKind::training;
   options.capacity = rows;
   options.max_workers = threads();
@@ -130,6 +132,7 @@ plan::Plan<T>& Trainer<T>::evaluation_plan(int64_t rows) {
   if (evaluation_ == nullptr || evaluation_->capacity() < rows ||
       evaluation_->max_workers() != threads()) {
     plan::PlanOptions<T> options;
+    options.lowerings = layers::lowering<T>;
     options.kind = plan::PlanKind::evaluation;
     options.capacity = rows;
     options.max_workers = threads();
@@ -220,7 +223,9 @@ double Trainer<T>::step(const Dataset& batch) {
   plan::Plan<T>& plan = training_plan(batch.size(), false);
   begin_update(lr);
   model_->network().set_gradients_valid(false);
-  const double loss = plan.step(batch_of(batch));
+  plan::Batch<T> rows = batch_of(batch);
+  rows.draw = draw();
+  const double loss = plan.step(rows);
   end_update();
   return loss;
 }
@@ -256,8 +261,9 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
       if (weights > 0) {  // a batch of samples without weight says nothing
         begin_update(lr);
         model_->network().set_gradients_valid(false);
-        const double loss = shuffle ? plan.step(batch_of(data, weights), sampler.batch(i))
-                                    : plan.step(batch_of(rows, weights));
+        plan::Batch<T> batch = batch_of(shuffle ? data : rows, weights);
+        batch.draw = draw();
+        const double loss = shuffle ? plan.step(batch, sampler.batch(i)) : plan.step(batch);
         end_update();
         if (!std::isfinite(loss)) diverged(loss, lr);
         batch_loss = loss;
@@ -495,10 +501,11 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
   } else {  // forward and backward keep whole batches, and their input
     // No less than what a row takes, in bytes kept for it and in operations.
     int64_t columns = model_->description().input_size();
-    for (const auto& view : model_->description().views()) columns += 16 + 4 * view.units;
+    for (const auto& layer : model_->description().graph().nodes) columns += 16 + 4 * layer.width;
     const int64_t a_row = columns * int64_t{sizeof(T)} + 8 * model_->description().flat_size();
     check_countable(at(a_row, 0, batch_size), batch_size);
     plan::PlanOptions<T> options;
+    options.lowerings = layers::lowering<T>;
     options.kind = plan::PlanKind::differentiable;
     options.capacity = batch_size;
     options.max_workers = threads();
@@ -511,18 +518,18 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
 template <class T>
 std::vector<OperationInfo> Trainer<T>::operations(int64_t batch_size) {
   const Lock lock(model_->mutex());
-  const auto& layers = model_->description().layers();
+  const nn::Graph& graph = model_->description().graph();
   std::vector<OperationInfo> result;
   double flops = 0;
   double bytes = 0;
   for (const auto& operation : training_plan(batch_size, training_gathers_).operations()) {
-    const int layer = operation->layer();
+    const int node = operation->node();
     const plan::Cost& cost = operation->cost();
     flops += at(cost.flops_a_row, cost.flops_fixed, batch_size);
     bytes += at(cost.bytes_a_row, cost.bytes_fixed, batch_size);
     check_countable(std::max(flops, bytes), batch_size);
     result.push_back({operation->zone(), operation->phase(),
-                      layer < 0 ? std::string() : layers[static_cast<size_t>(layer)].name,
+                      node < 0 ? std::string() : graph.layer(node).spec.name,
                       cost.flops(batch_size), cost.bytes(batch_size)});
   }
   return result;

@@ -10,8 +10,8 @@
 #include "data/dataset.hpp"
 #include "optim/elementwise_rule.hpp"
 #include "optim/schedule.hpp"
-#include "plan/clip_operation.hpp"
-#include "plan/update_operation.hpp"
+#include "plan/operations/clip.hpp"
+#include "plan/operations/update.hpp"
 #include "profiling/recorder.hpp"
 #include "train/accuracy.hpp"
 #include "train/model.hpp"
@@ -146,6 +146,8 @@ class Trainer {
   void make_apply();
   profiling::Work work(int64_t rows) const;  // as it is recorded
   profiling::Work validating() const;
+  // What random layers draw from in the next step: a run that goes on from a file draws the same.
+  plan::Draw draw() const { return {options_.seed, static_cast<uint64_t>(steps_), 0}; }
   void begin_update(double lr);
   void take_snapshot();
   void restore_snapshot();

@@ -1,4 +1,4 @@
-"""Computes the polynomial coefficients of cpp/kernels/math-inl.hpp.
+"""Computes the polynomial coefficients of cpp/kernels/math-inl.hpp and of tanhshrink.hpp.
 
 Usage: python docs/design/fit_polynomials.py [--check] [name ...]    (needs mpmath; half a minute)
 
@@ -11,7 +11,7 @@ rounded, the others are fitted again and make up for it, the next is rounded, an
 printed is the one after rounding, in units of 2^-24 (float) or 2^-53 (double), half an ulp of 1;
 rounding errors of the evaluation come on top, and elementary_functions.md has the measured sum.
 
---check fails unless math-inl.hpp holds every number printed.
+--check fails unless these files hold every number printed.
 """
 
 from __future__ import annotations
@@ -165,6 +165,13 @@ def atanh_weight(z: mpf) -> mpf:
     return s**3 / (2 * mp.atanh(s))
 
 
+def shrink(z: mpf) -> mpf:
+    """(x - tanh x) / x^3 for z = x^2."""
+    x = mp.sqrt(z)
+    with mp.workdps(200):  # x may be near 0
+        return (x - mp.tanh(x)) / x**3
+
+
 def erf_tail_fit(scalar: str) -> Fit:
     # At the end 1 - erfc rounds to 1.
     end = {"float": mpf(4), "double": mpf(6)}[scalar]
@@ -184,6 +191,10 @@ FITS: dict[str, Callable[[str], Fit]] = {
         mpf(0),
         mpf("1.001"),
         {"float": 7, "double": 13},
+    ),
+    # tanhshrink, |x| <= 1: x - tanh(x) = x z p(z), z = x^2
+    "tanhshrink": lambda _: Fit(
+        shrink, lambda z: 1 / shrink(z), mpf(0), mpf("1.001"), {"float": 8, "double": 16}
     ),
     # erf, |x| > 1: erf(|x|) = 1 - exp(p(|x|))
     "erf_tail": erf_tail_fit,
@@ -207,10 +218,12 @@ def main(arguments: list[str]) -> None:
             print("\n".join(texts), flush=True)
             printed += texts
     if "--check" in arguments:
-        header = Path(__file__).parents[2] / "cpp" / "kernels" / "math-inl.hpp"
-        found = set(re.findall(r"-?[0-9][0-9.]*(?:e[-+]?[0-9]+)?f?", header.read_text()))
-        if missing := [text for text in printed if text not in found]:
-            sys.exit(f"not in {header}: {missing}")
+        kernels = Path(__file__).parents[2] / "cpp" / "kernels"
+        files = [kernels / "math-inl.hpp", kernels / "formulas" / "activations" / "tanhshrink.hpp"]
+        text = "".join(file.read_text() for file in files)
+        found = set(re.findall(r"-?[0-9][0-9.]*(?:e[-+]?[0-9]+)?f?", text))
+        if missing := [each for each in printed if each not in found]:
+            sys.exit(f"not in {', '.join(map(str, files))}: {missing}")
 
 
 if __name__ == "__main__":

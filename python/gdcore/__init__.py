@@ -8,14 +8,12 @@
 
 What there is, by topic; ``help(gd.Trainer)`` tells of one of them:
 
-network        Network, Dense
-activations    ELU, GELU, GELUTanh, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus,
-               Tanh
+network        Network
+layers         all of `layers`
+activations    all of `activations`
 training       Trainer, History
-losses         BCEWithLogits, BinaryFocal, CosineDistance, CrossEntropy, Focal, GaussianNLL, Hinge,
-               Huber, KLDiv, LogCosh, MAE, MSE, NLL, PoissonNLL, Quantile, SmoothL1, SquaredHinge;
-               a function of one's own: losses.Function
-optimizers     Adadelta, Adagrad, Adam, AdamW, RMSprop, SGD
+losses         all of `losses`
+optimizers     all of `optimizers`
 learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
@@ -37,154 +35,76 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _start  # noqa: F401  # isort: skip  (before what else loads _core)
-from gdcore.config import show_config
+
+# A formula or a layer is public by its module's __all__ alone.
+from gdcore import activations, layers, losses, optimizers
+from gdcore.activations import *  # noqa: F403
+from gdcore.config import show_config as show_config
+from gdcore.layers import *  # noqa: F403
+from gdcore.losses import *  # noqa: F403
+from gdcore.optimizers import *  # noqa: F403
 
 if TYPE_CHECKING:
-    from gdcore import (
-        callbacks,
-        files,
-        initializers,
-        losses,
-        metrics,
-        optimizers,
-        profiling,
-        schedules,
-        typing,
-    )
-
-    # Not in __all__: a star import must leave Python's own in place.
+    # No __all__: type checkers would not see what it gets from these modules. Public is
+    # what a star brings, and what is imported as itself.
+    from gdcore import callbacks as callbacks
+    from gdcore import files as files
+    from gdcore import initializers as initializers
+    from gdcore import layers as layers
+    from gdcore import losses as losses
+    from gdcore import metrics as metrics
+    from gdcore import optimizers as optimizers
+    from gdcore import profiling as profiling
+    from gdcore import schedules as schedules
+    from gdcore import typing as typing
     from gdcore._ranges import range as range
-    from gdcore.activations import (
-        ELU,
-        GELU,
-        GELUTanh,
-        Identity,
-        LeakyReLU,
-        ReLU,
-        Sigmoid,
-        SiLU,
-        Softmax,
-        Softplus,
-        Tanh,
-    )
-    from gdcore.checks import GradientReport, check_gradients, numerical_gradient
-    from gdcore.config import get_num_threads, set_num_threads
-    from gdcore.history import History
-    from gdcore.layers import Dense
-    from gdcore.linalg import matmul
-    from gdcore.losses import (
-        MAE,
-        MSE,
-        NLL,
-        BCEWithLogits,
-        BinaryFocal,
-        CosineDistance,
-        CrossEntropy,
-        Focal,
-        GaussianNLL,
-        Hinge,
-        Huber,
-        KLDiv,
-        LogCosh,
-        PoissonNLL,
-        Quantile,
-        SmoothL1,
-        SquaredHinge,
-    )
-    from gdcore.network import Network
-    from gdcore.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
-    from gdcore.profiling import profile, scaling_study
-    from gdcore.training import Trainer
-
-    __all__ = [
-        "ELU",
-        "GELU",
-        "MAE",
-        "MSE",
-        "NLL",
-        "SGD",
-        "Adadelta",
-        "Adagrad",
-        "Adam",
-        "AdamW",
-        "BCEWithLogits",
-        "BinaryFocal",
-        "CosineDistance",
-        "CrossEntropy",
-        "Dense",
-        "Focal",
-        "GELUTanh",
-        "GaussianNLL",
-        "GradientReport",
-        "Hinge",
-        "History",
-        "Huber",
-        "Identity",
-        "KLDiv",
-        "LeakyReLU",
-        "LogCosh",
-        "Network",
-        "PoissonNLL",
-        "Quantile",
-        "RMSprop",
-        "ReLU",
-        "SiLU",
-        "Sigmoid",
-        "SmoothL1",
-        "Softmax",
-        "Softplus",
-        "SquaredHinge",
-        "Tanh",
-        "Trainer",
-        "callbacks",
-        "check_gradients",
-        "files",
-        "get_num_threads",
-        "initializers",
-        "losses",
-        "matmul",
-        "metrics",
-        "numerical_gradient",
-        "optimizers",
-        "profile",
-        "profiling",
-        "scaling_study",
-        "schedules",
-        "set_num_threads",
-        "show_config",
-        "typing",
-    ]
+    from gdcore.checks import GradientReport as GradientReport
+    from gdcore.checks import check_gradients as check_gradients
+    from gdcore.checks import numerical_gradient as numerical_gradient
+    from gdcore.config import get_num_threads as get_num_threads
+    from gdcore.config import set_num_threads as set_num_threads
+    from gdcore.history import History as History
+    from gdcore.linalg import matmul as matmul
+    from gdcore.network import Network as Network
+    from gdcore.profiling import profile as profile
+    from gdcore.profiling import scaling_study as scaling_study
+    from gdcore.training import Trainer as Trainer
 else:
+
+    def _wrapped(names: list[str]) -> str:
+        """The names in lines of the overview above."""
+        lines = [""]
+        for name in sorted(names, key=str.lower):
+            if len(lines[-1]) + len(name) > 80:
+                lines.append("")
+            lines[-1] += f"{name}, "
+        return "\n".ljust(16).join(line.rstrip() for line in lines).removesuffix(",")
+
     # But for what training needs they are loaded when they are first asked for, so that `import
-    # gdcore` takes little time. The names that a module stands for; tests hold this against what
-    # type checkers see above.
+    # gdcore` takes little time. The names that a module stands for, where it is not all of its
+    # own; tests hold this against what type checkers see above.
     _WHERE = {
         "_ranges": ("range",),
-        "activations": (
-            *("ELU", "GELU", "GELUTanh", "Identity", "LeakyReLU", "ReLU", "SiLU", "Sigmoid"),
-            *("Softmax", "Softplus", "Tanh"),
-        ),
         "checks": ("GradientReport", "check_gradients", "numerical_gradient"),
         "config": ("get_num_threads", "set_num_threads", "show_config"),
         "history": ("History",),
-        "layers": ("Dense",),
         "linalg": ("matmul",),
-        "losses": (
-            *("BCEWithLogits", "BinaryFocal", "CosineDistance", "CrossEntropy", "Focal"),
-            *("GaussianNLL", "Hinge", "Huber", "KLDiv", "LogCosh", "MAE", "MSE", "NLL"),
-            *("PoissonNLL", "Quantile", "SmoothL1", "SquaredHinge"),
-        ),
         "network": ("Network",),
-        "optimizers": ("Adadelta", "Adagrad", "Adam", "AdamW", "RMSprop", "SGD"),
         "profiling": ("profile", "scaling_study"),
         "training": ("Trainer",),
     }
     _MODULES = (
-        *("callbacks", "files", "initializers", "losses", "metrics", "optimizers", "profiling"),
-        *("schedules", "typing"),
+        *("callbacks", "files", "initializers", "layers", "losses", "metrics", "optimizers"),
+        *("profiling", "schedules", "typing"),
     )
     _HOME = {name: module for module, names in _WHERE.items() for name in names}
-    _PUBLIC = sorted({*_HOME, *_MODULES})
+    _WHOLE = {
+        module.__name__.removeprefix("gdcore."): module.__all__
+        for module in (activations, layers, losses, optimizers)
+    }
+    _PUBLIC = sorted({*_HOME, *_MODULES, *(name for all_ in _WHOLE.values() for name in all_)})
+    for _module, _names in _WHOLE.items() if __doc__ else ():  # there is none under -OO
+        __doc__ = __doc__.replace(f"all of `{_module}`", _wrapped(_names))
 
     # No process forks while another thread loads one of them: what it has locked for that would
     # stay locked in the child.

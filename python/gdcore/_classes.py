@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore._layer import last_activation
 from gdcore._names import choice
 from gdcore.activations import Activation
 from gdcore.typing import Task
@@ -20,6 +21,8 @@ __all__ = ["classes", "probabilities", "task_of"]
 _TASKS: tuple[Task, ...] = ("binary", "multiclass")
 # What makes probabilities of its sums, and of what.
 _OF: dict[str, Task] = {"sigmoid": "binary", "softmax": "multiclass"}
+# What leaves logits of its sums: log softmax(log softmax(x)) is log softmax(x).
+_LOGITS_OF: dict[str, Task] = {"log_softmax": "multiclass"}
 
 
 def task_of(network: Network, given: object) -> Task:
@@ -32,10 +35,10 @@ def task_of(network: Network, given: object) -> Task:
     task = None if given is None else choice("task", given, _TASKS)
     last = _last(network)
     outputs = network.output_size
-    made = _OF.get(last.name)
+    made = _OF.get(last.name) or _LOGITS_OF.get(last.name)
     if made is None and last.bounds != (-math.inf, math.inf):
         raise ValueError(
-            "the last layer must be linear, sigmoid or softmax to tell classes, got "
+            "the last layer must be linear, sigmoid, softmax or log_softmax to tell classes, got "
             f"{last.name!r}, whose outputs are neither logits nor probabilities"
         )
     found = task or made or ("binary" if outputs == 1 else "multiclass")
@@ -82,4 +85,4 @@ def classes(network: Network, output: NDArray[Any], task: Task) -> NDArray[np.in
 
 
 def _last(network: Network) -> Activation:
-    return Activation.resolve("activation", network.layers[-1].activation)
+    return last_activation(network.layers)

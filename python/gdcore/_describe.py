@@ -1,26 +1,19 @@
-"""Descriptions as JSON and back: networks, and whatever is a formula with parameters."""
+"""Descriptions as JSON and back: layers, and whatever is a formula with parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 from gdcore._formula import Formula
-from gdcore._stored import StoredArray
+from gdcore._layer import Graph, Layer
 from gdcore.activations import Activation
-from gdcore.layers import Dense
-from gdcore.network import Network
 
-__all__ = [
-    "described_formula",
-    "described_network",
-    "formula_from",
-    "network_from",
-    "same_network",
-]
+__all__ = ["described_formula", "described_layer", "formula_from", "layer_from", "made", "shapes"]
 
 F = TypeVar("F", bound=Formula)
+T = TypeVar("T")
 
 
 def described_formula(formula: Formula) -> dict[str, Any]:
@@ -47,96 +40,66 @@ def formula_from(family: type[F], what: str, described: Any) -> F:
             parameters[key] = tuple(value)
         elif isinstance(value, dict):
             parameters[key] = formula_from(family, what, value)
-    made: F = _made(member, what, parameters)
-    return made
+    formula: F = made(what, member, parameters)
+    return formula
 
 
-def described_network(network: Network) -> dict[str, Any]:
-    """All that makes the network again, but for its parameters."""
-    layers = []
-    for layer in network.layers:
-        described = {field.name: getattr(layer, field.name) for field in fields(layer)}
-        described["activation"] = described_formula(
-            Activation.resolve("activation", layer.activation)
-        )
-        layers.append({"kind": "dense", **described})
-    described = {
-        "layers": layers,
-        "input_size": network.input_size,
-        "dtype": network.dtype.name,
-        "seed": network.seed,
-    }
-    names = network.feature_names
-    return described if names is None else {**described, "feature_names": list(names)}
+def described_layer(layer: Layer | Activation) -> dict[str, Any]:
+    """All that makes the layer again, but for its parameters; so of layers within it."""
+    if isinstance(layer, Activation):
+        return {"kind": "activation", "activation": described_formula(layer)}
+    described: dict[str, Any] = {"kind": layer.kind}
+    for field in fields(layer):
+        value = getattr(layer, field.name)
+        if isinstance(value, Formula):
+            value = described_formula(value)
+        elif isinstance(value, tuple):
+            value = [described_layer(each) for each in value]
+        described[field.name] = value
+    return described
 
 
-def same_network(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether both describe one network; one that has no names may still get them."""
-    if "feature_names" in one and "feature_names" in other:
-        return one == other
-    return _without_names(one) == _without_names(other)
+def layer_from(where: str, described: Any) -> Layer | Activation:
+    """The layer that `described_layer` was given; ValueError where there is none."""
+    if not isinstance(described, dict):
+        raise ValueError(f"{where} is not described")
+    arguments = {key: value for key, value in described.items() if key != "kind"}
+    kind = described.get("kind")
+    for key, value in arguments.items():
+        if isinstance(value, list):
+            arguments[key] = [
+                layer_from(f"{where} {key} {i}", each) for i, each in enumerate(value)
+            ]
+        elif isinstance(value, dict):
+            arguments[key] = formula_from(Activation, key, value)
+    if kind == "activation" and set(arguments) == {"activation"}:
+        found: Activation = arguments["activation"]
+        return found
+    member = Layer.members.get(kind) if isinstance(kind, str) else None
+    if member is None:
+        raise ValueError(f"{where} is of an unknown kind")
+    layer: Layer = made(where, member, arguments)
+    return layer
 
 
-def _without_names(described: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in described.items() if key != "feature_names"}
-
-
-def network_from(described: Any, arrays: Mapping[str, StoredArray]) -> Network:
-    """The network that `described_network` was given, with its parameters among ``arrays``.
+def shapes(
+    layers: Sequence[Layer | Activation], dtype: str, inputs: Any
+) -> dict[str, tuple[int, ...]]:
+    """Of the layers' parameters, by their keys; with what a file says is the number of inputs.
 
     Raises:
-        ValueError: Description and arrays do not make a network.
+        ValueError: They do not make a network.
     """
-    if not isinstance(described, dict) or not isinstance(described.get("layers"), list):
-        raise ValueError("the network is not described")
-    if described.get("dtype") not in ("float32", "float64"):  # NumPy would take many a text
-        raise ValueError(f"dtype {described.get('dtype')!r} is unknown")
-    layers = [_layer(index, each) for index, each in enumerate(described["layers"])]
-    # Before anything of the described size is allocated: a forged file may name any.
-    expected = _shapes(layers, described.get("input_size"), arrays)
-    arguments = {key: described.get(key) for key in ("input_size", "dtype", "seed")}
-    network: Network = _made(Network, "the network", {"layers": layers, **arguments})
-    for key in expected:
-        if arrays[key].dtype != network.dtype:
-            raise ValueError(f"array {key!r} is {arrays[key].dtype}, the network {network.dtype}")
-    for key in expected:  # one at a time, for the sake of memory
-        network._native.set_parameter(key, arrays[key].read())
-    names = described.get("feature_names", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("the inputs' names are not described")
-    if len(names) not in (0, network.input_size):
-        raise ValueError(f"there are {len(names)} names of {network.input_size} inputs")
-    network._native.input_names = names
-    return network
+    from gdcore._native import NETWORKS, specs_of  # only here: descriptions need no C++
+
+    try:
+        return NETWORKS[dtype].shapes(specs_of(Graph.of(layers).specs), inputs)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the network cannot be: {error}") from None
 
 
-def _layer(index: int, described: Any) -> Dense:
-    if not isinstance(described, dict) or described.get("kind") != "dense":
-        raise ValueError(f"layer {index} is of an unknown kind")
-    arguments = {key: value for key, value in described.items() if key != "kind"}
-    activation = formula_from(Activation, "activation", arguments.get("activation"))
-    made: Dense = _made(Dense, f"layer {index}", arguments | {"activation": activation})
-    return made
-
-
-def _shapes(
-    layers: list[Dense], inputs: Any, arrays: Mapping[str, StoredArray]
-) -> dict[str, tuple[Any, ...]]:
-    shapes: dict[str, tuple[Any, ...]] = {}
-    for index, layer in enumerate(layers):
-        name = str(index) if layer.name is None else layer.name
-        shapes[f"{name}.weight"] = (layer.units, inputs)
-        if layer.bias:
-            shapes[f"{name}.bias"] = (layer.units,)
-        inputs = layer.units
-    for key, shape in shapes.items():
-        found = arrays[key].shape if key in arrays else None
-        if found != shape:
-            raise ValueError(f"array {key!r} should have shape {shape}, and has {found}")
-    return shapes
-
-
-def _made(factory: Callable[..., Any], what: str, arguments: dict[str, Any]) -> Any:
+def made(what: str, factory: Callable[..., T], arguments: Mapping[str, Any]) -> T:
+    """What a file describes; ValueError where the arguments are wrong."""
     try:
         return factory(**arguments)
     except (TypeError, ValueError, KeyError) as error:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gdcore._own_loss import OwnData, check_finite, judge
-from gdcore.losses import Function
+from gdcore.losses import LossFunction
 
 __all__ = ["OwnGradients"]
 
@@ -48,7 +48,7 @@ class OwnGradients:
         h: The step; None for eps^(1/3) max(1, |w|).
     """
 
-    def __init__(self, network: Any, own: Function, data: OwnData, h: float | None) -> None:
+    def __init__(self, network: Any, own: LossFunction, data: OwnData, h: float | None) -> None:
         self._network, self._own, self._data, self._h = network, own, data, h
         self._values = {key: value.copy() for key, value in network.state_dict().items()}
         self._places = [

@@ -1,4 +1,4 @@
-"""Training by a loss that is a Python function, see `gdcore.losses.Function`.
+"""Training by a loss that is a Python function, see `gdcore.LossFunction`.
 
 Forward, backward and update are C++; what is between them, the loss and the order of batches, is
 here. A trainer for it has the interface of the compiled ones.
@@ -19,7 +19,7 @@ from gdcore import _core
 from gdcore._check import integer
 from gdcore._frames import array, feature_names, ordered, ordered_row, real_array
 from gdcore._ranges import Range
-from gdcore.losses import Function
+from gdcore.losses import LossFunction
 
 __all__ = ["Judgement", "OwnData", "OwnTrainer", "check_finite", "judge", "own_trainer", "prepared"]
 
@@ -97,7 +97,7 @@ class Judgement:
     gradient: NDArray[Any]
 
 
-def judge(own: Function, output: NDArray[Any], data: OwnData) -> Judgement:
+def judge(own: LossFunction, output: NDArray[Any], data: OwnData) -> Judgement:
     """Calls the function for the outputs of a batch, and checks what it returns.
 
     Raises:
@@ -136,7 +136,7 @@ def judge(own: Function, output: NDArray[Any], data: OwnData) -> Judgement:
     return Judgement(float((share * losses).sum()), gradient * (samples * share).reshape(-1, 1))
 
 
-def check_finite(own: Function, found: Judgement) -> None:
+def check_finite(own: LossFunction, found: Judgement) -> None:
     """ValueError where what a function says would not train."""
     name = getattr(own.function, "__name__", type(own.function).__name__)
     if not math.isfinite(found.loss):
@@ -148,7 +148,7 @@ def check_finite(own: Function, found: Judgement) -> None:
 class OwnTrainer:
     """The methods of a compiled trainer that need a loss, for a function; mixed into these."""
 
-    own: Function
+    own: LossFunction
     network: Any  # gdcore.Network
     seed: int
     apply_gradients: Callable[[], None]
@@ -320,7 +320,7 @@ class _Own64(OwnTrainer, _core.Trainer64):  # type: ignore[misc]
     pass
 
 
-def own_trainer(own: Function, network: Any, seed: int, *options: Any) -> Any:
+def own_trainer(own: LossFunction, network: Any, seed: int, *options: Any) -> Any:
     """A trainer with a function for a loss; ``options`` as the compiled ones take them."""
     made: Any = (_Own32 if network.dtype == np.float32 else _Own64)(
         network._native, None, [], *options

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from gdcore._layer import last_activation
 from gdcore._warn import warn
 from gdcore.activations import Activation
 from gdcore.losses import Loss
@@ -83,8 +84,8 @@ def _wrong(loss: Loss, network: Network) -> str | None:
     if last.bounds == (0.0, 1.0) and _of_logarithms(loss):
         return (
             f"loss {loss.name!r} takes log-probabilities, got a last layer with the activation "
-            f"{last.name!r}, which makes probabilities: leave that activation out, and take "
-            "'cross_entropy', which has it inside"
+            f"{last.name!r}, which makes probabilities: take the activation 'log_softmax', or none "
+            "and 'cross_entropy', which has it inside"
         )
     if not _takes_logits(loss, last) or last.bounds != (0.0, 1.0):
         return None
@@ -101,7 +102,7 @@ def _doubtful(loss: Loss, network: Network) -> str | None:
         return (
             f"loss {loss.name!r} takes log-probabilities, which are at most 0, and the last "
             f"layer's activation {last.name!r} gives others: what it minimizes then has no "
-            "lower end. Take a log-softmax, or of logits 'cross_entropy'"
+            "lower end. Take the activation 'log_softmax', or of logits 'cross_entropy'"
         )
     if not _takes_logits(loss, last) or (math.isinf(low) and math.isinf(high)):
         return None
@@ -113,11 +114,16 @@ def _doubtful(loss: Loss, network: Network) -> str | None:
 
 
 def _takes_logits(loss: Loss, last: Activation) -> bool:
-    """Cross entropy over softmax trains on the logits before it."""
-    if (loss.name, last.name) == ("cross_entropy", "softmax"):
+    """Whether the loss takes the last layer's outputs for logits, which they may not be.
+
+    Cross entropy over softmax trains on the logits before it. Over log_softmax it takes the
+    outputs, and they are logits, those whose exponentials add up to 1: each distribution has some,
+    and a second log_softmax, the loss' own, changes none of them.
+    """
+    if loss.name == "cross_entropy" and last.name in ("softmax", "log_softmax"):
         return False
     return loss.task in ("binary", "multiclass") and not _of_logarithms(loss)
 
 
 def _last(network: Network) -> Activation:
-    return Activation.resolve("activation", network.layers[-1].activation)
+    return last_activation(network.layers)

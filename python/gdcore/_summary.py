@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdcore import _html
+from gdcore._layer import Graph
 from gdcore.activations import Activation
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Summary", "summary_of"]
 
-_HEAD = ("layer", "output", "activation", "parameters", "bytes", "FLOPs")
+_HEAD = ("layer", "kind", "output", "activation", "parameters", "bytes", "FLOPs")
 
 
 class Summary(str):
@@ -36,27 +37,35 @@ class Summary(str):
 
 def summary_of(network: Network) -> Summary:
     """See `Network.summary`."""
-    rows: list[tuple[str, ...]] = [("input", f"(N, {network.input_size:,})", "", "", "", "")]
-    inputs, all_flops = network.input_size, 0
-    size = network.dtype.itemsize
-    for name, layer in zip(network.layer_names, network.layers, strict=True):
-        parameters = layer.units * (inputs + layer.bias)
-        flops = layer.units * (2 * inputs + layer.bias)
+    rows: list[tuple[str, ...]] = [("input", "", f"(N, {network.input_size:,})", "", "", "", "")]
+    size, all_flops = network.dtype.itemsize, 0
+    shown_layers = Graph.of(network.layers).shown
+    table = network._native.layer_table()
+    for shown, (name, width, parameters, flops) in zip(shown_layers, table, strict=True):
         all_flops += flops
+        activation = shown if isinstance(shown, Activation) else getattr(shown, "activation", None)
         rows.append(
             (
                 name,
-                f"(N, {layer.units:,})",
-                Activation.resolve("activation", layer.activation).name,
+                "activation" if isinstance(shown, Activation) else shown.kind,
+                f"(N, {width:,})",
+                "" if activation is None else activation.name,
                 f"{parameters:,}",
                 f"{size * parameters:,}",
                 f"{flops:,}",
             )
         )
-        inputs = layer.units
     count = network.num_parameters
-    total = ("total", "", network.dtype.name, f"{count:,}", f"{size * count:,}", f"{all_flops:,}")
-    page = _html.table(_HEAD, rows, left=3, caption=repr(network), foot=total)
+    total = (
+        "total",
+        "",
+        "",
+        network.dtype.name,
+        f"{count:,}",
+        f"{size * count:,}",
+        f"{all_flops:,}",
+    )
+    page = _html.table(_HEAD, rows, left=4, caption=repr(network), foot=total)
     return Summary(_text(rows, total), page)
 
 
@@ -64,8 +73,8 @@ def _text(rows: list[tuple[str, ...]], total: tuple[str, ...]) -> str:
     widths = [max(map(len, column)) for column in zip(_HEAD, *rows, total, strict=True)]
 
     def line(cells: tuple[str, ...]) -> str:
-        left = (cell.ljust(width) for cell, width in zip(cells[:3], widths, strict=False))
-        right = (cell.rjust(width) for cell, width in zip(cells[3:], widths[3:], strict=True))
+        left = (cell.ljust(width) for cell, width in zip(cells[:4], widths, strict=False))
+        right = (cell.rjust(width) for cell, width in zip(cells[4:], widths[4:], strict=True))
         return "  ".join([*left, *right]).rstrip()
 
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))

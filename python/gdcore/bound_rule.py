@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._check import flag, listed, real
 from gdcore._native import RULES
-from gdcore.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from gdcore.optimizers import Optimizer
 
 __all__ = ["BoundRule"]
 
@@ -27,7 +29,6 @@ class BoundRule:
     """
 
     def __init__(self, optimizer: Optimizer, arrays: Sequence[NDArray[Any]]) -> None:
-        optimizer = Optimizer.resolve("optimizer", optimizer)
         self._optimizer = optimizer
         self._arrays = _checked(arrays)
         native = RULES[self._arrays[0].dtype.name]

@@ -25,7 +25,7 @@ from gdcore import _core
 from gdcore._check import real
 from gdcore._frames import ordered, real_array
 from gdcore._pairing import check_outputs
-from gdcore.losses import Function, Loss, LossLike, resolve_loss
+from gdcore.losses import Loss, LossFunction, LossLike, resolve_loss
 from gdcore.network import Network
 
 __all__ = [
@@ -268,7 +268,7 @@ def check_gradients(
 
     Args:
         net: The network.
-        loss: A loss by name or as an object, or a function, see `gdcore.losses.Function`; then the
+        loss: A loss by name or as an object, or a function, see `gdcore.LossFunction`; then the
             differences are taken in Python, on one thread.
         x: (N, input_size), finite.
         y: The targets, as the loss takes them.
@@ -320,7 +320,7 @@ def _gradients(
 ) -> tuple[dict[str, Any], Callable[[list[int] | None], dict[str, Any]]]:
     """The gradient by backpropagation, and what takes differences."""
     native = net._native.to64()
-    if isinstance(loss, Function):
+    if isinstance(loss, LossFunction):
         from gdcore._own_checks import OwnGradients  # only here: they are seldom asked for
         from gdcore._own_loss import prepared
 

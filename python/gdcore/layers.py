@@ -1,23 +1,31 @@
-"""Layers: what a network is made of. Descriptions only; `gdcore.Network` owns the parameters."""
+"""Layers: what a network is made of. Descriptions only; `gdcore.Network` owns the parameters.
+
+Wherever a layer is expected in a list of layers, an activation does as well, as an object or by its
+name: ``[Dense(64), LayerNorm(), "relu", Dense(10)]``. Names and defaults are PyTorch's.
+"""
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Sequence
+from dataclasses import KW_ONLY
+from typing import ClassVar
 
 from gdcore import initializers
-from gdcore._check import flag, integer
+from gdcore._check import flag, flag_field, integer, real, real_field
+from gdcore._frozen import frozen
+from gdcore._layer import Graph, Layer, LayerLike, Spec, checked_layers, layer_names
 from gdcore.activations import Activation
 from gdcore.typing import ActivationName, InitializerName
 
-__all__ = ["Dense"]
+__all__ = ["Dense", "Dropout", "Layer", "LayerNorm", "RMSNorm", "Residual"]
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
-@dataclass(frozen=True)
-class Dense:
+@frozen
+class Dense(Layer):
     """A dense layer: every unit sees every input.
 
     y = f(x W^T + b), x (N, inputs), W (units, inputs), b (units,), y (N, units).
@@ -37,6 +45,8 @@ class Dense:
         TypeError: An argument is of the wrong type.
         ValueError: An argument is out of its domain or names nothing that there is.
     """
+
+    kind: ClassVar[str] = "dense"
 
     units: int
     activation: ActivationName | Activation = "identity"
@@ -61,13 +71,155 @@ class Dense:
         }
         for field, value in resolved.items():
             object.__setattr__(self, field, value)
-        if self.name is None:
-            return
-        if not isinstance(self.name, str):
-            raise TypeError(f"name must be a string, got {type(self.name).__name__}")
-        if not self.name or "." in self.name:
-            raise ValueError(f"name must be non-empty and without dots, got {self.name!r}")
-        try:
-            self.name.encode()
-        except UnicodeEncodeError:
-            raise ValueError(f"name must be text that UTF-8 can hold, got {self.name!r}") from None
+        super().__post_init__()
+
+    def shown(self) -> str:
+        """Units, and the activation if there is one."""
+        name = Activation.resolve("activation", self.activation).name
+        return f"{self.units}" + (f" {name}" if name != "identity" else "")
+
+
+@frozen
+class Dropout(Layer):
+    """Leaves out elements at random, in training only.
+
+    In training y = 0 with probability rate, else x / (1 - rate), x and y (N, width); elsewhere
+    y = x. Training is `Trainer.step` and `Trainer.fit`, and ``forward(x, training=True)``: each
+    call of that draws anew. Which elements a trainer leaves out follows from its seed, the number
+    of its step, the layer and the row in the batch, whatever the threads: a run that goes on from a
+    file draws what it would have drawn. `check_gradients` compares gradients without it.
+
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: a simple way to
+    prevent neural networks from overfitting", JMLR 15, 2014.
+
+    Args:
+        rate: Share of elements that are left out, in [0, 1).
+        name: As in `Dense`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument is out of its domain.
+    """
+
+    kind: ClassVar[str] = "dropout"
+
+    rate: float = real_field(0.5, at_least=0, below=1)
+    _: KW_ONLY
+    name: str | None = None
+
+
+@frozen
+class LayerNorm(Layer):
+    """Brings each row to mean 0 and variance 1, then to a mean and spread that are learnt.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias, x and y (N, width), weight and bias (width,);
+    mean and var = mean((x - mean)^2) are those of each row.
+
+    Source: Ba, Kiros and Hinton, "Layer normalization", 2016.
+
+    Args:
+        eps: Added to the variance, at least 0.
+        affine: Whether there are weight, which starts at 1, and bias, which starts at 0.
+        name: As in `Dense`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument is out of its domain.
+    """
+
+    kind: ClassVar[str] = "layer_norm"
+
+    eps: float = real_field(1e-5, at_least=0)
+    affine: bool = flag_field(True)
+    _: KW_ONLY
+    name: str | None = None
+
+
+@frozen
+class RMSNorm(Layer):
+    """Brings each row to a mean square of 1, then to a spread that is learnt.
+
+    y = x / sqrt(mean(x^2) + eps) * weight, x and y (N, width), weight (width,); the mean is that of
+    each row.
+
+    Source: Zhang and Sennrich, "Root mean square layer normalization", NeurIPS 2019.
+
+    Args:
+        eps: Added to the mean square, at least 0. None: the distance from 1 to the next number of
+            the network's dtype, as in PyTorch.
+        affine: Whether there is a weight, which starts at 1.
+        name: As in `Dense`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument is out of its domain.
+    """
+
+    kind: ClassVar[str] = "rms_norm"
+
+    eps: float | None = None
+    affine: bool = flag_field(True)
+    _: KW_ONLY
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the description."""
+        if self.eps is not None:
+            object.__setattr__(self, "eps", real("eps", self.eps, at_least=0))
+        super().__post_init__()
+
+
+@frozen
+class Residual(Layer):
+    """Adds what layers make of their input to the input itself.
+
+    y = x + f(x), x and y (N, width), f the layers in a row; with a shortcut g, y = g(x) + f(x).
+
+    The keys in ``state_dict`` of the layers within are those of a nested ``Sequential`` of
+    PyTorch: ``"2.0.weight"`` for the first layer of a Residual that is the network's third, and
+    ``"2.shortcut.0.weight"`` in a shortcut.
+
+    Source: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016.
+
+    Args:
+        layers: At least one layer; the last has as many outputs as x, or the shortcut, has columns.
+        shortcut: Layers that x goes through; None: x itself.
+        name: As in `Dense`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: There is no layer, or two of them have one name.
+    """
+
+    kind: ClassVar[str] = "residual"
+
+    layers: Sequence[LayerLike]
+    shortcut: Sequence[LayerLike] | None = None
+    _: KW_ONLY
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the description, and resolves names."""
+        for which in ("layers", "shortcut"):
+            if getattr(self, which) is not None:
+                object.__setattr__(self, which, checked_layers(which, getattr(self, which)))
+                self._row(which, "")
+        super().__post_init__()
+
+    def shown(self) -> str:
+        """The layers within, in brackets."""
+        row, _ = self._row("layers", "")
+        told = (each.name if isinstance(each, Activation) else each.shown() for each in row)
+        return f"residual({' -> '.join(told)})"
+
+    def build(self, graph: Graph, name: str, node: int) -> int:
+        """Adds the layers within, and the sum."""
+        start = node
+        if self.shortcut is not None:
+            start = graph.extend(*self._row("shortcut", f"{name}.shortcut"), node)
+        end = graph.extend(*self._row("layers", name), node)
+        return graph.add(Spec("add", name, [start, end], {}), self)
+
+    def _row(self, which: str, prefix: str) -> tuple[tuple[Layer | Activation, ...], list[str]]:
+        row: tuple[Layer | Activation, ...] = getattr(self, which)
+        return row, [f"{prefix}.{name}" for name in layer_names(which, row)]

@@ -11,7 +11,8 @@ stands for outputs, y for targets. Targets of shape (N, K) may be (N,) where K i
 
 What the last layer may be depends on the loss. ``"bce_with_logits"``, ``"cross_entropy"`` and the
 focal losses take logits, the hinge losses margins, which may be any number: a last layer that
-bounds them is an error or a warning of `gdcore.Trainer`. ``"nll"`` takes log-probabilities.
+bounds them is an error or a warning of `gdcore.Trainer`. ``"nll"`` and ``"kl_div"`` take
+log-probabilities, which ``"log_softmax"`` gives.
 
 A function of one's own is a loss as well, see `gdcore.Trainer`.
 """
@@ -35,13 +36,13 @@ __all__ = [
     "CosineDistance",
     "CrossEntropy",
     "Focal",
-    "Function",
     "GaussianNLL",
     "Hinge",
     "Huber",
     "KLDiv",
     "LogCosh",
     "Loss",
+    "LossFunction",
     "PoissonNLL",
     "Quantile",
     "SmoothL1",
@@ -284,7 +285,7 @@ class KLDiv(Loss):
 
     l = sum_k y_k (log y_k - p_k), the sum over a sample's outputs: PyTorch's KLDivLoss with the
     ``reduction="batchmean"`` that its documentation advises; its ``"mean"`` is K times smaller. p
-    are log-probabilities, those of a log-softmax.
+    are log-probabilities: the last layer has the activation ``"log_softmax"``.
 
     Source: Kullback and Leibler, "On information and sufficiency", Ann. Math. Statist. 22, 1951.
 
@@ -409,9 +410,9 @@ class NLL(Loss):
     Targets: class indices (N,) or probabilities (N, K), K at least 2.
 
     l = -sum_k w_k q_k p_k with q the target distribution, one-hot for a class index. The last layer
-    gives log-probabilities, as a log-softmax does; of logits `CrossEntropy` is the same at once.
-    The mean with class weights, and what ignore_index leaves out, is that of `CrossEntropy`.
-    PyTorch's NLLLoss, which takes class indices alone.
+    gives log-probabilities, as the activation ``"log_softmax"`` does; of logits `CrossEntropy` is
+    the same at once. The mean with class weights, and what ignore_index leaves out, is that of
+    `CrossEntropy`. PyTorch's NLLLoss, which takes class indices alone.
 
     Source: Bishop, "Pattern recognition and machine learning", 2006, section 4.3.4.
 
@@ -452,7 +453,7 @@ class Focal(Loss):
 
 
 @formula
-class Function(Loss):
+class LossFunction(Loss):
     """A Python function of one's own: (l, dL/dp) = function(p, y).
 
     Wherever a loss is expected the function itself does as well:
@@ -490,19 +491,19 @@ class Function(Loss):
 
 
 LossLike = LossName | Loss | Callable[[Any, Any], tuple[Any, Any]]
-"""What is taken for a loss: a name, an object, or a function as `Function` takes it."""
+"""What is taken for a loss: a name, an object, or a function as `LossFunction` takes it."""
 
 
 def resolve_loss(argument: str, value: object) -> Loss:
-    """A loss by its name or as an object; any other function as a `Function`.
+    """A loss by its name or as an object; any other function as a `LossFunction`.
 
     Raises:
         TypeError: ``value`` is none of these.
         ValueError: There is no loss of this name.
     """
-    if isinstance(value, Function):
+    if isinstance(value, LossFunction):
         return value
     if callable(value) and not isinstance(value, (type, Loss)):
-        return Function(value)
+        return LossFunction(value)
     resolved: Loss = Loss.resolve(argument, value)  # type: ignore[arg-type]
     return resolved

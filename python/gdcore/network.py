@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gdcore import _core
-from gdcore._check import flag, integer, listed, optional_integer
+from gdcore._check import flag, integer, optional_integer
+from gdcore._layer import Graph, Layer, LayerLike, checked_layers, layer_names
 from gdcore._names import unknown
-from gdcore._native import NETWORKS, NativeNetwork
+from gdcore._native import NETWORKS, NativeNetwork, specs_of
 from gdcore.activations import Activation
-from gdcore.layers import Dense
 from gdcore.typing import DType, Task
 
 if TYPE_CHECKING:
     from gdcore._summary import Summary
+    from gdcore.persistence import NetworkParts
 
 __all__ = ["Network"]
 
@@ -44,7 +44,8 @@ class Network:
     finite.
 
     Args:
-        layers: At least one.
+        layers: At least one, each reading what the one before it makes; see `gdcore.layers`. An
+            activation, or its name, may stand among them.
         input_size: Number of inputs, at least 1.
         dtype: ``"float32"`` or ``"float64"``, of parameters and arithmetic.
         seed: Decides the first values, at least 0. The same description and seed make the same
@@ -58,21 +59,21 @@ class Network:
 
     def __init__(
         self,
-        layers: Sequence[Dense],
+        layers: Sequence[LayerLike],
         *,
         input_size: int,
         dtype: DType = "float32",
         seed: int = 0,
     ) -> None:
-        self._layers = _checked_layers(layers)
-        self._layer_names = _layer_names(self._layers)
+        self._layers = checked_layers("layers", layers)
+        self._layer_names = layer_names("layers", self._layers)
         self._dtype = _checked_dtype(dtype)
         self._seed = integer("seed", seed, at_least=0)
         self._native = self._made(integer("input_size", input_size))
 
     @property
-    def layers(self) -> tuple[Dense, ...]:
-        """The layers."""
+    def layers(self) -> tuple[Layer | Activation, ...]:
+        """The layers, and the activations that stand among them."""
         return self._layers
 
     @property
@@ -121,11 +122,14 @@ class Network:
         return tuple(self._native.input_names) or None
 
     def __repr__(self) -> str:
-        """Sizes and activations in a row, e.g. ``784 -> 64 relu -> 10``."""
+        """Sizes, activations and other layers in a row, e.g. ``784 -> 64 relu -> 10``."""
         row = [str(self.input_size)]
         for layer in self.layers:
-            activation = Activation.resolve("activation", layer.activation).name
-            row.append(f"{layer.units}" + (f" {activation}" if activation != "identity" else ""))
+            told = layer.name if isinstance(layer, Activation) else layer.shown()
+            if isinstance(layer, Activation):
+                row[-1] += f" {told}"
+            else:
+                row.append(told)
         return f"Network({' -> '.join(row)}, {self.dtype}, {self.num_parameters:,} parameters)"
 
     def forward(self, x: ArrayLike, training: bool = False) -> NDArray[Any]:
@@ -329,9 +333,27 @@ class Network:
             TypeError: path is no path.
             ValueError: The file is no gdcore model, is damaged, or of a newer format.
         """
+        return Network._loaded(path, warns=True)
+
+    @staticmethod
+    def _loaded(path: str | PathLike[str], *, warns: bool) -> Network:
+        """See `load`; whoever reads the preparation too need not be warned."""
         from gdcore import persistence
 
-        return persistence.load_network(path, warns=True)
+        with persistence.opened(path) as checkpoint, checkpoint.blamed():
+            network = Network._of(checkpoint.network())
+        if warns:
+            checkpoint.warn_of_preparation()
+        return network
+
+    @staticmethod
+    def _of(parts: NetworkParts) -> Network:
+        """The network of a file; ValueError where it cannot be."""
+        network = parts.made(Network)
+        for key, array in parts.parameters.items():  # one at a time, for the sake of memory
+            network._native.set_parameter(key, array.read())
+        network._native.input_names = parts.feature_names
+        return network
 
     def __getstate__(self) -> dict[str, Any]:
         """The description, and copies of the parameters in place of what C++ holds."""
@@ -346,31 +368,8 @@ class Network:
         self._native.input_names = list((names and names[0]) or ())
 
     def _made(self, input_size: int) -> NativeNetwork:
-        specs = [_spec(*pair) for pair in zip(self._layers, self._layer_names, strict=True)]
+        specs = specs_of(Graph.of(self._layers).specs)
         return NETWORKS[self._dtype.name](specs, input_size, self._seed)
-
-
-def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
-    if isinstance(layers, Dense):
-        raise TypeError("layers must be a sequence of layers, got one layer: write [layer]")
-    row: tuple[Dense, ...] = tuple(listed("layers", layers, "layers"))
-    if not row:
-        raise ValueError("layers must hold at least one layer, got none")
-    for index, layer in enumerate(row):
-        if not isinstance(layer, Dense):
-            raise TypeError(f"layers[{index}] must be a layer, got {type(layer).__name__}")
-    return row
-
-
-def _layer_names(layers: tuple[Dense, ...]) -> tuple[str, ...]:
-    names: dict[str, int] = {}
-    for index, layer in enumerate(layers):
-        name = str(index) if layer.name is None else layer.name
-        if name in names:
-            both = f"layers[{names[name]}] and layers[{index}]"
-            raise ValueError(f"{both} must have different names, got {name!r} twice")
-        names[name] = index
-    return tuple(names)
 
 
 def _checked_dtype(dtype: Any) -> np.dtype[Any]:
@@ -381,17 +380,3 @@ def _checked_dtype(dtype: Any) -> np.dtype[Any]:
     if dtype is None or checked.name not in NETWORKS:
         raise unknown("dtype", dtype, NETWORKS)
     return np.dtype(checked.name)  # in native byte order
-
-
-def _spec(layer: Dense, name: str) -> _core.LayerSpec:
-    activation = Activation.resolve("activation", layer.activation)
-    bias_init = layer.bias_init or "zeros"  # resolved, never None
-    return _core.LayerSpec(
-        layer.units,
-        activation.name,
-        activation.parameters(),
-        layer.bias,
-        layer.weight_init,
-        bias_init,
-        name,
-    )

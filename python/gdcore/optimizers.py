@@ -50,7 +50,7 @@ class Optimizer(Formula, family="an optimizer"):
         """
         from gdcore.bound_rule import BoundRule  # only here: descriptions know no C++
 
-        return BoundRule(self, arrays)
+        return BoundRule(Optimizer.resolve("optimizer", self), arrays)
 
 
 @formula

@@ -1,48 +1,89 @@
-"""How networks and trainers become files and come back; see `gdcore.files` for the format."""
+"""What model files hold, in parts: written, and read again; see `gdcore.files` for the format.
+
+`Network.load` and `Trainer.load` make themselves of what a `Checkpoint` tells.
+"""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import NDArray
 
 from gdcore import files
-from gdcore._check import integer, real, thread_count
+from gdcore._check import integer, real
 from gdcore._describe import (
     described_formula,
-    described_network,
+    described_layer,
     formula_from,
-    network_from,
-    same_network,
+    layer_from,
+    made,
+    shapes,
 )
 from gdcore._names import choice
-from gdcore._pairing import as_saved, tell_saved
 from gdcore._stored import StoredArray
 from gdcore._warn import warn
 from gdcore.files import PathLike
 from gdcore.history import History
-from gdcore.losses import Function as LossFunction
-from gdcore.losses import Loss, resolve_loss
-from gdcore.network import Network
+from gdcore.losses import Loss, LossFunction
 from gdcore.optimizers import Optimizer
-from gdcore.schedules import NAMES, Function, Schedule, resolve_schedule
-from gdcore.training import Trainer
+from gdcore.schedules import NAMES, Function, Schedule
 from gdcore.typing import ScheduleName
 
-__all__ = ["figure_of", "load_network", "load_trainer", "save_network", "save_trainer"]
+if TYPE_CHECKING:
+    from gdcore.network import Network
+    from gdcore.training import Trainer
+
+__all__ = [
+    "Checkpoint",
+    "NetworkParts",
+    "TrainerParts",
+    "described_network",
+    "figure_of",
+    "opened",
+    "same_network",
+    "save_network",
+    "save_trainer",
+]
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
+N = TypeVar("N")
+
 _NO_KIND = "its kind is neither network nor trainer"
 _FUNCTION = "function"  # stands for a schedule or a loss that cannot be saved
 _SPREAD = "spread"  # stands for a name whose epochs are not known yet
 _MOST = 2**53  # steps and epochs that a file may tell: far from where adding overflows
+
+
+def described_network(network: Network) -> dict[str, Any]:
+    """All that makes the network again, but for its parameters."""
+    described = {
+        "layers": [described_layer(layer) for layer in network.layers],
+        "input_size": network.input_size,
+        "dtype": network.dtype.name,
+        "seed": network.seed,
+    }
+    names = network.feature_names
+    return described if names is None else {**described, "feature_names": list(names)}
+
+
+def same_network(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether both describe one network; one that has no names may still get them."""
+    if "feature_names" in one and "feature_names" in other:
+        return one == other
+    return _without_names(one) == _without_names(other)
+
+
+def _without_names(described: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in described.items() if key != "feature_names"}
 
 
 def save_network(network: Network, path: PathLike, extra: files.Extra) -> None:
@@ -53,36 +94,6 @@ def save_network(network: Network, path: PathLike, extra: files.Extra) -> None:
         "extra": files.checked_extra(extra),
     }
     files.write(path, _finite(network.state_dict()), description)
-
-
-def load_network(path: PathLike, *, warns: bool = False) -> Network:
-    """See `Network.load`, which warns; whoever reads the preparation too need not be warned."""
-    with files.opened(path) as stored:
-        description, arrays = stored.description(), stored.arrays
-        try:
-            if description.get("kind") not in ("network", "trainer"):
-                raise ValueError(_NO_KIND)
-            network = network_from(description.get("network"), arrays)
-            if description["kind"] == "network" and len(arrays) != len(_keys(network)):
-                raise ValueError("there are arrays that belong to nothing")
-        except (ValueError, RecursionError) as error:
-            raise _damaged(path, error) from None
-    if warns:
-        _warn_of_preparation(path, description)
-    return network
-
-
-def _warn_of_preparation(path: PathLike, description: Mapping[str, Any]) -> None:
-    """A UserWarning where a network alone would take raw columns."""
-    extra = description["extra"]
-    preparation = extra.get("preparation") if isinstance(extra, dict) else None
-    if isinstance(preparation, dict) and {"columns", "target"} <= preparation.keys():
-        warn(
-            f"{path} was written by `gdcore train` and holds how the columns of a table become "
-            "inputs, which is not done here: predictions from raw columns would be wrong. Predict "
-            f"with `gdcore predict {path} DATA`, or prepare x as read_description(path)['extra']"
-            "['preparation'] in gdcore.files tells"
-        )
 
 
 def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
@@ -126,103 +137,185 @@ def _described_loss(loss: Loss | None) -> dict[str, Any] | None:
     return None if loss is None else described_formula(loss)
 
 
-def load_trainer(
-    path: PathLike,
-    network: Network | None,
-    schedule: Callable[[int], float] | Schedule | ScheduleName | None,
-    num_threads: int | None,
-    loss: Callable[[Any, Any], tuple[Any, Any]] | LossFunction | None = None,
-    *,
-    warns: bool = True,
-) -> Trainer:
-    """See `Trainer.load`, which warns; whoever reads the preparation too need not be warned."""
-    if network is not None and not isinstance(network, Network):
-        raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
-    thread_count(num_threads)
-    resolved = resolve_schedule("schedule", schedule)
-    own = None if loss is None else resolve_loss("loss", loss)
-    if own is not None and not isinstance(own, LossFunction):
-        raise TypeError(f"loss must be the function that was the loss, or None, got {own}")
-    with files.opened(path) as stored:
-        description = stored.description()
-        trainer = _trainer_from(
-            description, stored.arrays, path, network, resolved, num_threads, own
-        )
-    if warns:
-        _warn_of_preparation(path, description)
-    return trainer
+@dataclass(frozen=True)
+class NetworkParts:
+    """A network in a file.
+
+    Attributes:
+        arguments: What the network's class takes.
+        feature_names: What the inputs are called; empty where nobody has named them.
+        parameters: Of the shapes and the dtype that the arguments ask for.
+    """
+
+    arguments: Mapping[str, Any]
+    feature_names: list[str]
+    parameters: Mapping[str, StoredArray]
+
+    def made(self, factory: Callable[..., N]) -> N:
+        """A network of that class, without the parameters; ValueError where it cannot be."""
+        return made("the network", factory, self.arguments)
 
 
-def _trainer_from(
-    description: dict[str, Any],
-    arrays: Mapping[str, StoredArray],
-    path: PathLike,
-    network: Network | None,
-    schedule: Schedule | ScheduleName | None,
-    num_threads: int | None,
-    own: LossFunction | None,
-) -> Trainer:
-    if description.get("kind") == "network":
-        raise ValueError(f"{path} holds a network and no trainer: read it with gdcore.Network.load")
-    try:
-        loaded = network_from(description.get("network"), arrays)
-        parts = _parts(description)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, error) from None
-    Trainer(loaded, None, "sgd", num_threads=num_threads)  # if that is wrong, the file is not
-    if network is not None and not same_network(
-        described_network(network), described_network(loaded)
-    ):
-        raise ValueError(
-            f"network must be the one that {path} belongs to, {_told(loaded)}, got {_told(network)}"
-        )
-    if schedule is None and parts["schedule"] == _FUNCTION:
-        raise ValueError(
-            f"schedule must be given: {path} was saved with a function of one's own, "
-            "which no file can hold"
-        )
-    chosen = parts["schedule"] if schedule is None else schedule
-    if (own is None) == (parts["loss"] == _FUNCTION):
-        was = "a function" if own is None else "no function"
-        given = "given" if own is None else "None"
-        raise ValueError(
-            f"loss must be {given}: {path} was saved with {was} of one's own as the loss"
-            f"{', which no file can hold' if own is None else ''}"
-        )
-    loss = parts["loss"] if own is None else own
+@dataclass(frozen=True)
+class TrainerParts:
+    """What a trainer's file holds beside the network.
 
-    def made(for_network: Network) -> Trainer:
-        trainer = Trainer(
-            for_network,
-            loss,
-            parts["optimizer"],
-            matmul_precision=description.get("matmul_precision", ""),
-            clip_grad_norm=description.get("clip_grad_norm"),
-            seed=description.get("seed"),
-            schedule=chosen,
-            num_threads=num_threads,
-        )
-        _restore(trainer, description, arrays)
-        trainer._history = _history(description)
-        return trainer
+    Attributes:
+        loss: None where gradients came from outside, or it was a function of one's own, which no
+            file can hold.
+        own_loss: Whether it was.
+        optimizer: Its description.
+        schedule: None where it was a function of one's own, too.
+        own_schedule: Whether it was.
+        arguments: More of what the trainer's class takes.
+        position: Steps, epochs, the learning rate, and the scale of the schedule with the rate that
+            the schedule had when it was set.
+        history: Of all epochs.
+        arrays: All that the file has; `state` names the optimizer's among them.
+    """
 
-    with as_saved():
+    loss: Loss | None
+    own_loss: bool
+    optimizer: Optimizer
+    schedule: Schedule | ScheduleName | None
+    own_schedule: bool
+    arguments: Mapping[str, Any]
+    position: tuple[int, int, float, float, float]
+    history: History
+    arrays: Mapping[str, StoredArray]
+
+    def state(self, index: int, key: str, dtype: Any) -> StoredArray:
+        """A parameter's part of the optimizer's state ``index``; ValueError where it is missing."""
+        name = _state_key(index, key)
+        if name not in self.arrays:
+            raise ValueError(f"array {name!r} is missing")
+        if self.arrays[name].dtype != dtype:
+            raise ValueError(f"array {name!r} is {self.arrays[name].dtype}, the network {dtype}")
+        return self.arrays[name]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model file that is open.
+
+    Attributes:
+        path: Where it is.
+        description: What `gdcore.files.read_description` tells.
+        arrays: All of them, to be read one at a time.
+    """
+
+    path: PathLike
+    description: dict[str, Any]
+    arrays: Mapping[str, StoredArray]
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Within it, what is wrong is the file: a ValueError says so."""
         try:
-            trainer = made(loaded)
-        except (TypeError, ValueError) as error:
-            raise _damaged(path, error) from None
-        if network is not None:
-            # Only now, when all is known to be right, does the caller's network change.
-            del trainer
-            native: Any = network._native
-            native.take_parameters(loaded._native)
-            if loaded.feature_names is not None:
-                native.input_names = list(loaded.feature_names)
-            del loaded  # and its memory
-            trainer = made(network)
-    if trainer.loss is not None and own is None:
-        tell_saved(trainer.loss, trainer.network)
-    return trainer
+            yield
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{self.path} is damaged or was forged: {error}") from None
+
+    def network(self) -> NetworkParts:
+        """The network, in either kind of file.
+
+        Raises:
+            ValueError: Description and arrays do not go together, or there is none.
+        """
+        if self.description.get("kind") not in ("network", "trainer"):
+            raise ValueError(_NO_KIND)
+        described = self.description.get("network")
+        if not isinstance(described, dict) or not isinstance(described.get("layers"), list):
+            raise ValueError("the network is not described")
+        dtype, inputs = described.get("dtype"), described.get("input_size")
+        if dtype not in ("float32", "float64"):  # NumPy would take many a text
+            raise ValueError(f"dtype {dtype!r} is unknown")
+        layers = [layer_from(f"layer {i}", each) for i, each in enumerate(described["layers"])]
+        # Before anything of the described size is allocated: a forged file may name any.
+        parameters = self._parameters(shapes(layers, dtype, inputs), dtype)
+        if self.description["kind"] == "network" and len(self.arrays) != len(parameters):
+            raise ValueError("there are arrays that belong to nothing")
+        names = described.get("feature_names", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("the inputs' names are not described")
+        if len(names) not in (0, inputs):
+            raise ValueError(f"there are {len(names)} names of {inputs} inputs")
+        arguments = {key: described.get(key) for key in ("input_size", "dtype", "seed")}
+        return NetworkParts({"layers": layers, **arguments}, names, parameters)
+
+    def _parameters(
+        self, expected: Mapping[str, tuple[Any, ...]], dtype: str
+    ) -> dict[str, StoredArray]:
+        for key, shape in expected.items():
+            found = self.arrays[key].shape if key in self.arrays else None
+            if found != shape:
+                raise ValueError(f"array {key!r} should have shape {shape}, and has {found}")
+            if self.arrays[key].dtype != dtype:
+                raise ValueError(f"array {key!r} is {self.arrays[key].dtype}, the network {dtype}")
+        return {key: self.arrays[key] for key in expected}
+
+    def trainer(self) -> TrainerParts:
+        """What else makes a trainer; ValueError or TypeError where a part cannot be."""
+        told = self.description
+        if told.get("kind") != "trainer":
+            raise ValueError(_NO_KIND)
+        loss, schedule = told.get("loss"), told.get("schedule")
+        own_loss = loss == {"name": _FUNCTION}
+        own_schedule = schedule == {"name": _FUNCTION}
+        return TrainerParts(
+            loss=None if loss is None or own_loss else formula_from(Loss, "loss", loss),
+            own_loss=own_loss,
+            optimizer=formula_from(Optimizer, "optimizer", told.get("optimizer")),
+            schedule=None if own_schedule else _schedule_from(schedule),
+            own_schedule=own_schedule,
+            arguments={
+                "matmul_precision": told.get("matmul_precision", ""),
+                "clip_grad_norm": told.get("clip_grad_norm"),
+                "seed": told.get("seed"),
+            },
+            position=_position_from(told.get("position")),
+            history=_history(told),
+            arrays=self.arrays,
+        )
+
+    def warn_of_preparation(self) -> None:
+        """A UserWarning where a network alone would take raw columns."""
+        extra = self.description["extra"]
+        preparation = extra.get("preparation") if isinstance(extra, dict) else None
+        if isinstance(preparation, dict) and {"columns", "target"} <= preparation.keys():
+            warn(
+                f"{self.path} was written by `gdcore train` and holds how the columns of a table "
+                "become inputs, which is not done here: predictions from raw columns would be "
+                f"wrong. Predict with `gdcore predict {self.path} DATA`, or prepare x as "
+                "read_description(path)['extra']['preparation'] in gdcore.files tells"
+            )
+
+
+@contextmanager
+def opened(path: PathLike) -> Iterator[Checkpoint]:
+    """Opens a model file, to be read in parts; raises as `gdcore.files.read_description` does."""
+    with files.opened(path) as stored:
+        yield Checkpoint(path, stored.description(), stored.arrays)
+
+
+def _schedule_from(described: Any) -> Schedule | ScheduleName | None:
+    if described is None:
+        return None
+    if isinstance(described, dict) and described.get("name") == _SPREAD:
+        return choice("schedule", described.get("of"), NAMES)
+    return formula_from(Schedule, "schedule", described)
+
+
+def _position_from(described: Any) -> tuple[int, int, float, float, float]:
+    if not isinstance(described, dict):
+        raise ValueError("the position is not described")
+    return (
+        integer("steps", described.get("steps"), at_least=0, at_most=_MOST),
+        integer("epochs", described.get("epochs"), at_least=0, at_most=_MOST),
+        real("lr", described.get("lr"), at_least=0),
+        real("schedule_scale", described.get("schedule_scale"), at_least=0),
+        real("schedule_at", described.get("schedule_at", 1.0), above=0),
+    )
 
 
 def figure_of(path: PathLike, trainer: Trainer, key: str) -> tuple[int, dict[str, float]] | None:
@@ -265,69 +358,6 @@ def _read(value: Any) -> float:
     raise ValueError(f"the history holds {value!r}, which is no number")
 
 
-def _parts(description: dict[str, Any]) -> dict[str, Any]:
-    """Loss, optimizer and schedule; ValueError where one cannot be."""
-    if description.get("kind") != "trainer":
-        raise ValueError(_NO_KIND)
-    loss, schedule = description.get("loss"), description.get("schedule")
-    parts: dict[str, Any] = {
-        "loss": None if loss is None else _loss_from(loss),
-        "optimizer": formula_from(Optimizer, "optimizer", description.get("optimizer")),
-        "schedule": schedule,
-    }
-    if schedule == {"name": _FUNCTION}:
-        parts["schedule"] = _FUNCTION
-    elif isinstance(schedule, dict) and schedule.get("name") == _SPREAD:
-        parts["schedule"] = choice("schedule", schedule.get("of"), NAMES)
-    elif schedule is not None:
-        parts["schedule"] = formula_from(Schedule, "schedule", schedule)
-    return parts
-
-
-def _loss_from(described: Any) -> Loss | str:
-    if described == {"name": _FUNCTION}:
-        return _FUNCTION
-    loss: Loss = formula_from(Loss, "loss", described)
-    return loss
-
-
-def _restore(
-    trainer: Trainer, description: dict[str, Any], arrays: Mapping[str, StoredArray]
-) -> None:
-    """Position and optimizer state; ValueError or TypeError where they do not fit."""
-    position = description.get("position")
-    if not isinstance(position, dict):
-        raise ValueError("the position is not described")
-    keys = _keys(trainer.network)
-    states = trainer._native.states
-    for index in range(states):
-        missing = [key for key in keys if _state_key(index, key) not in arrays]
-        if missing:
-            raise ValueError(f"array {_state_key(index, missing[0])!r} is missing")
-        for key in keys:
-            name = _state_key(index, key)
-            if arrays[name].dtype != trainer.network.dtype:
-                dtype = trainer.network.dtype
-                raise ValueError(f"array {name!r} is {arrays[name].dtype}, the network {dtype}")
-    if len(arrays) != len(keys) * (1 + states):
-        raise ValueError("there are arrays that belong to nothing")
-    for index in range(states):
-        for key in keys:  # one at a time, for the sake of memory
-            trainer._native.set_state(index, key, arrays[_state_key(index, key)].read())
-    trainer._native.set_position(
-        integer("steps", position.get("steps"), at_least=0, at_most=_MOST),
-        integer("epochs", position.get("epochs"), at_least=0, at_most=_MOST),
-        real("lr", position.get("lr"), at_least=0),
-        real("schedule_scale", position.get("schedule_scale"), at_least=0),
-        real("schedule_at", position.get("schedule_at", 1.0), above=0),
-    )
-
-
-def _keys(network: Network) -> list[str]:
-    """Of `Network.state_dict`, without the copies."""
-    return network._native.parameter_names
-
-
 def _state_key(index: int, key: str) -> str:
     return f"optimizer.{index}.{key}"
 
@@ -337,11 +367,3 @@ def _finite(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         if not (abs(array).max() < float("inf")):  # NaN is not below either
             raise ValueError(f"{key} must be finite to be saved, got NaN or infinity")
     return arrays
-
-
-def _told(network: Network) -> str:
-    return f"{network!r} with seed {network.seed}"
-
-
-def _damaged(path: PathLike, error: Exception) -> ValueError:
-    return ValueError(f"{path} is damaged or was forged: {error}")

@@ -22,8 +22,7 @@ from gdcore._warn import warn
 from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.history import History
 from gdcore.linalg import checked_precision
-from gdcore.losses import Function as LossFunction
-from gdcore.losses import Loss, LossLike, resolve_loss
+from gdcore.losses import Loss, LossFunction, LossLike, resolve_loss
 from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
@@ -62,7 +61,7 @@ class Trainer(Online, Planning):
     Args:
         network: What to train; its parameters are changed in place.
         loss: A loss by name or as an object; a function (prediction, target) -> (loss, gradient) of
-            one's own, see `gdcore.losses.Function`; or None where gradients come from elsewhere,
+            one's own, see `gdcore.LossFunction`; or None where gradients come from elsewhere,
             see `apply_gradients`. ``"bce_with_logits"`` and ``"cross_entropy"`` take logits: a
             last layer with an activation that bounds them, such as relu or tanh, is warned of.
         optimizer: An optimizer by name or as an object.
@@ -87,7 +86,7 @@ class Trainer(Online, Planning):
         TypeError: An argument is of the wrong type.
         ValueError: An argument is out of its domain or names nothing that there is, or loss and
             network do not go together: ``"cross_entropy"`` over one output, or a loss of logits
-            over sigmoid or softmax (but for ``"cross_entropy"`` over softmax, see
+            over probabilities, as of sigmoid (but for ``"cross_entropy"`` over softmax, see
             `gdcore.CrossEntropy`).
     """
 
@@ -507,9 +506,9 @@ class Trainer(Online, Planning):
             ValueError: The file is no trainer's, is damaged, of a newer format, or belongs to
                 another network than the one given.
         """
-        from gdcore import persistence
+        from gdcore import _resuming
 
-        return persistence.load_trainer(path, network, schedule, num_threads, loss)
+        return _resuming.resumed(Trainer, path, network, schedule, num_threads, loss)
 
     def _whole_history(self) -> History:
         """Of all epochs so far, in this trainer and those it was loaded from."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from reference import Layer, ReferenceNetwork, losses
-from reference.activations import Array
+from reference.activations import ROW_WISE, Array
 
 import gdcore as gd
 from gdcore.activations import Activation
@@ -18,6 +18,11 @@ ACTIVATIONS: dict[str, dict[str, float]] = {name: {} for name in Activation.memb
     "leaky_relu": {"negative_slope": 0.2},
     "elu": {"alpha": 1.3},
     "softplus": {"beta": 1.7},
+    "celu": {"alpha": 0.6},
+    "hardtanh": {"min_val": -0.8, "max_val": 1.4},
+    "softshrink": {"lambd": 0.3},
+    "hardshrink": {"lambd": 0.3},
+    "threshold": {"threshold": -0.4, "value": -0.7},
 }
 LOSSES: dict[str, dict[str, Any]] = {name: {} for name in Loss.members} | {
     "huber": {"delta": 0.7},
@@ -31,7 +36,7 @@ LOSSES: dict[str, dict[str, Any]] = {name: {} for name in Loss.members} | {
     "cross_entropy": {"label_smoothing": 0.1},
     "focal": {"gamma": 1.5},
 }
-ELEMENTWISE = [name for name in ACTIVATIONS if name != "softmax"]
+ELEMENTWISE = [name for name in ACTIVATIONS if name not in ROW_WISE]
 
 
 def activation(name: str) -> Any:

@@ -315,6 +315,13 @@ HYPER: list[tuple[Callable[..., Any], str, tuple[float, ...]]] = [
     (gd.LeakyReLU, "negative_slope", (NAN, INF)),
     (gd.ELU, "alpha", (NAN, -INF)),
     (gd.Softplus, "beta", (0.0, -1.0, NAN, INF)),
+    (gd.CELU, "alpha", (0.0, -1.0, NAN, INF)),
+    (gd.Softshrink, "lambd", (-0.1, NAN, INF)),
+    (gd.Hardshrink, "lambd", (-0.1, NAN, INF)),
+    (gd.Threshold, "threshold", (NAN, INF)),
+    (gd.Threshold, "value", (NAN, -INF)),
+    (gd.Hardtanh, "min_val", (NAN, -INF, 1.0, 2.0)),
+    (gd.Hardtanh, "max_val", (NAN, INF, -1.0, -2.0)),
 ]
 for make, name, values in HYPER:
     title = getattr(make, "__name__", "")

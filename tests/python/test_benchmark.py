@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -234,6 +237,80 @@ def test_two_builds_take_turns() -> None:
         trees.ratio_table(
             [cases.CASES["rl"]], "false", sys.executable, rounds=1, threads=[1], seconds=1e-3
         )
+
+
+def commit_of(name: str) -> str:
+    """As git has it."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: there are no commits")
+    command = ["git", "-C", ROOT, "rev-parse", name]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_a_build_is_an_interpreter_or_a_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = module("trees").arguments
+    given = arguments([sys.executable])
+    assert (given.before, given.after) == (sys.executable, sys.executable)
+    assert [case.name for case in given.cases] == list(CASES)
+    assert given.threads == [1, 2]
+    monkeypatch.chdir(Path(sys.executable).parent)  # a relative path holds from elsewhere too
+    given = arguments([f"./{Path(sys.executable).name}", "--cases", "rl", "--threads", "1"])
+    assert given.before == sys.executable
+    assert [case.name for case in given.cases] == ["rl"]
+    head = commit_of("HEAD")
+    given = arguments(["HEAD", head[:12]])
+    assert (given.before, given.after) == (head, head)
+
+
+@pytest.mark.usefixtures("benchmarks")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["no-such-branch"], "before must be a Python interpreter or a commit of .*'no-such-br"),
+        ([""], "before must be a Python interpreter or a commit of .*, got ''"),
+        (["--", "--help"], "before must be a Python interpreter or a commit of .*'--help'"),
+        ([sys.executable, "/"], "after must be a Python interpreter or a commit of .*, got '/'"),
+        ([sys.executable, "--rounds", "0"], "--rounds and --seconds must be above 0"),
+        ([sys.executable, "--threads", "1,0"], "--threads must be at least 1, got 0"),
+        ([sys.executable, "--cases", "huge"], "--cases must be one of"),
+    ],
+)
+def test_what_cannot_be_compared(
+    given: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        module("trees").arguments(given)
+    assert ended.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_a_checked_out_commit_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its build fails."""
+    commits = module("commits")
+    head = commit_of("HEAD")
+    trees: list[Path] = []
+
+    def installed(tree: Path, home: Path) -> Path:
+        assert (tree / "pyproject.toml").exists()
+        trees.append(tree)
+        if len(trees) == 2:
+            raise RuntimeError("no compiler")
+        return home
+
+    monkeypatch.setattr(commits, "_installed", installed)
+    with commits.interpreter_of(head) as python:
+        assert Path(python).parent == trees[0].parent
+    with pytest.raises(RuntimeError, match="no compiler"), commits.interpreter_of(head):
+        pass
+    listed = ["git", "-C", ROOT, "worktree", "list"]
+    known = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+    for tree in trees:
+        assert not tree.parent.exists()
+        assert str(tree) not in known
+    with pytest.raises(RuntimeError, match=r"git .*worktree add .* failed:\n.+"):
+        commits.interpreter_of("0" * 40).__enter__()
 
 
 @pytest.mark.usefixtures("benchmarks")

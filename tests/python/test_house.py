@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from support import ROOT, run_json
+
+import gdcore as gd
 
 CPP = ROOT / "cpp"
 PACKAGE = ROOT / "python" / "gdcore"
@@ -26,9 +30,10 @@ MAY_INCLUDE: dict[str, set[str]] = {
     "nn": {"base", "ops"},
     "optim": {"base", "ops"},
     "plan": {"base", "profiling", "parallel", "kernels", "ops", "nn", "optim"},
+    "layers": {"base", "kernels", "ops", "nn", "plan"},
     "data": {"base"},
-    "train": {"base", "profiling", "parallel", "kernels", "ops", "nn", "optim", "plan", "data"},
 }
+MAY_INCLUDE["train"] = set(MAY_INCLUDE)
 MAY_INCLUDE["bindings"] = set(MAY_INCLUDE)
 
 # These describe; they know no C++.
@@ -42,6 +47,77 @@ SOURCES = sorted(p for p in CPP.rglob("*") if p.suffix in (".cpp", ".hpp", ".h",
 def includes(path: Path) -> list[tuple[bool, str]]:
     """(in quotes, name) of each include of a file."""
     return [(mark == '"', name) for mark, name in INCLUDE.findall(path.read_text())]
+
+
+def python_units() -> dict[str, list[Path]]:
+    """The modules of python/gdcore by name, and its packages with a slash; gdcore is __init__."""
+    units: dict[str, list[Path]] = {"_core": []}  # compiled
+    for path in sorted(PACKAGE.rglob("*.py")):
+        first, *rest = path.relative_to(PACKAGE).parts
+        name = f"{first}/" if rest else "gdcore" if first == "__init__.py" else Path(first).stem
+        units.setdefault(name, []).append(path)
+    return units
+
+
+def unit_of(module: str, names: Iterable[str] = ()) -> set[str]:
+    """The units that `import module`, or `from module import names`, loads of ours."""
+    parts = module.split(".")
+    if parts[0] != "gdcore":
+        return set()
+    if len(parts) > 1:
+        return {f"{parts[1]}/" if (PACKAGE / parts[1]).is_dir() else parts[1]}
+    homes = set()
+    for name in names:
+        value = None if name == "_core" else getattr(gd, name, None)
+        # A class or function counts as its module, a module as itself.
+        home = getattr(value, "__module__", None) or f"gdcore.{name}"
+        homes |= unit_of(home)
+    return homes or {"gdcore"}
+
+
+def python_imports(path: Path) -> tuple[set[str], set[str]]:
+    """The units that loading a module loads, and those that only calling its functions does.
+
+    What stands under TYPE_CHECKING is not loaded at all, and does not count.
+    """
+    found: tuple[set[str], set[str]] = (set(), set())
+
+    def look(nodes: Iterable[ast.AST], called: bool) -> None:
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    found[called].update(unit_of(alias.name))
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: relative imports hide what they are"
+                names = [alias.name for alias in node.names]
+                found[called].update(unit_of(str(node.module), names))
+            elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                look(node.orelse, called)
+            else:
+                function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+                look(ast.iter_child_nodes(node), called or function)
+
+    look([ast.parse(path.read_text())], False)
+    return found
+
+
+def python_graph() -> dict[str, tuple[set[str], set[str]]]:
+    """Of each unit what its modules import, when loaded and when called, but for itself."""
+    graph = {}
+    for unit, paths in python_units().items():
+        each = [python_imports(path) for path in paths]
+        loaded = set().union(*(row[0] for row in each)) - {unit}
+        graph[unit] = (loaded, set().union(*(row[1] for row in each)) - loaded - {unit})
+    return graph
+
+
+def table_of_rooms(heading: str) -> list[list[str]]:
+    """The cells of the rows below a heading of the document."""
+    text = "\n" + (ROOT / "docs/design/rooms.md").read_text()
+    _, _, section = text.partition(f"\n{heading}\n")
+    assert section, f"rooms.md has no heading {heading}"
+    rows = re.findall(r"^\| (`.*) *\|$", re.split(r"\n##? ", section)[0], re.MULTILINE)
+    return [[cell.strip() for cell in row.split("|")] for row in rows]
 
 
 def imported_modules(path: Path, *, when_loaded: bool = False) -> set[str]:
@@ -66,12 +142,9 @@ def test_the_rooms_are_those_of_the_table() -> None:
 
 def test_the_document_tells_the_same_table() -> None:
     told: dict[str, set[str]] = {}
-    rows = re.findall(
-        r"^\| `(\w+)` \|.*\|([^|]*)\|$", (ROOT / "docs/design/rooms.md").read_text(), re.MULTILINE
-    )
-    for room, allowed in rows:
-        text = allowed.strip()
-        told[room] = set(told) if text == "all above" else set(re.findall(r"\w+", text))
+    for room, _, allowed in table_of_rooms("# The rooms"):
+        rooms = set(told) if allowed == "all above" else set(re.findall(r"\w+", allowed))
+        told[room.strip("`")] = rooms
     assert told == MAY_INCLUDE
 
 
@@ -143,6 +216,38 @@ def test_no_openmp_setting_is_ever_written() -> None:
         if re.search(r"\bomp_set_\w+\s*\(|\bsetenv\s*\(|\bputenv\s*\(", path.read_text())
     ]
     assert writing == []
+
+
+def test_every_python_module_stands_in_one_room() -> None:
+    modules = " ".join(row[1] for row in table_of_rooms("## In Python"))
+    named = re.findall(r"`(.*?)`", modules)
+    assert sorted(named) == sorted(python_units())
+
+
+def test_python_imports_are_those_of_the_table() -> None:
+    """No more, and no fewer; where a room may import all above, fewer."""
+    rows = table_of_rooms("## In Python")
+    room_of = {name: row[0] for row in rows for name in re.findall(r"`(.*?)`", row[1])}
+    graph = python_graph()
+    above: set[str] = set()
+    for room, _, loaded, called in rows:
+        units = [unit for unit, home in room_of.items() if home == room]
+        found = [{room_of[o] for u in units for o in graph[u][i]} - {room} for i in (0, 1)]
+        told = [set(re.findall(r"`\w+`", text)) for text in (loaded, called)]
+        if loaded == "all above":
+            assert found[0] | found[1] <= above, room
+        else:
+            assert [found[0], found[1] - found[0]] == told, room
+        above.add(room)
+
+
+@pytest.mark.parametrize("called", [False, True], ids=["loaded", "called"])
+def test_no_python_import_goes_in_a_circle(called: bool) -> None:
+    graph = {unit: row[0] | row[1] if called else row[0] for unit, row in python_graph().items()}
+    try:
+        list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1][::-1]))
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)

@@ -13,7 +13,7 @@ from reference.losses import PER_SAMPLE
 from support import assert_same_bits, relative_error
 
 import gdcore as gd
-from gdcore.losses import Function
+from gdcore.losses import LossFunction
 
 DTYPES = ("float32", "float64")
 X, Y = nets.inputs(50, 6), nets.targets("mse", 50, 4)
@@ -329,7 +329,7 @@ def test_a_file_cannot_hold_it(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="loss must be the function that was the loss"):
         gd.Trainer.load(path, loss="mse")  # type: ignore[arg-type]
     loaded = gd.Trainer.load(path, loss=squares)
-    assert loaded.loss == Function(squares)
+    assert loaded.loss == LossFunction(squares)
     for each in (trainer, loaded):
         each.fit(X, Y, epochs=1, progress=False)
     for key, value in trainer.network.state_dict().items():
@@ -347,7 +347,7 @@ def test_what_is_no_function() -> None:
     with pytest.raises(TypeError, match="got the class: write MSE"):
         gd.Trainer(net, gd.MSE, "sgd")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="function must be callable, got int"):
-        Function(3)  # type: ignore[arg-type]
+        LossFunction(3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="matmul_precision must be 'highest' where the loss is a"):
         gd.Trainer(
             nets.network([6, 4], ["identity"], "float32"), squares, "sgd", matmul_precision="high"
@@ -361,7 +361,7 @@ def test_objects_that_can_be_called_are_functions() -> None:
         def __call__(self, prediction: Any, target: Any) -> Any:
             return squares(prediction, target)
 
-    for each in (Own(), partial(squares), lambda p, y: squares(p, y), Function(squares)):
+    for each in (Own(), partial(squares), lambda p, y: squares(p, y), LossFunction(squares)):
         own, formula = trainer_of(each), trainer_of("mse")
         assert own.step(X, Y) == pytest.approx(formula.step(X, Y), rel=1e-13)
         assert_close(own, formula)

@@ -11,6 +11,8 @@ import models
 import nets
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+from support import relative_error
 
 import gdcore as gd
 from gdcore.activations import Activation
@@ -38,6 +40,9 @@ def warnings_of(net: gd.Network, loss: Any) -> list[warnings.WarningMessage]:
     [
         ("bce_with_logits", "sigmoid"),
         ("bce_with_logits", "softmax"),
+        ("bce_with_logits", "hardsigmoid"),
+        ("cross_entropy", "hardsigmoid"),
+        ("cross_entropy", gd.Hardtanh(0, 1)),
         ("cross_entropy", "sigmoid"),
         (gd.CrossEntropy(label_smoothing=0.1), gd.Sigmoid()),
     ],
@@ -67,6 +72,16 @@ def test_probabilities_in_the_place_of_logits_are_refused(
         ("gelu_tanh", "below -0.1701:"),
         ("silu", "below -0.28:"),
         (gd.LeakyReLU(0.0), "below 0:"),
+        ("relu6", "below 0 or above 6:"),
+        ("hardtanh", "below -1 or above 1:"),
+        (gd.Hardtanh(-2, 3), "below -2 or above 3:"),
+        ("softsign", "below -1 or above 1:"),
+        ("selu", "below -1.7581:"),
+        (gd.CELU(0.5), "below -0.5:"),
+        ("mish", "below -0.31:"),
+        ("hardswish", "below -0.375:"),
+        ("logsigmoid", "above 0:"),
+        (gd.Threshold(0.5, -0.25), "below -0.25:"),
     ],
 )
 def test_bounded_logits_are_warned_of_once_at_the_callers_line(
@@ -89,8 +104,9 @@ def test_bounded_logits_are_warned_of_once_at_the_callers_line(
 @pytest.mark.parametrize("loss", sorted(Loss.members))
 @pytest.mark.parametrize("activation", sorted(Activation.members))
 def test_all_others_go_together(activation: str, loss: str) -> None:
-    fits = loss not in ALL_LOGITS or activation in ("identity", "leaky_relu")
-    fits |= (loss, activation) == ("cross_entropy", "softmax")
+    unbounded = ("identity", "leaky_relu", "tanhshrink", "softshrink", "hardshrink")
+    fits = loss not in ALL_LOGITS or activation in unbounded
+    fits |= loss == "cross_entropy" and activation in ("softmax", "log_softmax")
     if loss in LOGARITHMS:
         fits = Activation.members[activation]().bounds[1] <= 0
     outputs = nets.outputs_for(loss, 3)
@@ -108,8 +124,63 @@ def test_all_others_go_together(activation: str, loss: str) -> None:
     assert gd.check_gradients(net, given, nets.inputs(5, 2), y).ok
 
 
+def test_cross_entropy_over_log_softmax_is_cross_entropy_over_logits() -> None:
+    """The loss and its gradients, to rounding; bce_with_logits is another thing and warns."""
+    logits, logs = ending_in("identity"), ending_in("log_softmax")
+    x, y = nets.inputs(20, 2), nets.targets("cross_entropy", 20, 3)
+    logs.load_state_dict(logits.state_dict())
+    found = [gd.check_gradients(net, "cross_entropy", x, y) for net in (logits, logs)]
+    assert abs(found[0].loss - found[1].loss) <= 1e-14
+    for net in (logits, logs):
+        gd.Trainer(net, "cross_entropy", gd.SGD(lr=0.1)).step(x, y)
+    for key, value in logits.state_dict().items():
+        assert_allclose(logs.state_dict()[key], value, rtol=0, atol=1e-6)
+    assert_allclose(logs.predict_proba(x), logits.predict_proba(x), rtol=0, atol=1e-6)
+    assert (logs.predict_classes(x) == logits.predict_classes(x)).all()
+    (told,) = warnings_of(logs, "bce_with_logits")
+    assert "'log_softmax' gives none above 0" in str(told.message)
+
+
+@pytest.mark.parametrize("weights", [None, (0.2, 1.0, 3.0)])
+def test_nll_over_log_softmax_trains_as_cross_entropy_over_logits(weights: Any) -> None:
+    nets_, losses = [], []
+    for activation, kind in (("identity", gd.CrossEntropy), ("log_softmax", gd.NLL)):
+        net = nets.network([2, 8, 3], ["tanh", activation], "float64", seed=1)
+        loss = kind(class_weight=weights, ignore_index=-1)
+        assert not warnings_of(net, loss)
+        trainer = gd.Trainer(net, loss, gd.SGD(lr=0.1, momentum=0.9))
+        x, y = nets.inputs(1600, 2), nets.targets("nll", 1600, 3)
+        y[::7] = -1
+        steps = [trainer.step(x[i : i + 16], y[i : i + 16]) for i in range(0, 1600, 16)]
+        nets_.append(net)
+        losses.append([*steps, *trainer.evaluate(x, y).values()])
+    logits, logs = nets_
+    assert_allclose(losses[1], losses[0], rtol=1e-10)
+    for key, value in logits.state_dict().items():
+        assert relative_error(logs.state_dict()[key], value) <= 1e-10
+    assert_allclose(logs.predict_proba(x), logits.predict_proba(x), rtol=1e-10)
+    assert (logs.predict_classes(x) == logits.predict_classes(x)).all()
+
+
+def test_kl_div_over_log_softmax_is_cross_entropy_less_entropy() -> None:
+    """Of probabilities: the same gradients."""
+    logits, logs = (
+        nets.network([2, 8, 3], ["tanh", each], "float64", seed=1)
+        for each in ("identity", "log_softmax")
+    )
+    x, y = nets.inputs(16, 2), nets.targets("kl_div", 16, 3)
+    assert not warnings_of(logs, "kl_div")
+    entropy = -(y * np.log(y)).sum(axis=1).mean()
+    cross = gd.Trainer(logits, "cross_entropy", gd.SGD(lr=0.1))
+    divergence = gd.Trainer(logs, "kl_div", gd.SGD(lr=0.1))
+    for _ in range(20):
+        assert abs(divergence.step(x, y) - (cross.step(x, y) - entropy)) <= 1e-14
+    for key, value in logits.state_dict().items():
+        assert relative_error(logs.state_dict()[key], value) <= 1e-10
+
+
 def test_bounds_are_bounds() -> None:
-    z = np.linspace(-40, 40, 40001)[:, None]
+    z = np.r_[np.linspace(-40, 40, 40001), -400, 400][:, None]
     for name in nets.ELEMENTWISE:
         net = gd.Network([gd.Dense(1, name, bias=False)], input_size=1, dtype="float64")
         net.load_state_dict({"0.weight": [[1.0]]})

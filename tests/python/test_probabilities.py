@@ -116,7 +116,13 @@ def test_an_output_that_is_nan_has_no_class() -> None:
 @pytest.mark.parametrize(
     ("units", "last", "task", "error", "message"),
     [
-        (3, "relu", None, ValueError, "last layer must be linear, sigmoid or softmax.*'relu'"),
+        (
+            3,
+            "relu",
+            None,
+            ValueError,
+            "linear, sigmoid, softmax or log_softmax .*'relu'",
+        ),
         (1, "tanh", "binary", ValueError, "got 'tanh', whose outputs are neither"),
         (3, "softmax", "binary", ValueError, "task must be 'multiclass' for a last layer of"),
         (3, "sigmoid", "multiclass", ValueError, "task must be 'binary' for a last layer of"),

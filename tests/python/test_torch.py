@@ -13,6 +13,7 @@ from rule_options import CASES, IDS, OPTIONS
 from support import relative_error
 
 import gdcore as gd
+from gdcore.activations import Activation
 from gdcore.losses import Loss
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -170,6 +171,7 @@ FURTHER: dict[str, tuple[str, Any, np.ndarray | None]] = {
         gd.KLDiv(log_target=True),
         np.log(nets.targets("kl_div", SAMPLES, 4)),
     ),
+    "kl over log_softmax": ("log_softmax", gd.KLDiv(), None),
     "hinge": ("identity", gd.Hinge(), None),
     "squared hinge": ("identity", gd.SquaredHinge(), None),
     "pos_weight": ("identity", gd.BCEWithLogits(pos_weight=3.0), None),
@@ -196,6 +198,13 @@ FURTHER: dict[str, tuple[str, Any, np.ndarray | None]] = {
         gd.NLL(class_weight=(0.2, 1, 3, 0, 2)),
         _labels(-100),
     ),
+    "nll over log_softmax": ("log_softmax", gd.NLL(), _labels()),
+    "nll over log_softmax, weighted, ignored": (
+        "log_softmax",
+        gd.NLL(class_weight=(0.2, 1, 3, 0, 2)),
+        _labels(-100),
+    ),
+    "cross entropy over log_softmax": ("log_softmax", gd.CrossEntropy(), _labels()),
 }
 
 
@@ -215,9 +224,14 @@ def test_defaults_are_those_of_pytorch() -> None:
         ours = getattr(gd, rule)()
         for field in dataclasses.fields(ours):
             assert getattr(ours, field.name) == defaults[field.name], f"{rule}.{field.name}"
-    assert gd.LeakyReLU().negative_slope == torch.nn.LeakyReLU().negative_slope
-    assert gd.ELU().alpha == torch.nn.ELU().alpha
-    assert gd.Softplus().beta == torch.nn.Softplus().beta
+    for name, member in Activation.members.items():
+        theirs = getattr(torch.nn, member.__name__, None)
+        if theirs is None or theirs is torch.nn.Threshold:  # GELUTanh; what has no defaults
+            assert name in ("gelu_tanh", "threshold")
+            continue
+        made = theirs(dim=-1) if name.endswith("softmax") else theirs()
+        for field in dataclasses.fields(member):
+            assert field.default == getattr(made, field.name), f"{name} {field.name}"
     assert gd.Huber().delta == torch.nn.HuberLoss().delta
     assert gd.SmoothL1().beta == torch.nn.SmoothL1Loss().beta
     for ours_, theirs_, names in (

@@ -27,6 +27,16 @@ def _gelu_tanh(x: Any) -> Any:
     return x * torch.sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x**3))
 
 
+def _celu(x: Any, alpha: float) -> Any:
+    """PyTorch's slope below zero rounds 1 / alpha to float32 (2.13)."""
+    return torch.where(x > 0, x, alpha * torch.expm1(x.clamp(max=0) / alpha))
+
+
+def _hardsigmoid(x: Any) -> Any:
+    """The same of 1 / 6."""
+    return _f.relu6(x + 3) / 6
+
+
 _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "identity": lambda x: x,
     "relu": _f.relu,
@@ -40,6 +50,16 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     # From a threshold on it is taken for linear: here where no digit is lost by it.
     "softplus": lambda x, **options: _f.softplus(x, threshold=50, **options),
     "softmax": lambda x: torch.softmax(x, dim=-1),
+    "celu": _celu,
+    "hardsigmoid": _hardsigmoid,
+    "log_softmax": lambda x: torch.log_softmax(x, dim=-1),
+    **{
+        name: getattr(_f, name)
+        for name in (
+            *("relu6", "hardtanh", "hardswish", "softsign", "selu", "mish", "logsigmoid"),
+            *("tanhshrink", "softshrink", "hardshrink", "threshold"),
+        )
+    },
 }
 
 

@@ -1,7 +1,9 @@
 """Pages that are made of something else when the documentation is built.
 
-A page says where by ``<!-- generated: commands -->``, the command line's options out of typer, or
-by ``<!-- generated: notebook NAME -->``, cells and outputs of a file in examples/notebooks.
+A page says where by ``<!-- generated: commands -->``, the command line's options out of typer,
+by ``<!-- generated: notebook NAME -->``, cells and outputs of a file in examples/notebooks, or by
+``<!-- generated: formulas MODULE -->``, within a block of reStructuredText, the classes of
+activations, losses or optimizers in the order of their definition.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import re
 from sphinx.application import Sphinx
 
 from tools.docs.commands import commands
+from tools.docs.formulas import formulas
 from tools.docs.notebooks import FOLDER, markdown
 
 MARK = re.compile(r"^<!-- generated: (\w+)(?: (\w+))? -->$", re.MULTILINE)
@@ -22,6 +25,8 @@ def made(match: re.Match[str]) -> str:
         return commands()
     if kind == "notebook":
         return markdown(FOLDER / f"{name}.ipynb")
+    if kind == "formulas":
+        return formulas(name)
     raise ValueError(f"nothing can be made of {match[0]}")
 
 

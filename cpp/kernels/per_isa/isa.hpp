@@ -9,6 +9,7 @@ namespace gd::kernels::GD_ISA {
 void fill_gemm(KernelTable& table);
 void fill_elementwise(KernelTable& table);
 void fill_rules(KernelTable& table);
+void fill_layers(KernelTable& table);
 
 const KernelTable& table();
 

@@ -16,6 +16,7 @@ KernelTable make() {
   fill_gemm(table);
   fill_elementwise(table);
   fill_rules(table);
+  fill_layers(table);
   return table;
 }
 

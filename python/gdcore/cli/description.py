@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from gdcore import Network
+from gdcore import Network, Trainer, _resuming
 from gdcore.cli.preparation import CategoricalColumn, ClassTarget, NumericColumn, Preparation
 from gdcore.cli.report import tell_rows
 from gdcore.files import read_description
-from gdcore.persistence import load_network, load_trainer
 
 __all__ = ["describe"]
 
@@ -24,7 +23,7 @@ def describe(model: str) -> None:
     if description.get("kind") == "trainer":
         net, rows = _trainer(model, function=description.get("schedule") == {"name": "function"})
     else:
-        net, rows = load_network(model), {}
+        net, rows = Network._loaded(model, warns=False), {}
     preparation = Preparation.of_model(description, net.input_size, net.output_size)
     print(net)
     tell_rows({"parameters": f"{net.num_parameters:,}", "seed": str(net.seed), **rows})
@@ -35,7 +34,8 @@ def describe(model: str) -> None:
 
 def _trainer(model: str, *, function: bool) -> tuple[Network, dict[str, str]]:
     # A function of one's own is not in the file; any other gets the rest of the trainer read.
-    trainer = load_trainer(model, None, _nothing if function else None, 1, warns=False)
+    schedule = _nothing if function else None
+    trainer = _resuming.resumed(Trainer, model, None, schedule, 1, warns=False)
     rows = {
         "loss": str(trainer.loss),
         "optimizer": str(trainer.optimizer),

@@ -21,7 +21,6 @@ from gdcore.cli.preparation import NumberTarget, NumericColumn, Preparation, Tar
 from gdcore.cli.reading import Reading
 from gdcore.cli.tables import Table, read
 from gdcore.files import read_description, written_beside
-from gdcore.persistence import load_network
 
 __all__ = ["predict"]
 
@@ -46,7 +45,7 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
             raise unknown("--out", str(out), [f"a file that ends in {each}" for each in ENDINGS])
         check_output("--out", out, model, data)
     reading.check(data)
-    net = load_network(model)
+    net = Network._loaded(model, warns=False)
     preparation = Preparation.of_model(read_description(model), net.input_size, net.output_size)
     as_in_training = Dialect() if preparation is None else preparation.dialect
     table = read(data, dialect=reading.dialect(as_in_training))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore import Trainer, _resuming
 from gdcore.cli import report
 from gdcore.cli.columns import Column
 from gdcore.cli.preparation import ClassTarget, Preparation, Target
@@ -18,7 +19,6 @@ from gdcore.cli.split import split
 from gdcore.cli.tables import read
 from gdcore.cli.targets import Chosen, check_missing
 from gdcore.files import read_description
-from gdcore.persistence import load_trainer
 
 if TYPE_CHECKING:
     from gdcore.cli.training import Options
@@ -35,7 +35,7 @@ def resumed(options: Options, path: Path) -> SetUp:
         OSError: A file cannot be read.
         ValueError: The file is no model of ``gdcore train``, or the table does not fit it.
     """
-    trainer = load_trainer(path, None, None, options.threads, warns=False)
+    trainer = _resuming.resumed(Trainer, path, None, None, options.threads, warns=False)
     net = trainer.network
     preparation = Preparation.of_model(read_description(path), net.input_size, net.output_size)
     if preparation is None or trainer.loss is None:

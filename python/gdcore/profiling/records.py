@@ -199,7 +199,6 @@ class Machine:
     @classmethod
     def this(cls) -> Machine:
         """The machine we are on."""
-        import gdcore
         from gdcore import _core
 
         config: dict[str, Any] = _core.config()
@@ -218,7 +217,7 @@ class Machine:
             affinity=counts["affinity"],
             online=os.cpu_count() or 0,
             date=time.strftime("%Y-%m-%d %H:%M:%S %z"),
-            version=gdcore.__version__,
+            version=str(config["version"]),
             caches=[list(each) for each in _caches()],
         )
 

@@ -50,6 +50,15 @@ std::vector<double> without_kinks(int64_t size, uint64_t seed) {
   return x;
 }
 
+template <class T>
+T slope_of(const ActivationKernel<T>& f, const std::vector<T>& parameters, T z) {
+  T a = 0;
+  f.forward(1, 1, &z, 1, &a, 1, parameters.data());
+  T g = 1;
+  f.backward(1, 1, f.from_output ? &a : &z, 1, &g, 1, parameters.data());
+  return g;
+}
+
 struct LossCase {
   const LossKernel<double>& loss;
   int64_t rows;
@@ -135,14 +144,49 @@ TEST(activation_derivatives_are_finite_far_out) {
   });
 }
 
+// They are PyTorch's.
 TEST(the_derivative_at_a_kink_is_the_documented_one) {
+  struct Kink {
+    const char* name;
+    std::vector<double> parameters;
+    double z;
+    double slope;
+  };
+  const std::vector<Kink> kinks = {
+      {"relu", {}, 0, 0},
+      {"relu", {}, -0.0, 0},
+      {"leaky_relu", {0.25}, 0, 0.25},
+      {"elu", {0.75}, 0, 0.75},
+      {"celu", {0.75}, 0, 1},
+      {"selu", {}, 0, 1.7580993408473769},
+      {"selu", {}, -0.0, 1.7580993408473769},
+      {"relu6", {}, 0, 0},
+      {"relu6", {}, -0.0, 0},
+      {"relu6", {}, 6, 0},
+      {"hardtanh", {-0.75, 1.5}, -0.75, 0},
+      {"hardtanh", {-0.75, 1.5}, 1.5, 0},
+      {"hardsigmoid", {}, -3, 0},
+      {"hardsigmoid", {}, 3, 0},
+      {"hardswish", {}, -3, 0},
+      {"hardswish", {}, 3, 1},
+      {"softshrink", {0.5}, 0.5, 0},
+      {"softshrink", {0.5}, -0.5, 0},
+      {"softshrink", {0.0}, 0, 0},
+      {"hardshrink", {0.5}, 0.5, 0},
+      {"hardshrink", {0.5}, -0.5, 0},
+      {"hardshrink", {0.0}, -0.0, 0},
+      {"threshold", {0.5, 2.0}, 0.5, 0},
+      {"threshold", {0.5, 2.0}, 2.0, 1},
+      {"softsign", {}, 0, 1},
+  };
   gd::testing::for_every_table(
-      []<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
-        const auto& relu = kernels.activations[gd::kernels::activation_index("relu")];
-        for (const T zero : {T(0), -T(0)}) {
-          T g = 3;
-          relu.backward(1, 1, &zero, 1, &g, 1, nullptr);
-          CHECK_AT(g == 0, isa);
+      [&]<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
+        for (const Kink& kink : kinks) {
+          const auto& f = kernels.activations[gd::kernels::activation_index(kink.name)];
+          const std::vector<T> parameters(kink.parameters.begin(), kink.parameters.end());
+          const T slope = slope_of<T>(f, parameters, static_cast<T>(kink.z));
+          CHECK_AT(slope == static_cast<T>(kink.slope), isa, " ", kink.name, "'(", kink.z,
+                   ") = ", slope);
         }
         const auto& mae = kernels.losses[gd::kernels::loss_index("mae")];
         const T y = 2;
@@ -150,6 +194,52 @@ TEST(the_derivative_at_a_kink_is_the_documented_one) {
         T g = 3;
         mae.run({1, 1, &y, 1, &y, 1, nullptr, nullptr, 1.0, nullptr, &loss, &g, 1});
         CHECK_AT(loss == 0 && g == 0, isa);
+      });
+}
+
+// Its output tells on which side of a kink a number was, the nearest one too.
+TEST(the_derivative_beside_a_kink_is_that_of_its_side) {
+  struct Side {
+    const char* name;
+    double kink;
+    double below;
+    double above;
+  };
+  const std::vector<Side> sides = {
+      {"relu6", 6, 1, 0},
+      {"hardtanh", -0.75, 0, 1},
+      {"hardtanh", 1.5, 1, 0},
+      {"hardsigmoid", -3, 0, 1. / 6},
+      {"hardsigmoid", 3, 1. / 6, 0},
+      {"hardswish", -3, 0, -0.5},
+      {"hardswish", 3, 1.5, 1},
+      {"softshrink", 0.5, 0, 1},
+      {"softshrink", -0.5, 1, 0},
+      {"hardshrink", 0.5, 0, 1},
+      {"hardshrink", -0.5, 1, 0},
+      {"threshold", 0.5, 0, 1},
+  };
+  const std::map<std::string, std::vector<double>> parameters = {{"hardtanh", {-0.75, 1.5}},
+                                                                 {"softshrink", {0.5}},
+                                                                 {"hardshrink", {0.5}},
+                                                                 {"threshold", {0.5, 0.25}}};
+  gd::testing::for_every_table(
+      [&]<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
+        for (const Side& side : sides) {
+          const auto& f = kernels.activations[gd::kernels::activation_index(side.name)];
+          const auto found = parameters.find(side.name);
+          const std::vector<T> p = found == parameters.end()
+                                       ? std::vector<T>{}
+                                       : std::vector<T>(found->second.begin(), found->second.end());
+          const T kink = static_cast<T>(side.kink), infinity = std::numeric_limits<T>::infinity();
+          const T below = slope_of<T>(f, p, std::nextafter(kink, -infinity));
+          const T above = slope_of<T>(f, p, std::nextafter(kink, infinity));
+          const T near = 4 * std::numeric_limits<T>::epsilon();
+          CHECK_AT(std::abs(below - static_cast<T>(side.below)) <= near, isa, " ", side.name,
+                   " below ", kink, ": ", below);
+          CHECK_AT(std::abs(above - static_cast<T>(side.above)) <= near, isa, " ", side.name,
+                   " above ", kink, ": ", above);
+        }
       });
 }
 

@@ -162,10 +162,11 @@ std::vector<T> mixed(int64_t size, uint64_t seed) {
 template <class T>
 std::vector<T> parameters_of(const char* names) {
   static const std::map<std::string, double> typical = {
-      {"alpha", 0.9},          {"beta", 1.25},  {"delta", 0.75},   {"label_smoothing", 0.1},
-      {"negative_slope", 0.2}, {"lr", 0.01},    {"momentum", 0.9}, {"dampening", 0.1},
-      {"weight_decay", 0.02},  {"nesterov", 1}, {"beta1", 0.9},    {"beta2", 0.99},
-      {"eps", 1e-8},           {"amsgrad", 1},  {"gamma", 2}};
+      {"alpha", 0.9},          {"beta", 1.25},     {"delta", 0.75},   {"label_smoothing", 0.1},
+      {"negative_slope", 0.2}, {"lr", 0.01},       {"momentum", 0.9}, {"dampening", 0.1},
+      {"weight_decay", 0.02},  {"nesterov", 1},    {"beta1", 0.9},    {"beta2", 0.99},
+      {"eps", 1e-8},           {"amsgrad", 1},     {"lambd", 0.4},    {"min_val", -0.75},
+      {"max_val", 1.5},        {"threshold", 0.3}, {"value", -0.2},   {"gamma", 2}};
   std::vector<T> values;
   std::istringstream list(names);
   for (std::string name; std::getline(list, name, ',');) {

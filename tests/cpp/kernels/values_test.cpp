@@ -37,6 +37,23 @@ const std::map<std::string, ValueOf>& activation_values() {
        }},
       {"silu", [](double z, const Row&) { return z * sigmoid(z); }},
       {"softplus", [](double z, const Row& p) { return log1p_exp(p[0] * z) / p[0]; }},
+      {"relu6", [](double z, const Row&) { return std::clamp(z, 0.0, 6.0); }},
+      {"hardtanh", [](double z, const Row& p) { return std::clamp(z, p[0], p[1]); }},
+      {"hardsigmoid", [](double z, const Row&) { return std::clamp(z + 3, 0.0, 6.0) / 6; }},
+      {"hardswish", [](double z, const Row&) { return z * std::clamp(z + 3, 0.0, 6.0) / 6; }},
+      {"softsign", [](double z, const Row&) { return z / (1 + std::abs(z)); }},
+      {"selu",
+       [](double z, const Row&) {
+         return 1.0507009873554805 * (z > 0 ? z : 1.6732632423543772 * std::expm1(z));
+       }},
+      {"celu", [](double z, const Row& p) { return z > 0 ? z : p[0] * std::expm1(z / p[0]); }},
+      {"mish", [](double z, const Row&) { return z * std::tanh(log1p_exp(z)); }},
+      {"logsigmoid", [](double z, const Row&) { return -log1p_exp(-z); }},
+      {"tanhshrink", [](double z, const Row&) { return z - std::tanh(z); }},
+      {"softshrink",
+       [](double z, const Row& p) { return std::abs(z) > p[0] ? z - std::copysign(p[0], z) : 0; }},
+      {"hardshrink", [](double z, const Row& p) { return std::abs(z) > p[0] ? z : 0; }},
+      {"threshold", [](double z, const Row& p) { return z > p[0] ? z : p[1]; }},
   };
   return values;
 }
@@ -131,6 +148,25 @@ TEST(softmax_is_a_distribution_with_the_right_ratios) {
         const Row want = softmax(as_doubles(z));
         for (size_t i = 0; i < z.size(); ++i) {
           CHECK_AT(std::abs(a[i] - want[i]) <= kTolerance<T>, type, " softmax of ", size);
+        }
+      }
+    }
+  });
+}
+
+TEST(log_softmax_is_the_logarithm_of_softmax) {
+  gd::testing::for_scalar([]<class T>(const std::string& type, const TypedKernels<T>& kernels) {
+    const auto& activation = kernels.activations[gd::kernels::activation_index("log_softmax")];
+    for (const int64_t size : {1, 2, 10, 33}) {
+      for (const double shift : {0.0, 600.0, -600.0}) {
+        std::vector<T> z = gd::testing::normals<T>(size, static_cast<uint64_t>(size), 3.0);
+        for (T& x : z) x += static_cast<T>(shift);
+        const Row p = softmax(as_doubles(z));
+        activation.forward(1, size, z.data(), size, z.data(), size, nullptr);
+        for (size_t i = 0; i < z.size(); ++i) {
+          const double want = std::log(p[i]);
+          CHECK_AT(std::abs(z[i] - want) <= kTolerance<T> * (1 + std::abs(want)), type, " of ",
+                   size, " gives ", z[i], " for ", want);
         }
       }
     }

@@ -4,9 +4,9 @@
 
 #include "cpp/nn/support.hpp"
 
+using gd::nn::Lies;
 using gd::nn::Network;
 using gd::nn::Parameter;
-using gd::nn::ParameterKind;
 using gd::testing::dense;
 using gd::testing::stack;
 
@@ -23,7 +23,7 @@ void check_layout() {
   auto layers = stack({5, 4, 1}, "relu", "identity");
   layers[1].bias = false;
   layers[1].name = "middle";
-  Network<T> network(layers, 7, 3);
+  auto network = gd::testing::network_of<T>(layers, 7, 3);
   const auto& parameters = network.parameters();
   const char* const names[] = {"0.weight", "0.bias", "middle.weight", "2.weight", "2.bias"};
   const int64_t rows[] = {5, 1, 4, 1, 1};
@@ -36,8 +36,8 @@ void check_layout() {
     CHECK_EQ(p.name, names[i]);
     CHECK_EQ(p.rows, rows[i]);
     CHECK_EQ(p.cols, cols[i]);
-    CHECK_EQ(p.layer, owners[i]);
-    CHECK_EQ(p.kind == ParameterKind::bias, i == 1 || i == 4);
+    CHECK_EQ(p.node, 1 + owners[i]);  // behind the input
+    CHECK_EQ(!p.is_matrix(), i == 1 || i == 4);
     CHECK_EQ(p.offset * static_cast<int64_t>(sizeof(T)) % 64, 0);
     CHECK(p.offset >= end);  // and none overlaps the one before
     end = p.offset + p.size();
@@ -46,14 +46,11 @@ void check_layout() {
   CHECK_EQ(network.num_parameters(), 35 + 5 + 20 + 4 + 1);
   CHECK_EQ(reinterpret_cast<uintptr_t>(network.values()) % 64, 0u);
   CHECK_EQ(reinterpret_cast<uintptr_t>(network.gradients()) % 64, 0u);
-  const auto& views = network.views();
-  CHECK_EQ(views.size(), 3u);
-  CHECK_EQ(views[0].weight, parameters[0].offset);
-  CHECK_EQ(views[0].bias, parameters[1].offset);
-  CHECK_EQ(views[1].weight, parameters[2].offset);
-  CHECK_EQ(views[1].bias, -1);
-  CHECK_EQ(views[2].inputs, 4);
-  CHECK_EQ(views[2].units, 1);
+  CHECK(network.parameter(1, "weight") == &parameters[0]);
+  CHECK(network.parameter(2, "weight") == &parameters[2]);
+  CHECK(network.parameter(2, "bias") == nullptr);
+  CHECK(network.parameter(3, "bias") == &parameters[4]);
+  CHECK_EQ(network.graph().width(2), 4);
   CHECK_EQ(network.input_size(), 7);
   CHECK_EQ(network.output_size(), 1);
 }
@@ -67,7 +64,7 @@ TEST(parameters_lie_one_after_the_other_on_cache_lines) {
 
 // However a weight lies in the flat buffer: whole panels, a narrow last one, or as it is.
 TEST(parameters_go_to_their_shapes_and_back) {
-  Network<float> network(stack({70, 40, 10, 1}, "relu", "identity"), 33, 0);
+  auto network = gd::testing::network_of<float>(stack({70, 40, 10, 1}, "relu", "identity"), 33, 0);
   const auto& parameters = network.parameters();
   const std::vector<bool> as_they_are = {false, false, true, true};
   std::vector<float> numbers(static_cast<size_t>(network.num_parameters()));
@@ -77,7 +74,7 @@ TEST(parameters_go_to_their_shapes_and_back) {
   size_t at = 0;
   std::vector<bool> found;
   for (const Parameter& p : parameters) {
-    if (p.kind == ParameterKind::weight) found.push_back(p.lies_as_it_is);
+    if (p.is_matrix()) found.push_back(p.lies == Lies::panels);
     for (int64_t i = 0; i < p.size(); ++i, ++at) {
       CHECK_EQ(flat[static_cast<size_t>(network.index(p, i))], numbers[at]);
     }
@@ -89,7 +86,7 @@ TEST(parameters_go_to_their_shapes_and_back) {
 }
 
 TEST(gradients_are_zero_at_first_and_invalid) {
-  Network<float> network(stack({4, 3}, "relu", "identity"), 5, 0);
+  auto network = gd::testing::network_of<float>(stack({4, 3}, "relu", "identity"), 5, 0);
   CHECK(!network.gradients_valid());
   float* const gradients = network.gradients();
   for (const gd::parallel::Range& extent : network.extents()) {
@@ -102,9 +99,9 @@ TEST(gradients_are_zero_at_first_and_invalid) {
 
 TEST(the_same_seed_gives_the_same_bits_and_another_others) {
   const auto layers = stack({6, 5, 3}, "tanh", "identity");
-  Network<float> one(layers, 4, 11);
-  Network<float> same(layers, 4, 11);
-  Network<float> other(layers, 4, 12);
+  auto one = gd::testing::network_of<float>(layers, 4, 11);
+  auto same = gd::testing::network_of<float>(layers, 4, 11);
+  auto other = gd::testing::network_of<float>(layers, 4, 12);
   CHECK_SAME(one.values(), same.values(), one.flat_size());
   for (size_t i = 0; i < one.parameters().size(); ++i) {
     CHECK(values_of(one, i) != values_of(other, i));
@@ -113,8 +110,8 @@ TEST(the_same_seed_gives_the_same_bits_and_another_others) {
 
 TEST(both_types_hold_the_same_values) {
   const auto layers = stack({6, 3}, "tanh", "identity");
-  Network<float> single(layers, 4, 11);
-  Network<double> twice(layers, 4, 11);
+  auto single = gd::testing::network_of<float>(layers, 4, 11);
+  auto twice = gd::testing::network_of<double>(layers, 4, 11);
   for (size_t i = 0; i < single.parameters().size(); ++i) {
     std::vector<float> rounded;
     for (const double value : values_of(twice, i)) rounded.push_back(static_cast<float>(value));
@@ -124,8 +121,8 @@ TEST(both_types_hold_the_same_values) {
 
 // Each parameter has a stream of its own: what others are like does not shift it.
 TEST(a_layer_keeps_its_values_when_others_change_size) {
-  Network<double> small(stack({6, 5, 3}, "tanh", "identity"), 4, 11);
-  Network<double> large(stack({60, 5, 3}, "relu", "identity"), 9, 11);
+  auto small = gd::testing::network_of<double>(stack({6, 5, 3}, "tanh", "identity"), 4, 11);
+  auto large = gd::testing::network_of<double>(stack({60, 5, 3}, "relu", "identity"), 9, 11);
   // Layer 2, which has 5 inputs in both; the bounds of layer 1 follow layer 0's units.
   for (const size_t parameter : {size_t{4}, size_t{5}}) {
     CHECK_SAME(values_of(small, parameter), values_of(large, parameter));
@@ -138,7 +135,7 @@ TEST(layers_follow_their_initializers) {
   layers[0].bias_init = "he_uniform";
   layers[1].weight_init = "he_uniform";
   layers[1].bias_init = "zeros";
-  Network<double> network(layers, 10, 1);
+  auto network = gd::testing::network_of<double>(layers, 10, 1);
   const auto largest = [&](size_t parameter) {
     double most = 0;
     for (const double value : values_of(network, parameter)) most = std::max(most, std::abs(value));
@@ -156,7 +153,7 @@ TEST(initial_values_are_the_expected_bits) {
   for (const char* init : {"he_normal", "glorot_uniform", "pytorch"}) {
     auto layers = stack({40, 3}, "relu", "identity");
     for (auto& layer : layers) layer.weight_init = init;
-    Network<double> network(layers, 20, 5);
+    auto network = gd::testing::network_of<double>(layers, 20, 5);
     std::vector<double> shaped(static_cast<size_t>(network.num_parameters()));
     network.to_shapes(network.values(), shaped.data());
     digest.add(shaped.data(), static_cast<int64_t>(shaped.size()));

@@ -99,7 +99,8 @@ TEST(steps_allocate_nothing_after_the_first) {
 
 TEST(forward_and_backward_allocate_nothing_after_the_first) {
   const Samples<float> samples(kRows, kInputs, 10, 2);
-  gd::nn::Network<float> network(stack({300, 40, 10}, "silu", "softmax"), kInputs, 0);
+  auto network =
+      gd::testing::network_of<float>(stack({300, 40, 10}, "silu", "softmax"), kInputs, 0);
   std::vector<float> input_gradient(kRows * kInputs);
   gd::plan::Plan<float> inference(network, options_of<float>(PlanKind::inference, kRows, "", 3));
   gd::plan::Plan<float> both(network, options_of<float>(PlanKind::differentiable, kRows, "", 3));

@@ -6,8 +6,8 @@
 #include "cpp/plan/support.hpp"
 #include "kernels/elementwise-inl.hpp"
 #include "kernels/scalar/vec.hpp"
-#include "plan/dense_operations.hpp"
-#include "plan/loss_operation.hpp"
+#include "plan/operations/loss.hpp"
+#include "plan/operations/pointwise.hpp"
 
 using gd::kernels::Vec;
 using gd::testing::for_both_types;
@@ -82,7 +82,8 @@ template <class T>
 std::vector<T> trained(int workers, gd::optim::RuleNeeds needs, double clip_norm) {
   constexpr int64_t rows = 200;
   const gd::testing::Samples<T> samples(rows, 20, 10, 1);
-  gd::nn::Network<T> network(gd::testing::stack({40, 10}, "gelu", "identity"), 20, 7);
+  auto network =
+      gd::testing::network_of<T>(gd::testing::stack({40, 10}, "gelu", "identity"), 20, 7);
   LargestIsOne<T> rule(needs);
   gd::plan::PlanOptions<T> options =
       gd::testing::options_of<T>(gd::plan::PlanKind::training, rows, "mse", workers);
@@ -110,18 +111,19 @@ TEST(an_activation_of_three_parameters_runs_in_a_plan) {
     constexpr int64_t rows = 3, units = 5;
     std::vector<T> z = gd::testing::normals<T>(rows * units, 1);
     std::vector<T> a(z.size()), g(z.size(), T(2));
-    gd::plan::DenseContext<T> context{};
-    context.max_workers = 1;
-    context.shape.units = units;
-    context.buffers.z = z.data();
-    context.buffers.output = a.data();
-    context.buffers.delta = g.data();
-    context.buffers.stride = context.buffers.delta_row = units;
+    gd::plan::Places<T> places;
+    for (std::vector<T>* rows_of : {&z, &a, &g}) {
+      places.rows.push_back({rows_of->data(), false, units, units, units});
+    }
     gd::plan::Batch<T> batch;
     batch.rows = rows;
     gd::ops::Worker alone;
-    gd::plan::ActivationForward<T>(context, use).run(alone, batch);
-    gd::plan::ActivationBackward<T>(context, use).run(alone, batch);
+    const auto run = [&](const gd::plan::Pointwise<T>& activation) {
+      const auto step = gd::plan::activation_step<T>(1, activation);
+      step.make(step, places)->run(alone, batch);
+    };
+    run({use, false, 1, 0});
+    run({use, true, 2, 0});
     for (size_t i = 0; i < z.size(); ++i) {
       CHECK_CLOSE(a[i], value(z[i]), 1e-5);
       CHECK_CLOSE(g[i], 2 * slope(z[i]), 1e-5);
@@ -136,8 +138,9 @@ TEST(a_loss_of_three_parameters_runs_in_a_plan) {
     const std::vector<T> y = gd::testing::normals<T>(rows * outputs, 1);
     const std::vector<T> t = gd::testing::normals<T>(rows * outputs, 2);
     std::vector<T> losses(rows), g(y.size());
-    gd::plan::Loss<T> loss(kernel, kThree, outputs, outputs, y.data(), losses.data(), g.data(),
-                           outputs, 1);
+    std::vector<T> p = y;
+    gd::plan::Loss<T> loss(kernel, kThree, {p.data(), false, outputs, outputs, outputs},
+                           losses.data(), {g.data(), false, outputs, outputs, outputs}, 1);
     gd::plan::Batch<T> batch;
     batch.rows = rows;
     batch.target = t.data();

@@ -13,14 +13,14 @@ static_assert(gd::nn::kChecksGaps);
 namespace {
 
 // No two parameters without a gap between them.
-const std::vector<gd::nn::DenseSpec> kOdd = stack({33, 7, 3}, "relu", "identity");
+const std::vector<gd::layers::DenseSpec> kOdd = stack({33, 7, 3}, "relu", "identity");
 constexpr int64_t kInputs = 5;
 
 }  // namespace
 
 TEST(extents_are_the_parameters_without_gaps) {
   for_both_types([]<class T>() {
-    gd::nn::Network<T> network(kOdd, kInputs, 1);
+    auto network = gd::testing::network_of<T>(kOdd, kInputs, 1);
     int64_t size = 0;
     int64_t end = -1;
     for (const gd::parallel::Range& extent : network.extents()) {
@@ -30,7 +30,7 @@ TEST(extents_are_the_parameters_without_gaps) {
       end = extent.end;
     }
     CHECK_EQ(size, network.num_parameters());
-    gd::nn::Network<T> even(stack({64, 64}, "relu", "identity"), 64, 1);
+    auto even = gd::testing::network_of<T>(stack({64, 64}, "relu", "identity"), 64, 1);
     CHECK_EQ(even.extents().size(), size_t{1});
   });
 }

@@ -23,23 +23,24 @@ template <class T>
 Lines lines_of(const Plan<T>& plan) {
   Lines lines;
   for (const auto& operation : plan.operations()) {
-    lines.push_back(text(name(operation->zone()), " ", operation->layer(), " ",
-                         name(operation->phase()), operation->barrier_after() ? " |" : ""));
+    const int layer = operation->node() < 0 ? -1 : operation->node() - 1;  // behind the input
+    lines.push_back(text(name(operation->zone()), " ", layer, " ", name(operation->phase()),
+                         operation->barrier_after() ? " |" : ""));
   }
   return lines;
 }
 
 // 6 -> 5 -> 4 -> 3, relu, gelu (which keeps z), tanh; the middle layer has no bias.
-std::vector<gd::nn::DenseSpec> three_layers() {
+std::vector<gd::layers::DenseSpec> three_layers() {
   auto layers = stack({5, 4, 3}, "relu", "tanh");
   layers[1].activation = "gelu";
   layers[1].bias = false;
   return layers;
 }
 
-Lines lines_of_kind(PlanKind kind, const std::vector<gd::nn::DenseSpec>& layers,
+Lines lines_of_kind(PlanKind kind, const std::vector<gd::layers::DenseSpec>& layers,
                     const std::string& loss) {
-  gd::nn::Network<float> network(layers, 6, 0);
+  auto network = gd::testing::network_of<float>(layers, 6, 0);
   return lines_of(Plan<float>(network, options_of<float>(kind, 8, loss)));
 }
 
@@ -154,14 +155,14 @@ TEST(operations_count_their_arithmetic) {
       CHECK_EQ(flops, operation->cost().flops(1));
       continue;
     }
-    CHECK_EQ(flops, 8 * flops_of_row(operation->zone(), operation->layer()));
+    CHECK_EQ(flops, 8 * flops_of_row(operation->zone(), operation->node() - 1));
     CHECK(operation->cost().bytes(8) > operation->cost().bytes(7));
   }
   CHECK_EQ(training.plan().flops(8), total);
 }
 
 TEST(operations_count_their_traffic) {
-  gd::nn::Network<float> network(three_layers(), 6, 0);
+  auto network = gd::testing::network_of<float>(three_layers(), 6, 0);
   const Plan<float> plan(network, options_of<float>(PlanKind::inference, 8));
   const auto& cost = plan.operations()[0]->cost();
   CHECK_EQ(cost.bytes(0), 6 * 5 * 4);                  // the weights
@@ -169,7 +170,7 @@ TEST(operations_count_their_traffic) {
 }
 
 TEST(workers_follow_the_arithmetic_of_the_batch) {
-  gd::nn::Network<float> network(stack({300, 40, 10}, "relu", "identity"), 48, 0);
+  auto network = gd::testing::network_of<float>(stack({300, 40, 10}, "relu", "identity"), 48, 0);
   const Plan<float> plan(network, options_of<float>(PlanKind::gradient, 300, "mse", 5));
   CHECK_EQ(plan.workers(1), 1);
   CHECK_EQ(plan.workers(300), 5);
@@ -186,7 +187,7 @@ TEST(workers_follow_the_arithmetic_of_the_batch) {
 }
 
 TEST(a_batch_too_large_for_memory_is_an_error) {
-  gd::nn::Network<double> network(three_layers(), 6, 0);
+  auto network = gd::testing::network_of<double>(three_layers(), 6, 0);
   for (const int64_t capacity : {INT64_MAX, INT64_MAX / 2, int64_t{1} << 60}) {
     CHECK_THROWS(gd::base::ValueError,
                  Plan<double>(network, options_of<double>(PlanKind::gradient, capacity, "mse")));
@@ -194,7 +195,8 @@ TEST(a_batch_too_large_for_memory_is_an_error) {
 }
 
 TEST(inference_needs_less_memory_than_training) {
-  gd::nn::Network<float> network(stack({50, 50, 50, 50, 50, 50}, "gelu", "identity"), 6, 0);
+  auto network =
+      gd::testing::network_of<float>(stack({50, 50, 50, 50, 50, 50}, "gelu", "identity"), 6, 0);
   const Plan<float> inference(network, options_of<float>(PlanKind::inference, 4096));
   const Plan<float> gradient(network, options_of<float>(PlanKind::gradient, 4096, "mse"));
   CHECK(2 * inference.arena_bytes() < gradient.arena_bytes());
@@ -202,7 +204,7 @@ TEST(inference_needs_less_memory_than_training) {
 }
 
 TEST(an_unknown_loss_is_an_error) {
-  gd::nn::Network<float> network(three_layers(), 6, 0);
+  auto network = gd::testing::network_of<float>(three_layers(), 6, 0);
   auto options = options_of<float>(PlanKind::evaluation, 8, "mse");
   options.loss.name.assign("mean");
   CHECK_THROWS(gd::base::ValueError, Plan<float>(network, options));

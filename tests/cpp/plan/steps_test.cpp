@@ -18,7 +18,7 @@ using gd::testing::Training;
 
 namespace {
 
-using Layers = std::vector<gd::nn::DenseSpec>;
+using Layers = std::vector<gd::layers::DenseSpec>;
 
 // Wide enough for five workers by tiles, more rows and neurons than one part of a split sum, a
 // width whose rows would lie a power of two apart, and a hidden activation that keeps z.
@@ -225,7 +225,7 @@ TEST(a_batch_beyond_the_capacity_goes_through_in_pieces) {
 
 TEST(losses_add_up_over_batches_as_over_one) {
   const Samples<float> samples(40, 9, 4, 2);
-  gd::nn::Network<float> network(stack({12, 4}, "silu", "identity"), 9, 0);
+  auto network = gd::testing::network_of<float>(stack({12, 4}, "silu", "identity"), 9, 0);
   Plan<float> plan(network, options_of<float>(PlanKind::evaluation, 40, "mse"));
   const Batch<float> all = samples.batch(40, false, true);
   double sum = 0;
@@ -239,7 +239,7 @@ TEST(losses_add_up_over_batches_as_over_one) {
 TEST(what_a_plan_ran_before_leaves_no_trace) {
   for_both_types([]<class T>() {
     const Samples<T> samples(40, 9, 4, 2);
-    gd::nn::Network<T> network(stack({12, 4}, "silu", "identity"), 9, 0);
+    auto network = gd::testing::network_of<T>(stack({12, 4}, "silu", "identity"), 9, 0);
     Plan<T> plan(network, options_of<T>(PlanKind::gradient, 40, "mse"));
     const auto gradients_after = [&](int64_t rows) {
       plan.step(samples.batch(rows, false));
@@ -306,7 +306,7 @@ TEST(rows_do_not_see_each_other) {
   for_both_types([]<class T>() {
     constexpr int64_t rows = 33;
     const Samples<T> samples(rows, kInputs, 10, 5);
-    gd::nn::Network<T> network(large_network(), kInputs, 0);
+    auto network = gd::testing::network_of<T>(large_network(), kInputs, 0);
     Plan<T> plan(network, options_of<T>(PlanKind::inference, rows, "", 3));
     Plan<T> one(network, options_of<T>(PlanKind::inference, 1));
     plan.forward(samples.batch(rows, false));

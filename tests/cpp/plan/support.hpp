@@ -74,6 +74,7 @@ template <class T>
 plan::PlanOptions<T> options_of(plan::PlanKind kind, int64_t capacity, const std::string& loss = "",
                                 int max_workers = 1) {
   plan::PlanOptions<T> options;
+  options.lowerings = layers::lowering<T>;
   options.kind = kind;
   options.capacity = capacity;
   options.max_workers = max_workers;
@@ -85,9 +86,10 @@ plan::PlanOptions<T> options_of(plan::PlanKind kind, int64_t capacity, const std
 template <class T>
 class Training {
  public:
-  Training(const std::vector<nn::DenseSpec>& layers, int64_t inputs, const std::string& loss,
+  Training(const std::vector<layers::DenseSpec>& layers, int64_t inputs, const std::string& loss,
            int64_t capacity, int max_workers, bool gathers = false, double clip_norm = 0)
-      : network_(layers, inputs, 7), rule_("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {
+      : network_(network_of<T>(layers, inputs, 7)),
+        rule_("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {
     for (int i = 0; i < rule_.states(); ++i) states_.push_back(network_.make_flat());
     for (auto& state : states_) pointers_.push_back(state.data());
     plan::PlanOptions<T> options =

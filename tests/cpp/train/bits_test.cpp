@@ -55,7 +55,8 @@ const Run kRuns[] = {
 template <class T>
 std::string digest_of(const Run& run, int threads) {
   const Samples<T> samples(300, 12, 10, 1);
-  const auto model = std::make_shared<Model<T>>(stack({260, 30, 10}, run.hidden, run.last), 12, 1);
+  const auto model =
+      std::make_shared<Model<T>>(stacked({260, 30, 10}, run.hidden, run.last), 12, 1);
   TrainerOptions options;
   options.loss = loss_named(run.loss);
   options.rule = run.rule;

@@ -116,7 +116,7 @@ TEST(passes_give_the_same_bits_on_any_number_of_threads) {
   for_both_types([]<class T>() {
     constexpr int64_t rows = 257;
     const Samples<T> samples(rows, 20, 10, 2);
-    Model<T> model(stack({300, 256, 10}, "gelu", "softmax"), 20, 1);
+    Model<T> model(stacked({300, 256, 10}, "gelu", "softmax"), 20, 1);
     std::vector<T> want;
     for (const int threads : kWorkerCounts) {
       std::vector<T> y(rows * 10);
@@ -182,7 +182,7 @@ TEST(a_smaller_batch_may_follow_a_larger_one) {
 TEST(values_are_copied_in_and_out) {
   const auto from = make_model<float>();
   auto layers = stack({8, 5, kOutputs}, "tanh", "identity");
-  const auto to = std::make_shared<Model<float>>(layers, kInputs, 99);
+  const auto to = std::make_shared<Model<float>>(gd::layers::stack_of(layers), kInputs, 99);
   CHECK(values_of(*to) != values_of(*from));
   to->set_values(values_of(*from).data());
   CHECK_SAME(values_of(*to), values_of(*from));

@@ -32,7 +32,7 @@ double relative_error(const std::vector<double>& got, const std::vector<double>&
 // One input x = 1, one relu unit with w = b = 0, so z is exactly 0; then y = 2 a + 1 and
 // l = (y - 0)^2 with slope 2 y 2 = 4 in a: with respect to w and b 4 above and 0 below.
 struct AtTheKink {
-  AtTheKink() : model(stack({1, 1}, "relu", "identity"), 1, 0) {
+  AtTheKink() : model(stacked({1, 1}, "relu", "identity"), 1, 0) {
     const double values[] = {0.0, 0.0, 2.0, 1.0};
     model.set_values(values);
     data.x = {&x, 1, 1};
@@ -149,7 +149,7 @@ TEST(some_parameters_can_be_looked_at_closer) {
 TEST(strong_curvature_is_no_kink) {
   AtTheKink bent;
   auto layers = stack({1, 1}, "tanh", "identity");
-  Model<double> model(layers, 1, 0);
+  Model<double> model(gd::layers::stack_of(layers), 1, 0);
   const double values[] = {0.3, 0.1, 300.0, 1.0};
   model.set_values(values);
   const NumericalGradient got = numerical_gradient(model, loss_named("mse"), bent.data, 1e-3, 1);

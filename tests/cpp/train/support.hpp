@@ -27,7 +27,7 @@ data::Dataset<T> dataset(const Samples<T>& samples, bool by_label, bool weighted
 
 template <class T>
 std::shared_ptr<train::Model<T>> make_model(const std::string& last = "identity") {
-  return std::make_shared<train::Model<T>>(stack({8, 5, kOutputs}, "tanh", last), kInputs, 3);
+  return std::make_shared<train::Model<T>>(stacked({8, 5, kOutputs}, "tanh", last), kInputs, 3);
 }
 
 inline train::TrainerOptions adam_with(const std::string& loss, int threads = 1) {

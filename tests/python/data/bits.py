@@ -18,9 +18,10 @@ from support import digest
 import gdcore as gd
 
 THREADS = int(sys.argv[1])
-# Widths that fit no vector, each activation once. Sums over inputs, units and samples are longer
-# than the 256 terms after which a split sum starts a new part.
+# Widths that fit no vector; each activation once, over three networks. Sums over inputs, units and
+# samples are longer than the 256 terms after which a split sum starts a new part.
 WIDTHS = [530, 270, 77, 50, 33, 21, 35, 29, 40, 19, 23]
+NAMES = [nets.ELEMENTWISE[start::3] for start in range(3)]
 BATCH = 290
 RULES = {
     "adam": gd.Adam(lr=1e-2, weight_decay=1e-3, amsgrad=True),
@@ -33,9 +34,9 @@ def threads_here() -> int:
     return len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
 
 
-def train(rule: str, loss: str, dtype: str, samples: int, epochs: int) -> dict[str, str]:
-    names = nets.ELEMENTWISE
-    net = nets.network(WIDTHS, names, dtype, seed=1)
+def train(rule: str, loss: str, dtype: str, samples: int, part: int) -> dict[str, str]:
+    names = [*NAMES[part], "identity"]  # outputs for any loss
+    net = nets.network(WIDTHS[: len(names)] + WIDTHS[-1:], names, dtype, seed=1)
     trainer = gd.Trainer(
         net, loss=nets.loss(loss), optimizer=RULES[rule], num_threads=THREADS, seed=2
     )
@@ -43,9 +44,7 @@ def train(rule: str, loss: str, dtype: str, samples: int, epochs: int) -> dict[s
     y = nets.targets(loss, samples, WIDTHS[-1])
     weight = np.random.default_rng(3).uniform(0.5, 2, samples)
     start = digest(net.state_dict())
-    history = trainer.fit(
-        x, y, epochs=epochs, batch_size=BATCH, sample_weight=weight, progress=False
-    )
+    history = trainer.fit(x, y, epochs=1, batch_size=BATCH, sample_weight=weight, progress=False)
     assert digest(net.state_dict()) != start
     output = net.forward(x[:BATCH], training=True)
     grad = net.backward(np.cos(output))
@@ -127,10 +126,10 @@ before = threads_here()
 gd.set_num_threads(THREADS)  # for what is asked of the network, not of the trainer
 told = {
     # 2 full batches and one of 37: rows that divide evenly among no number of threads.
-    "adam": train("adam", "cross_entropy", "float32", 2 * BATCH + 37, 1),
+    "adam": train("adam", "cross_entropy", "float32", 2 * BATCH + 37, 0),
     "nesterov": train("nesterov", "huber", "float32", BATCH + 61, 1),
-    "momentum": train("momentum", "bce_with_logits", "float32", BATCH, 1),
-    "double": train("adam", "mse", "float64", BATCH, 1),
+    "momentum": train("momentum", "bce_with_logits", "float32", BATCH, 2),
+    "double": train("adam", "mse", "float64", BATCH, 0),
 }
 told |= {f"descent, {rule}": descend(rule, "float32") for rule in ALL_RULES}
 told["descent, double"] = descend("rmsprop centered", "float64")

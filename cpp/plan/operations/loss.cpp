@@ -1,4 +1,4 @@
-#include "plan/loss_operation.hpp"
+#include "plan/operations/loss.hpp"
 
 namespace gd::plan {
 
@@ -16,25 +16,21 @@ Cost loss_cost(int64_t outputs) {
 
 template <class T>
 Loss<T>::Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& parameters,
-              int64_t outputs, int64_t stride, const T* prediction, T* sample_loss, T* gradient,
-              int64_t gradient_row, int max_workers)
-    : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, loss_cost<T>(outputs)),
+              const Rows<T>& prediction, T* sample_loss, const Rows<T>& gradient, int max_workers)
+    : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, loss_cost<T>(prediction.cols)),
       kernel_(kernel),
-      parameters_(kernel, parameters, outputs),
-      outputs_(outputs),
-      stride_(stride),
+      parameters_(kernel, parameters, prediction.cols),
       prediction_(prediction),
       sample_loss_(sample_loss),
-      gradient_(gradient),
-      gradient_row_(gradient_row) {}
+      gradient_(gradient) {}
 
 template <class T>
 void Loss<T>::work(ops::Worker& worker, const Batch<T>& batch) {
   kernels::LossRows<T> rows{};
   rows.rows = batch.rows;
-  rows.outputs = outputs_;
-  rows.prediction = prediction_ + batch.first_row * stride_;
-  rows.ldp = stride_;
+  rows.outputs = prediction_.cols;
+  rows.prediction = prediction_.read(batch);
+  rows.ldp = prediction_.read_stride(batch);
   rows.target = batch.target;
   rows.ldt = batch.target_stride;
   rows.labels = batch.labels;
@@ -42,8 +38,8 @@ void Loss<T>::work(ops::Worker& worker, const Batch<T>& batch) {
   rows.weight_sum = batch.weight_sum;
   rows.parameters = parameters_.data();
   rows.sample_loss = sample_loss_ + batch.first_row;
-  rows.gradient = gradient_ == nullptr ? nullptr : gradient_ + batch.first_row * gradient_row_;
-  rows.ldg = stride_;
+  rows.gradient = gradient_.cols == 0 ? nullptr : gradient_.write(batch);
+  rows.ldg = gradient_.stride;
   rows.array = parameters_.array();
   ops::loss(worker, this->queue(), kernel_, rows);
 }

@@ -1,4 +1,4 @@
-#include "plan/gather_operation.hpp"
+#include "plan/operations/gather.hpp"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "plan/update_operation.hpp"
+#include "plan/operations/update.hpp"
 
 #include "plan/cost_model.hpp"
 

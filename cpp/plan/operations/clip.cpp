@@ -1,4 +1,4 @@
-#include "plan/clip_operation.hpp"
+#include "plan/operations/clip.hpp"
 
 namespace gd::plan {
 

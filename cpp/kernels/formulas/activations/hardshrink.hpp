@@ -1,0 +1,25 @@
+#pragma once
+
+namespace gd::kernels::formulas {
+namespace {
+
+// a = z where |z| > lambd, else 0 (lambd >= 0); f' is 1 where a is not 0.
+struct hardshrink {
+  static constexpr const char* name = "hardshrink";
+  static constexpr const char* parameters = "lambd";
+  static constexpr bool from_output = true;
+
+  template <class V>
+  static V forward(V z, const typename V::scalar* p) {
+    return V::select(V::le(V::abs(z), V::set1(p[0])), V::set1(0), z);  // of NaN NaN
+  }
+
+  template <class V>
+  static V backward(V a, V g, const typename V::scalar*) {
+    const V zero = V::set1(0);
+    return V::select(V::eq(a, zero), zero, g);
+  }
+};
+
+}  // namespace
+}  // namespace gd::kernels::formulas

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "layers/layer.hpp"
+
+namespace gd::layers {
+
+// y = f(x), an activation behind any layer.
+struct activation {
+  static constexpr const char* name = "activation";
+
+  template <class T>
+  static void infer(const Inputs& inputs, nn::Node& node) {
+    check_inputs(node, inputs, 1);
+    activation_of<T>(node.spec);
+    node.width = inputs.width();
+  }
+
+  template <class T>
+  static void forward(plan::Builder<T>& b) {
+    b.set_output(b.activate(activation_of<T>(b.spec()), b.input()));
+  }
+
+  template <class T>
+  static void backward(plan::Builder<T>& b) {
+    const plan::ValueId gradient = b.gradient_of(b.output());
+    b.activate_backward(activation_of<T>(b.spec()), b.input(), b.output(), gradient);
+    if (b.wants_gradient()) b.pass_gradient(0, gradient);
+  }
+};
+
+}  // namespace gd::layers

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <algorithm>
+
+#include "layers/layer.hpp"
+#include "plan/operations/pointwise.hpp"
+
+namespace gd::layers {
+
+// y = x_0 + x_1 + ..., in this order.
+struct add {
+  static constexpr const char* name = "add";
+
+  template <class T>
+  static void infer(const Inputs& inputs, nn::Node& node) {
+    using base::require;
+    require<base::ValueError>(inputs.widths.size() >= 2, "layer '", node.spec.name,
+                              "' adds at least 2 values, got ", inputs.widths.size());
+    for (const int64_t width : inputs.widths) {
+      require<base::ValueError>(width == inputs.width(), "layer '", node.spec.name,
+                                "' adds values of one width, got ", inputs.width(), " and ", width);
+    }
+    node.width = inputs.width();
+  }
+
+  template <class T>
+  static void forward(plan::Builder<T>& b) {
+    plan::ValueId sum = b.input(0);
+    for (size_t i = 1; i < b.inputs(); ++i) {
+      const plan::ValueId next = b.value(b.width(), i > 1 ? sum : plan::kNoValue);
+      b.add(plan::sum_step<T>(b.node(), sum, b.input(i), next));
+      sum = next;
+    }
+    b.set_output(sum);
+  }
+
+  template <class T>
+  static void backward(plan::Builder<T>& b) {
+    const plan::ValueId gradient = b.gradient_of(b.output());
+    // All but the last get a copy; the last may change the gradient itself.
+    for (size_t i = 0; i + 1 < b.inputs(); ++i) {
+      if (!b.wants_gradient(i)) continue;
+      b.give_gradient(i,
+                      [&](plan::ValueId to) { b.add(plan::copy_step<T>(b.node(), gradient, to)); });
+    }
+    const size_t last = b.inputs() - 1;
+    if (b.wants_gradient(last)) b.pass_gradient(last, gradient);
+  }
+};
+
+}  // namespace gd::layers

@@ -1,0 +1,89 @@
+#pragma once
+
+#include "layers/layer.hpp"
+#include "nn/initializers.hpp"
+#include "plan/operations/column_sum.hpp"
+#include "plan/operations/product.hpp"
+
+namespace gd::layers {
+
+// y = f(x W^T + b), x (N, inputs), W (units, inputs), b (units,).
+struct dense {
+  static constexpr const char* name = "dense";
+
+  template <class T>
+  static void infer(const Inputs& inputs, nn::Node& node) {
+    using base::require;
+    const nn::LayerSpec& spec = node.spec;
+    check_inputs(node, inputs, 1);
+    const auto units = spec.get<int64_t>("units");
+    require<base::ValueError>(units >= 1, "units of layer '", spec.name,
+                              "' must be at least 1, got ", units);
+    activation_of<T>(spec);
+    node.width = units;
+    nn::EntrySpec weight;
+    weight.name = "weight";
+    weight.rows = units;
+    weight.cols = inputs.width();
+    weight.fan_in = inputs.width();
+    weight.fan_out = units;
+    weight.initializer = spec.get<std::string>("weight_init");
+    weight.lies = lies_as_it_is(inputs, units) ? nn::Lies::panels : nn::Lies::transposed_panels;
+    nn::EntrySpec bias = weight;
+    bias.name = "bias";
+    bias.rows = 1;
+    bias.cols = units;
+    bias.initializer = spec.get<std::string>("bias_init");
+    bias.lies = nn::Lies::flat;
+    nn::check_initializer(weight.initializer);
+    nn::check_initializer(bias.initializer);
+    node.entries.push_back(weight);
+    if (spec.get<bool>("bias")) node.entries.push_back(bias);
+  }
+
+  template <class T>
+  static void forward(plan::Builder<T>& b) {
+    const plan::DenseShape shape = shape_of(b);
+    plan::cover_products(b, shape);
+    const plan::ValueId z = b.value(b.width());
+    b.add(plan::dense_forward_step<T>(b, shape, b.input(), z));
+    b.keep("z", z);
+    b.set_output(b.activate(activation_of<T>(b.spec()), z));
+  }
+
+  template <class T>
+  static void backward(plan::Builder<T>& b) {
+    const plan::DenseShape shape = shape_of(b);
+    const plan::ValueId delta = b.gradient_of(b.output());
+    b.activate_backward(activation_of<T>(b.spec()), b.kept("z"), b.output(), delta);
+    // First the gradient at the input: it needs the weights as they were, which the weight
+    // gradient's pass may update.
+    if (b.wants_gradient()) {
+      b.give_gradient(
+          0, [&](plan::ValueId to) { b.add(plan::input_gradient_step<T>(b, shape, delta, to)); });
+    }
+    b.add(plan::weight_gradient_step<T>(b, shape, b.input(), delta));
+    if (shape.bias >= 0) b.add(plan::column_sum_step<T>(b, delta, shape.bias));
+  }
+
+ private:
+  template <class T>
+  static plan::DenseShape shape_of(const plan::Builder<T>& b) {
+    const nn::Parameter& weight = *b.parameter("weight");
+    const nn::Parameter* const bias = b.parameter("bias");
+    return {b.input_width(), b.width(), weight.offset, bias == nullptr ? -1 : bias->offset,
+            weight.lies == nn::Lies::panels};
+  }
+
+  // Whether a panel of a few units wastes more of a vector than one of inputs. Where nothing before
+  // it trains there is no gradient at its input that would gain what the forward pass loses.
+  static bool lies_as_it_is(const Inputs& inputs, int64_t units) {
+    constexpr int64_t kVector = 16;
+    const int64_t width = inputs.width();
+    const auto filled_up = [](int64_t n) { return (n + kVector - 1) / kVector * kVector; };
+    if (inputs.of_network || units > INT64_MAX / 8 / filled_up(width)) return false;
+    return filled_up(units) * width >= units * filled_up(width) * 5 / 4;
+  }
+};
+
+}  // namespace gd::layers

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "layers/layer.hpp"
+#include "plan/operations/column_sum.hpp"
+#include "plan/operations/pointwise.hpp"
+
+namespace gd::layers {
+
+// y = x w, a factor a column.
+struct scale {
+  static constexpr const char* name = "scale";
+
+  template <class T>
+  static void infer(const Inputs& inputs, nn::Node& node) {
+    check_inputs(node, inputs, 1);
+    node.width = inputs.width();
+    node.entries.push_back(vector_of("weight", node.width, 1));
+  }
+
+  template <class T>
+  static void forward(plan::Builder<T>& b) {
+    const plan::ValueId y = b.value(b.width());
+    b.add(times_weight<T>(b, plan::Zone::kActivationForward, plan::Zone::kForward, b.input(), y));
+    b.set_output(y);
+  }
+
+  template <class T>
+  static void backward(plan::Builder<T>& b) {
+    const plan::ValueId gradient = b.gradient_of(b.output());
+    const plan::ValueId each = b.value(b.width());
+    b.add(plan::product_step<T>(b.node(), gradient, b.input(), each));
+    if (b.wants_gradient()) {
+      b.give_gradient(0, [&](plan::ValueId to) {
+        b.add(times_weight<T>(b, plan::Zone::kActivationBackward, plan::Zone::kBackward, gradient,
+                              to));
+      });
+    }
+    b.add(plan::column_sum_step<T>(b, each, b.parameter("weight")->offset));
+  }
+
+ private:
+  template <class T>
+  static plan::Step<T> times_weight(const plan::Builder<T>& b, plan::Zone zone, plan::Zone phase,
+                                    plan::ValueId from, plan::ValueId to) {
+    const int64_t weight = b.parameter("weight")->offset;
+    plan::Step<T> step(zone, phase, b.node(), {from}, {to});
+    step.parameters_read = {weight};
+    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
+      const plan::Rows<T> source = places.of(from), target = places.of(to);
+      return plan::row_pass<T>(made, places, plan::pass_cost<T>(source.cols, 1, 2), source.cols,
+                               [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
+                                 const auto in = source.in(batch);
+                                 const auto out = target.out(batch);
+                                 const T* const w = batch.parameters + weight;
+                                 for (int64_t i = begin; i < begin + rows; ++i) {
+                                   const T* const x = in.row(i);
+                                   T* const y = out.row(i);
+                                   for (int64_t j = 0; j < in.cols; ++j) y[j] = x[j] * w[j];
+                                 }
+                               });
+    };
+    return step;
+  }
+};
+
+}  // namespace gd::layers

@@ -1,0 +1,46 @@
+#include "layers/registry.hpp"
+
+#include <cstring>
+
+#include "layers/kinds/all.hpp"
+#include "layers/table.hpp"
+
+namespace gd::layers {
+
+namespace {
+
+template <class T>
+constexpr Kind<T> kKinds[] = {
+#define GD_KIND(kind) {kind::infer<T>, {kind::name, kind::forward<T>, kind::backward<T>}},
+    GD_LAYERS(GD_KIND)
+#undef GD_KIND
+};
+
+}  // namespace
+
+template <class T>
+const Kind<T>* find_kind(const std::string& name) {
+  for (const Kind<T>& kind : kKinds<T>) {
+    if (name == kind.lowering.kind) return &kind;
+  }
+  return nullptr;
+}
+
+template <class T>
+const plan::Lowering<T>* lowering(const std::string& kind) {
+  const Kind<T>* const found = find_kind<T>(kind);
+  return found == nullptr ? nullptr : &found->lowering;
+}
+
+std::vector<std::string> layer_kinds() {
+  std::vector<std::string> names;
+  for (const Kind<double>& kind : kKinds<double>) names.emplace_back(kind.lowering.kind);
+  return names;
+}
+
+template const Kind<float>* find_kind(const std::string&);
+template const Kind<double>* find_kind(const std::string&);
+template const plan::Lowering<float>* lowering(const std::string&);
+template const plan::Lowering<double>* lowering(const std::string&);
+
+}  // namespace gd::layers

@@ -1,0 +1,38 @@
+#pragma once
+
+// The kinds of layers by their names, and graphs made of them.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/graph.hpp"
+#include "plan/builder.hpp"
+
+namespace gd::layers {
+
+// How a kind becomes steps; null where there is none of that name.
+template <class T>
+const plan::Lowering<T>* lowering(const std::string& kind);
+
+std::vector<std::string> layer_kinds();
+
+// The graph of layers over inputs of those widths, with every shape and entry; the last layer's
+// output is the network's. ValueError for an unknown kind, options out of their domain, doubled or
+// empty names, widths that do not go together, what is not read by anything.
+template <class T>
+nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<int64_t> inputs);
+
+// A stack of dense layers, as tests and benchmarks write it: y = f(x W^T + b).
+struct DenseSpec {
+  std::string name;
+  int64_t units = 0;
+  std::string activation = "identity";
+  std::vector<double> activation_parameters;
+  bool bias = true;
+  std::string weight_init = "pytorch";
+  std::string bias_init = "pytorch";
+};
+std::vector<nn::LayerSpec> stack_of(const std::vector<DenseSpec>& layers);
+
+}  // namespace gd::layers

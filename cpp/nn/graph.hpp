@@ -1,0 +1,52 @@
+#pragma once
+
+// A network as nodes: its inputs, then its layers, each after those it reads. Shapes are known and
+// every parameter is listed; memory has none of it yet.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/layer_spec.hpp"
+
+namespace gd::nn {
+
+// How an entry lies in the flat buffer. A matrix (units, inputs) lies in panels (base/panels.hpp),
+// mostly of its transpose, as the forward pass reads it and the weight gradient is written: row i
+// holds what input i gives to each unit, and units next to each other are one range. Where that
+// would leave many lanes of a vector idle, they are of the matrix as it is, and only the forward
+// pass has to transpose.
+enum class Lies : uint8_t { flat, transposed_panels, panels };
+
+// Something a layer keeps: what it trains, one array of it.
+struct EntrySpec {
+  std::string name;  // "weight"
+  int64_t rows = 1;  // of a matrix; a vector has one row
+  int64_t cols = 0;
+  Lies lies = Lies::flat;
+  std::string initializer;  // see initializers.hpp; empty: all are `constant`
+  int64_t fan_in = 0;
+  int64_t fan_out = 0;
+  double constant = 0;
+};
+
+struct Node {
+  LayerSpec spec;
+  int64_t width = 0;  // columns of its output
+  std::vector<EntrySpec> entries;
+};
+
+struct Graph {
+  std::vector<int64_t> inputs;  // their widths
+  std::vector<Node> nodes;      // the layers
+  int output = 0;               // a node, counted as LayerSpec::inputs are
+
+  int first_layer() const { return static_cast<int>(inputs.size()); }
+  bool is_input(int node) const { return node < first_layer(); }
+  const Node& layer(int node) const { return nodes[static_cast<size_t>(node - first_layer())]; }
+  int64_t width(int node) const {
+    return is_input(node) ? inputs[static_cast<size_t>(node)] : layer(node).width;
+  }
+};
+
+}  // namespace gd::nn

@@ -1,0 +1,145 @@
+#include "plan/builder.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "plan/operations/pointwise.hpp"
+
+namespace gd::plan {
+
+bool loss_takes_logits_of_softmax(const std::string& loss, const std::string& activation) {
+  return loss == "cross_entropy" && activation == "softmax";
+}
+
+template <class T>
+Builder<T>::Builder(const nn::Network<T>& network, const BuildOptions& options,
+                    FindLowering<T> find)
+    : network_(network), options_(options), find_(find) {
+  const nn::Graph& graph = network_.graph();
+  for (const int64_t width : graph.inputs) {
+    outputs_.push_back(static_cast<ValueId>(values_.size()));
+    values_.push_back({width, Value::Pool::batch});
+    // Only who differentiates from outside asks for the gradient at the input.
+    trains_.push_back(options_.kind == PlanKind::differentiable ? 1 : 0);
+  }
+  for (const nn::Node& layer : graph.nodes) {
+    const auto trains = [&](int input) { return trains_[static_cast<size_t>(input)] != 0; };
+    const bool any = !layer.entries.empty() || std::ranges::any_of(layer.spec.inputs, trains);
+    outputs_.push_back(kNoValue);
+    trains_.push_back(any ? 1 : 0);
+  }
+}
+
+template <class T>
+const Lowering<T>& Builder<T>::lowering() const {
+  const Lowering<T>* const found = find_(spec().kind);
+  base::require<base::ValueError>(found != nullptr, "unknown kind of layer '", spec().kind, "'");
+  return *found;
+}
+
+template <class T>
+void Builder<T>::forward() {
+  const nn::Graph& graph = network_.graph();
+  for (node_ = graph.first_layer(); node_ <= graph.output; ++node_) lowering().forward(*this);
+  values_[static_cast<size_t>(final_output())].is_output = true;
+}
+
+template <class T>
+void Builder<T>::backward() {
+  is_backward_ = true;
+  const nn::Graph& graph = network_.graph();
+  for (node_ = graph.output; node_ >= graph.first_layer(); --node_) {
+    if (trains_[static_cast<size_t>(node_)] != 0) lowering().backward(*this);
+  }
+}
+
+template <class T>
+ValueId Builder<T>::input(size_t i) const {
+  return outputs_[static_cast<size_t>(spec().inputs.at(i))];
+}
+
+template <class T>
+int64_t Builder<T>::input_width(size_t i) const {
+  return network_.graph().width(spec().inputs.at(i));
+}
+
+template <class T>
+ValueId Builder<T>::value(int64_t cols, ValueId over) {
+  const bool kept = differentiates() && !is_backward_;
+  values_.push_back({cols, kept ? Value::Pool::kept : Value::Pool::passing, over});
+  return static_cast<ValueId>(values_.size() - 1);
+}
+
+template <class T>
+bool Builder<T>::wants_gradient(size_t i) const {
+  return trains_[static_cast<size_t>(spec().inputs.at(i))] != 0;
+}
+
+template <class T>
+ValueId Builder<T>::new_gradient(ValueId value) {
+  // That at the network's input goes to the caller, unless more has to be added to it.
+  const Value of = values_[static_cast<size_t>(value)];
+  values_.push_back({of.cols, Value::Pool::passing});
+  if (of.pool == Value::Pool::batch && !gradients_.contains(value)) {
+    values_.back().pool = Value::Pool::batch;
+    values_.back().is_input_gradient = true;
+  }
+  return static_cast<ValueId>(values_.size() - 1);
+}
+
+template <class T>
+ValueId Builder<T>::gradient_of(ValueId value) {
+  const auto found = gradients_.find(value);
+  if (found != gradients_.end()) return found->second;
+  const ValueId gradient = new_gradient(value);
+  values_.back().is_output_gradient = value == final_output();
+  return gradients_[value] = gradient;
+}
+
+template <class T>
+void Builder<T>::pass_gradient(size_t i, ValueId gradient) {
+  const ValueId input = this->input(i);
+  const auto found = gradients_.find(input);
+  if (found != gradients_.end() && found->second == gradient)
+    return;  // of a layer that does nothing
+  const bool of_batch = values_[static_cast<size_t>(input)].pool == Value::Pool::batch;
+  if (found == gradients_.end() && !of_batch) {
+    gradients_[input] = gradient;
+    return;
+  }
+  give_gradient(i, [&](ValueId to) { add(copy_step<T>(node_, gradient, to)); });
+}
+
+template <class T>
+void Builder<T>::add_to(ValueId sum, ValueId term) {
+  add(add_step<T>(node_, sum, term));
+}
+
+template <class T>
+void Builder<T>::add(Step<T> step) {
+  steps_.push_back(std::move(step));
+}
+
+template <class T>
+ValueId Builder<T>::activate(const ActivationUse<T>& use, ValueId z) {
+  const bool left_out =
+      use.kernel == nullptr ||
+      (is_output() && has_loss() && loss_takes_logits_of_softmax(options_.loss, use.kernel->name));
+  if (left_out) return z;
+  const ValueId output = value(cols(z), z);
+  add(activation_step<T>(node_, {use, false, output, z}));
+  return output;
+}
+
+template <class T>
+void Builder<T>::activate_backward(const ActivationUse<T>& use, ValueId z, ValueId output,
+                                   ValueId gradient) {
+  if (output == z) return;  // the identity, or left out
+  const ValueId saved = use.kernel->from_output ? output : z;
+  add(activation_step<T>(node_, {use, true, gradient, saved}));
+}
+
+template class Builder<float>;
+template class Builder<double>;
+
+}  // namespace gd::plan

@@ -1,0 +1,291 @@
+#include "plan/operations/product.hpp"
+
+#include "plan/cost_model.hpp"
+
+namespace gd::plan {
+
+namespace {
+
+using ops::Worker;
+
+// The product of a layer over a batch: rows x inputs times inputs x units, in any of its three
+// roles.
+template <class T>
+Cost product_cost(const DenseShape& shape) {
+  Cost cost;
+  cost.flops_a_row = 2 * shape.inputs * shape.units;
+  cost.bytes_a_row = (shape.inputs + shape.units) * static_cast<int64_t>(sizeof(T));
+  cost.bytes_fixed = shape.inputs * shape.units * static_cast<int64_t>(sizeof(T));
+  return cost;
+}
+
+template <class T>
+Cost forward_cost(const DenseShape& shape) {
+  Cost cost = product_cost<T>(shape);
+  if (shape.bias >= 0) cost.flops_a_row += shape.units;
+  return cost;
+}
+
+template <class T>
+ops::GemmTiles tiles_of(const ops::GemmProblem<T>& problem, int workers) {
+  if (workers == 1) return {};
+  const bool packs_b = problem.b_layout != ops::Layout::panels || problem.products > 0;
+  return ops::gemm_tiles<T>(problem.m, problem.n, problem.k, workers, packs_b, problem.products);
+}
+
+// One of a layer's matrix products.
+template <class T>
+class Product : public Operation<T> {
+ public:
+  int products(int64_t rows) const final { return use_.products(rows); }
+  bool meets(const Batch<T>& batch, int workers) const final {
+    return tiles_of(problem(batch), workers).share_b;
+  }
+
+ protected:
+  Product(const Step<T>& step, int max_workers, Cost cost, const DenseUse<T>& use)
+      : Operation<T>(step.zone, step.phase, step.node, max_workers, cost), use_(use) {}
+
+  virtual ops::GemmProblem<T> problem(const Batch<T>& batch) const = 0;
+  void work(Worker& worker, const Batch<T>& batch) override { multiply(worker, problem(batch)); }
+  void multiply(Worker& worker, const ops::GemmProblem<T>& problem) {
+    ops::gemm(worker, this->queue(), tiles_of(problem, worker.count()), problem, use_.scratch);
+  }
+  const DenseUse<T>& use() const { return use_; }
+  const DenseShape& shape() const { return use_.shape; }
+
+ private:
+  DenseUse<T> use_;
+};
+
+// What a product finishes its tiles with.
+template <class T>
+struct Finish {
+  ActivationUse<T> use;
+  bool is_backward = false;
+  Rows<T> rows;  // of the output, or of what backward needs
+
+  static Finish of(const Step<T>& step, const Places<T>& places) {
+    if (!step.finish) return {};
+    const Pointwise<T>& finish = *step.finish;
+    const ValueId other = finish.is_backward ? finish.other : finish.to;
+    return {finish.use, finish.is_backward, places.of(other)};
+  }
+
+  void set(ops::Epilogue<T>& epilogue, const Batch<T>& batch) const {
+    if (use.kernel == nullptr) return;
+    epilogue.activation = use.kernel;
+    epilogue.parameters = use.parameters.data();
+    epilogue.stride = rows.read_stride(batch);
+    if (is_backward) {
+      epilogue.kind = ops::Epilogue<T>::Kind::backward;
+      epilogue.saved = rows.read(batch);
+    } else {
+      epilogue.kind = ops::Epilogue<T>::Kind::forward;
+      epilogue.output = rows.write(batch);
+    }
+  }
+};
+
+template <class T>
+class DenseForward final : public Product<T> {
+ public:
+  DenseForward(const Step<T>& step, const Places<T>& places, const DenseUse<T>& use, ValueId x)
+      : Product<T>(step, places.max_workers, forward_cost<T>(use.shape), use),
+        x_(places.of(x)),
+        z_(places.of(step.result)),
+        finish_(Finish<T>::of(step, places)) {}
+
+ private:
+  ops::GemmProblem<T> problem(const Batch<T>& batch) const override {
+    const DenseShape& shape = this->shape();
+    ops::GemmProblem<T> p;
+    p.m = batch.rows;
+    p.n = shape.units;
+    p.k = shape.inputs;
+    p.products = this->use().products(batch.rows_together);
+    p.a = x_.read(batch);
+    p.a_row = x_.read_stride(batch);
+    // (inputs, units), or transposed; of one unit both lie alike.
+    p.b = batch.parameters + shape.weight;
+    p.b_layout =
+        shape.as_it_is && shape.units > 1 ? ops::Layout::panels_transposed : ops::Layout::panels;
+    p.c = z_.write(batch);
+    p.c_row = z_.stride;
+    if (shape.bias >= 0) p.bias = batch.parameters + shape.bias;
+    finish_.set(p.epilogue, batch);
+    return p;
+  }
+
+  Rows<T> x_;
+  Rows<T> z_;
+  Finish<T> finish_;
+};
+
+template <class T>
+class InputGradient final : public Product<T> {
+ public:
+  InputGradient(const Step<T>& step, const Places<T>& places, const DenseUse<T>& use, ValueId delta)
+      : Product<T>(step, places.max_workers, product_cost<T>(use.shape), use),
+        delta_(places.of(delta)),
+        to_(places.of(step.result)),
+        finish_(Finish<T>::of(step, places)) {}
+
+ private:
+  ops::GemmProblem<T> problem(const Batch<T>& batch) const override {
+    const DenseShape& shape = this->shape();
+    ops::GemmProblem<T> p;
+    p.m = batch.rows;
+    p.n = shape.inputs;
+    p.k = shape.units;
+    p.products = this->use().products(batch.rows_together);
+    p.a = delta_.read(batch);
+    p.a_row = delta_.stride;
+    p.b = batch.parameters + shape.weight;  // (units, inputs), or transposed
+    p.b_layout = shape.as_it_is ? ops::Layout::panels : ops::Layout::panels_transposed;
+    p.c = to_.write(batch);
+    p.c_row = to_.stride;
+    p.part = kSumPart;
+    finish_.set(p.epilogue, batch);
+    return p;
+  }
+
+  Rows<T> delta_;
+  Rows<T> to_;
+  Finish<T> finish_;
+};
+
+template <class T>
+class WeightGradient final : public Product<T> {
+ public:
+  WeightGradient(const Step<T>& step, const Places<T>& places, const DenseUse<T>& use, ValueId x,
+                 ValueId delta)
+      : Product<T>(step, places.max_workers, product_cost<T>(use.shape), use),
+        x_(places.of(x)),
+        delta_(places.of(delta)) {}
+
+  int64_t updates() const override { return this->shape().inputs * this->shape().units; }
+  bool updates_apart() const override { return true; }
+
+ private:
+  ops::GemmProblem<T> problem(const Batch<T>& batch) const override {
+    const DenseShape& shape = this->shape();
+    // (rows, inputs) and (rows, units): the one is A's transpose, the other B.
+    const T* const input = x_.read(batch);
+    const int64_t input_row = x_.read_stride(batch);
+    const T* const delta = delta_.read(batch);
+    const int64_t delta_row = delta_.stride;
+    ops::GemmProblem<T> p;
+    p.m = shape.as_it_is ? shape.units : shape.inputs;
+    p.n = shape.as_it_is ? shape.inputs : shape.units;
+    p.k = batch.rows;
+    p.products = this->use().products(batch.rows_together);
+    p.a = shape.as_it_is ? delta : input;
+    p.a_row = 1;
+    p.a_col = shape.as_it_is ? delta_row : input_row;
+    p.b = shape.as_it_is ? input : delta;
+    p.b_row = shape.as_it_is ? input_row : delta_row;
+    p.c = batch.gradients + shape.weight;
+    p.c_layout = ops::Layout::panels;
+    p.part = batch.part;
+    p.accumulate = batch.accumulate;
+    return p;
+  }
+
+  void work(Worker& worker, const Batch<T>& batch) override {
+    ops::GemmProblem<T> p = problem(batch);
+    const auto update = [&](int64_t begin, std::span<const T> gradients) {
+      const profiling::InnerTime time(worker.lane());
+      batch.rule->update_piece(*batch.update, this->shape().weight + begin, gradients);
+    };
+    const base::FunctionRef<void(int64_t, std::span<const T>)> consume = update;
+    if (batch.rule != nullptr) p.consume = &consume;
+    this->multiply(worker, p);
+  }
+
+  Rows<T> x_;
+  Rows<T> delta_;
+};
+
+template <class T>
+DenseUse<T> use_of(const DenseShape& shape, const Places<T>& places, ops::Precision precision) {
+  return {shape, places.scratch, precision};
+}
+
+std::vector<int64_t> parameters_of(const DenseShape& shape) {
+  std::vector<int64_t> offsets = {shape.weight};
+  if (shape.bias >= 0) offsets.push_back(shape.bias);
+  return offsets;
+}
+
+}  // namespace
+
+template <class T>
+Step<T> dense_forward_step(const Builder<T>& builder, const DenseShape& shape, ValueId x,
+                           ValueId z) {
+  Step<T> step{Zone::kDenseForward, Zone::kForward, builder.node(), {x}, {z}};
+  step.parameters_read = parameters_of(shape);
+  step.result = z;
+  step.make = [shape, x, precision = builder.options().precision](
+                  const Step<T>& made, const Places<T>& places) -> std::unique_ptr<Operation<T>> {
+    return std::make_unique<DenseForward<T>>(made, places, use_of(shape, places, precision), x);
+  };
+  return step;
+}
+
+template <class T>
+Step<T> input_gradient_step(const Builder<T>& builder, const DenseShape& shape, ValueId delta,
+                            ValueId to) {
+  Step<T> step{Zone::kInputGradient, Zone::kBackward, builder.node(), {delta}, {to}};
+  step.parameters_read = {shape.weight};
+  step.result = to;
+  step.make = [shape, delta, precision = builder.options().precision](
+                  const Step<T>& made, const Places<T>& places) -> std::unique_ptr<Operation<T>> {
+    return std::make_unique<InputGradient<T>>(made, places, use_of(shape, places, precision),
+                                              delta);
+  };
+  return step;
+}
+
+template <class T>
+Step<T> weight_gradient_step(const Builder<T>& builder, const DenseShape& shape, ValueId x,
+                             ValueId delta) {
+  Step<T> step{Zone::kWeightGradient, Zone::kBackward, builder.node(), {x, delta}, {}};
+  step.parameters_written = {shape.weight};
+  step.make = [shape, x, delta, precision = builder.options().precision](
+                  const Step<T>& made, const Places<T>& places) -> std::unique_ptr<Operation<T>> {
+    return std::make_unique<WeightGradient<T>>(made, places, use_of(shape, places, precision), x,
+                                               delta);
+  };
+  return step;
+}
+
+template <class T>
+void cover_products(Builder<T>& builder, const DenseShape& shape) {
+  const int64_t capacity = builder.options().capacity;
+  const int most =
+      ops::bf16_products(builder.options().precision, capacity, shape.units, shape.inputs);
+  for (const int products : {0, most}) {
+    const auto cover = [&](int64_t m, int64_t n, int64_t k) {
+      builder.cover(ops::gemm_scratch_size<T>(m, n, k, products));
+    };
+    cover(capacity, shape.units, shape.inputs);
+    if (shape.as_it_is) {
+      cover(shape.units, shape.inputs, capacity);
+    } else {
+      cover(shape.inputs, shape.units, capacity);
+    }
+    cover(capacity, shape.inputs, shape.units);
+  }
+}
+
+#define GD_INSTANTIATE(T)                                                                        \
+  template Step<T> dense_forward_step(const Builder<T>&, const DenseShape&, ValueId, ValueId);   \
+  template Step<T> input_gradient_step(const Builder<T>&, const DenseShape&, ValueId, ValueId);  \
+  template Step<T> weight_gradient_step(const Builder<T>&, const DenseShape&, ValueId, ValueId); \
+  template void cover_products(Builder<T>&, const DenseShape&);
+GD_INSTANTIATE(float)
+GD_INSTANTIATE(double)
+#undef GD_INSTANTIATE
+
+}  // namespace gd::plan

@@ -1,0 +1,34 @@
+#pragma once
+
+// What is done to the steps of a plan between their making and their becoming operations, in this
+// order. Each is a file.
+
+#include <vector>
+
+#include "plan/step.hpp"
+
+namespace gd::plan::passes {
+
+// An activation that is the first to see a product's result becomes the product's finish, unless it
+// needs whole rows.
+template <class T>
+void fuse(std::vector<Step<T>>& steps);
+
+// Says where workers wait for each other: before a step that reads what was written since they met,
+// or writes what was read or written since. Behind steps of different phases they always do.
+template <class T>
+void barriers(std::vector<Step<T>>& steps);
+
+// Memory for values, in elements of a row.
+struct Slots {
+  static constexpr int kNone = -1;
+  std::vector<ValueId> place;  // of each value: the value whose memory it has, mostly itself
+  std::vector<int> slot;       // of each value in the pool of passing ones
+  int slots = 0;
+};
+
+// Values share memory where the workers have met between their uses.
+template <class T>
+Slots slots(const std::vector<Value>& values, const std::vector<Step<T>>& steps);
+
+}  // namespace gd::plan::passes

@@ -1,0 +1,122 @@
+#pragma once
+
+// A step of a plan while it is compiled: plain data that passes rewrite, and in the end how it
+// becomes an operation.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/matrix_view.hpp"
+#include "ops/formulas.hpp"
+#include "ops/gemm.hpp"
+#include "plan/operation.hpp"
+
+namespace gd::plan {
+
+// A matrix of a row for each sample of the batch, by its number.
+using ValueId = int;
+inline constexpr ValueId kNoValue = -1;
+
+struct Value {
+  int64_t cols = 0;
+  // Where it may lie: for as long as the plan lives, or while it is in use.
+  enum class Pool : uint8_t { batch, kept, passing } pool = Pool::passing;
+  // What it may take the place of, where nothing reads that any more.
+  ValueId over = kNoValue;
+  // Whether the caller reads it when all is done, or writes it before backward.
+  bool is_output = false;
+  bool is_output_gradient = false;
+  bool is_input_gradient = false;  // of the pool of the batch
+};
+
+// Where a value's rows lie. What a batch supplies itself has no place here.
+template <class T>
+struct Rows {
+  T* data = nullptr;         // null: the batch's x
+  bool is_gradient = false;  // without data: the gradient at it, which the batch has a place for
+  int64_t cols = 0;
+  int64_t stride = 0;
+  // Values of different widths share memory, so that a part of a batch has its place in it by the
+  // widest: where its first row begins is a multiple of this.
+  int64_t pitch = 0;
+
+  const T* read(const Batch<T>& batch) const {
+    if (data != nullptr) return data + batch.first_row * pitch;
+    return is_gradient ? batch.input_gradient : batch.x;
+  }
+  int64_t read_stride(const Batch<T>& batch) const {
+    return data != nullptr || is_gradient ? stride : batch.x_stride;
+  }
+  T* write(const Batch<T>& batch) const {
+    return data == nullptr ? batch.input_gradient : data + batch.first_row * pitch;
+  }
+  base::MatrixView<const T> in(const Batch<T>& batch) const {
+    return {read(batch), batch.rows, cols, read_stride(batch)};
+  }
+  base::MatrixView<T> out(const Batch<T>& batch) const {
+    return {write(batch), batch.rows, cols, stride};
+  }
+};
+
+// What operations are made from, once every value has its place.
+template <class T>
+struct Places {
+  std::vector<Rows<T>> rows;  // by ValueId
+  ops::GemmScratch<T> scratch;
+  int max_workers = 1;
+
+  const Rows<T>& of(ValueId value) const { return rows[static_cast<size_t>(value)]; }
+};
+
+// An activation with its parameters in the network's type.
+template <class T>
+struct ActivationUse {
+  const ops::ActivationKernel<T>* kernel = nullptr;  // null: identity
+  ops::FormulaParameters<T> parameters;
+};
+
+// An activation over a value, element by element or row by row.
+template <class T>
+struct Pointwise {
+  ActivationUse<T> use;
+  bool is_backward = false;  // to = to * f'(other), else to = f(other)
+  ValueId to = kNoValue;
+  ValueId other = kNoValue;
+};
+
+template <class T>
+struct Step {
+  Step(Zone zone_, Zone phase_, int node_ = -1, std::vector<ValueId> reads_ = {},
+       std::vector<ValueId> writes_ = {})
+      : zone(zone_),
+        phase(phase_),
+        node(node_),
+        reads(std::move(reads_)),
+        writes(std::move(writes_)) {}
+
+  Zone zone;
+  Zone phase;
+  int node;  // of the graph, -1: none
+  std::vector<ValueId> reads;
+  std::vector<ValueId> writes;
+  // Offsets of parameters. A gradient counts as written where its parameter is, for it may update
+  // it at once.
+  std::vector<int64_t> parameters_read;
+  std::vector<int64_t> parameters_written;
+
+  // What passes may join: a product can finish with an activation over its result while that is in
+  // cache.
+  ValueId result = kNoValue;           // of a product
+  std::optional<Pointwise<T>> finish;  // it finishes with
+  std::optional<Pointwise<T>> alone;   // all that this step is
+
+  std::function<std::unique_ptr<Operation<T>>(const Step&, const Places<T>&)> make;
+
+  // Found by passes.
+  bool barrier_after = true;
+  int epoch = 0;  // barriers before it
+};
+
+}  // namespace gd::plan

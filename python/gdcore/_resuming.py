@@ -1,0 +1,131 @@
+"""A trainer made again of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gdcore._check import thread_count
+from gdcore._pairing import as_saved, tell_saved
+from gdcore.files import PathLike
+from gdcore.losses import LossFunction, resolve_loss
+from gdcore.network import Network
+from gdcore.persistence import (
+    Checkpoint,
+    TrainerParts,
+    described_network,
+    opened,
+    same_network,
+)
+from gdcore.schedules import Schedule, resolve_schedule
+from gdcore.typing import ScheduleName
+
+if TYPE_CHECKING:
+    from gdcore.training import Trainer
+
+__all__ = ["resumed"]
+
+
+def resumed(
+    kind: type[Trainer],
+    path: PathLike,
+    network: Network | None,
+    schedule: Callable[[int], float] | Schedule | ScheduleName | None,
+    num_threads: int | None,
+    loss: Callable[[Any, Any], tuple[Any, Any]] | LossFunction | None = None,
+    *,
+    warns: bool = True,
+) -> Trainer:
+    """See `Trainer.load`, which warns; whoever reads the preparation too need not be warned."""
+    if network is not None and not isinstance(network, Network):
+        raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
+    thread_count(num_threads)
+    resolved = resolve_schedule("schedule", schedule)
+    own = None if loss is None else resolve_loss("loss", loss)
+    if own is not None and not isinstance(own, LossFunction):
+        raise TypeError(f"loss must be the function that was the loss, or None, got {own}")
+    with opened(path) as checkpoint:
+        trainer = _trainer_from(checkpoint, kind, network, resolved, num_threads, own)
+    if warns:
+        checkpoint.warn_of_preparation()
+    return trainer
+
+
+def _trainer_from(
+    checkpoint: Checkpoint,
+    kind: type[Trainer],
+    network: Network | None,
+    schedule: Schedule | ScheduleName | None,
+    num_threads: int | None,
+    own: LossFunction | None,
+) -> Trainer:
+    path = checkpoint.path
+    if checkpoint.description.get("kind") == "network":
+        raise ValueError(f"{path} holds a network and no trainer: read it with gdcore.Network.load")
+    with checkpoint.blamed():
+        loaded = Network._of(checkpoint.network())
+        parts = checkpoint.trainer()
+    kind(loaded, None, "sgd", num_threads=num_threads)  # if that is wrong, the file is not
+    if network is not None and not same_network(
+        described_network(network), described_network(loaded)
+    ):
+        raise ValueError(
+            f"network must be the one that {path} belongs to, {_told(loaded)}, got {_told(network)}"
+        )
+    if schedule is None and parts.own_schedule:
+        raise ValueError(
+            f"schedule must be given: {path} was saved with a function of one's own, "
+            "which no file can hold"
+        )
+    if (own is None) == parts.own_loss:
+        was = "a function" if parts.own_loss else "no function"
+        raise ValueError(
+            f"loss must be {'given' if parts.own_loss else 'None'}: {path} was saved with {was} of "
+            f"one's own as the loss{', which no file can hold' if parts.own_loss else ''}"
+        )
+
+    def made(for_network: Network) -> Trainer:
+        trainer = kind(
+            for_network,
+            parts.loss if own is None else own,
+            parts.optimizer,
+            schedule=parts.schedule if schedule is None else schedule,
+            num_threads=num_threads,
+            **parts.arguments,
+        )
+        _restore(trainer, parts)
+        return trainer
+
+    with as_saved():
+        with checkpoint.blamed():
+            trainer = made(loaded)
+        if network is not None:
+            # Only now, when all is known to be right, does the caller's network change.
+            del trainer
+            native: Any = network._native
+            native.take_parameters(loaded._native)
+            if loaded.feature_names is not None:
+                native.input_names = list(loaded.feature_names)
+            del loaded  # and its memory
+            trainer = made(network)
+    if trainer.loss is not None and own is None:
+        tell_saved(trainer.loss, trainer.network)
+    return trainer
+
+
+def _restore(trainer: Trainer, parts: TrainerParts) -> None:
+    """Position, history and optimizer state; ValueError or TypeError where they do not fit."""
+    native, dtype = trainer._native, trainer.network.dtype
+    keys = trainer.network._native.parameter_names
+    places = [(index, key) for index in range(native.states) for key in keys]
+    states = [(*place, parts.state(*place, dtype)) for place in places]
+    if len(parts.arrays) != len(keys) + len(states):
+        raise ValueError("there are arrays that belong to nothing")
+    for index, key, array in states:  # one at a time, for the sake of memory
+        native.set_state(index, key, array.read())
+    native.set_position(*parts.position)
+    trainer._history = parts.history
+
+
+def _told(network: Network) -> str:
+    return f"{network!r} with seed {network.seed}"

@@ -1,0 +1,293 @@
+// Gradients of graphs against central differences, at parameters and at the input; and the same
+// bits however a batch is shared.
+
+#include <random>
+
+#include "base/check.hpp"
+#include "cpp/layers/support.hpp"
+
+using gd::nn::LayerSpec;
+using gd::nn::Network;
+using gd::plan::Batch;
+using gd::plan::Plan;
+using gd::plan::PlanKind;
+using gd::testing::activation_behind;
+using gd::testing::dense_behind;
+using gd::testing::dropout_behind;
+using gd::testing::layer;
+using gd::testing::network_of;
+using gd::testing::norm_behind;
+using gd::testing::options_of;
+using gd::testing::Samples;
+using gd::testing::text;
+
+namespace {
+
+constexpr int64_t kRows = 7;
+constexpr int64_t kInputs = 4;
+
+using Specs = std::vector<LayerSpec>;
+
+// Of the fourth order (Richardson): what is normalized may bend sharply.
+double difference(double& value, const std::function<double()>& loss) {
+  const double here = value;
+  const auto central = [&](double h) {
+    value = here + h;
+    const double up = loss();
+    value = here - h;
+    const double down = loss();
+    value = here;
+    return (up - down) / (2 * h);
+  };
+  const double h = 1e-4 * std::max(1.0, std::abs(here));
+  return (4 * central(h / 2) - central(h)) / 3;
+}
+
+// How far gradients are from differences, in norm. A difference is off by 1e-10 from rounding
+// alone: that much is allowed to each.
+class Distance {
+ public:
+  void add(double got, double want) {
+    off_ += (got - want) * (got - want);
+    length_ += want * want + 1e-8;
+  }
+  double relative() const { return std::sqrt(off_ / length_); }
+
+ private:
+  double off_ = 0;
+  double length_ = 1e-8;
+};
+
+// Of the mean squared error by every parameter, as checks do it; and of a weighted sum of outputs
+// by the input and every parameter with what dropout draws, as training does.
+void check_gradients(const Specs& specs, const std::string& where) {
+  auto network = network_of<double>(specs, kInputs);
+  const int64_t outputs = network.output_size();
+  Samples<double> samples(kRows, kInputs, outputs, 11);
+  const Batch<double> batch = samples.batch(kRows, false);
+  Plan<double> gradient(network, options_of<double>(PlanKind::gradient, kRows, "mse"));
+  Plan<double> evaluation(network, options_of<double>(PlanKind::evaluation, kRows, "mse"));
+  CHECK_AT(gradient.step(batch) == evaluation.step(batch), where);
+  Distance checked;
+  for (const gd::nn::Parameter& p : network.parameters()) {
+    for (int64_t i = p.offset; i < p.offset + p.size(); ++i) {
+      const double want = difference(network.values()[i], [&] { return evaluation.step(batch); });
+      checked.add(network.gradients()[i], want);
+    }
+  }
+  CHECK_AT(checked.relative() < 1e-6, where, " parameters ", checked.relative());
+
+  Plan<double> outside(network, options_of<double>(PlanKind::differentiable, kRows));
+  const auto factors = gd::testing::normals<double>(kRows * outputs, 14);
+  std::vector<double> at_input(static_cast<size_t>(kRows * kInputs));
+  const auto sum = [&] {
+    outside.forward(samples.batch(kRows, false));
+    double total = 0;
+    for (int64_t i = 0; i < kRows; ++i) {
+      for (int64_t j = 0; j < outputs; ++j) {
+        total += factors[static_cast<size_t>(i * outputs + j)] * outside.output(kRows)(i, j);
+      }
+    }
+    return total;
+  };
+  outside.forward(samples.batch(kRows, false));
+  for (int64_t i = 0; i < kRows; ++i) {
+    for (int64_t j = 0; j < outputs; ++j) {
+      outside.output_gradient(kRows)(i, j) = factors[static_cast<size_t>(i * outputs + j)];
+    }
+  }
+  Batch<double> back = samples.batch(kRows, false);
+  back.input_gradient = at_input.data();
+  outside.backward(back);
+  Distance input;
+  for (size_t i = 0; i < at_input.size(); ++i) {
+    input.add(at_input[i], difference(samples.x[i], sum));
+  }
+  CHECK_AT(input.relative() < 1e-6, where, " input ", input.relative());
+  Distance drawn;
+  for (const gd::nn::Parameter& p : network.parameters()) {
+    for (int64_t i = p.offset; i < p.offset + p.size(); ++i) {
+      drawn.add(network.gradients()[i], difference(network.values()[i], sum));
+    }
+  }
+  CHECK_AT(drawn.relative() < 1e-6, where, " drawn ", drawn.relative());
+}
+
+// Layers at random, each behind one that is there already, joined where the widths allow it; in
+// the end all that nobody reads is joined too.
+Specs drawn_graph(uint32_t seed) {
+  std::mt19937 random(seed);
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<uint32_t>(n)); };
+  const char* const smooth[] = {"tanh", "gelu", "silu", "sigmoid", "softmax", "identity"};
+  Specs specs;
+  std::vector<int64_t> widths = {kInputs};
+  std::vector<bool> read = {false};
+  const auto put = [&](LayerSpec spec, int64_t width) {
+    for (const int input : spec.inputs) read[static_cast<size_t>(input)] = true;
+    specs.push_back(std::move(spec));
+    widths.push_back(width);
+    read.push_back(false);
+  };
+  const int count = 2 + below(8);
+  for (int i = 0; i < count; ++i) {
+    const int from = below(3) == 0 ? below(static_cast<int>(widths.size()))
+                                   : static_cast<int>(widths.size()) - 1;
+    const int64_t width = widths[static_cast<size_t>(from)];
+    switch (below(8)) {
+      case 0:
+        put(norm_behind(from, below(2) == 0 ? "layer_norm" : "rms_norm", below(3) > 0), width);
+        break;
+      case 1:
+        put(activation_behind(from, smooth[below(6)]), width);
+        break;
+      case 2:
+        put(dropout_behind(from, 0.5), width);
+        break;
+      case 3: {
+        std::vector<int> same;
+        for (size_t j = 0; j < widths.size(); ++j) {
+          if (widths[j] == width) same.push_back(static_cast<int>(j));
+        }
+        const int other = same[static_cast<size_t>(below(static_cast<int>(same.size())))];
+        put(layer("add", {from, other}, {}), width);
+        break;
+      }
+      case 4: {
+        const int other = below(static_cast<int>(widths.size()));
+        put(layer("concat", {other, from}, {}), width + widths[static_cast<size_t>(other)]);
+        break;
+      }
+      default: {
+        const int64_t units = 1 + below(6);
+        put(dense_behind(from, units, smooth[below(6)]), units);
+      }
+    }
+  }
+  std::vector<int> open;
+  for (size_t j = 0; j < read.size(); ++j) {
+    if (!read[j]) open.push_back(static_cast<int>(j));
+  }
+  if (open.size() > 1) put(layer("concat", open, {}), 0);
+  put(dense_behind(static_cast<int>(specs.size()), 3, smooth[below(6)]), 3);
+  return specs;
+}
+
+std::string told(const Specs& specs) {
+  std::string all;
+  for (const LayerSpec& spec : specs) {
+    all += spec.kind + '(';
+    for (const int input : spec.inputs) all += std::to_string(input) + ' ';
+    all += ") ";
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST(each_layer_has_right_gradients) {
+  for (const char* kind : {"layer_norm", "rms_norm"}) {
+    for (const bool affine : {true, false}) {
+      check_gradients({norm_behind(0, kind, affine), dense_behind(1, 3)}, text(kind, " first"));
+      check_gradients({dense_behind(0, 5, "tanh"), norm_behind(1, kind, affine)},
+                      text(kind, " last"));
+      check_gradients({dense_behind(0, 5), norm_behind(1, kind, affine),
+                       activation_behind(2, "gelu"), dense_behind(3, 3)},
+                      text(kind, " between"));
+    }
+  }
+  check_gradients({dense_behind(0, 4, "tanh"), layer("add", {0, 1}, {}), dense_behind(2, 3)},
+                  "residual");
+  check_gradients({dense_behind(0, 4), layer("add", {1, 1}, {}), dense_behind(2, 3)}, "twice");
+  check_gradients(
+      {dense_behind(0, 4), dense_behind(0, 2), layer("concat", {1, 0, 2}, {}), dense_behind(3, 3)},
+      "concat");
+  check_gradients({dense_behind(0, 4), dropout_behind(1, 0.5), dense_behind(2, 3)}, "dropout");
+  check_gradients({activation_behind(0, "tanh"), dense_behind(1, 3)}, "activation first");
+  check_gradients({dense_behind(0, 3), activation_behind(1, "identity")}, "identity last");
+}
+
+TEST(drawn_graphs_have_right_gradients) {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
+    const Specs specs = drawn_graph(seed);
+    check_gradients(specs, text("seed ", seed, " ", told(specs)));
+  }
+}
+
+namespace {
+
+// Values after a few steps, with dropout and all.
+template <class T>
+std::vector<T> trained(const Specs& specs, int workers, int64_t rows) {
+  auto network = network_of<T>(specs, kInputs);
+  const Samples<T> samples(rows, kInputs, network.output_size(), 11);
+  gd::optim::ElementwiseRule<T> rule("sgd", {0.05, 0, 0, 0, 0});
+  auto options = options_of<T>(PlanKind::training, rows, "mse", workers);
+  options.rule = &rule;
+  options.update.extents = network.extents();
+  options.update.weights = network.values();
+  options.update.gradients = network.gradients();
+  Plan<T> plan(network, options);
+  for (int step = 1; step <= 3; ++step) {
+    rule.begin_step(0.05, step);
+    Batch<T> batch = samples.batch(rows, false);
+    batch.draw = {7, static_cast<uint64_t>(step), 0};
+    plan.step(batch);
+  }
+  return std::vector<T>(network.values(), network.values() + network.flat_size());
+}
+
+}  // namespace
+
+TEST(drawn_graphs_train_to_the_same_bits_on_any_number_of_workers) {
+  gd::testing::for_both_types([]<class T>() {
+    for (uint32_t seed = 0; seed < 40; ++seed) {
+      const Specs specs = drawn_graph(seed);
+      const std::vector<T> want = trained<T>(specs, 1, 300);
+      for (const int workers : gd::testing::kWorkerCounts) {
+        CHECK_SAME(trained<T>(specs, workers, 300), want, "seed ", seed, " workers ", workers);
+      }
+    }
+  });
+}
+
+TEST(rows_do_not_see_each_other_in_inference) {
+  for (uint32_t seed = 0; seed < 40; ++seed) {
+    auto network = network_of<float>(drawn_graph(seed), kInputs);
+    const Samples<float> samples(kRows, kInputs, 3, 11);
+    Plan<float> together(network, options_of<float>(PlanKind::inference, kRows));
+    Plan<float> alone(network, options_of<float>(PlanKind::inference, 1));
+    together.forward(samples.batch(kRows, false));
+    for (int64_t i = 0; i < kRows; ++i) {
+      Batch<float> row = samples.batch(1, false);
+      row.x += i * kInputs;
+      alone.forward(row);
+      CHECK_SAME(alone.output(1).row(0), together.output(kRows).row(i), 3, "seed ", seed);
+    }
+  }
+}
+
+TEST(graphs_that_cannot_be_are_refused) {
+  const auto error_of = [](Specs specs) -> std::string {
+    try {
+      gd::layers::graph_of<float>(std::move(specs), {kInputs});
+    } catch (const gd::base::ValueError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const auto says = [&](Specs specs, const std::string& what) {
+    const std::string error = error_of(std::move(specs));
+    CHECK_AT(error.find(what) != std::string::npos, error);
+  };
+  says({dense_behind(1, 3)}, "reads what comes after it");
+  says({dense_behind(0, 3), dense_behind(0, 3)}, "is read by no layer");
+  says({layer("dense", {}, {})}, "reads nothing");
+  says({layer("nothing", {0}, {})}, "unknown kind of layer 'nothing', expected one of: ");
+  says({dense_behind(0, 3), layer("add", {0, 1}, {})}, "of one width, got 4 and 3");
+  says({layer("add", {0}, {})}, "adds at least 2 values, got 1");
+  says({layer("concat", {0}, {})}, "joins at least 2 values, got 1");
+  says({dropout_behind(0, 1.0)}, "must be in [0, 1), got 1");
+  says({layer("layer_norm", {0}, {{"eps", -1.0}, {"affine", true}})}, "must be at least 0, got -1");
+  says({layer("dropout", {0}, {})}, "lacks the option 'rate'");
+  says({layer("dropout", {0}, {{"rate", true}})}, "of the wrong type");
+}

@@ -1,0 +1,304 @@
+"""Layers: against PyTorch, alone and in networks; descriptions, files, bad input."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gdcore as gd
+from gdcore import _core
+from gdcore.activations import Activation
+from gdcore.layers import Layer
+
+RNG = np.random.default_rng(5)
+INPUTS, ROWS, OUTPUTS = 6, 40, 3
+X = RNG.standard_normal((ROWS, INPUTS))
+Y = RNG.standard_normal((ROWS, OUTPUTS))
+
+STACKS: dict[str, Callable[[], list[Any]]] = {
+    "activation": lambda: [gd.Dense(8), "gelu", gd.Dense(OUTPUTS)],
+    "activation first": lambda: ["tanh", gd.Dense(OUTPUTS)],
+    "layer norm": lambda: [gd.Dense(8), gd.LayerNorm(), "relu", gd.Dense(OUTPUTS)],
+    "layer norm first": lambda: [gd.LayerNorm(eps=0.1), gd.Dense(OUTPUTS)],
+    "layer norm plain": lambda: [
+        gd.Dense(8, "silu"),
+        gd.LayerNorm(affine=False),
+        gd.Dense(OUTPUTS),
+    ],
+    "rms norm": lambda: [gd.Dense(8), gd.RMSNorm(), "tanh", gd.Dense(OUTPUTS)],
+    "rms norm plain": lambda: [gd.Dense(8), gd.RMSNorm(1e-3, affine=False), gd.Dense(OUTPUTS)],
+    "residual": lambda: [
+        gd.Dense(8, "relu"),
+        gd.Residual([gd.LayerNorm(), gd.Dense(12, "silu"), gd.Dense(8)]),
+        "relu",
+        gd.Dense(OUTPUTS),
+    ],
+    "shortcut": lambda: [
+        gd.Residual([gd.Dense(8, "tanh"), gd.Dense(5)], shortcut=[gd.Dense(5, bias=False)]),
+        gd.Dense(OUTPUTS),
+    ],
+    "residuals": lambda: [
+        gd.Residual([gd.Residual([gd.Dense(INPUTS, "gelu")]), gd.RMSNorm()]),
+        gd.Residual([gd.Dense(INPUTS, "gelu"), gd.LayerNorm()]),
+        gd.Dense(OUTPUTS),
+    ],
+}
+
+
+def network(name: str, dtype: Any = "float64", seed: int = 1) -> gd.Network:
+    return gd.Network(STACKS[name](), input_size=INPUTS, dtype=dtype, seed=seed)
+
+
+class Twin:
+    """The same layers in PyTorch, with the same parameters."""
+
+    def __init__(self, net: gd.Network) -> None:
+        self.torch = pytest.importorskip("torch")
+        self.module = self.sequential(net.layers, INPUTS)[0].double()
+        state = {key: self.torch.tensor(value) for key, value in net.state_dict().items()}
+        self.module.load_state_dict(state)
+
+    def sequential(self, layers: Any, width: int) -> tuple[Any, int]:
+        modules = []
+        for layer in layers:
+            module, width = self.module_of(layer, width)
+            modules.append(module)
+        return self.torch.nn.Sequential(*modules), width
+
+    def module_of(self, layer: Any, width: int) -> tuple[Any, int]:
+        nn = self.torch.nn
+        if isinstance(layer, Activation):
+            return self.activation(layer), width
+        if isinstance(layer, gd.Dense):
+            linear = nn.Linear(width, layer.units, bias=layer.bias)
+            return self.joined(linear, self.activation(layer.activation)), layer.units
+        if isinstance(layer, gd.LayerNorm):
+            return nn.LayerNorm(width, layer.eps, layer.affine), width
+        if isinstance(layer, gd.RMSNorm):
+            return nn.RMSNorm(width, layer.eps, layer.affine), width
+        assert isinstance(layer, gd.Residual)
+        return self.residual(layer, width)
+
+    def activation(self, activation: Any) -> Any:
+        name = Activation.resolve("activation", activation).name
+        nn = self.torch.nn
+        kinds = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
+        return nn.Identity() if name == "identity" else kinds[name]()
+
+    def joined(self, linear: Any, activation: Any) -> Any:
+        """With the keys of the linear layer alone."""
+
+        class Joined(self.torch.nn.Linear):  # type: ignore[misc, name-defined]
+            def forward(self, x: Any) -> Any:
+                return activation(super().forward(x))
+
+        linear.__class__ = Joined
+        return linear
+
+    def residual(self, layer: gd.Residual, width: int) -> tuple[Any, int]:
+        shortcut = layer.shortcut
+        body, last = self.sequential(layer.layers, width)
+        if shortcut is not None:
+            body.add_module("shortcut", self.sequential(shortcut, width)[0])
+
+        def forward(x: Any) -> Any:
+            y = x
+            for key, module in body._modules.items():
+                if key != "shortcut":
+                    y = module(y)
+            return (x if shortcut is None else body._modules["shortcut"](x)) + y
+
+        body.forward = forward
+        return body, last
+
+
+@pytest.mark.parametrize("name", STACKS)
+class TestAgainstPyTorch:
+    def test_outputs_and_gradients_agree(self, name: str) -> None:
+        net = network(name)
+        twin = Twin(net)
+        x = twin.torch.tensor(X, requires_grad=True)
+        want = twin.module(x)
+        np.testing.assert_allclose(net.predict(X), want.detach(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(net.forward(X, training=True), net.predict(X))
+        gradient = RNG.standard_normal(want.shape)
+        want.backward(twin.torch.tensor(gradient))
+        np.testing.assert_allclose(net.backward(gradient), x.grad, rtol=1e-10, atol=1e-12)
+        gradients = net.gradients()
+        for key, parameter in twin.module.named_parameters():
+            np.testing.assert_allclose(gradients[key], parameter.grad, rtol=1e-9, atol=1e-11)
+
+    def test_a_hundred_steps_agree(self, name: str) -> None:
+        net = network(name)
+        twin = Twin(net)
+        trainer = gd.Trainer(net, "mse", gd.Adam(lr=1e-3))
+        optimizer = twin.torch.optim.Adam(twin.module.parameters(), lr=1e-3)
+        x, y = twin.torch.tensor(X), twin.torch.tensor(Y)
+        for _ in range(100):
+            optimizer.zero_grad()
+            loss = twin.torch.nn.functional.mse_loss(twin.module(x), y)
+            loss.backward()
+            optimizer.step()
+            assert trainer.step(X, Y) == pytest.approx(loss.item(), rel=1e-10)
+        want = twin.module.state_dict()
+        for key, value in net.state_dict().items():
+            np.testing.assert_allclose(value, want[key], rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", STACKS)
+class TestEverywhere:
+    def test_gradients_are_checked(self, name: str) -> None:
+        trainer = gd.Trainer(network(name), "mse", "sgd")
+        assert gd.check_gradients(trainer.network, "mse", X[:5], Y[:5]).ok
+
+    def test_threads_and_batches_change_no_bit(self, name: str) -> None:
+        found = []
+        for threads in (1, 2, 3):
+            net = network(name, "float32")
+            trainer = gd.Trainer(net, "mse", gd.Adam(lr=1e-2), num_threads=threads)
+            trainer.fit(X, Y, epochs=2, batch_size=32, progress=False)
+            found.append(net.state_dict())
+        for other in found[1:]:
+            for key, value in found[0].items():
+                np.testing.assert_array_equal(value, other[key])
+        np.testing.assert_array_equal(net.predict(X, batch_size=7), net.predict(X))
+
+    def test_files_pickles_and_copies_hold_it(self, name: str, tmp_path: Path) -> None:
+        net = network(name, "float32")
+        net.save(tmp_path / "net.safetensors")
+        for again in (
+            gd.Network.load(tmp_path / "net.safetensors"),
+            pickle.loads(pickle.dumps(net)),
+            copy.deepcopy(net),
+        ):
+            assert again.layers == net.layers
+            assert repr(again) == repr(net)
+            np.testing.assert_array_equal(again.predict(X), net.predict(X))
+
+    def test_the_summary_has_a_line_for_each_layer_of_the_graph(self, name: str) -> None:
+        net = network(name)
+        lines = str(net.summary()).splitlines()
+        total = sum(value.size for value in net.state_dict().values())
+        assert f"{total:,}" in lines[-1]
+        keys = {key.rpartition(".")[0] for key in net.state_dict()}
+        assert keys <= {line.split()[0] for line in lines}
+
+
+class TestDropout:
+    def trained(self, steps: int, net: gd.Network | None = None, **arguments: Any) -> gd.Trainer:
+        made = net or gd.Network(
+            [gd.Dense(64, "relu"), gd.Dropout(0.4), gd.Dense(OUTPUTS)], input_size=INPUTS, seed=3
+        )
+        trainer = gd.Trainer(made, "mse", gd.Adam(), seed=7, **arguments)
+        for _ in range(steps):
+            trainer.step(X, Y)
+        return trainer
+
+    def test_the_mean_stays_and_a_share_goes(self) -> None:
+        net = gd.Network([gd.Dropout(0.25)], input_size=1000)
+        x = np.ones((1000, 1000))
+        y = net.forward(x, training=True)
+        assert np.unique(y).tolist() == [0.0, pytest.approx(1 / 0.75)]
+        assert abs((y == 0).mean() - 0.25) < 4 * (0.25 * 0.75 / y.size) ** 0.5
+        np.testing.assert_array_equal(net.backward(x), y)  # the same ones are left out
+        assert (net.forward(x, training=True) != y).any()  # and others in the next pass
+        np.testing.assert_array_equal(net.predict(x), x)
+        np.testing.assert_array_equal(net.forward(x), x)
+
+    def test_a_run_that_goes_on_from_a_file_draws_the_same(self, tmp_path: Path) -> None:
+        whole = self.trained(12).network.state_dict()
+        half = self.trained(6)
+        half.save(tmp_path / "half.safetensors")
+        again = gd.Trainer.load(tmp_path / "half.safetensors")
+        for _ in range(6):
+            again.step(X, Y)
+        for key, value in again.network.state_dict().items():
+            np.testing.assert_array_equal(value, whole[key])
+
+    def test_threads_draw_the_same_and_seeds_do_not(self) -> None:
+        one = self.trained(5, num_threads=1).network.predict(X)
+        np.testing.assert_array_equal(self.trained(5, num_threads=3).network.predict(X), one)
+        net = gd.Network(
+            [gd.Dense(64, "relu"), gd.Dropout(0.4), gd.Dense(OUTPUTS)], input_size=INPUTS, seed=3
+        )
+        other = gd.Trainer(net, "mse", gd.Adam(), seed=8)
+        for _ in range(5):
+            other.step(X, Y)
+        assert (net.predict(X) != one).any()
+
+    def test_evaluation_leaves_nothing_out(self) -> None:
+        trainer = self.trained(5)
+        want = float(np.mean((trainer.network.predict(X) - Y) ** 2))
+        assert trainer.evaluate(X, Y)["loss"] == pytest.approx(want, rel=1e-5)
+        assert gd.check_gradients(trainer.network, "mse", X[:4], Y[:4]).ok
+
+    def test_a_rate_of_zero_is_no_layer(self) -> None:
+        plain = self.trained(3, gd.Network([gd.Dense(OUTPUTS)], input_size=INPUTS))
+        layers = [gd.Dense(OUTPUTS), gd.Dropout(0)]
+        with_it = self.trained(3, gd.Network(layers, input_size=INPUTS))
+        np.testing.assert_array_equal(with_it.network.predict(X), plain.network.predict(X))
+
+
+BAD: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
+    ("rate one", lambda: gd.Dropout(1.0), ValueError, "rate must be at least 0 and below 1, got 1"),
+    ("rate below", lambda: gd.Dropout(-0.1), ValueError, "rate must be at least 0"),
+    ("rate NaN", lambda: gd.Dropout(float("nan")), ValueError, "rate must be finite"),
+    ("rate text", lambda: gd.Dropout("0.5"), TypeError, "rate must be a real number, got '0.5'"),
+    ("eps below", lambda: gd.LayerNorm(-1e-5), ValueError, "eps must be at least 0"),
+    ("eps text", lambda: gd.RMSNorm("x"), TypeError, "eps must be a real number"),
+    ("affine", lambda: gd.LayerNorm(affine=1), TypeError, "affine must be"),
+    ("name", lambda: gd.Dropout(name="a.b"), ValueError, "name must be non-empty and without dots"),
+    ("no layers", lambda: gd.Residual([]), ValueError, "layers must hold at least one layer"),
+    ("one layer", lambda: gd.Residual(gd.Dense(3)), TypeError, "write [layer]"),
+    ("a class", lambda: gd.Residual([gd.LayerNorm]), TypeError, "write LayerNorm()"),
+    ("not a layer", lambda: gd.Network([3], input_size=2), TypeError, "layers[0] must be a layer"),
+    (
+        "misspelt",
+        lambda: gd.Network([gd.Dense(3), "rleu"], input_size=2),
+        ValueError,
+        "layers[1] must be one of",
+    ),
+    (
+        "widths",
+        lambda: gd.Network([gd.Residual([gd.Dense(3)])], input_size=2),
+        ValueError,
+        "layer '0' adds values of one width, got 2 and 3",
+    ),
+    (
+        "names twice",
+        lambda: gd.Residual([gd.Dense(3, name="a"), gd.LayerNorm(name="a")]),
+        ValueError,
+        "layers[0] and layers[1] must have different names, got 'a' twice",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "words"), [c[1:] for c in BAD], ids=[c[0] for c in BAD])
+def test_bad_descriptions_are_refused(make: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error) as told:
+        make()
+    assert words in str(told.value)
+
+
+def test_every_kind_in_cpp_has_its_class_and_every_class_its_kind() -> None:
+    without_class = {"activation", "add", "concat"}  # by name, in Residual, not yet by itself
+    of_several = {"residual"}
+    assert set(_core.layer_kinds()) - without_class == set(Layer.members) - of_several
+
+
+def test_layers_show_the_call_that_makes_them() -> None:
+    space = {name: getattr(gd, name) for name in gd.__all__}
+    for name, stack in STACKS.items():
+        for layer in network(name).layers:
+            assert eval(repr(layer), space) == layer
+        assert stack() is not None
+    residual = gd.Network(STACKS["residual"](), input_size=INPUTS)
+    assert repr(residual).startswith(
+        "Network(6 -> 8 relu -> residual(layer_norm -> 12 silu -> 8) relu -> 3, float32,"
+    )

@@ -1,0 +1,14 @@
+"""The formulas of a module as directives for its page of the reference."""
+
+from __future__ import annotations
+
+import importlib
+
+
+def formulas(module: str) -> str:
+    """An autoclass for each public one of activations, losses or optimizers, as defined."""
+    told = vars(importlib.import_module(f"gdcore.{module}"))
+    base = next(each for each in told["__all__"] if "members" in vars(told[each]))
+    members = told[base].members.values()
+    public = [cls.__name__ for cls in members if cls.__name__ in told["__all__"]]
+    return "\n".join(f".. autoclass:: gdcore.{name}" for name in public)

@@ -110,6 +110,10 @@ class Layer(Frozen):
             found |= _options_of(field.name, value)
         return found
 
+    def output_activation(self) -> Activation:
+        """What makes its outputs of sums that may be any number."""
+        return Identity()
+
     def shown(self) -> str:
         """The layer in the row that a network shows itself as."""
         return self.kind
@@ -182,8 +186,7 @@ def layer_names(argument: str, layers: Sequence[Layer | Activation]) -> tuple[st
 def last_activation(layers: Sequence[Layer | Activation]) -> Activation:
     """What makes the outputs of layers in a row from sums that may be any number."""
     last = layers[-1]
-    found = last if isinstance(last, Activation) else getattr(last, "activation", None)
-    return found if isinstance(found, Activation) else Identity()
+    return last if isinstance(last, Activation) else last.output_activation()
 
 
 def _options_of(name: str, value: Any) -> dict[str, Any]:

@@ -33,6 +33,12 @@ STACKS: dict[str, Callable[[], list[Any]]] = {
     ],
     "rms norm": lambda: [gd.Dense(8), gd.RMSNorm(), "tanh", gd.Dense(OUTPUTS)],
     "rms norm plain": lambda: [gd.Dense(8), gd.RMSNorm(1e-3, affine=False), gd.Dense(OUTPUTS)],
+    "scale": lambda: [gd.Dense(8), gd.Scale(), "tanh", gd.Dense(OUTPUTS)],
+    "scale first": lambda: [gd.Scale(), gd.Dense(OUTPUTS)],
+    "prelu": lambda: [gd.Dense(8), gd.PReLU(), gd.Dense(OUTPUTS)],
+    "prelu each": lambda: [gd.PReLU(shared=False, init=-0.5), gd.Dense(8), gd.Dense(OUTPUTS)],
+    "glu": lambda: [gd.Dense(10), gd.GLU(), gd.Dense(OUTPUTS)],
+    "swiglu": lambda: [gd.GLU("silu"), gd.Dense(8), gd.GLU("identity"), gd.Dense(OUTPUTS)],
     "residual": lambda: [
         gd.Dense(8, "relu"),
         gd.Residual([gd.LayerNorm(), gd.Dense(12, "silu"), gd.Dense(8)]),
@@ -82,13 +88,41 @@ class Twin:
             return nn.LayerNorm(width, layer.eps, layer.affine), width
         if isinstance(layer, gd.RMSNorm):
             return nn.RMSNorm(width, layer.eps, layer.affine), width
+        if isinstance(layer, gd.PReLU):
+            return nn.PReLU(1 if layer.shared else width, layer.init), width
+        if isinstance(layer, gd.Scale):
+            return self.scale(width), width
+        if isinstance(layer, gd.GLU):
+            return self.gate(self.activation(layer.activation)), width // 2
         assert isinstance(layer, gd.Residual)
         return self.residual(layer, width)
+
+    def scale(self, width: int) -> Any:
+        nn, torch = self.torch.nn, self.torch
+
+        class Scale(nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.weight = nn.Parameter(torch.ones(width))
+
+            def forward(self, x: Any) -> Any:
+                return x * self.weight
+
+        return Scale()
+
+    def gate(self, activation: Any) -> Any:
+        class Gate(self.torch.nn.Module):  # type: ignore[misc, name-defined]
+            def forward(self, x: Any) -> Any:
+                a, b = x.chunk(2, dim=1)
+                return a * activation(b)
+
+        return Gate()
 
     def activation(self, activation: Any) -> Any:
         name = Activation.resolve("activation", activation).name
         nn = self.torch.nn
         kinds = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
+        kinds["sigmoid"] = nn.Sigmoid
         return nn.Identity() if name == "identity" else kinds[name]()
 
     def joined(self, linear: Any, activation: Any) -> Any:
@@ -254,6 +288,10 @@ BAD: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("eps text", lambda: gd.RMSNorm("x"), TypeError, "eps must be a real number"),
     ("affine", lambda: gd.LayerNorm(affine=1), TypeError, "affine must be"),
     ("name", lambda: gd.Dropout(name="a.b"), ValueError, "name must be non-empty and without dots"),
+    ("odd", lambda: gd.Network([gd.GLU()], input_size=3), ValueError, "must be even, got 3"),
+    ("gate", lambda: gd.GLU("sigmoidd"), ValueError, "activation must be one of"),
+    ("shared", lambda: gd.PReLU(shared=2), TypeError, "shared must be"),
+    ("init", lambda: gd.PReLU(init=float("inf")), ValueError, "init must be finite"),
     ("no layers", lambda: gd.Residual([]), ValueError, "layers must hold at least one layer"),
     ("one layer", lambda: gd.Residual(gd.Dense(3)), TypeError, "write [layer]"),
     ("a class", lambda: gd.Residual([gd.LayerNorm]), TypeError, "write LayerNorm()"),

@@ -141,7 +141,16 @@ Specs drawn_graph(uint32_t seed) {
         put(activation_behind(from, smooth[below(6)]), width);
         break;
       case 2:
-        put(dropout_behind(from, 0.5), width);
+        if (below(2) == 0) {
+          put(dropout_behind(from, 0.5), width);
+        } else if (below(2) == 0 || width % 2 != 0) {
+          put(layer("scale", {from}, {}), width);
+        } else {
+          put(layer("glu", {from},
+                    {{"activation", std::string(smooth[below(6)])},
+                     {"activation_parameters", std::vector<double>{}}}),
+              width / 2);
+        }
         break;
       case 3: {
         std::vector<int> same;
@@ -202,6 +211,21 @@ TEST(each_layer_has_right_gradients) {
       {dense_behind(0, 4), dense_behind(0, 2), layer("concat", {1, 0, 2}, {}), dense_behind(3, 3)},
       "concat");
   check_gradients({dense_behind(0, 4), dropout_behind(1, 0.5), dense_behind(2, 3)}, "dropout");
+  check_gradients({layer("scale", {0}, {}), dense_behind(1, 4), layer("scale", {2}, {})}, "scale");
+  for (const bool shared : {true, false}) {
+    const auto prelu = [&](int input) {
+      return layer("prelu", {input}, {{"init", 0.25}, {"shared", shared}});
+    };
+    check_gradients({prelu(0), dense_behind(1, 4), prelu(2), dense_behind(3, 3)}, "prelu");
+  }
+  for (const char* gate : {"sigmoid", "silu", "gelu", "identity", "softmax"}) {
+    const auto glu = [&](int input) {
+      return layer(
+          "glu", {input},
+          {{"activation", std::string(gate)}, {"activation_parameters", std::vector<double>{}}});
+    };
+    check_gradients({glu(0), dense_behind(1, 6), glu(2)}, text("glu ", gate));
+  }
   check_gradients({activation_behind(0, "tanh"), dense_behind(1, 3)}, "activation first");
   check_gradients({dense_behind(0, 3), activation_behind(1, "identity")}, "identity last");
 }

@@ -15,11 +15,14 @@ namespace {
 
 using Checked = train::Model<double>;
 
-HeldData<double> checked(Checked& model, const std::string& loss, py::handle x, py::handle y,
+HeldData<double> checked(Checked& model, const std::string& loss,
+                         const std::vector<double>& parameters, py::handle x, py::handle y,
                          py::handle sample_weight) {
   const auto& network = model.description();
+  const ops::LossTerms<double> terms(ops::find_loss<double>(loss), parameters,
+                                     network.output_size());
   return hold_data<double>(in_order(model, x), y, sample_weight, network.input_size(),
-                           network.output_size(), ops::find_loss<double>(loss));
+                           network.output_size(), terms);
 }
 
 py::array_t<double> flat(const std::vector<double>& values) {
@@ -31,7 +34,7 @@ py::dict numerical(Checked& model, const std::string& loss, std::vector<double> 
                    py::handle x, py::handle y, py::handle sample_weight, std::optional<double> h,
                    const std::optional<std::vector<int64_t>>& closer,
                    std::optional<int> num_threads) {
-  const HeldData<double> data = checked(model, loss, x, y, sample_weight);
+  const HeldData<double> data = checked(model, loss, loss_parameters, x, y, sample_weight);
   const int threads = resolve_threads(num_threads);
   Interrupts interrupts;
   const train::NumericalGradient found = without_gil([&] {
@@ -54,7 +57,7 @@ py::dict numerical(Checked& model, const std::string& loss, std::vector<double> 
 py::dict backpropagation(Checked& model, const std::string& loss,
                          std::vector<double> loss_parameters, py::handle x, py::handle y,
                          py::handle sample_weight, std::optional<int> num_threads) {
-  const HeldData<double> data = checked(model, loss, x, y, sample_weight);
+  const HeldData<double> data = checked(model, loss, loss_parameters, x, y, sample_weight);
   const int threads = resolve_threads(num_threads);
   train::ExactGradient found;
   {

@@ -9,6 +9,7 @@
 #include "bindings/frames.hpp"
 #include "bindings/states.hpp"
 #include "bindings/targets.hpp"
+#include "data/sampler.hpp"
 #include "parallel/claim.hpp"
 #include "train/trainer.hpp"
 
@@ -199,7 +200,7 @@ HeldData<T> checked_data(train::Trainer<T>& trainer, py::handle x, py::handle y,
   require_loss(trainer);
   const auto& network = trainer.model().description();
   return hold_data<T>(x, y, sample_weight, network.input_size(), network.output_size(),
-                      trainer.loss_kernel(), names);
+                      trainer.loss_terms(), names);
 }
 
 template <class T>
@@ -297,7 +298,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         require_loss(self);
         const auto& network = self.model().description();
         const Data data = hold_sample<T>(row_in_order(self.model(), x), y, network.input_size(),
-                                         network.output_size(), self.loss_kernel());
+                                         network.output_size(), self.loss_terms());
         const WithoutGil released;
         return self.step(data.view);
       },
@@ -387,6 +388,17 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
 }  // namespace
 
 void bind_trainer(py::module_& m) {
+  // The order in which `fit` takes samples in an epoch, (samples,), for who trains in Python.
+  m.def(
+      "shuffled",
+      [](int64_t samples, uint64_t seed, uint64_t epoch) {
+        data::BatchSampler sampler(samples, samples);
+        sampler.shuffle(seed, epoch);
+        const std::span<const int64_t> order = sampler.batch(0);
+        return py::array_t<int64_t>(static_cast<py::ssize_t>(order.size()), order.data());
+      },
+      py::arg("samples"), py::arg("seed"), py::arg("epoch"));
+
   // For a with block. It begins and ends in C++: between two lines of Python a signal's handler may
   // raise, and then nobody would give it back.
   struct Claim {

@@ -17,19 +17,35 @@ using base::ValueError;
 
 namespace {
 
-// Of any shape.
-py::array_t<int64_t> labels_of(const py::array& y, int64_t classes, std::string_view name) {
+// Class labels of any shape. Where some have the label of what does not count, `given` is what they
+// were and `labels` have 0 there, which nobody reads.
+struct Labels {
+  py::array_t<int64_t> labels;
+  py::array_t<int64_t> given;
+  bool some_ignored = false;
+};
+
+Labels labels_of(const py::array& y, int64_t classes, std::optional<int64_t> ignore_index,
+                 std::string_view name) {
   const char kind = y.dtype().kind();
   if (kind == 'f')
     fail<TypeError>(name, " must hold integer class labels in (N,) or probabilities in ",
                     shape_text({-1, classes}), ", got ", dtype_name(y), " of shape ",
                     shape_text(y));
-  py::array_t<int64_t> labels = converted<int64_t>(y, name);
+  Labels found;
+  found.labels = converted<int64_t>(y, name);
   const bool is_unsigned = kind == 'u';  // then what looks negative is just too large
-  const int64_t* begin = labels.data();
-  const int64_t* end = begin + labels.size();
-  const auto wrong =
-      std::find_if(begin, end, [classes](int64_t label) { return label < 0 || label >= classes; });
+  const int64_t* begin = found.labels.data();
+  const int64_t* end = begin + found.labels.size();
+  const auto is_wrong = [classes](int64_t label) { return label < 0 || label >= classes; };
+  const auto is_ignored = [&](int64_t label) {
+    return ignore_index && label == *ignore_index && !(is_unsigned && label < 0);
+  };
+  const int64_t* wrong = std::find_if(begin, end, is_wrong);
+  const bool may_be_right = ignore_index && !is_wrong(*ignore_index);
+  if (wrong == end && !may_be_right) return found;
+  wrong = std::find_if(wrong, end,
+                       [&](int64_t label) { return is_wrong(label) && !is_ignored(label); });
   if (wrong != end) {
     const std::string got =
         is_unsigned ? std::to_string(static_cast<uint64_t>(*wrong)) : std::to_string(*wrong);
@@ -37,7 +53,12 @@ py::array_t<int64_t> labels_of(const py::array& y, int64_t classes, std::string_
     fail<ValueError>(name, y.ndim() == 0 ? " must be a label" : " must hold labels", " from 0 to ",
                      classes - 1, ", got ", got, place);
   }
-  return labels;
+  if (std::none_of(begin, end, is_ignored)) return found;
+  found.some_ignored = true;
+  found.given = std::move(found.labels);
+  found.labels = py::array_t<int64_t>(found.given.size());
+  std::replace_copy_if(begin, end, found.labels.mutable_data(), is_ignored, int64_t{0});
+  return found;
 }
 
 template <class T>
@@ -73,12 +94,20 @@ void check_sums(const T* values, int64_t rows, int64_t classes, std::string_view
 }
 
 template <class T>
-void check_dense(const py::array_t<T>& target, const ops::LossKernel<T>& loss,
+void check_dense(const py::array_t<T>& target, const ops::LossTerms<T>& loss,
                  std::string_view name) {
   check_finite(target, name);
-  if (loss.targets == ops::Targets::unit) {
+  const ops::Targets targets = loss.targets();
+  if (targets == ops::Targets::unit) {
     check_range<T>(target, name, T(0), T(1), "probabilities within [0, 1]");
-  } else if (loss.targets == ops::Targets::categories) {
+  } else if (targets == ops::Targets::counts) {
+    check_range<T>(target, name, T(0), std::numeric_limits<T>::max(), "numbers of at least 0");
+  } else if (targets == ops::Targets::signs) {
+    const T* const end = target.data() + target.size();
+    const T* const wrong = std::find_if(target.data(), end, [](T v) { return std::abs(v) != 1; });
+    require<ValueError>(wrong == end, name, " must hold -1 and 1 alone, got ",
+                        wrong == end ? T(0) : *wrong);
+  } else if (targets == ops::Targets::categories) {
     check_range<T>(target, name, T(0), std::numeric_limits<T>::max(),
                    "class probabilities of at least 0");
     const bool is_row = target.ndim() == 1;  // of one sample
@@ -88,14 +117,15 @@ void check_dense(const py::array_t<T>& target, const ops::LossKernel<T>& loss,
 }
 
 template <class T>
-py::array_t<T> dense_target(const py::array& y, int64_t rows, int64_t outputs,
-                            const ops::LossKernel<T>& loss, std::string_view name) {
+py::array_t<T> dense_target(const py::array& y, int64_t rows, const ops::LossTerms<T>& loss,
+                            std::string_view name) {
+  const int64_t outputs = loss.columns();
   auto target = real_array<T>(y, name);
   if (target.ndim() == 0) fail<ValueError>(name, " must be an array, got a single number");
   const bool one_column = outputs == 1 && target.ndim() == 1;
   if (target.shape()[0] != rows ||
       (!one_column && (target.ndim() != 2 || target.shape()[1] != outputs))) {
-    const bool labels = loss.targets == ops::Targets::categories;
+    const bool labels = loss.targets() == ops::Targets::categories;
     fail<ValueError>(name, " must have shape ", labels ? "(N,) of labels or " : "",
                      outputs == 1 && !labels ? shape_text({rows}) + " or " : "",
                      shape_text({rows, outputs}), labels ? " of probabilities" : "", ", got ",
@@ -103,6 +133,19 @@ py::array_t<T> dense_target(const py::array& y, int64_t rows, int64_t outputs,
   }
   check_dense(target, loss, name);
   return target;
+}
+
+// (rows, columns) as the kernels take it, (rows, outputs): once for each part of the outputs.
+template <class T>
+py::array_t<T> repeated(py::array_t<T> target, int64_t rows, int64_t columns, int64_t outputs) {
+  if (columns == outputs) return target;
+  py::array_t<T> result({rows, outputs});
+  T* to = result.mutable_data();
+  for (int64_t i = 0; i < rows; ++i) {
+    const T* const row = target.data() + i * columns;
+    for (int64_t part = 0; part < outputs; part += columns) to = std::copy_n(row, columns, to);
+  }
+  return result;
 }
 
 template <class T>
@@ -129,11 +172,51 @@ py::array_t<T> weights_of(py::handle object, int64_t rows, std::string_view name
   return weights;
 }
 
+// What samples count by their labels. ValueError where none does.
+template <class T>
+void count_labels(HeldData<T>& held, const Labels& labels, const ops::LossTerms<T>& loss,
+                  const DataNames& names) {
+  const int64_t rows = held.view.size();
+  const T* const class_weights = loss.kernel().weighs_labels ? loss.array() : nullptr;
+  if (class_weights == nullptr && !labels.some_ignored) return;
+  if (labels.some_ignored) {
+    py::array_t<T> weights(rows);
+    const int64_t* const given = labels.given.data();
+    for (int64_t i = 0; i < rows; ++i) {
+      const T weight = held.view.weights == nullptr ? T(1) : held.view.weights[i];
+      weights.mutable_data()[i] = given[i] == *loss.ignore_index() ? T(0) : weight;
+    }
+    held.view.weights = weights.data();
+    held.weights = std::move(weights);
+  }
+  py::array_t<double> shares(rows);
+  double* const to = shares.mutable_data();
+  double weight_sum = 0;
+  double sum = 0;
+  for (int64_t i = 0; i < rows; ++i) {
+    const double weight = held.view.weights == nullptr ? 1.0 : held.view.weights[i];
+    const T of_class = class_weights == nullptr ? T(1) : class_weights[held.view.labels[i]];
+    to[i] = weight * static_cast<double>(of_class);
+    weight_sum += weight;
+    sum += to[i];
+  }
+  if (!(weight_sum > 0))
+    fail<ValueError>(names.y, " must hold a label that counts, beside ignore_index ",
+                     *loss.ignore_index(), ", in a sample whose weight is above 0, got none");
+  if (!(sum > 0))
+    fail<ValueError>("class_weight must be above 0 for one of the labels in ", names.y,
+                     ", got 0 for all of them");
+  require<ValueError>(std::isfinite(sum), "class_weight must have a finite sum over the labels in ",
+                      names.y, ", got ", sum);
+  held.view.shares = to;
+  held.shares = std::move(shares);
+}
+
 }  // namespace
 
 template <class T>
 HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int64_t inputs,
-                      int64_t outputs, const ops::LossKernel<T>& loss, const DataNames& names) {
+                      int64_t outputs, const ops::LossTerms<T>& loss, const DataNames& names) {
   HeldData<T> held;
   auto inputs_array = finite_matrix<T>(x, names.x, -1, inputs);
   const int64_t rows = inputs_array.shape()[0];
@@ -142,15 +225,17 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int6
 
   const py::array target =
       is_ready<T>(y) ? py::reinterpret_borrow<py::array>(y) : any_real_array(y, names.y);
-  if (loss.targets == ops::Targets::categories && target.ndim() == 1) {
+  Labels labels;
+  if (loss.targets() == ops::Targets::categories && target.ndim() == 1) {
     if (target.dtype().kind() != 'f' && target.shape(0) != rows)
       fail<ValueError>(names.y, " must have shape ", shape_text({rows}), " like x, got ",
                        shape_text(target));
-    auto labels = labels_of(target, outputs, names.y);
-    held.view.labels = labels.data();
-    held.target = std::move(labels);
+    labels = labels_of(target, outputs, loss.ignore_index(), names.y);
+    held.view.labels = labels.labels.data();
+    held.target = labels.labels;
   } else {
-    auto dense = dense_target<T>(target, rows, outputs, loss, names.y);
+    auto dense =
+        repeated<T>(dense_target<T>(target, rows, loss, names.y), rows, loss.columns(), outputs);
     held.view.target = {dense.data(), rows, outputs};
     held.target = std::move(dense);
   }
@@ -160,6 +245,7 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int6
     held.view.weights = weights.data();
     held.weights = std::move(weights);
   }
+  if (held.view.labels != nullptr) count_labels(held, labels, loss, names);
   return held;
 }
 
@@ -186,7 +272,7 @@ py::object python_number(py::handle y) {
 
 template <class T>
 HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outputs,
-                        const ops::LossKernel<T>& loss) {
+                        const ops::LossTerms<T>& loss) {
   HeldData<T> held;
   auto row = real_array<T>(x, "x");
   if (row.ndim() != 1 || row.shape(0) != inputs) {
@@ -196,7 +282,8 @@ HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outp
   held.view.x = {row.data(), 1, inputs};
   held.x = std::move(row);
 
-  if (is_ready<T>(y)) {
+  const int64_t columns = loss.columns();
+  if (is_ready<T>(y) && columns == outputs) {
     auto target = py::reinterpret_borrow<py::array_t<T>>(y);
     if (target.ndim() == 1 && target.shape()[0] == outputs) {
       check_dense(target, loss, "y");
@@ -208,34 +295,38 @@ HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outp
 
   const py::array target = any_real_array(python_number(y), "y");
   const bool number = target.ndim() == 0;
-  if (number && loss.targets == ops::Targets::categories) {
-    auto label = labels_of(target, outputs, "y");
-    held.view.labels = label.data();
-    held.target = std::move(label);
+  const bool categories = loss.targets() == ops::Targets::categories;
+  if (number && categories) {
+    Labels label = labels_of(target, outputs, loss.ignore_index(), "y");
+    held.view.labels = label.labels.data();
+    held.target = label.labels;
+    count_labels(held, label, loss, {});
     return held;
   }
-  const bool fits = number ? outputs == 1 : target.ndim() == 1 && target.shape(0) == outputs;
+  const bool fits = number ? columns == 1 : target.ndim() == 1 && target.shape(0) == columns;
   if (!fits) {
-    const bool labels = loss.targets == ops::Targets::categories;
-    const char* alone = labels ? "be one class label or " : outputs == 1 ? "be one number or " : "";
-    fail<ValueError>("y must ", alone, "have shape ", shape_text({outputs}),
-                     labels ? " of probabilities" : "", " for one sample, got ",
+    const char* alone = categories     ? "be one class label or "
+                        : columns == 1 ? "be one number or "
+                                       : "";
+    fail<ValueError>("y must ", alone, "have shape ", shape_text({columns}),
+                     categories ? " of probabilities" : "", " for one sample, got ",
                      number ? std::string("a single number") : "shape " + shape_text(target));
   }
   auto dense = converted<T>(target, "y");
   check_dense(dense, loss, "y");
+  dense = repeated<T>(std::move(dense), 1, columns, outputs);
   held.view.target = {dense.data(), 1, outputs};
   held.target = std::move(dense);
   return held;
 }
 
 template HeldData<float> hold_sample<float>(py::handle, py::handle, int64_t, int64_t,
-                                            const ops::LossKernel<float>&);
+                                            const ops::LossTerms<float>&);
 template HeldData<double> hold_sample<double>(py::handle, py::handle, int64_t, int64_t,
-                                              const ops::LossKernel<double>&);
+                                              const ops::LossTerms<double>&);
 template HeldData<float> hold_data<float>(py::handle, py::handle, py::handle, int64_t, int64_t,
-                                          const ops::LossKernel<float>&, const DataNames&);
+                                          const ops::LossTerms<float>&, const DataNames&);
 template HeldData<double> hold_data<double>(py::handle, py::handle, py::handle, int64_t, int64_t,
-                                            const ops::LossKernel<double>&, const DataNames&);
+                                            const ops::LossTerms<double>&, const DataNames&);
 
 }  // namespace gd::bindings

@@ -22,19 +22,20 @@ struct HeldData {
   py::object x;
   py::object target;  // of T, or of int64 labels
   py::object weights;
+  py::object shares;  // of double
   data::Dataset<T> view;
 };
 
 // Checks and converts inputs (N, inputs), targets as the loss takes them, and weights (N,) or None.
-//   y: (N, outputs), or (N,) for one output, within what the loss's Targets allow; for categories
-//   also (N,) integers below `outputs`
+//   y: (N, columns) of the loss, or (N,) for one column, within what its Targets allow; for
+//   categories also (N,) integers below `outputs`, or ignore_index
 template <class T>
 HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int64_t inputs,
-                      int64_t outputs, const ops::LossKernel<T>& loss, const DataNames& names = {});
+                      int64_t outputs, const ops::LossTerms<T>& loss, const DataNames& names = {});
 
-// One sample: x (inputs,); y a label, a number for one output, or (outputs,).
+// One sample: x (inputs,); y a label, a number for one column, or (columns,).
 template <class T>
 HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outputs,
-                        const ops::LossKernel<T>& loss);
+                        const ops::LossTerms<T>& loss);
 
 }  // namespace gd::bindings

@@ -14,6 +14,8 @@ struct Dataset {
   base::MatrixView<const T> target;  // (N, outputs); data null when labels are given
   const int64_t* labels = nullptr;   // (N,)
   const T* weights = nullptr;        // (N,)
+  // (N,), how much each sample counts in the sum of weights, where that is not its weight.
+  const double* shares = nullptr;
 
   int64_t size() const { return x.rows; }
 
@@ -28,6 +30,7 @@ struct Dataset {
     }
     if (labels != nullptr) part.labels += begin;
     if (weights != nullptr) part.weights += begin;
+    if (shares != nullptr) part.shares += begin;
     return part;
   }
 };

@@ -70,23 +70,40 @@ constexpr ActivationKernel<typename V::scalar> activation_kernel() {
 
 // ---- losses ----
 
-// The loss of a sample: the formula's own, or the mean over its outputs of f(prediction, target).
+template <class Formula>
+constexpr bool is_summed = requires { Formula::summed; };
+template <class Formula>
+constexpr bool takes_array = requires { Formula::array; };
+
+// The mean over the outputs of f(prediction, target, numbers of arrays...), or their sum.
+template <class F, class Samples, class V = typename Samples::vector, class T = typename V::scalar,
+          class... Array>
+V over_outputs(Samples& samples, const T* parameters, Array... array) {
+  const V outputs = V::set1(is_summed<F> ? T(1) : static_cast<T>(samples.outputs()));
+  const V factor = V::div(samples.scale(), outputs);
+  const V sum = samples.sum([&](auto at) {
+    const V y = samples.prediction(at);
+    const V t = samples.target(at);
+    return [&](auto... a) {
+      if (samples.wants_gradient()) {
+        samples.set_gradient(at, V::mul(factor, F::template gradient<V>(y, t, a..., parameters)));
+      }
+      return F::template loss<V>(y, t, a..., parameters);
+    }(array(at)...);
+  });
+  return V::div(sum, outputs);
+}
+
+// The loss of a sample: the formula's own, or the one over its outputs.
 template <class F, class Samples, class V = typename Samples::vector, class T = typename V::scalar>
 V sample_loss(Samples& samples, const T* parameters) {
   if constexpr (is_row_wise<F>) {
     return F::loss(samples, parameters);
+  } else if constexpr (takes_array<F>) {
+    if (!samples.has_array()) return over_outputs<F>(samples, parameters);
+    return over_outputs<F>(samples, parameters, [&](auto at) { return samples.of_array(at); });
   } else {
-    const V outputs = V::set1(static_cast<T>(samples.outputs()));
-    const V factor = V::div(samples.scale(), outputs);
-    const V sum = samples.sum([&](auto at) {
-      const V y = samples.prediction(at);
-      const V t = samples.target(at);
-      if (samples.wants_gradient()) {
-        samples.set_gradient(at, V::mul(factor, F::template gradient<V>(y, t, parameters)));
-      }
-      return F::template loss<V>(y, t, parameters);
-    });
-    return V::div(sum, outputs);
+    return over_outputs<F>(samples, parameters);
   }
 }
 
@@ -110,7 +127,17 @@ void loss_rows(const LossRows<T>& r) {
 template <class V, class F>
 constexpr LossKernel<typename V::scalar> loss_kernel() {
   static_assert(count_names(F::parameters) <= kMaxParameters, "a loss's parameters");
-  return {F::name, F::parameters, F::targets, loss_rows<V, F>};
+  LossKernel<typename V::scalar> kernel{
+      F::name, F::parameters, F::targets, loss_rows<V, F>, "", LossArray::none, 1, -1, false};
+  if constexpr (takes_array<F>) {
+    kernel.array_name = F::array;
+    kernel.array = LossArray::outputs;
+  }
+  if constexpr (requires { F::parts; }) kernel.parts = F::parts;
+  if (kernel.parts == 0) kernel.array = LossArray::parts;
+  if constexpr (requires { F::any_targets_if; }) kernel.any_targets_if = F::any_targets_if;
+  if constexpr (requires { F::weighs_labels; }) kernel.weighs_labels = true;
+  return kernel;
 }
 
 // ---- reductions ----

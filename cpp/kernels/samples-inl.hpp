@@ -15,6 +15,8 @@
 //   of_label()                   the prediction at the label
 //   gradient_of_label()          the same of the gradient
 //   set_gradients(v, body)       to body(at), and to v at the label
+//   has_array(), of_array(at), of_array_at_label()    what it was given beside, see LossArray
+//   pairs(), second(at), sum_of_pairs(term)           of outputs in two parts, as long as each
 // What belongs to a sample (max, sum, a loss) is a vector too: the same in all lanes along the
 // outputs, a sample's own in each lane through samples.
 
@@ -70,6 +72,7 @@ class AlongOutputs {
         prediction_(rows.prediction + i * rows.ldp),
         target_(rows.labels == nullptr ? rows.target + i * rows.ldt : nullptr),
         gradient_(rows.gradient == nullptr ? nullptr : rows.gradient + i * rows.ldg),
+        array_(rows.array),
         scale_(V::set1(gradient_scale(rows, i))) {
     if (rows.labels == nullptr) return;
     const int64_t given = rows.labels[i];
@@ -87,14 +90,22 @@ class AlongOutputs {
   V gradient(Place p) const { return load_lanes<V>(gradient_ + p.at, 0, p.n, 0); }
   void set_gradient(Place p, V v) { V::store(gradient_ + p.at, p.n, v); }
 
+  bool has_array() const { return array_ != nullptr; }
+  V of_array(Place p) const { return load_lanes<V>(array_ + p.at, 0, p.n, 0); }
+  V of_array_at_label() const { return V::set1(array_[label_]); }
+
   V max() const { return V::set1(lane_max<V>(outputs_, prediction_)); }
 
   template <class Term>
   V sum(Term term) {
-    return V::set1(lane_sum<V>(outputs_, [&](int64_t at, int n) {
-      if (n == 0) return V::set1(0);
-      return first_lanes(term(Place{at, n}), n);  // what lies behind the outputs need not be zero
-    }));
+    return sum_of(outputs_, term);
+  }
+
+  int64_t pairs() const { return outputs_ / 2; }
+  Place second(Place p) const { return {p.at + pairs(), p.n}; }
+  template <class Term>
+  V sum_of_pairs(Term term) {
+    return sum_of(pairs(), term);
   }
 
   template <class Term>
@@ -136,6 +147,14 @@ class AlongOutputs {
   }
 
  private:
+  template <class Term>
+  V sum_of(int64_t count, Term term) {
+    return V::set1(lane_sum<V>(count, [&](int64_t at, int n) {
+      if (n == 0) return V::set1(0);
+      return first_lanes(term(Place{at, n}), n);  // what lies behind the outputs need not be zero
+    }));
+  }
+
   static V first_lanes(V v, int n) {
     if (n == V::width) return v;
     T lanes[V::width];
@@ -147,6 +166,7 @@ class AlongOutputs {
   const T* prediction_;
   const T* target_;
   T* gradient_;
+  const T* array_;
   V scale_;
   int64_t label_ = 0;
   bool in_range_ = true;
@@ -200,18 +220,24 @@ class ThroughSamples {
     return top;
   }
 
-  // The tree of Lanes::fold, without the branches that hold zero.
+  bool has_array() const { return rows_.array != nullptr; }
+  V of_array(Place at) const { return V::set1(rows_.array[at]); }
+  V of_array_at_label() const {
+    V found = of_array(0);
+    for (int64_t at = 1; at < outputs(); ++at) found = V::select(is_label(at), of_array(at), found);
+    return found;
+  }
+
   template <class Term>
   V sum(Term term) {
-    V lanes[kMostOutputs];
-    for (int64_t at = 0; at < outputs(); ++at) lanes[at] = V::add(V::set1(0), term(at));
-    for (int64_t half = kLanes / 2, left = outputs(); half > 0; half /= 2) {
-      for (int64_t at = half; at < left; ++at) {
-        lanes[at - half] = V::add(lanes[at - half], lanes[at]);
-      }
-      left = left < half ? left : half;
-    }
-    return lanes[0];
+    return sum_of(outputs(), term);
+  }
+
+  int64_t pairs() const { return outputs() / 2; }
+  Place second(Place at) const { return at + pairs(); }
+  template <class Term>
+  V sum_of_pairs(Term term) {
+    return sum_of(pairs(), term);
   }
 
   template <class Term>
@@ -247,6 +273,21 @@ class ThroughSamples {
   }
 
  private:
+  // The tree of Lanes::fold, without the branches that hold zero.
+  template <class Term>
+  V sum_of(int64_t count, Term term) {
+    V lanes[kMostOutputs];
+    lanes[0] = V::set1(0);
+    for (int64_t at = 0; at < count; ++at) lanes[at] = V::add(V::set1(0), term(at));
+    for (int64_t half = kLanes / 2, left = count; half > 0; half /= 2) {
+      for (int64_t at = half; at < left; ++at) {
+        lanes[at - half] = V::add(lanes[at - half], lanes[at]);
+      }
+      left = left < half ? left : half;
+    }
+    return lanes[0];
+  }
+
   typename V::Mask is_label(Place at) const { return V::eq(V::set1(static_cast<T>(at)), label_); }
 
   V at_label(const V* columns) const {

@@ -168,6 +168,15 @@ enum class Targets : uint8_t {
   any,         // real numbers
   unit,        // real numbers within [0, 1]
   categories,  // a label a sample, or a distribution over the outputs
+  counts,      // real numbers of at least 0
+  signs,       // -1 and 1
+};
+
+// What a loss may be given beside its parameters, as many numbers as there are outputs or parts.
+enum class LossArray : uint8_t {
+  none,
+  outputs,  // one an output, or none: then all are 1
+  parts,    // one a part: see LossKernel
 };
 
 template <class T>
@@ -185,6 +194,7 @@ struct LossRows {
   T* sample_loss;  // (rows,): each sample's own loss, unweighted
   T* gradient;     // (rows, outputs), or null when only the loss is wanted
   int64_t ldg;
+  const T* array = nullptr;  // (outputs,), or null; see LossArray
 };
 
 template <class T>
@@ -193,6 +203,15 @@ struct LossKernel {
   const char* parameters;
   Targets targets;
   void (*run)(const LossRows<T>& rows);
+  const char* array_name;  // "": it takes none
+  LossArray array;
+  // Outputs lie in so many parts, each as wide as the targets that were given; the kernel sees
+  // these once a part. 0: as many as the array has numbers.
+  int parts;
+  int any_targets_if;  // the parameter that makes targets any number; -1: none does
+  // Whether the array's number at a label counts in the sum of weights: a batch's loss is then
+  // divided by that of its samples, and what has the label `ignore_index` does not count.
+  bool weighs_labels;
 };
 
 // ---- update rules ----

@@ -7,18 +7,17 @@
 
 namespace gd::train {
 
-// The share of right answers by weight, where the loss is over classes: for cross_entropy a sample
-// is right when its largest output is the class with the largest target, for bce_with_logits each
-// output counts on its own and is right when its sign tells whether the target is above one half.
+// The share of right answers by weight, where the loss is over classes: where it takes a label a
+// sample (cross_entropy, nll, focal), that is right when its largest output is the class with the
+// largest target; for bce_with_logits, binary_focal and the hinge losses each output counts on its
+// own and is right when its sign tells whether the target is above one half.
 template <class T>
 class AccuracyCounter {
  public:
-  static bool counts(const std::string& loss) {
-    return loss == "cross_entropy" || loss == "bce_with_logits";
-  }
+  static bool counts(const std::string& loss) { return one_class(loss) || each_output(loss); }
 
   explicit AccuracyCounter(const std::string& loss)
-      : one_class_(loss == "cross_entropy"), each_output_(loss == "bce_with_logits") {}
+      : one_class_(one_class(loss)), each_output_(each_output(loss)) {}
 
   // outputs (rows.size(), any)
   void add(base::MatrixView<const T> outputs, const data::Dataset<T>& rows);
@@ -29,6 +28,14 @@ class AccuracyCounter {
   }
 
  private:
+  static bool one_class(const std::string& loss) {
+    return loss == "cross_entropy" || loss == "nll" || loss == "focal";
+  }
+  static bool each_output(const std::string& loss) {
+    return loss == "bce_with_logits" || loss == "binary_focal" || loss == "hinge" ||
+           loss == "squared_hinge";
+  }
+
   bool one_class_;
   bool each_output_;
   double right_ = 0;

@@ -7,19 +7,24 @@
 
 namespace gd::train {
 
+// By which the sum of a batch's losses is divided.
 template <class T>
 double sum_of_weights(const data::Dataset<T>& data) {
-  if (data.weights == nullptr) return static_cast<double>(data.size());
+  if (data.weights == nullptr && data.shares == nullptr) return static_cast<double>(data.size());
   double sum = 0;
-  for (int64_t i = 0; i < data.size(); ++i) sum += static_cast<double>(data.weights[i]);
+  for (int64_t i = 0; i < data.size(); ++i) {
+    sum += data.shares != nullptr ? data.shares[i] : static_cast<double>(data.weights[i]);
+  }
   return sum;
 }
 
 template <class T>
 double sum_of_weights(const data::Dataset<T>& data, std::span<const int64_t> indices) {
-  if (data.weights == nullptr) return static_cast<double>(indices.size());
+  if (data.weights == nullptr && data.shares == nullptr) return static_cast<double>(indices.size());
   double sum = 0;
-  for (const int64_t i : indices) sum += static_cast<double>(data.weights[i]);
+  for (const int64_t i : indices) {
+    sum += data.shares != nullptr ? data.shares[i] : static_cast<double>(data.weights[i]);
+  }
   return sum;
 }
 

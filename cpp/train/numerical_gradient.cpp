@@ -98,6 +98,7 @@ class SampleLosses {
   SampleLosses(const plan::LossDescription& loss, const Dataset<double>& rows,
                base::MatrixView<const double> output, double weight_sum)
       : kernel_(ops::find_loss<double>(loss.name)),
+        parameters_(kernel_, loss.parameters, output.cols),
         output_(output),
         moved_(static_cast<size_t>(output.rows * output.cols)),
         gradient_(moved_.size()) {
@@ -110,7 +111,8 @@ class SampleLosses {
     at_.labels = rows.labels;
     at_.weights = rows.weights;
     at_.weight_sum = weight_sum;
-    at_.parameters = loss.parameters.data();
+    at_.parameters = parameters_.data();
+    at_.array = parameters_.array();
     at_.gradient = gradient_.data();
     moved_by(0);
     at_.gradient = nullptr;
@@ -133,6 +135,7 @@ class SampleLosses {
 
  private:
   const ops::LossKernel<double>& kernel_;
+  ops::LossTerms<double> parameters_;
   base::MatrixView<const double> output_;
   std::vector<double> moved_;
   std::vector<double> gradient_;

@@ -26,13 +26,11 @@ using Lock = std::lock_guard<parallel::ForkSafeMutex>;
 namespace {
 
 template <class T>
-void check_loss(const plan::LossDescription& loss) {
-  const size_t expected = ops::split_names(ops::find_loss<double>(loss.name).parameters).size();
-  require<ValueError>(loss.parameters.size() == expected, "loss '", loss.name, "' takes ", expected,
-                      " parameters, got ", loss.parameters.size());
+ops::LossTerms<T> terms_of(const plan::LossDescription& loss, int64_t outputs) {
   for (const double parameter : loss.parameters) {
     base::representable<T>(parameter, "a parameter of loss '" + loss.name + "'");
   }
+  return {ops::find_loss<T>(loss.name), loss.parameters, outputs};
 }
 
 }  // namespace
@@ -45,8 +43,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       threads_(options.threads),
       lr_(options.hyper.front()) {
   if (has_loss()) {
-    check_loss<T>(options_.loss);
-    loss_kernel_ = &ops::find_loss<T>(options_.loss.name);
+    loss_terms_.emplace(terms_of<T>(options_.loss, model_->description().output_size()));
   }
   if (options_.clip_norm > 0) {  // however large: then it never clips
     base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
@@ -297,7 +294,9 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
 template <class T>
 int64_t Trainer<T>::learn_many(const Dataset& data, double* losses, Progress progress) {
   for (int64_t i = 0; i < data.size(); ++i) {
-    losses[i] = step(data.rows(i, 1));
+    const Dataset row = data.rows(i, 1);
+    // What does not count says nothing.
+    losses[i] = row.shares != nullptr && *row.shares == 0 ? std::nan("") : step(row);
     if (!progress(i + 1, losses[i])) return i + 1;
   }
   return data.size();

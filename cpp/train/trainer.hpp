@@ -74,7 +74,7 @@ class Trainer {
 
   Model<T>& model() { return *model_; }
   bool has_loss() const { return !options_.loss.name.empty(); }
-  const ops::LossKernel<T>& loss_kernel() const { return *loss_kernel_; }  // where it has one
+  const ops::LossTerms<T>& loss_terms() const { return *loss_terms_; }  // where it has one
 
   // One update on one batch; returns the loss before it.
   double step(const Dataset& batch);
@@ -171,7 +171,7 @@ class Trainer {
   std::shared_ptr<Model<T>> model_;
   TrainerOptions options_;
   std::shared_ptr<profiling::SourceNumber> source_;  // of what it does, for recordings
-  const ops::LossKernel<T>* loss_kernel_ = nullptr;
+  std::optional<ops::LossTerms<T>> loss_terms_;
   optim::ElementwiseRule<T> rule_;
   std::vector<base::AlignedBuffer<T>> states_;
   std::vector<T*> state_pointers_;

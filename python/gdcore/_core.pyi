@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Claim', 'Data32', 'Data64', 'LayerSpec', 'Network32', 'Network64', 'ProfileScope', 'Rule32', 'Rule64', 'Trainer32', 'Trainer64', 'activations', 'backpropagation_gradient_network', 'config', 'fma_peak', 'get_num_threads', 'initializers', 'layer_kinds', 'losses', 'matmul', 'memory_bandwidth', 'numerical_gradient_network', 'profile_mark', 'profile_purposes', 'profile_range_begin', 'profile_range_end', 'profiling', 'rules', 'set_num_threads', 'workers_for_step', 'zones']
+__all__: list[str] = ['Claim', 'Data32', 'Data64', 'LayerSpec', 'Network32', 'Network64', 'ProfileScope', 'Rule32', 'Rule64', 'Trainer32', 'Trainer64', 'activations', 'backpropagation_gradient_network', 'config', 'fma_peak', 'get_num_threads', 'initializers', 'layer_kinds', 'losses', 'matmul', 'memory_bandwidth', 'numerical_gradient_network', 'profile_mark', 'profile_purposes', 'profile_range_begin', 'profile_range_end', 'profiling', 'rules', 'set_num_threads', 'shuffled', 'workers_for_step', 'zones']
 class LayerSpec:
     def __init__(self, kind: str, name: str, inputs: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], options: dict) -> None:
         ...
@@ -307,6 +307,8 @@ def profiling() -> bool:
 def rules() -> dict:
     ...
 def set_num_threads(num_threads: typing.SupportsInt | typing.SupportsIndex | None) -> None:
+    ...
+def shuffled(samples: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.int64]:
     ...
 def workers_for_step(rows: typing.SupportsInt | typing.SupportsIndex, flops: typing.SupportsInt | typing.SupportsIndex, parameters: typing.SupportsInt | typing.SupportsIndex, most: typing.SupportsInt | typing.SupportsIndex) -> int:
     ...

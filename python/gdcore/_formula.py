@@ -47,10 +47,15 @@ class Formula(Frozen):
             cls.members[cls.name] = cls
 
     def parameters(self) -> list[float]:
-        """The parameters as C++ takes them: in order, pairs in sequence, bools as 0 or 1."""
+        """The parameters as C++ takes them: in order, tuples in sequence, bools as 0 or 1.
+
+        None is left out: an array that there is not, which comes last.
+        """
         numbers: list[float] = []
         for each in fields(self):
             value = getattr(self, each.name)
+            if value is None:
+                continue
             numbers.extend(map(float, value if isinstance(value, tuple) else (value,)))
         return numbers
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdcore._frames import array
 from gdcore._ranges import Range
 from gdcore._warn import warn
-from gdcore.metrics import Accuracy, Computed, resolve_metrics, takes_no_weights
+from gdcore.losses import Hinge, SquaredHinge
+from gdcore.metrics import Accuracy, Computed, OfClasses, resolve_metrics, takes_no_weights
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer
@@ -29,9 +31,10 @@ class Judging:
     Attributes:
         data: Checked and converted once.
         x: As given.
-        y: An array, in the shape of the output, or labels (N,).
+        y: An array, in the shape of the output, or labels (N,), of what counts.
         weight: (N,) or None.
         metrics: Their keys and what computes them.
+        counted: (N,) whether metrics see the sample, or None: they see all.
     """
 
     data: Any
@@ -39,6 +42,7 @@ class Judging:
     y: Any
     weight: Any
     metrics: list[tuple[str, Computed]]
+    counted: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(
@@ -65,7 +69,13 @@ class Judging:
                         f"the metric {key!r} is computed without the sample weights: its function "
                         "takes no argument sample_weight"
                     )
-        return cls(data, x, targets, weight, resolved)
+        counted = None
+        ignored = getattr(trainer.loss, "ignore_index", None)
+        if ignored is not None and targets.ndim == 1 and (targets == ignored).any():
+            counted = targets != ignored
+            targets = targets[counted]
+            weight = None if weight is None else weight[counted]
+        return cls(data, x, targets, weight, resolved, counted)
 
     @classmethod
     def validation(cls, trainer: Trainer, given: Any, metrics: object) -> Judging | None:
@@ -99,9 +109,13 @@ class Judging:
         output = trainer._network._native.predict(
             self.x, batch_size, trainer._num_threads, validates=True
         )
+        if self.counted is not None:
+            output = output[self.counted]
         task = None if trainer.loss is None else trainer.loss.task
+        of_signs = isinstance(trainer.loss, (Hinge, SquaredHinge))
         values = {}
         for key, metric in wanted:
             with Range(f"metric {key}"):
-                values[key] = metric(self.y, output, self.weight, task=task)
+                y = self.y > 0 if of_signs and isinstance(metric, OfClasses) else self.y
+                values[key] = metric(y, output, self.weight, task=task)
         return values

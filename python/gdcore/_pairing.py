@@ -72,10 +72,21 @@ def _too_few(loss: Loss, network: Network) -> str | None:
     )
 
 
+def _of_logarithms(loss: Loss) -> bool:
+    """Whether it takes log-probabilities."""
+    return loss.name in ("nll", "kl_div")
+
+
 def _wrong(loss: Loss, network: Network) -> str | None:
     if message := _too_few(loss, network):
         return message
     last = _last(network)
+    if last.bounds == (0.0, 1.0) and _of_logarithms(loss):
+        return (
+            f"loss {loss.name!r} takes log-probabilities, got a last layer with the activation "
+            f"{last.name!r}, which makes probabilities: take the activation 'log_softmax', or none "
+            "and 'cross_entropy', which has it inside"
+        )
     if not _takes_logits(loss, last) or last.bounds != (0.0, 1.0):
         return None
     return (
@@ -87,6 +98,12 @@ def _wrong(loss: Loss, network: Network) -> str | None:
 def _doubtful(loss: Loss, network: Network) -> str | None:
     last = _last(network)
     low, high = last.bounds
+    if _of_logarithms(loss) and high > 0:
+        return (
+            f"loss {loss.name!r} takes log-probabilities, which are at most 0, and the last "
+            f"layer's activation {last.name!r} gives others: what it minimizes then has no "
+            "lower end. Take the activation 'log_softmax', or of logits 'cross_entropy'"
+        )
     if not _takes_logits(loss, last) or (math.isinf(low) and math.isinf(high)):
         return None
     ends = [f"below {low:g}"] * math.isfinite(low) + [f"above {high:g}"] * math.isfinite(high)
@@ -105,7 +122,7 @@ def _takes_logits(loss: Loss, last: Activation) -> bool:
     """
     if loss.name == "cross_entropy" and last.name in ("softmax", "log_softmax"):
         return False
-    return loss.task in ("binary", "multiclass")
+    return loss.task in ("binary", "multiclass") and not _of_logarithms(loss)
 
 
 def _last(network: Network) -> Activation:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gdcore._check import thread_count
 from gdcore._pairing import as_saved, tell_saved
 from gdcore.files import PathLike
+from gdcore.losses import LossFunction, resolve_loss
 from gdcore.network import Network
 from gdcore.persistence import (
     Checkpoint,
@@ -31,6 +32,7 @@ def resumed(
     network: Network | None,
     schedule: Callable[[int], float] | Schedule | ScheduleName | None,
     num_threads: int | None,
+    loss: Callable[[Any, Any], tuple[Any, Any]] | LossFunction | None = None,
     *,
     warns: bool = True,
 ) -> Trainer:
@@ -39,8 +41,11 @@ def resumed(
         raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
     thread_count(num_threads)
     resolved = resolve_schedule("schedule", schedule)
+    own = None if loss is None else resolve_loss("loss", loss)
+    if own is not None and not isinstance(own, LossFunction):
+        raise TypeError(f"loss must be the function that was the loss, or None, got {own}")
     with opened(path) as checkpoint:
-        trainer = _trainer_from(checkpoint, kind, network, resolved, num_threads)
+        trainer = _trainer_from(checkpoint, kind, network, resolved, num_threads, own)
     if warns:
         checkpoint.warn_of_preparation()
     return trainer
@@ -52,6 +57,7 @@ def _trainer_from(
     network: Network | None,
     schedule: Schedule | ScheduleName | None,
     num_threads: int | None,
+    own: LossFunction | None,
 ) -> Trainer:
     path = checkpoint.path
     if checkpoint.description.get("kind") == "network":
@@ -71,11 +77,17 @@ def _trainer_from(
             f"schedule must be given: {path} was saved with a function of one's own, "
             "which no file can hold"
         )
+    if (own is None) == parts.own_loss:
+        was = "a function" if parts.own_loss else "no function"
+        raise ValueError(
+            f"loss must be {'given' if parts.own_loss else 'None'}: {path} was saved with {was} of "
+            f"one's own as the loss{', which no file can hold' if parts.own_loss else ''}"
+        )
 
     def made(for_network: Network) -> Trainer:
         trainer = kind(
             for_network,
-            parts.loss,
+            parts.loss if own is None else own,
             parts.optimizer,
             schedule=parts.schedule if schedule is None else schedule,
             num_threads=num_threads,
@@ -96,7 +108,7 @@ def _trainer_from(
                 native.input_names = list(loaded.feature_names)
             del loaded  # and its memory
             trainer = made(network)
-    if trainer.loss is not None:
+    if trainer.loss is not None and own is None:
         tell_saved(trainer.loss, trainer.network)
     return trainer
 

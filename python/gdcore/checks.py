@@ -23,11 +23,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from gdcore import _core
 from gdcore._check import real
-from gdcore._frames import real_array
+from gdcore._frames import ordered, real_array
 from gdcore._pairing import check_outputs
-from gdcore.losses import Loss
+from gdcore.losses import Loss, LossFunction, LossLike, resolve_loss
 from gdcore.network import Network
-from gdcore.typing import LossName
 
 __all__ = [
     "GradientReport",
@@ -238,7 +237,7 @@ def _verdict(report: ParameterReport) -> str:
 
 def check_gradients(
     net: Network,
-    loss: LossName | Loss,
+    loss: LossLike,
     x: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
@@ -269,7 +268,8 @@ def check_gradients(
 
     Args:
         net: The network.
-        loss: A loss by name or as an object.
+        loss: A loss by name or as an object, or a function, see `gdcore.LossFunction`; then the
+            differences are taken in Python, on one thread.
         x: (N, input_size), finite.
         y: The targets, as the loss takes them.
         sample_weight: (N,), finite, at least 0, not all 0.
@@ -286,14 +286,11 @@ def check_gradients(
         raise TypeError(f"net must be a gdcore.Network, got {type(net).__name__}")
     if net.num_parameters == 0:
         raise ValueError("net must have parameters to check, got a network of layers without any")
-    formula = Loss.resolve("loss", loss)
+    formula = resolve_loss("loss", loss)
     step = None if h is None else real("h", h, above=0)
     tolerance = real("tolerance", tolerance, above=0)
-    check_outputs(formula, net)
-    native = net._native.to64()
-    about = (native, formula.name, formula.parameters(), x, y, sample_weight)
-    exact = _core.backpropagation_gradient_network(*about, None)
-    first = _core.numerical_gradient_network(*about, step, None, None)
+    exact, numerical = _gradients(net, formula, x, y, sample_weight, step)
+    first = numerical(None)
     backward = np.concatenate([gradient.ravel() for gradient in exact["gradients"].values()])
     found = _Differences(backward, first)
     parts: dict[str, slice] = {}
@@ -307,7 +304,7 @@ def check_gradients(
         closer = np.concatenate([found.doubtful(part, tolerance) for part in parts.values()])
         if not closer.size:
             break
-        second = _core.numerical_gradient_network(*about, step, closer.tolist(), None)
+        second = numerical(closer.tolist())
         found.replace(closer, second)
         evaluations += second["evaluations"]
         seconds += second["seconds"]
@@ -318,6 +315,29 @@ def check_gradients(
     return GradientReport(
         parameters, exact["loss"], tolerance, evaluations, seconds, exact["seconds"]
     )
+
+
+def _gradients(
+    net: Network, loss: Loss, x: Any, y: Any, sample_weight: Any, h: float | None
+) -> tuple[dict[str, Any], Callable[[list[int] | None], dict[str, Any]]]:
+    """The gradient by backpropagation, and what takes differences."""
+    native = net._native.to64()
+    if isinstance(loss, LossFunction):
+        from gdcore._own_checks import OwnGradients  # only here: they are seldom asked for
+        from gdcore._own_loss import prepared
+
+        table = ordered(x, "x", net.feature_names, np.float64)
+        names = ("x", "y", "sample_weight")
+        data = prepared(table, y, sample_weight, net.input_size, np.float64, names)
+        own = OwnGradients(native, loss, data, h)
+        return own.exact(), own.numerical
+    check_outputs(loss, net)
+    about = (native, loss.name, loss.parameters(), x, y, sample_weight)
+
+    def numerical(closer: list[int] | None) -> dict[str, Any]:
+        return _core.numerical_gradient_network(*about, h, closer, None)
+
+    return _core.backpropagation_gradient_network(*about, None), numerical
 
 
 class _Differences:

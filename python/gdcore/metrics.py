@@ -156,7 +156,7 @@ class _OfNumbers(Metric):
         return targets
 
 
-class _OfClasses(Metric):
+class OfClasses(Metric):
     """A metric of outputs that are logits."""
 
     def _targets(self, y: NDArray[Any], output: Array, task: Task | None) -> NDArray[Any]:
@@ -170,7 +170,7 @@ class _OfClasses(Metric):
 
 
 @formula
-class Accuracy(_OfClasses):
+class Accuracy(OfClasses):
     """Share of right answers, sum_i w_i [sample i is right] / sum_i w_i.
 
     Of several outputs the largest must be the class: the label, or the largest of the target
@@ -193,7 +193,7 @@ class Accuracy(_OfClasses):
 
 
 @formula
-class TopK(_OfClasses):
+class TopK(OfClasses):
     """Share of samples whose class is among the k largest outputs.
 
     sum_i w_i [fewer than k outputs come before p_i,y_i] / sum_i w_i. A larger output comes before a
@@ -297,7 +297,7 @@ class R2(_OfNumbers):
 
 
 @formula
-class AUC(_OfClasses):
+class AUC(OfClasses):
     """Area under the ROC curve of two classes: how often a positive sample is above a negative one.
 
     sum_ij w_i w_j ([s_i > s_j] + [s_i = s_j] / 2) / sum_ij w_i w_j over all pairs of a positive

@@ -29,7 +29,7 @@ from gdcore._stored import StoredArray
 from gdcore._warn import warn
 from gdcore.files import PathLike
 from gdcore.history import History
-from gdcore.losses import Loss
+from gdcore.losses import Loss, LossFunction
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import NAMES, Function, Schedule
 from gdcore.typing import ScheduleName
@@ -58,7 +58,7 @@ def __dir__() -> list[str]:
 N = TypeVar("N")
 
 _NO_KIND = "its kind is neither network nor trainer"
-_FUNCTION = "function"  # stands for a schedule that cannot be saved
+_FUNCTION = "function"  # stands for a schedule or a loss that cannot be saved
 _SPREAD = "spread"  # stands for a name whose epochs are not known yet
 _MOST = 2**53  # steps and epochs that a file may tell: far from where adding overflows
 
@@ -110,7 +110,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     description = {
         "kind": "trainer",
         "network": described_network(trainer.network),
-        "loss": None if trainer.loss is None else described_formula(trainer.loss),
+        "loss": _described_loss(trainer.loss),
         "optimizer": described_formula(trainer.optimizer),
         "schedule": described,
         "matmul_precision": trainer.matmul_precision,
@@ -129,6 +129,12 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     for index, state in enumerate(states):
         arrays |= {_state_key(index, key): array for key, array in state.items()}
     files.write(path, _finite(arrays), description)
+
+
+def _described_loss(loss: Loss | None) -> dict[str, Any] | None:
+    if isinstance(loss, LossFunction):
+        return {"name": _FUNCTION}
+    return None if loss is None else described_formula(loss)
 
 
 @dataclass(frozen=True)
@@ -155,9 +161,11 @@ class TrainerParts:
     """What a trainer's file holds beside the network.
 
     Attributes:
-        loss: None where gradients came from outside.
+        loss: None where gradients came from outside, or it was a function of one's own, which no
+            file can hold.
+        own_loss: Whether it was.
         optimizer: Its description.
-        schedule: None where it was a function of one's own, too, which no file can hold.
+        schedule: None where it was a function of one's own, too.
         own_schedule: Whether it was.
         arguments: More of what the trainer's class takes.
         position: Steps, epochs, the learning rate, and the scale of the schedule with the rate that
@@ -167,6 +175,7 @@ class TrainerParts:
     """
 
     loss: Loss | None
+    own_loss: bool
     optimizer: Optimizer
     schedule: Schedule | ScheduleName | None
     own_schedule: bool
@@ -251,9 +260,11 @@ class Checkpoint:
         if told.get("kind") != "trainer":
             raise ValueError(_NO_KIND)
         loss, schedule = told.get("loss"), told.get("schedule")
+        own_loss = loss == {"name": _FUNCTION}
         own_schedule = schedule == {"name": _FUNCTION}
         return TrainerParts(
-            loss=None if loss is None else formula_from(Loss, "loss", loss),
+            loss=None if loss is None or own_loss else formula_from(Loss, "loss", loss),
+            own_loss=own_loss,
             optimizer=formula_from(Optimizer, "optimizer", told.get("optimizer")),
             schedule=None if own_schedule else _schedule_from(schedule),
             own_schedule=own_schedule,

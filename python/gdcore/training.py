@@ -22,12 +22,12 @@ from gdcore._warn import warn
 from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.history import History
 from gdcore.linalg import checked_precision
-from gdcore.losses import Loss
+from gdcore.losses import Loss, LossFunction, LossLike, resolve_loss
 from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import Function, Schedule, resolve_schedule, spread
-from gdcore.typing import LossName, MetricName, OptimizerName, Precision, ScheduleName
+from gdcore.typing import MetricName, OptimizerName, Precision, ScheduleName
 
 __all__ = ["Operation", "Trainer"]
 
@@ -60,7 +60,8 @@ class Trainer(Online, Planning):
 
     Args:
         network: What to train; its parameters are changed in place.
-        loss: A loss by name or as an object, or None where gradients come from a loss of one's own;
+        loss: A loss by name or as an object; a function (prediction, target) -> (loss, gradient) of
+            one's own, see `gdcore.LossFunction`; or None where gradients come from elsewhere,
             see `apply_gradients`. ``"bce_with_logits"`` and ``"cross_entropy"`` take logits: a
             last layer with an activation that bounds them, such as relu or tanh, is warned of.
         optimizer: An optimizer by name or as an object.
@@ -92,7 +93,7 @@ class Trainer(Online, Planning):
     def __init__(
         self,
         network: Network,
-        loss: LossName | Loss | None,
+        loss: LossLike | None,
         optimizer: OptimizerName | Optimizer,
         *,
         matmul_precision: Precision = "highest",
@@ -104,8 +105,8 @@ class Trainer(Online, Planning):
         if not isinstance(network, Network):
             raise TypeError(f"network must be a gdcore.Network, got {type(network).__name__}")
         self._network = network
-        self._loss = None if loss is None else Loss.resolve("loss", loss)
-        if self._loss is not None:
+        self._loss = None if loss is None else resolve_loss("loss", loss)
+        if self._loss is not None and not isinstance(self._loss, LossFunction):
             check_pairing(self._loss, network)
         self._optimizer = Optimizer.resolve("optimizer", optimizer)
         self._matmul_precision = checked_precision(
@@ -122,10 +123,16 @@ class Trainer(Online, Planning):
         self._figures: dict[str, bool | None] = {}  # of the last fit, see figures_of
         self._stopped = False
         self._claim = _core.Claim("fit is at work on this trainer: one at a time")
-        self._native: NativeTrainer = TRAINERS[network.dtype.name](
-            network._native,
-            None if self._loss is None else self._loss.name,
-            [] if self._loss is None else self._loss.parameters(),
+        self._native: NativeTrainer = self._compiled()
+        # Looked up once: each time anew takes a twentieth of the smallest step.
+        self._step: Callable[..., float] = self._native.step
+        self._learn_one: Callable[..., float] = self._native.learn_one
+        if isinstance(self._schedule, Schedule):
+            self._follow(self._schedule)
+
+    def _compiled(self) -> Any:
+        """The trainer in C++, of which this is the face."""
+        options = (
             self._optimizer.name,
             self._optimizer.parameters(),
             self._num_threads,
@@ -133,11 +140,18 @@ class Trainer(Online, Planning):
             self._clip_grad_norm,
             self._matmul_precision,
         )
-        # Looked up once: each time anew takes a twentieth of the smallest step.
-        self._step: Callable[..., float] = self._native.step
-        self._learn_one: Callable[..., float] = self._native.learn_one
-        if isinstance(self._schedule, Schedule):
-            self._follow(self._schedule)
+        network, loss = self._network, self._loss
+        if isinstance(loss, LossFunction):
+            from gdcore._own_loss import own_trainer  # only here: import gdcore stays light
+
+            if self._matmul_precision != "highest":
+                raise ValueError(
+                    "matmul_precision must be 'highest' where the loss is a Python function, got "
+                    f"{self._matmul_precision!r}"
+                )
+            return own_trainer(loss, network, self._seed, *options)
+        name, numbers = (None, []) if loss is None else (loss.name, loss.parameters())
+        return TRAINERS[network.dtype.name](network._native, name, numbers, *options)
 
     @property
     def network(self) -> Network:
@@ -404,9 +418,10 @@ class Trainer(Online, Planning):
 
         Returns:
             ``"loss"``, each metric by its name, and the ``"accuracy"``, by weight: for
-            ``"cross_entropy"`` the share of the samples whose largest output is their class, for
-            ``"bce_with_logits"`` the share of the outputs that are above 0 where the target is
-            above 1/2, and not above 0 where it is not.
+            ``"cross_entropy"``, ``"nll"`` and ``"focal"`` the share of the samples whose largest
+            output is their class, for ``"bce_with_logits"``, ``"binary_focal"`` and the hinge
+            losses the share of the outputs that are above 0 where the target is above 1/2, and not
+            above 0 where it is not. What has the label ignore_index does not count.
 
         Raises:
             RuntimeError: The trainer has no loss.
@@ -441,8 +456,8 @@ class Trainer(Online, Planning):
 
         That is the network, loss, optimizer with its state, schedule, seed, position and `history`:
         a trainer that is loaded from it goes on with the same bits as this one. The number of
-        threads is not saved; of a schedule that is a function of one's own, only that there was
-        one. Within an epoch, after `fit` was interrupted, the next begins anew.
+        threads is not saved; of a schedule or a loss that is a function of one's own, only that
+        there was one. Within an epoch, after `fit` was interrupted, the next begins anew.
 
         The file is written beside and renamed, so that at any moment the old or the new one is
         there, whole. Equal trainers are equal files. `Network.load` reads the network alone.
@@ -472,6 +487,7 @@ class Trainer(Online, Planning):
         network: Network | None = None,
         schedule: Callable[[int], float] | Schedule | ScheduleName | None = None,
         num_threads: int | None = None,
+        loss: Callable[[Any, Any], tuple[Any, Any]] | LossFunction | None = None,
     ) -> Trainer:
         """Reads a trainer that `save` wrote.
 
@@ -482,6 +498,7 @@ class Trainer(Online, Planning):
             network: A network of the same description to put the parameters into; None makes one.
             schedule: In place of the one that was saved; needed where that is a function.
             num_threads: As in `Trainer`.
+            loss: The function that was the loss; needed where there was one, and nowhere else.
 
         Raises:
             OSError: The file cannot be read; FileNotFoundError where there is none.
@@ -491,7 +508,7 @@ class Trainer(Online, Planning):
         """
         from gdcore import _resuming
 
-        return _resuming.resumed(Trainer, path, network, schedule, num_threads)
+        return _resuming.resumed(Trainer, path, network, schedule, num_threads, loss)
 
     def _whole_history(self) -> History:
         """Of all epochs so far, in this trainer and those it was loaded from."""

@@ -86,8 +86,20 @@ LossName = Literal[
     "mse",
     "mae",
     "huber",
+    "smooth_l1",
+    "log_cosh",
+    "quantile",
+    "poisson_nll",
+    "gaussian_nll",
+    "cosine",
+    "kl_div",
+    "hinge",
+    "squared_hinge",
     "bce_with_logits",
+    "binary_focal",
     "cross_entropy",
+    "nll",
+    "focal",
 ]
 """Losses, see `gdcore.losses`."""
 

@@ -24,6 +24,12 @@ settings.load_profile("gdcore")
 from support import BUILD, NEON, build_cpp  # noqa: E402  (needs the path above)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests go over all losses with a linear last layer, whatever that means to them."""
+    told = ".*loss '(nll|kl_div)' takes log-probabilities, which are at most 0"
+    config.addinivalue_line("filterwarnings", f"ignore:{told}:UserWarning")
+
+
 @pytest.fixture(scope="session")
 def cpp_build() -> Path:
     """The build folder of the C++ tests; each room's tests are built by who runs them."""

@@ -24,9 +24,17 @@ ACTIVATIONS: dict[str, dict[str, float]] = {name: {} for name in Activation.memb
     "hardshrink": {"lambd": 0.3},
     "threshold": {"threshold": -0.4, "value": -0.7},
 }
-LOSSES: dict[str, dict[str, float]] = {name: {} for name in Loss.members} | {
+LOSSES: dict[str, dict[str, Any]] = {name: {} for name in Loss.members} | {
     "huber": {"delta": 0.7},
+    "smooth_l1": {"beta": 0.6},
+    "quantile": {"quantiles": (0.8,)},
+    "poisson_nll": {"full": True},
+    "gaussian_nll": {"full": True, "log_var": True},
+    "cosine": {"eps": 1e-6},
+    "bce_with_logits": {"pos_weight": 1.7},
+    "binary_focal": {"gamma": 1.5, "alpha": 0.4},
     "cross_entropy": {"label_smoothing": 0.1},
+    "focal": {"gamma": 1.5},
 }
 ELEMENTWISE = [name for name in ACTIVATIONS if name not in ROW_WISE]
 
@@ -63,19 +71,33 @@ def oracle(net: gd.Network, names: Sequence[str]) -> ReferenceNetwork:
     return ReferenceNetwork(layers, state)
 
 
-def fewest_outputs(name: str) -> int:
-    """Classes are two at least."""
-    return 2 if name == "cross_entropy" else 1
+def takes_outputs(name: str, outputs: int) -> bool:
+    """Classes are two at least; a mean has a variance."""
+    if name == "gaussian_nll":
+        return outputs % 2 == 0
+    return outputs > 1 or name not in losses.OF_CLASSES
+
+
+def outputs_for(name: str, outputs: int) -> int:
+    """The next number that the loss takes."""
+    return outputs if takes_outputs(name, outputs) else outputs + 1
 
 
 def targets(name: str, samples: int, outputs: int, seed: int = 0) -> np.ndarray:
-    """Targets that suit the loss; cross_entropy gets class indices."""
+    """Targets that suit the loss; class indices for losses of classes."""
     rng = np.random.default_rng(seed + 1000)
-    if name == "cross_entropy":
+    if name in losses.OF_CLASSES:
         return rng.integers(0, outputs, samples)
-    if name == "bce_with_logits":
+    if name in ("bce_with_logits", "binary_focal"):
         return rng.uniform(0, 1, (samples, outputs))
-    return rng.standard_normal((samples, outputs))
+    if name in ("hinge", "squared_hinge"):
+        return rng.choice([-1.0, 1.0], (samples, outputs))
+    if name == "poisson_nll":
+        return rng.poisson(2.0, (samples, outputs)).astype(np.float64)
+    if name == "kl_div":
+        return rng.dirichlet(np.ones(outputs), samples)
+    columns = outputs // 2 if name == "gaussian_nll" else outputs
+    return rng.standard_normal((samples, columns))
 
 
 def inputs(samples: int, features: int, seed: int = 0) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 import nets
 import numpy as np
 import pytest
-from reference.losses import loss_and_gradient
+from reference.losses import OF_CLASSES, loss_and_gradient
 from support import assert_same_bits, assert_same_state, relative_error
 
 import gdcore as gd
@@ -53,8 +53,9 @@ def test_backpropagation_against_central_differences(
 def test_the_same_in_python(activation: str, loss: str) -> None:
     """With nothing of the C++ check: the oracle's loss, and numerical_gradient, over the weights
     and over the input."""
-    net = lively([4, 5, 3], activation, seed=2)
-    x, y = nets.inputs(6, 4, 3), nets.targets(loss, 6, 3, 3)
+    outputs = nets.outputs_for(loss, 3)
+    net = lively([4, 5, outputs], activation, seed=2)
+    x, y = nets.inputs(6, 4, 3), nets.targets(loss, 6, outputs, 3)
     options = nets.LOSSES[loss]
 
     _, grad = loss_and_gradient(loss, net.forward(x, training=True), y, **options)
@@ -351,7 +352,7 @@ def drawn(seed: int) -> tuple[Any, ...]:
     random = np.random.default_rng(seed)
     name = sorted(nets.LOSSES)[random.integers(len(nets.LOSSES))]
     widths = [int(width) for width in random.integers(1, 8, random.integers(2, 5))]
-    widths[-1] = max(widths[-1], nets.fewest_outputs(name))
+    widths[-1] = nets.outputs_for(name, widths[-1])
     names = [
         nets.ELEMENTWISE[k] for k in random.integers(0, len(nets.ELEMENTWISE), len(widths) - 1)
     ]
@@ -371,7 +372,7 @@ def drawn(seed: int) -> tuple[Any, ...]:
         y = (y, at, at - nets.LOSSES[name].get("delta", 1.0), at + 1e-3 * y)[random.integers(4)]
     elif name == "bce_with_logits":
         y = (y, y.round(), np.ones_like(y))[random.integers(3)]
-    else:
+    elif name in OF_CLASSES:
         y = (y, np.zeros_like(y))[random.integers(2)]
     weight = random.uniform(0.1, 3, samples) if random.random() < 0.3 else None
     return net, nets.loss(name), x, y, weight

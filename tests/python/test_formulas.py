@@ -31,11 +31,21 @@ MEMBERS = [
 ]
 
 
+# Of as many numbers as a network has outputs, classes or quantiles, or none.
+ARRAYS = ("class_weight", "pos_weight", "alpha", "quantiles")
+
+
+def is_array(field: Any) -> bool:
+    return field.name in ARRAYS and not isinstance(field.default, float)
+
+
 def fields_in_cpp(member: Any) -> tuple[str, ...]:
     """The dataclass's parameters as C++ names them: a pair `betas` is beta1 and beta2."""
     names: list[str] = []
     for field in dataclasses.fields(member):
-        if isinstance(field.default, tuple):
+        if is_array(field):
+            names.append(field.name)
+        elif isinstance(field.default, tuple):
             stem = field.name.removesuffix("s")
             names += [f"{stem}{i + 1}" for i in range(len(field.default))]
         else:
@@ -61,7 +71,10 @@ def test_parameters_have_the_same_names_and_order(kind: str, name: str) -> None:
     member = family.members[name]
     assert fields_in_cpp(member) == tuple(in_cpp()[name])
     assert member.name == name
-    assert len(member().parameters()) == len(in_cpp()[name])
+    arrays = [field for field in dataclasses.fields(member) if is_array(field)]
+    assert len(arrays) <= 1
+    given = sum(getattr(member(), field.name) is not None for field in arrays)
+    assert len(member().parameters()) == len(in_cpp()[name]) - len(arrays) + given
 
 
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
@@ -122,10 +135,13 @@ def test_every_activation_runs_by_its_name(name: str) -> None:
 
 def test_every_loss_and_rule_runs_by_its_name() -> None:
     for loss in _core.losses():
+        outputs = nets.outputs_for(loss, 3)
+        y = nets.targets(loss, 1, outputs)
         for rule in _core.rules():
-            net = gd.Network([gd.Dense(3)], input_size=2, dtype="float64")
-            y = [1] if loss == "cross_entropy" else [[0.0, 1.0, 0.5]]
-            assert gd.Trainer(net, loss, rule).step([[1.0, -2.0]], y) > 0
+            net = gd.Network([gd.Dense(outputs)], input_size=2, dtype="float64")
+            before = net.state_dict()["0.weight"]
+            assert np.isfinite(gd.Trainer(net, loss, rule).step([[1.0, -2.0]], y))
+            assert (net.state_dict()["0.weight"] != before).any()
 
 
 def test_file_names_and_struct_names_agree() -> None:

@@ -12,12 +12,15 @@ import nets
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from support import relative_error
 
 import gdcore as gd
 from gdcore.activations import Activation
 from gdcore.losses import Loss
 
 LOGITS = ("bce_with_logits", "cross_entropy")
+ALL_LOGITS = (*LOGITS, "focal", "binary_focal", "hinge", "squared_hinge")
+LOGARITHMS = ("nll", "kl_div")
 
 
 def ending_in(activation: Any, outputs: int = 3) -> gd.Network:
@@ -102,17 +105,23 @@ def test_bounded_logits_are_warned_of_once_at_the_callers_line(
 @pytest.mark.parametrize("activation", sorted(Activation.members))
 def test_all_others_go_together(activation: str, loss: str) -> None:
     unbounded = ("identity", "leaky_relu", "tanhshrink", "softshrink", "hardshrink")
-    fits = loss not in LOGITS or activation in unbounded
+    fits = loss not in ALL_LOGITS or activation in unbounded
     fits |= loss == "cross_entropy" and activation in ("softmax", "log_softmax")
-    net = ending_in(activation)
+    if loss in LOGARITHMS:
+        fits = Activation.members[activation]().bounds[1] <= 0
+    outputs = nets.outputs_for(loss, 3)
+    net = ending_in(activation, outputs)
     try:
         quiet = not warnings_of(net, loss)
     except ValueError:
         quiet = False
     assert quiet == fits
     # Gradients can be checked all the same.
-    y = nets.targets(loss, 5, 3)
-    assert gd.check_gradients(net, loss, nets.inputs(5, 2), y).ok
+    y = nets.targets(loss, 5, outputs)
+    given = (
+        nets.loss(loss) if loss == "gaussian_nll" else loss
+    )  # of variances below 0 none is right
+    assert gd.check_gradients(net, given, nets.inputs(5, 2), y).ok
 
 
 def test_cross_entropy_over_log_softmax_is_cross_entropy_over_logits() -> None:
@@ -130,6 +139,44 @@ def test_cross_entropy_over_log_softmax_is_cross_entropy_over_logits() -> None:
     assert (logs.predict_classes(x) == logits.predict_classes(x)).all()
     (told,) = warnings_of(logs, "bce_with_logits")
     assert "'log_softmax' gives none above 0" in str(told.message)
+
+
+@pytest.mark.parametrize("weights", [None, (0.2, 1.0, 3.0)])
+def test_nll_over_log_softmax_trains_as_cross_entropy_over_logits(weights: Any) -> None:
+    nets_, losses = [], []
+    for activation, kind in (("identity", gd.CrossEntropy), ("log_softmax", gd.NLL)):
+        net = nets.network([2, 8, 3], ["tanh", activation], "float64", seed=1)
+        loss = kind(class_weight=weights, ignore_index=-1)
+        assert not warnings_of(net, loss)
+        trainer = gd.Trainer(net, loss, gd.SGD(lr=0.1, momentum=0.9))
+        x, y = nets.inputs(1600, 2), nets.targets("nll", 1600, 3)
+        y[::7] = -1
+        steps = [trainer.step(x[i : i + 16], y[i : i + 16]) for i in range(0, 1600, 16)]
+        nets_.append(net)
+        losses.append([*steps, *trainer.evaluate(x, y).values()])
+    logits, logs = nets_
+    assert_allclose(losses[1], losses[0], rtol=1e-10)
+    for key, value in logits.state_dict().items():
+        assert relative_error(logs.state_dict()[key], value) <= 1e-10
+    assert_allclose(logs.predict_proba(x), logits.predict_proba(x), rtol=1e-10)
+    assert (logs.predict_classes(x) == logits.predict_classes(x)).all()
+
+
+def test_kl_div_over_log_softmax_is_cross_entropy_less_entropy() -> None:
+    """Of probabilities: the same gradients."""
+    logits, logs = (
+        nets.network([2, 8, 3], ["tanh", each], "float64", seed=1)
+        for each in ("identity", "log_softmax")
+    )
+    x, y = nets.inputs(16, 2), nets.targets("kl_div", 16, 3)
+    assert not warnings_of(logs, "kl_div")
+    entropy = -(y * np.log(y)).sum(axis=1).mean()
+    cross = gd.Trainer(logits, "cross_entropy", gd.SGD(lr=0.1))
+    divergence = gd.Trainer(logs, "kl_div", gd.SGD(lr=0.1))
+    for _ in range(20):
+        assert abs(divergence.step(x, y) - (cross.step(x, y) - entropy)) <= 1e-14
+    for key, value in logits.state_dict().items():
+        assert relative_error(logs.state_dict()[key], value) <= 1e-10
 
 
 def test_bounds_are_bounds() -> None:

@@ -14,6 +14,7 @@ from support import relative_error
 
 import gdcore as gd
 from gdcore.activations import Activation
+from gdcore.losses import Loss
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -42,22 +43,24 @@ def one_torch_thread() -> Any:
 def assert_same_training(
     widths: list[int],
     names: list[str],
-    loss: str,
+    loss: str | Loss,
     rule: str,
     options: dict[str, Any],
     schedules: tuple[Any, Any] = (None, None),
+    targets: np.ndarray | None = None,
 ) -> None:
+    formula = nets.loss(loss) if isinstance(loss, str) else loss
     schedule, twin_schedule = schedules
     net = nets.network(widths, names, "float64", seed=5)
     twin = TorchNetwork(net)
     trainer = gd.Trainer(
-        net, loss=nets.loss(loss), optimizer=getattr(gd, rule)(**options), schedule=schedule
+        net, loss=formula, optimizer=getattr(gd, rule)(**options), schedule=schedule
     )
     optimizer = torch_optimizer(trainer.optimizer, twin.parameters.values())
     scheduler = twin_schedule(optimizer) if twin_schedule else None
-    criterion = torch_loss(nets.loss(loss))
+    criterion = torch_loss(formula)
     x = nets.inputs(BATCH * STEPS, widths[0])
-    y = nets.targets(loss, len(x), widths[-1])
+    y = nets.targets(formula.name, len(x), widths[-1]) if targets is None else targets
     for at in range(0, len(x), BATCH):
         batch = slice(at, at + BATCH)
         optimizer.zero_grad()
@@ -139,6 +142,81 @@ def test_what_the_three_networks_leave_out(activation: str, loss: str) -> None:
     assert_same_training([6, 10, 4], names, loss, "SGD", {"lr": 0.05, "momentum": 0.9})
 
 
+SAMPLES = BATCH * STEPS
+
+
+def _labels(ignored: int | None = None) -> np.ndarray:
+    y = nets.targets("cross_entropy", SAMPLES, 5)
+    if ignored is not None:
+        y[::7] = ignored
+    return y
+
+
+# What the last layer is, what it is trained by, and the targets where they are special.
+FURTHER: dict[str, tuple[str, Any, np.ndarray | None]] = {
+    "smooth l1": ("identity", gd.SmoothL1(0.4), None),
+    "smooth l1, beta 0": ("identity", gd.SmoothL1(0.0), None),
+    "log cosh": ("identity", gd.LogCosh(), None),
+    "quantiles": ("identity", gd.Quantile((0.1, 0.5)), nets.inputs(SAMPLES, 2, 9)),
+    "poisson": ("identity", gd.PoissonNLL(), None),
+    "poisson, full": ("identity", gd.PoissonNLL(full=True), None),
+    "poisson of counts": ("softplus", gd.PoissonNLL(log_input=False, full=True, eps=1e-3), None),
+    "gaussian": ("softplus", gd.GaussianNLL(), None),
+    "gaussian, full, clamped": ("softplus", gd.GaussianNLL(full=True, eps=0.7), None),
+    "gaussian of logarithms": ("identity", gd.GaussianNLL(log_var=True), None),
+    "cosine": ("identity", gd.CosineDistance(), None),
+    "kl": ("identity", gd.KLDiv(), None),
+    "kl of logarithms": (
+        "identity",
+        gd.KLDiv(log_target=True),
+        np.log(nets.targets("kl_div", SAMPLES, 4)),
+    ),
+    "kl over log_softmax": ("log_softmax", gd.KLDiv(), None),
+    "hinge": ("identity", gd.Hinge(), None),
+    "squared hinge": ("identity", gd.SquaredHinge(), None),
+    "pos_weight": ("identity", gd.BCEWithLogits(pos_weight=3.0), None),
+    "pos_weights": ("identity", gd.BCEWithLogits((0.5, 3.0, 1.0, 7.0)), None),
+    "binary focal": ("identity", gd.BinaryFocal(), None),
+    "binary focal without alpha": ("identity", gd.BinaryFocal(1.5, -1), None),
+    "focal": ("identity", gd.Focal(), _labels()),
+    "focal with alpha": ("identity", gd.Focal(0.7, (0.2, 1, 3, 0, 2)), _labels()),
+    "class weights": ("identity", gd.CrossEntropy(class_weight=(0.2, 1, 3, 0, 2)), _labels()),
+    "class weights, smoothing, ignored": (
+        "identity",
+        gd.CrossEntropy(0.2, ignore_index=-1, class_weight=(0.2, 1, 3, 0, 2)),
+        _labels(-1),
+    ),
+    "ignored class": ("identity", gd.CrossEntropy(0.1, ignore_index=2), _labels()),
+    "class weights of probabilities": (
+        "identity",
+        gd.CrossEntropy(0.1, class_weight=(0.2, 1, 3, 0, 2)),
+        np.random.default_rng(5).dirichlet(np.ones(5), SAMPLES),
+    ),
+    "nll": ("identity", gd.NLL(), _labels()),
+    "nll, weighted, ignored": (
+        "identity",
+        gd.NLL(class_weight=(0.2, 1, 3, 0, 2)),
+        _labels(-100),
+    ),
+    "nll over log_softmax": ("log_softmax", gd.NLL(), _labels()),
+    "nll over log_softmax, weighted, ignored": (
+        "log_softmax",
+        gd.NLL(class_weight=(0.2, 1, 3, 0, 2)),
+        _labels(-100),
+    ),
+    "cross entropy over log_softmax": ("log_softmax", gd.CrossEntropy(), _labels()),
+}
+
+
+@pytest.mark.parametrize("rule", ["SGD", "Adam"])
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_losses_over_100_steps(name: str, rule: str) -> None:
+    last, loss, y = FURTHER[name]
+    outputs = 5 if y is not None and (y.ndim == 1 or y.shape[1] == 5) else 4
+    names = ["tanh", last]
+    assert_same_training([6, 10, outputs], names, loss, rule, {"lr": 0.01}, targets=y)
+
+
 def test_defaults_are_those_of_pytorch() -> None:
     parameter = [torch.zeros(1, requires_grad=True)]
     for rule in OPTIONS:
@@ -155,7 +233,17 @@ def test_defaults_are_those_of_pytorch() -> None:
         for field in dataclasses.fields(member):
             assert field.default == getattr(made, field.name), f"{name} {field.name}"
     assert gd.Huber().delta == torch.nn.HuberLoss().delta
-    assert gd.CrossEntropy().label_smoothing == torch.nn.CrossEntropyLoss().label_smoothing
+    assert gd.SmoothL1().beta == torch.nn.SmoothL1Loss().beta
+    for ours_, theirs_, names in (
+        (gd.CrossEntropy(), torch.nn.CrossEntropyLoss(), ("label_smoothing", "ignore_index")),
+        (gd.NLL(), torch.nn.NLLLoss(), ("ignore_index",)),
+        (gd.PoissonNLL(), torch.nn.PoissonNLLLoss(), ("log_input", "full", "eps")),
+        (gd.GaussianNLL(), torch.nn.GaussianNLLLoss(), ("full", "eps")),
+        (gd.KLDiv(), torch.nn.KLDivLoss(reduction="batchmean"), ("log_target",)),
+        (gd.CosineDistance(), torch.nn.CosineSimilarity(), ("eps",)),
+    ):
+        for name in names:
+            assert getattr(ours_, name) == getattr(theirs_, name)
 
 
 @pytest.mark.parametrize(("fan_in", "fan_out"), [(7, 40), (64, 300), (784, 10)])

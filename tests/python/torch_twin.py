@@ -67,14 +67,16 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {
 # are the same functions by other steps.
 
 
-def _bce(p: Any, y: Any) -> Any:
+def _bce(p: Any, y: Any, pos_weight: Any = None) -> Any:
     def softplus(x: Any) -> Any:
         return _f.softplus(x, threshold=50)
 
-    return torch.where(p > 0, softplus(-p) + (1 - y) * p, softplus(p) - y * p)
+    a = y if pos_weight is None else y * _tensor(pos_weight)
+    rest = softplus(-p.abs()) * (a + (1 - y))
+    return rest + torch.where(p > 0, (1 - y) * p, -a * p)
 
 
-def _cross_entropy(p: Any, y: Any, label_smoothing: float = 0.0) -> Any:
+def _cross_entropy(p: Any, y: Any, label_smoothing: float = 0.0, **_: Any) -> Any:
     classes = p.shape[1]
     q = y if y.is_floating_point() else _f.one_hot(y, classes).to(p.dtype)
     q = (1 - label_smoothing) * q + label_smoothing / classes
@@ -84,13 +86,113 @@ def _cross_entropy(p: Any, y: Any, label_smoothing: float = 0.0) -> Any:
     return q.sum(1) * rest.log1p() + (q * (top - p)).sum(1)
 
 
-_EXACT: dict[str, Callable[..., Any]] = {"bce_with_logits": _bce, "cross_entropy": _cross_entropy}
+def _nll(p: Any, y: Any, **_: Any) -> Any:
+    q = y if y.is_floating_point() else _f.one_hot(y, p.shape[1]).to(p.dtype)
+    return -(q * p).sum(1)
+
+
+def _exact_focal(p: Any, y: Any, gamma: float, alpha: Any) -> Any:
+    q = y if y.is_floating_point() else _f.one_hot(y, p.shape[1]).to(p.dtype)
+    s = torch.softmax(p, 1)
+    others = (s[:, None, :] * (1 - torch.eye(p.shape[1], dtype=p.dtype))).sum(2)
+    weight = 1.0 if alpha is None else _tensor(alpha)
+    return -(weight * q * others**gamma * torch.log_softmax(p, 1)).sum(1)
+
+
+def _exact_gaussian(p: Any, y: Any, full: bool, eps: float, log_var: bool) -> Any:
+    """Also of variances below 0, which PyTorch refuses."""
+    mean, variance = p.chunk(2, dim=1)
+    constant = math.log(2 * math.pi) / 2 if full else 0.0
+    if log_var:
+        return (variance + (mean - y) ** 2 * (-variance).exp()) / 2 + constant
+    variance = variance.clone()
+    with torch.no_grad():
+        variance.clamp_(min=eps)
+    return (variance.log() + (mean - y) ** 2 / variance) / 2 + constant
+
+
+_EXACT: dict[str, Callable[..., Any]] = {
+    "bce_with_logits": _bce,
+    "cross_entropy": _cross_entropy,
+    "nll": _nll,
+    "focal": _exact_focal,
+    "gaussian_nll": _exact_gaussian,
+}
 _LOSSES: dict[str, type[Any]] = {
     "mse": torch.nn.MSELoss,
     "mae": torch.nn.L1Loss,
     "huber": torch.nn.HuberLoss,
     "bce_with_logits": torch.nn.BCEWithLogitsLoss,
     "cross_entropy": torch.nn.CrossEntropyLoss,
+    "smooth_l1": torch.nn.SmoothL1Loss,
+    "poisson_nll": torch.nn.PoissonNLLLoss,
+    "nll": torch.nn.NLLLoss,
+}
+
+
+def _quantile(p: Any, y: Any, quantiles: Sequence[float]) -> Any:
+    q = torch.tensor(quantiles, dtype=p.dtype).repeat_interleave(y.shape[1])
+    d = y.repeat(1, len(quantiles)) - p
+    return torch.maximum(q * d, (q - 1) * d)
+
+
+def _cosine(p: Any, y: Any, eps: float) -> Any:
+    return 1 - _f.cosine_similarity(p, y, dim=1, eps=eps)
+
+
+def _reduced(losses: Any, reduction: str) -> Any:
+    return losses if reduction == "none" else losses.mean()
+
+
+def _log_cosh(p: Any, y: Any) -> Any:
+    d = (p - y).abs()
+    return d + _f.softplus(-2 * d) - math.log(2)
+
+
+def _binary_focal(p: Any, y: Any, gamma: float, alpha: float) -> Any:
+    s = torch.sigmoid(p)
+    c = _f.binary_cross_entropy_with_logits(p, y, reduction="none")
+    away = s * (1 - y) + (1 - s) * y
+    weight = alpha * y + (1 - alpha) * (1 - y) if alpha >= 0 else 1.0
+    return weight * away**gamma * c
+
+
+def _focal(p: Any, y: Any, gamma: float, alpha: Any) -> Any:
+    log_s = torch.log_softmax(p, 1).gather(1, y[:, None])[:, 0]
+    weight = 1.0 if alpha is None else torch.tensor(alpha, dtype=p.dtype)[y]
+    return -weight * (1 - log_s.exp()) ** gamma * log_s
+
+
+class _Function(torch.nn.Module):
+    def __init__(self, function: Any, reduction: str = "mean", **options: Any) -> None:
+        super().__init__()
+        self.function, self.reduction, self.options = function, reduction, options
+
+    def forward(self, p: Any, y: Any) -> Any:
+        return _reduced(self.function(p, y, **self.options), self.reduction)
+
+
+def _gaussian(p: Any, y: Any, full: bool, eps: float, log_var: bool) -> Any:
+    if log_var:
+        return _exact_gaussian(p, y, full, eps, log_var)
+    mean, variance = p.chunk(2, dim=1)
+    # It refuses variances below 0.
+    return _f.gaussian_nll_loss(mean, y, variance, full=full, eps=eps, reduction="none")
+
+
+def _tensor(numbers: Any) -> Any:
+    return None if numbers is None else torch.tensor(numbers, dtype=torch.float64)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "quantile": _quantile,
+    "log_cosh": _log_cosh,
+    "gaussian_nll": _gaussian,
+    "cosine": _cosine,
+    "hinge": lambda p, y: torch.relu(1 - y * p),
+    "squared_hinge": lambda p, y: torch.relu(1 - y * p) ** 2,
+    "binary_focal": _binary_focal,
+    "focal": _focal,
 }
 
 
@@ -102,12 +204,26 @@ def torch_activation(activation: str | Activation) -> Callable[[Any], Any]:
 
 
 def torch_loss(loss: Any, reduction: str = "mean") -> Any:
-    """PyTorch's module for a loss of ours."""
-    return _LOSSES[loss.name](**asdict(loss), reduction=reduction)
+    """PyTorch's module for a loss of ours, or what its own functions make of it."""
+    options = asdict(loss)
+    if loss.name in ("cross_entropy", "nll"):
+        weight = _tensor(options.pop("class_weight"))
+        return _LOSSES[loss.name](weight=weight, **options, reduction=reduction)
+    if loss.name == "bce_with_logits":
+        weight = _tensor(options["pos_weight"])
+        return torch.nn.BCEWithLogitsLoss(pos_weight=weight, reduction=reduction)
+    if loss.name == "kl_div":
+        mean = "batchmean" if reduction == "mean" else reduction
+        return torch.nn.KLDivLoss(reduction=mean, **options)
+    if loss.name in _FUNCTIONS:
+        return _Function(_FUNCTIONS[loss.name], reduction, **options)
+    return _LOSSES[loss.name](**options, reduction=reduction)
 
 
 def exact_loss(loss: Any) -> Callable[[Any, Any], Any]:
     """The loss of each sample, or of each of its outputs, with all the digits there are."""
+    if loss.name == "kl_div":
+        return lambda p, y: torch_loss(loss, "none")(p, y).sum(1)
     if loss.name in _EXACT:
         return lambda p, y: _EXACT[loss.name](p, y, **asdict(loss))
     return torch_loss(loss, reduction="none")

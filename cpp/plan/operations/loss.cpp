@@ -19,7 +19,7 @@ Loss<T>::Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& param
               const Rows<T>& prediction, T* sample_loss, const Rows<T>& gradient, int max_workers)
     : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, loss_cost<T>(prediction.cols)),
       kernel_(kernel),
-      parameters_(parameters),
+      parameters_(kernel, parameters, prediction.cols),
       prediction_(prediction),
       sample_loss_(sample_loss),
       gradient_(gradient) {}
@@ -40,6 +40,7 @@ void Loss<T>::work(ops::Worker& worker, const Batch<T>& batch) {
   rows.sample_loss = sample_loss_ + batch.first_row;
   rows.gradient = gradient_.cols == 0 ? nullptr : gradient_.write(batch);
   rows.ldg = gradient_.stride;
+  rows.array = parameters_.array();
   ops::loss(worker, this->queue(), kernel_, rows);
 }
 

@@ -17,7 +17,7 @@ class Loss final : public Operation<T> {
   void work(ops::Worker& worker, const Batch<T>& batch) override;
 
   const ops::LossKernel<T>& kernel_;
-  ops::FormulaParameters<T> parameters_;
+  ops::LossTerms<T> parameters_;
   Rows<T> prediction_;
   T* sample_loss_;
   Rows<T> gradient_;

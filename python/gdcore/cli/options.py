@@ -10,7 +10,7 @@ import typer
 from gdcore._formula import Formula
 from gdcore.activations import Activation
 from gdcore.cli.hidden import NORMS
-from gdcore.losses import Loss
+from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
 from gdcore.optimizers import Optimizer
 
 __all__ = [
@@ -149,8 +149,9 @@ ResidualFlag = Annotated[
 LossName = Annotated[
     str,
     typer.Option(
-        autocompletion=completing(["auto", *Loss.members]),
-        help=f"auto: cross_entropy for classes, else mse. {_one_of(Loss)}",
+        autocompletion=completing(["auto", *CLASS_LOSSES, *NUMBER_LOSSES]),
+        help="auto: cross_entropy for classes, else mse. One of "
+        f"{', '.join((*CLASS_LOSSES, *NUMBER_LOSSES))}.",
     ),
 ]
 OptimizerName = Annotated[

@@ -25,6 +25,7 @@ from gdcore.cli.delimited import Dialect
 from gdcore.cli.errors import diverged, diverging, fail
 from gdcore.cli.hidden import hidden_layers
 from gdcore.cli.learning import Choices, learn, wanted
+from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
 from gdcore.cli.outputs import check_output
 from gdcore.cli.preparation import ClassTarget
 from gdcore.cli.reading import Reading
@@ -37,9 +38,8 @@ from gdcore.losses import Loss
 from gdcore.metrics import Metric
 from gdcore.optimizers import Optimizer
 
-__all__ = ["CLASS_LOSSES", "Options", "SetUp", "set_up", "train"]
+__all__ = ["Options", "SetUp", "set_up", "train"]
 
-CLASS_LOSSES = ("cross_entropy", "bce_with_logits")
 EVENTS = 1 << 17  # of a thread in a profile, the last ones: viewers cannot open much more
 
 
@@ -142,7 +142,7 @@ def set_up(options: Options) -> SetUp:
     )
     rule = _rule(options)
     dtype = choice("--dtype", options.dtype, DTYPES)
-    choice("--loss", options.loss, ["auto", *Loss.members])
+    choice("--loss", options.loss, ["auto", *CLASS_LOSSES, *NUMBER_LOSSES])
     integer("--epochs", options.epochs)
     integer("--batch-size", options.batch_size)
     schedule = _schedule(options.schedule, options.warmup, options.epochs)
@@ -263,10 +263,10 @@ def _loss(name: str, chosen: Chosen) -> tuple[Loss, int, NDArray[Any]]:
     """The loss, the number of outputs it needs, and its targets."""
     target = chosen.target
     if not isinstance(target, ClassTarget):
-        fitting = [each for each in Loss.members if each not in CLASS_LOSSES]
-        if name != "auto" and name not in fitting:
+        if name not in ("auto", *NUMBER_LOSSES):
             raise ValueError(
-                f"--loss must be auto or one of {', '.join(fitting)} for numbers, got {name!r}"
+                f"--loss must be auto or one of {', '.join(NUMBER_LOSSES)} for numbers, got "
+                f"{name!r}"
             )
         return Loss.resolve("--loss", "mse" if name == "auto" else name), len(target.mean), chosen.y
     if name not in ("auto", *CLASS_LOSSES):

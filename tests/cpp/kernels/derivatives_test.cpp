@@ -1,7 +1,9 @@
 // Backward of every activation and the gradient of every loss against central differences of their
 // own forward: no formula is written a second time here, so a new one is held to it at once.
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "cpp/kernels/support.hpp"
 
@@ -64,6 +66,7 @@ struct LossCase {
   const double* target;
   const int64_t* labels;
   const double* weights;
+  const double* array;
 };
 
 // sum_i w_i l_i / sum_i w_i, and its gradient if that is wanted.
@@ -76,7 +79,7 @@ double batch_loss(const LossCase& which, const std::vector<double>& y, double* g
   std::vector<double> losses(static_cast<size_t>(which.rows));
   which.loss.run({which.rows, which.outputs, y.data(), which.outputs, which.target, which.outputs,
                   which.labels, which.weights, total, parameters.data(), losses.data(), gradient,
-                  which.outputs});
+                  which.outputs, which.array});
   double sum = 0;
   for (int64_t i = 0; i < which.rows; ++i) sum += weights[i] * losses[static_cast<size_t>(i)];
   return sum / total;
@@ -245,14 +248,25 @@ TEST(loss_gradients_agree_with_differences) {
   constexpr int64_t rows = 3;
   const double weights[rows] = {0.5, 2.0, 1.25};
   for (const LossKernel<double>& loss : scalar().losses) {
-    for (const int64_t outputs : {1, 4, 19}) {
-      const std::vector<double> target = gd::testing::uniforms<double>(rows * outputs, 4);
+    for (const int64_t outputs : {1, 4, 19, 34}) {
+      if (!gd::testing::takes_outputs(loss, outputs)) continue;
+      const std::vector<double> array = gd::testing::array_for<double>(outputs);
+      std::vector<double> target = gd::testing::uniforms<double>(rows * outputs, 4);
+      if (loss.targets == gd::kernels::Targets::categories) {
+        for (auto row = target.begin(); row != target.end(); row += outputs) {
+          const double sum = std::accumulate(row, row + outputs, 0.0);
+          std::for_each(row, row + outputs, [sum](double& share) { share /= sum; });
+        }
+      }
       const std::vector<int64_t> labels = gd::testing::labels_below(outputs, rows, 5);
       const std::string where = gd::testing::text(loss.name, " outputs ", outputs);
       for (const double* w : {static_cast<const double*>(nullptr), weights}) {
-        check_loss({loss, rows, outputs, target.data(), nullptr, w}, where + " targets");
-        if (loss.targets != gd::kernels::Targets::categories) continue;
-        check_loss({loss, rows, outputs, nullptr, labels.data(), w}, where + " labels");
+        for (const double* a : {static_cast<const double*>(nullptr), array.data()}) {
+          if (a != nullptr && loss.array == gd::kernels::LossArray::none) continue;
+          check_loss({loss, rows, outputs, target.data(), nullptr, w, a}, where + " targets");
+          if (loss.targets != gd::kernels::Targets::categories) continue;
+          check_loss({loss, rows, outputs, nullptr, labels.data(), w, a}, where + " labels");
+        }
       }
     }
   }

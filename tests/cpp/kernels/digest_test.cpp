@@ -73,20 +73,22 @@ Digest activation_digest(const gd::kernels::ActivationKernel<T>& activation) {
 }
 
 template <class T>
-Digest loss_digest(const gd::kernels::LossKernel<T>& loss) {
+Digest loss_digest(const gd::kernels::LossKernel<T>& loss, bool with_array) {
   Digest digest;
+  const int64_t cols = gd::testing::takes_outputs(loss, kCols) ? kCols : kCols - 1;
   const std::vector<T> parameters = gd::testing::parameters_of<T>(loss.parameters);
   const std::vector<T> y = numbers<T>(7);
   const std::vector<T> target = gd::testing::uniforms<T>(kRows * kCols, 8);
-  const std::vector<int64_t> labels = gd::testing::labels_below(kCols, kRows, 9);
+  const std::vector<int64_t> labels = gd::testing::labels_below(cols, kRows, 9);
   const std::vector<T> weights = {T(0.5), T(2), T(1.25)};
+  const std::vector<T> array = gd::testing::array_for<T>(cols);
   for (const bool by_label : {false, true}) {
     if (by_label && loss.targets != gd::kernels::Targets::categories) continue;
     std::vector<T> losses(kRows);
-    std::vector<T> gradient(y.size());
-    loss.run({kRows, kCols, y.data(), kCols, by_label ? nullptr : target.data(), kCols,
+    std::vector<T> gradient(static_cast<size_t>(kRows * cols));
+    loss.run({kRows, cols, y.data(), cols, by_label ? nullptr : target.data(), cols,
               by_label ? labels.data() : nullptr, weights.data(), 3.75, parameters.data(),
-              losses.data(), gradient.data(), kCols});
+              losses.data(), gradient.data(), cols, with_array ? array.data() : nullptr});
     add(digest, losses);
     add(digest, gradient);
   }
@@ -153,7 +155,11 @@ TEST(kernels_give_the_expected_bits) {
     for (const auto& f : kernels.activations) {
       comparison.add(name("activation ", f.name), activation_digest(f));
     }
-    for (const auto& f : kernels.losses) comparison.add(name("loss ", f.name), loss_digest(f));
+    for (const auto& f : kernels.losses) {
+      comparison.add(name("loss ", f.name), loss_digest(f, false));
+      if (f.array == gd::kernels::LossArray::none) continue;
+      comparison.add(name("loss ", f.name) + " with " + f.array_name, loss_digest(f, true));
+    }
     for (const auto& f : kernels.rules) comparison.add(name("rule ", f.name), rule_digest(f));
   });
   std::printf("kernels digest %s\n", comparison.total().c_str());

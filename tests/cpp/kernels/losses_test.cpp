@@ -20,6 +20,7 @@ struct Case {
   bool labels;
   bool weights;
   bool gradient;
+  bool array;
 };
 
 template <class T>
@@ -28,7 +29,9 @@ class LossTest {
   // Predictions as given; all else is drawn.
   void run(const std::string& where, const LossKernel<T>& fast, const LossKernel<T>& reference,
            int64_t rows, int64_t outputs, const std::vector<T>& predictions) {
+    if (!gd::testing::takes_outputs(fast, outputs)) return;
     rows_ = rows;
+    array_ = gd::testing::array_for<T>(outputs);
     prediction_.shape(rows, outputs, 1).fill(predictions);
     target_.shape(rows, outputs, 2);
     target_.fill(gd::testing::uniforms<T>(rows * outputs, static_cast<uint64_t>(outputs)));
@@ -38,11 +41,14 @@ class LossTest {
       if (labels && fast.targets != gd::kernels::Targets::categories) continue;
       for (const bool weights : {false, true}) {
         for (const bool gradient : {false, true}) {
-          const Case which{labels, weights, gradient};
-          compare(gd::testing::text(where, " rows ", rows, " outputs ", outputs,
-                                    labels ? " labels" : "", weights ? " weights" : "",
-                                    gradient ? " gradient" : ""),
-                  fast, reference, outputs, which, parameters.data());
+          for (const bool array : {false, true}) {
+            if (array && fast.array == gd::kernels::LossArray::none) continue;
+            const Case which{labels, weights, gradient, array};
+            compare(gd::testing::text(where, " rows ", rows, " outputs ", outputs,
+                                      labels ? " labels" : "", weights ? " weights" : "",
+                                      gradient ? " gradient" : "", array ? " array" : ""),
+                    fast, reference, outputs, which, parameters.data());
+          }
         }
       }
     }
@@ -79,6 +85,7 @@ class LossTest {
     rows.sample_loss = sample_loss_.data();
     rows.gradient = which.gradient ? gradient.data() : nullptr;
     rows.ldg = gradient.stride();
+    rows.array = which.array ? array_.data() : nullptr;
     kernel.run(rows);
     return sample_loss_.values();
   }
@@ -87,6 +94,7 @@ class LossTest {
   Matrix<T> prediction_{kMost}, target_{kMost}, want_{kMost}, got_{kMost}, sample_loss_{kMostRows};
   int64_t rows_ = 0;
   std::vector<int64_t> labels_;
+  std::vector<T> array_;
 };
 
 }  // namespace
@@ -141,6 +149,9 @@ TEST(losses_of_samples_together_are_those_of_each_alone) {
       const bool by_label = loss.targets == gd::kernels::Targets::categories;
       const std::vector<T> parameters = gd::testing::parameters_of<T>(loss.parameters);
       for (int64_t outputs = 1; outputs <= 18; ++outputs) {
+        if (!gd::testing::takes_outputs(loss, outputs)) continue;
+        const std::vector<T> array = gd::testing::array_for<T>(outputs);
+        const bool takes_array = loss.array != gd::kernels::LossArray::none;
         const auto size = static_cast<size_t>(kMostRows * outputs);
         const std::vector<T> y = gd::testing::mixed<T>(kMostRows * outputs, 3);
         const std::vector<T> t = gd::testing::uniforms<T>(kMostRows * outputs, 4);
@@ -150,7 +161,8 @@ TEST(losses_of_samples_together_are_those_of_each_alone) {
           const int64_t at = i * outputs;
           loss.run({rows, outputs, y.data() + at, outputs, by_label ? nullptr : t.data() + at,
                     outputs, by_label ? labels.data() + i : nullptr, nullptr, 7.0,
-                    parameters.data(), losses.data() + i, g.data() + at, outputs});
+                    parameters.data(), losses.data() + i, g.data() + at, outputs,
+                    takes_array ? array.data() : nullptr});
         };
         run(0, kMostRows, together, gradient);
         for (int64_t i = 0; i < kMostRows; ++i) run(i, 1, alone, its_gradient);
@@ -190,7 +202,8 @@ TEST(what_is_not_a_number_has_no_loss_and_no_gradient) {
         for (const LossKernel<T>& loss : fast.losses) {
           const std::vector<T> parameters = gd::testing::parameters_of<T>(loss.parameters);
           for (const T bad : {nan, std::copysign(nan, T(-1))}) {
-            for (const int64_t outputs : {3, 40}) {
+            for (const int64_t outputs : {3, 4, 40}) {
+              if (!gd::testing::takes_outputs(loss, outputs)) continue;
               const auto size = static_cast<size_t>(outputs);
               std::vector<T> prediction(size, bad), gradient(size), target(size, T(1) / T(outputs));
               T sample_loss = 0;

@@ -166,7 +166,7 @@ std::vector<T> parameters_of(const char* names) {
       {"negative_slope", 0.2}, {"lr", 0.01},       {"momentum", 0.9}, {"dampening", 0.1},
       {"weight_decay", 0.02},  {"nesterov", 1},    {"beta1", 0.9},    {"beta2", 0.99},
       {"eps", 1e-8},           {"amsgrad", 1},     {"lambd", 0.4},    {"min_val", -0.75},
-      {"max_val", 1.5},        {"threshold", 0.3}, {"value", -0.2}};
+      {"max_val", 1.5},        {"threshold", 0.3}, {"value", -0.2},   {"gamma", 2}};
   std::vector<T> values;
   std::istringstream list(names);
   for (std::string name; std::getline(list, name, ',');) {
@@ -174,6 +174,18 @@ std::vector<T> parameters_of(const char* names) {
     values.push_back(static_cast<T>(found == typical.end() ? 0.5 : found->second));
   }
   return values;
+}
+
+// Whether a loss can have so many outputs.
+template <class T>
+bool takes_outputs(const kernels::LossKernel<T>& loss, int64_t outputs) {
+  return loss.parts == 0 || outputs % loss.parts == 0;
+}
+
+// Numbers for a loss's array, one an output.
+template <class T>
+std::vector<T> array_for(int64_t outputs) {
+  return uniforms<T>(outputs, static_cast<uint64_t>(outputs) + 77, 0.1, 0.9);
 }
 
 }  // namespace gd::testing

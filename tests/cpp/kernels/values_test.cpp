@@ -72,6 +72,28 @@ const std::map<std::string, std::function<double(double, double, const Row&)>>& 
        [](double y, double t, const Row&) {
          return -t * std::log(sigmoid(y)) - (1 - t) * std::log(1 - sigmoid(y));
        }},
+      {"binary_focal",
+       [](double y, double t, const Row& p) {
+         const double s = sigmoid(y);
+         const double c = -t * std::log(s) - (1 - t) * std::log(1 - s);
+         const double a = p[1] * t + (1 - p[1]) * (1 - t);
+         return a * std::pow(s * (1 - t) + (1 - s) * t, p[0]) * c;
+       }},
+      {"smooth_l1",
+       [](double y, double t, const Row& p) {
+         const double d = std::abs(y - t);
+         return d < p[0] ? 0.5 * d * d / p[0] : d - 0.5 * p[0];
+       }},
+      {"log_cosh", [](double y, double t, const Row&) { return std::log(std::cosh(y - t)); }},
+      {"poisson_nll",
+       [](double y, double t, const Row&) {
+         const double full = t * std::log(t) - t + 0.5 * std::log(2 * std::acos(-1.0) * t);
+         return std::exp(y) - t * y + (t > 1 ? full : 0);
+       }},
+      {"quantile", [](double y, double t, const Row&) { return std::abs(y - t) / 2; }},
+      {"hinge", [](double y, double t, const Row&) { return std::max(0.0, 1 - t * y); }},
+      {"squared_hinge",
+       [](double y, double t, const Row&) { return std::pow(std::max(0.0, 1 - t * y), 2); }},
   };
   return values;
 }

@@ -59,7 +59,8 @@ TEST(formulas_tell_their_parameters) {
   using Names = std::vector<std::string>;
   CHECK((parameters(gd::ops::activation_formulas(), "relu") == Names{}));
   CHECK((parameters(gd::ops::activation_formulas(), "elu") == Names{"alpha"}));
-  CHECK((parameters(gd::ops::loss_formulas(), "cross_entropy") == Names{"label_smoothing"}));
+  CHECK((parameters(gd::ops::loss_formulas(), "cross_entropy") ==
+         Names{"label_smoothing", "ignore_index", "class_weight"}));
   CHECK((parameters(gd::ops::rule_formulas(), "sgd") ==
          Names{"lr", "momentum", "dampening", "weight_decay", "nesterov"}));
   CHECK_EQ(gd::ops::activation_formulas().size(), static_cast<size_t>(gd::kernels::kActivations));

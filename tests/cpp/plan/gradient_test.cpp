@@ -53,7 +53,7 @@ void check_gradient(const std::vector<gd::layers::DenseSpec>& layers, const std:
   const std::string where =
       text(layers[0].activation, " ", layers.back().activation, " ", loss, " layers ",
            layers.size(), by_label ? " labels" : "", weighted ? " weights" : "");
-  const Samples<double> samples(kRows, kInputs, kOutputs, 11);
+  const Samples<double> samples(kRows, kInputs, layers.back().units, 11);
   auto network = gd::testing::network_of<double>(layers, kInputs, 3);
   const Batch<double> batch = samples.batch(kRows, by_label, weighted);
   Plan<double> gradient(network, options_of<double>(PlanKind::gradient, kRows, loss));
@@ -79,10 +79,16 @@ void check_gradient(const std::vector<gd::layers::DenseSpec>& layers, const std:
   }
 }
 
+int64_t outputs_for(const std::string& loss) {
+  const int parts = gd::ops::find_loss<double>(loss).parts;
+  return parts > 1 ? 2 * parts : kOutputs;
+}
+
 // Layers for the one, two or three of an activation.
-std::vector<gd::layers::DenseSpec> layers_of(const std::string& activation, int count) {
+std::vector<gd::layers::DenseSpec> layers_of(const std::string& activation, int count,
+                                             int64_t outputs = kOutputs) {
   std::vector<int64_t> units(static_cast<size_t>(count), 5);
-  units.back() = kOutputs;
+  units.back() = outputs;
   return stack(units, activation, activation);
 }
 
@@ -91,8 +97,9 @@ std::vector<gd::layers::DenseSpec> layers_of(const std::string& activation, int 
 TEST(gradients_of_every_activation_and_loss_agree_with_differences) {
   for (const auto& activation : gd::ops::activation_formulas()) {
     for (const auto& loss : gd::ops::loss_formulas()) {
+      const int64_t outputs = outputs_for(loss.name);
       for (const int count : {1, 2, 3}) {
-        check_gradient(layers_of(activation.name, count), loss.name, false, count == 2);
+        check_gradient(layers_of(activation.name, count, outputs), loss.name, false, count == 2);
       }
       if (gd::ops::find_loss<double>(loss.name).targets == gd::ops::Targets::categories) {
         check_gradient(layers_of(activation.name, 2), loss.name, true, false);
@@ -224,9 +231,10 @@ TEST(accumulated_gradients_are_added) {
 }
 
 TEST(the_loss_of_a_batch_is_the_weighted_mean) {
-  const Samples<double> samples(kRows, kInputs, kOutputs, 15);
-  auto network = gd::testing::network_of<double>(layers_of("tanh", 2), kInputs, 3);
   for (const auto& loss : gd::ops::loss_formulas()) {
+    const int64_t outputs = outputs_for(loss.name);
+    const Samples<double> samples(kRows, kInputs, outputs, 15);
+    auto network = gd::testing::network_of<double>(layers_of("tanh", 2, outputs), kInputs, 3);
     Plan<double> plan(network, options_of<double>(PlanKind::evaluation, kRows, loss.name));
     double plain = 0;
     double weighted = 0;
@@ -234,7 +242,7 @@ TEST(the_loss_of_a_batch_is_the_weighted_mean) {
     for (int64_t i = 0; i < kRows; ++i) {
       Batch<double> row = samples.batch(1, false);
       row.x += i * kInputs;
-      row.target += i * kOutputs;
+      row.target += i * outputs;
       const double one = plan.step(row);
       const double weight = samples.weights[static_cast<size_t>(i)];
       plain += one / kRows;

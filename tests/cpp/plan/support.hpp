@@ -2,7 +2,10 @@
 
 // Networks with data to train on, and plans for them.
 
+#include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "cpp/nn/support.hpp"
 #include "cpp/ops/support.hpp"
@@ -52,9 +55,19 @@ struct Samples {
 
 // A loss with typical parameters, by name.
 inline plan::LossDescription loss_named(const std::string& name) {
-  if (name == "huber") return {name, {0.4}};
-  if (name == "cross_entropy") return {name, {0.1}};
-  return {name, {}};
+  static const std::map<std::string, double> typical = {
+      {"delta", 0.4}, {"label_smoothing", 0.1}, {"ignore_index", -100},
+      {"beta", 0.6},  {"gamma", 1.5},           {"alpha", 0.4},
+      {"eps", 1e-8},  {"log_input", 1},         {"log_var", 1}};
+  plan::LossDescription loss{name, {}};
+  for (const ops::FormulaInfo& known : ops::loss_formulas()) {
+    if (known.name != name) continue;
+    for (const std::string& each : ops::split_names(ops::find_loss<double>(name).parameters)) {
+      const auto found = typical.find(each);
+      loss.parameters.push_back(found == typical.end() ? 0 : found->second);
+    }
+  }
+  return loss;
 }
 
 template <class T>

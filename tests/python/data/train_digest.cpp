@@ -89,7 +89,7 @@ void train(const char* loss, std::vector<double> loss_parameters, const char* ru
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
-  train<float>("cross_entropy", {0.1}, "adam", {1e-2, 0.9, 0.999, 1e-8, 1e-3, 1}, threads);
+  train<float>("cross_entropy", {0.1, -100}, "adam", {1e-2, 0.9, 0.999, 1e-8, 1e-3, 1}, threads);
   train<float>("huber", {0.7}, "sgd", {1e-2, 0.9, 0, 1e-3, 1}, threads);
   train<float>("mse", {}, "adamw", {1e-2, 0.9, 0.999, 1e-8, 1e-2, 0}, threads);
   train<float>("mse", {}, "adagrad", {1e-2, 1e-3, 1e-3, 0.1, 1e-10}, threads);

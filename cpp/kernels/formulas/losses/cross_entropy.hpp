@@ -7,10 +7,13 @@ namespace gd::kernels::formulas {
 namespace {
 
 // -sum_c q_c log softmax(y)_c over the classes c of one sample. q is the target distribution p (one
-// at the label, or given) smoothed: q = (1 - e) p + e / classes.
+// at the label, or given) smoothed and weighted: q_c = w_c ((1 - e) p_c + e / classes).
+// ignore_index is for who reads labels.
 struct cross_entropy {
   static constexpr const char* name = "cross_entropy";
-  static constexpr const char* parameters = "label_smoothing";
+  static constexpr const char* parameters = "label_smoothing,ignore_index";
+  static constexpr const char* array = "class_weight";
+  static constexpr bool weighs_labels = true;
   static constexpr Targets targets = Targets::categories;
   static constexpr bool row_wise = true;
 
@@ -40,18 +43,36 @@ struct cross_entropy {
     V loss, q_total = one;
     const V half_top = V::mul(half, top);
     const auto half_distance = [&](V y) { return V::sub(half_top, V::mul(half, y)); };
-    const auto q_of = [&](auto at) { return V::fma(keep, samples.target(at), spread); };
+    const bool weighted = samples.has_array();
+    const auto times_weight = [&](auto at, V v) {
+      return weighted ? V::mul(samples.of_array(at), v) : v;
+    };
+    const auto q_of = [&](auto at) {
+      return times_weight(at, V::fma(keep, samples.target(at), spread));
+    };
     // A weight of zero counts as zero beside minus infinity too.
     const auto share = [&](V q, V y) {
       return V::select(V::eq(q, zero), zero, V::mul(V::add(q, q), half_distance(y)));
     };
     const bool labelled = samples.labelled();
+    const V weight = weighted && labelled ? samples.of_array_at_label() : one;
+    const V kept = V::mul(keep, weight);
     if (labelled) {
-      loss = V::fma(V::add(keep, keep), half_distance(samples.of_label()), V::mul(keep, log_sum));
+      loss = V::fma(V::add(kept, kept), half_distance(samples.of_label()), V::mul(kept, log_sum));
+      if (weighted) {
+        // Beside minus infinity.
+        loss = V::select(V::eq(kept, zero), zero, loss);
+        q_total = kept;
+      }
       if (p[0] != 0) {
-        const V others =
-            samples.sum([&](auto at) { return share(spread, samples.prediction(at)); });
-        loss = V::add(loss, V::fma(smoothing, log_sum, others));
+        V smoothed = smoothing;
+        if (weighted) {
+          smoothed = samples.sum([&](auto at) { return V::mul(spread, samples.of_array(at)); });
+          q_total = V::add(kept, smoothed);
+        }
+        const V others = samples.sum(
+            [&](auto at) { return share(times_weight(at, spread), samples.prediction(at)); });
+        loss = V::add(loss, V::fma(smoothed, log_sum, others));
       }
     } else {
       q_total = samples.sum(q_of);
@@ -77,10 +98,12 @@ struct cross_entropy {
           [&](auto at) { samples.set_gradient(at, gradient(samples.gradient(at), q_of(at))); });
       return loss;
     }
-    const V of_label = gradient(samples.gradient_of_label(), V::add(keep, spread));
+    const V q_of_label = V::mul(weight, V::add(keep, spread));
+    const V of_label = gradient(samples.gradient_of_label(), q_of_label);
     const V minus_spread = V::sub(zero, spread);
     samples.set_gradients(of_label, [&](auto at) {
-      return V::mul(samples.scale(), V::fma(factor, samples.gradient(at), minus_spread));
+      const V minus_q = times_weight(at, minus_spread);
+      return V::mul(samples.scale(), V::fma(factor, samples.gradient(at), minus_q));
     });
     return loss;
   }

@@ -26,13 +26,17 @@ void bind_network_of(py::module_& m, const char* name) {
                             [](const Model& self) { return self.description().input_size(); });
   cls.def_property_readonly("output_size",
                             [](const Model& self) { return self.description().output_size(); });
-  cls.def_property_readonly("parameter_names", [](const Model& self) {
+  // Of parameters, and of what layers keep beside.
+  const auto names_of = [](const std::vector<nn::Parameter>& entries) {
     std::vector<std::string> names;
-    for (const nn::Parameter& parameter : self.description().parameters()) {
-      names.push_back(parameter.name);
-    }
+    for (const nn::Parameter& entry : entries) names.push_back(entry.name);
     return names;
+  };
+  cls.def_property_readonly("parameter_names", [names_of](const Model& self) {
+    return names_of(self.description().parameters());
   });
+  cls.def_property_readonly(
+      "kept_names", [names_of](const Model& self) { return names_of(self.description().kept()); });
   // Of a description alone, before anything of its size is allocated.
   cls.def_static(
       "shapes",

@@ -46,6 +46,9 @@ class Network64:
     def input_size(self) -> int:
         ...
     @property
+    def kept_names(self) -> list[str]:
+        ...
+    @property
     def num_parameters(self) -> int:
         ...
     @property
@@ -88,6 +91,9 @@ class Network32:
         ...
     @property
     def input_size(self) -> int:
+        ...
+    @property
+    def kept_names(self) -> list[str]:
         ...
     @property
     def num_parameters(self) -> int:

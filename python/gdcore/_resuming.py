@@ -116,10 +116,11 @@ def _trainer_from(
 def _restore(trainer: Trainer, parts: TrainerParts) -> None:
     """Position, history and optimizer state; ValueError or TypeError where they do not fit."""
     native, dtype = trainer._native, trainer.network.dtype
-    keys = trainer.network._native.parameter_names
+    network = trainer.network._native
+    keys = network.parameter_names
     places = [(index, key) for index in range(native.states) for key in keys]
     states = [(*place, parts.state(*place, dtype)) for place in places]
-    if len(parts.arrays) != len(keys) + len(states):
+    if len(parts.arrays) != len(keys) + len(network.kept_names) + len(states):
         raise ValueError("there are arrays that belong to nothing")
     for index, key, array in states:  # one at a time, for the sake of memory
         native.set_state(index, key, array.read())

@@ -25,11 +25,11 @@ def test_a_summary_has_a_line_a_layer() -> None:
     net = network()
     lines = str(net.summary()).splitlines()
     rows = [line.split() for line in lines]
-    assert rows[0] == ["layer", "output", "activation", "parameters", "bytes", "FLOPs"]
+    assert rows[0] == ["layer", "kind", "output", "activation", "parameters", "bytes", "FLOPs"]
     assert rows[2] == ["input", "(N,", "30)"]
-    assert rows[3] == ["first", "(N,", "64)", "relu", "1,984", "7,936", "3,904"]
-    assert rows[4] == ["1", "(N,", "1,000)", "identity", "64,000", "256,000", "128,000"]
-    assert rows[5] == ["2", "(N,", "3)", "tanh", "3,003", "12,012", "6,003"]
+    assert rows[3] == ["first", "dense", "(N,", "64)", "relu", "1,984", "7,936", "3,904"]
+    assert rows[4] == ["1", "dense", "(N,", "1,000)", "identity", "64,000", "256,000", "128,000"]
+    assert rows[5] == ["2", "dense", "(N,", "3)", "tanh", "3,003", "12,012", "6,003"]
     total = sum(value.size for value in net.state_dict().values())
     assert rows[7] == ["total", "float32", f"{total:,}", f"{4 * total:,}", "137,907"]
     assert max(map(len, lines)) == len(lines[0])

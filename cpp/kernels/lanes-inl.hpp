@@ -57,7 +57,7 @@ struct Lanes {
 
   // combine(V, V) and combine(T, T): the upper half of the lanes joins the lower until one is left.
   template <class Combine>
-  T fold(Combine combine) const {
+  [[gnu::always_inline]] T fold(Combine combine) const {
     V left[parts];
     for (int p = 0; p < parts; ++p) left[p] = part[p];
 #pragma GCC unroll 4

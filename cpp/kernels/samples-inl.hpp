@@ -67,7 +67,8 @@ class AlongOutputs {
     int n;
   };
 
-  AlongOutputs(const LossRows<T>& rows, int64_t i)
+  // These are inlined by command: with many losses in one file the compiler would rather not.
+  [[gnu::always_inline]] AlongOutputs(const LossRows<T>& rows, int64_t i)
       : outputs_(rows.outputs),
         prediction_(rows.prediction + i * rows.ldp),
         target_(rows.labels == nullptr ? rows.target + i * rows.ldt : nullptr),
@@ -85,8 +86,12 @@ class AlongOutputs {
   bool wants_gradient() const { return gradient_ != nullptr; }
   V scale() const { return scale_; }
 
-  V prediction(Place p) const { return load_lanes<V>(prediction_ + p.at, 0, p.n, 0); }
-  V target(Place p) const { return load_lanes<V>(target_ + p.at, 0, p.n, 0); }
+  [[gnu::always_inline]] V prediction(Place p) const {
+    return load_lanes<V>(prediction_ + p.at, 0, p.n, 0);
+  }
+  [[gnu::always_inline]] V target(Place p) const {
+    return load_lanes<V>(target_ + p.at, 0, p.n, 0);
+  }
   V gradient(Place p) const { return load_lanes<V>(gradient_ + p.at, 0, p.n, 0); }
   void set_gradient(Place p, V v) { V::store(gradient_ + p.at, p.n, v); }
 

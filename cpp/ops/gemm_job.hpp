@@ -194,7 +194,8 @@ class TileJob {
   }
 
   // The register tiles of one cache block. B's panel stays in L1 or L2 while A's panels pass by.
-  void multiply(Range rows, Range columns, int64_t k0, int64_t depth, bool packs_a = true) {
+  [[gnu::always_inline]] void multiply(Range rows, Range columns, int64_t k0, int64_t depth,
+                                       bool packs_a = true) {
     const int64_t height = unit_.height(rows.size());
     if (copy_a_ && packs_a) pack_a(rows, height, k0, depth);
     const Block block{rows, columns, k0, depth, height};

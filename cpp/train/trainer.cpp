@@ -39,6 +39,7 @@ template <class T>
 Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& options)
     : model_(std::move(model)),
       options_(options),
+      whole_batch_(model_->description().graph().whole_batch() != nullptr),
       rule_(options.rule, options.hyper),
       threads_(options.threads),
       lr_(options.hyper.front()) {
@@ -114,8 +115,7 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
 
 template <class T>
 int64_t Trainer<T>::rows_at_once(int64_t rows) const {
-  const bool together = model_->description().graph().whole_batch() != nullptr;
-  return together ? rows : std::min(rows, plan::kMostRows);
+  return whole_batch_ ? rows : std::min(rows, plan::kMostRows);
 }
 
 template <class T>
@@ -222,7 +222,7 @@ void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::
 
 template <class T>
 double Trainer<T>::step(const Dataset& batch) {
-  check_rows_together(model_->description().graph(), batch.size());
+  if (whole_batch_) check_rows_together(model_->description().graph(), batch.size());
   const double lr = this->lr();  // before the lock: a schedule may be a caller's function
   const Region region(RegionKind::step, Zone::kCaller, work(batch.size()));
   const Lock lock(model_->mutex());

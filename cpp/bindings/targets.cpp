@@ -21,7 +21,7 @@ namespace {
 // were and `labels` have 0 there, which nobody reads.
 struct Labels {
   py::array_t<int64_t> labels;
-  py::array_t<int64_t> given;
+  py::object given;  // an object: an array without a value allocates
   bool some_ignored = false;
 };
 
@@ -32,8 +32,7 @@ Labels labels_of(const py::array& y, int64_t classes, std::optional<int64_t> ign
     fail<TypeError>(name, " must hold integer class labels in (N,) or probabilities in ",
                     shape_text({-1, classes}), ", got ", dtype_name(y), " of shape ",
                     shape_text(y));
-  Labels found;
-  found.labels = converted<int64_t>(y, name);
+  Labels found{converted<int64_t>(y, name), {}, false};
   const bool is_unsigned = kind == 'u';  // then what looks negative is just too large
   const int64_t* begin = found.labels.data();
   const int64_t* end = begin + found.labels.size();
@@ -55,8 +54,8 @@ Labels labels_of(const py::array& y, int64_t classes, std::optional<int64_t> ign
   }
   if (std::none_of(begin, end, is_ignored)) return found;
   found.some_ignored = true;
-  found.given = std::move(found.labels);
-  found.labels = py::array_t<int64_t>(found.given.size());
+  found.given = found.labels;
+  found.labels = py::array_t<int64_t>(end - begin);
   std::replace_copy_if(begin, end, found.labels.mutable_data(), is_ignored, int64_t{0});
   return found;
 }
@@ -181,7 +180,7 @@ void count_labels(HeldData<T>& held, const Labels& labels, const ops::LossTerms<
   if (class_weights == nullptr && !labels.some_ignored) return;
   if (labels.some_ignored) {
     py::array_t<T> weights(rows);
-    const int64_t* const given = labels.given.data();
+    const int64_t* const given = py::reinterpret_borrow<py::array_t<int64_t>>(labels.given).data();
     for (int64_t i = 0; i < rows; ++i) {
       const T weight = held.view.weights == nullptr ? T(1) : held.view.weights[i];
       weights.mutable_data()[i] = given[i] == *loss.ignore_index() ? T(0) : weight;
@@ -225,14 +224,14 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int6
 
   const py::array target =
       is_ready<T>(y) ? py::reinterpret_borrow<py::array>(y) : any_real_array(y, names.y);
-  Labels labels;
+  std::optional<Labels> labels;
   if (loss.targets() == ops::Targets::categories && target.ndim() == 1) {
     if (target.dtype().kind() != 'f' && target.shape(0) != rows)
       fail<ValueError>(names.y, " must have shape ", shape_text({rows}), " like x, got ",
                        shape_text(target));
     labels = labels_of(target, outputs, loss.ignore_index(), names.y);
-    held.view.labels = labels.labels.data();
-    held.target = labels.labels;
+    held.view.labels = labels->labels.data();
+    held.target = labels->labels;
   } else {
     auto dense =
         repeated<T>(dense_target<T>(target, rows, loss, names.y), rows, loss.columns(), outputs);
@@ -245,7 +244,7 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int6
     held.view.weights = weights.data();
     held.weights = std::move(weights);
   }
-  if (held.view.labels != nullptr) count_labels(held, labels, loss, names);
+  if (labels) count_labels(held, *labels, loss, names);
   return held;
 }
 

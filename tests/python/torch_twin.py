@@ -72,8 +72,9 @@ def _bce(p: Any, y: Any, pos_weight: Any = None) -> Any:
         return _f.softplus(x, threshold=50)
 
     a = y if pos_weight is None else y * _tensor(pos_weight)
-    rest = softplus(-p.abs()) * (a + (1 - y))
-    return rest + torch.where(p > 0, (1 - y) * p, -a * p)
+    b = a + (1 - y)
+    # Both are smooth at 0, where the absolute value is not.
+    return torch.where(p > 0, softplus(-p) * b + (1 - y) * p, softplus(p) * b - a * p)
 
 
 def _cross_entropy(p: Any, y: Any, label_smoothing: float = 0.0, **_: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "checked_field",
     "checked_path",
     "flag",
     "flag_field",
@@ -134,15 +135,16 @@ def listed(argument: str, value: object, what: str) -> list[Any]:
         raise wrong from None
 
 
-def _checked_field(default: object, check: Callable[[str, object], object]) -> Any:
+def checked_field(default: object, check: Callable[[str, object], object]) -> Any:
+    """A dataclass field that holds what ``check(name, value)`` makes of the value."""
     return field(default=default, metadata={"check": check})
 
 
 def real_field(default: float, **bounds: float) -> Any:
     """A dataclass field that holds a real number within ``bounds``; see `real`."""
-    return _checked_field(default, lambda argument, value: real(argument, value, **bounds))
+    return checked_field(default, lambda argument, value: real(argument, value, **bounds))
 
 
 def flag_field(default: bool) -> Any:
     """A dataclass field that holds a bool; see `flag`."""
-    return _checked_field(default, flag)
+    return checked_field(default, flag)

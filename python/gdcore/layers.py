@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY
 from typing import ClassVar
 
 from gdcore import initializers
-from gdcore._check import flag, flag_field, integer, real, real_field
+from gdcore._check import checked_field, flag, flag_field, integer, real, real_field
 from gdcore._frozen import frozen
 from gdcore._layer import Graph, Layer, LayerLike, Spec, checked_layers, layer_names
 from gdcore.activations import Activation
@@ -33,6 +33,17 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _eps(argument: str, value: object) -> float:
+    """What a normalization adds; a larger number is a width, as PyTorch's layers take it first."""
+    number = real(argument, value, at_least=0)
+    if number >= 1:
+        raise ValueError(
+            f"{argument} must be below 1, got {number:g}: the width of the input is not given, the "
+            "layer finds it"
+        )
+    return number
 
 
 @frozen
@@ -113,7 +124,7 @@ class BatchNorm(Layer):
     internal covariate shift", ICML 2015.
 
     Args:
-        eps: Added to the variance, at least 0.
+        eps: Added to the variance, in [0, 1). The width is no argument: it is that of x.
         momentum: What a batch counts in the running averages, in [0, 1].
         affine: Whether there are weight, which starts at 1, and bias, which starts at 0.
         name: As in `Dense`.
@@ -125,7 +136,7 @@ class BatchNorm(Layer):
 
     kind: ClassVar[str] = "batch_norm"
 
-    eps: float = real_field(1e-5, at_least=0)
+    eps: float = checked_field(1e-5, _eps)
     momentum: float = real_field(0.1, at_least=0, at_most=1)
     affine: bool = flag_field(True)
     _: KW_ONLY
@@ -171,7 +182,7 @@ class LayerNorm(Layer):
     Source: Ba, Kiros and Hinton, "Layer normalization", 2016.
 
     Args:
-        eps: Added to the variance, at least 0.
+        eps: Added to the variance, in [0, 1). The width is no argument: it is that of x.
         affine: Whether there are weight, which starts at 1, and bias, which starts at 0.
         name: As in `Dense`.
 
@@ -182,7 +193,7 @@ class LayerNorm(Layer):
 
     kind: ClassVar[str] = "layer_norm"
 
-    eps: float = real_field(1e-5, at_least=0)
+    eps: float = checked_field(1e-5, _eps)
     affine: bool = flag_field(True)
     _: KW_ONLY
     name: str | None = None
@@ -198,7 +209,7 @@ class RMSNorm(Layer):
     Source: Zhang and Sennrich, "Root mean square layer normalization", NeurIPS 2019.
 
     Args:
-        eps: Added to the mean square, at least 0. None: the distance from 1 to the next number of
+        eps: Added to the mean square, in [0, 1). None: the distance from 1 to the next number of
             the network's dtype, as in PyTorch.
         affine: Whether there is a weight, which starts at 1.
         name: As in `Dense`.
@@ -218,7 +229,7 @@ class RMSNorm(Layer):
     def __post_init__(self) -> None:
         """Checks the description."""
         if self.eps is not None:
-            object.__setattr__(self, "eps", real("eps", self.eps, at_least=0))
+            object.__setattr__(self, "eps", _eps("eps", self.eps))
         super().__post_init__()
 
 

@@ -380,6 +380,9 @@ BAD: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("rate NaN", lambda: gd.Dropout(float("nan")), ValueError, "rate must be finite"),
     ("rate text", lambda: gd.Dropout("0.5"), TypeError, "rate must be a real number, got '0.5'"),
     ("eps below", lambda: gd.LayerNorm(-1e-5), ValueError, "eps must be at least 0"),
+    ("a width", lambda: gd.LayerNorm(64), ValueError, "eps must be below 1, got 64: the width of"),
+    ("a width of columns", lambda: gd.BatchNorm(64), ValueError, "the layer finds it"),
+    ("a width of squares", lambda: gd.RMSNorm(64), ValueError, "eps must be below 1, got 64"),
     ("eps text", lambda: gd.RMSNorm("x"), TypeError, "eps must be a real number"),
     ("momentum", lambda: gd.BatchNorm(momentum=1.5), ValueError, "momentum must be at least 0 and"),
     ("affine", lambda: gd.LayerNorm(affine=1), TypeError, "affine must be"),
@@ -402,7 +405,7 @@ BAD: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
         "widths",
         lambda: gd.Network([gd.Residual([gd.Dense(3)])], input_size=2),
         ValueError,
-        "layer '0' adds values of one width, got 2 and 3",
+        "layer '0' adds values of one width, got 2 and 3: a shortcut may change it",
     ),
     (
         "names twice",

@@ -18,7 +18,8 @@ struct add {
                               "' adds at least 2 values, got ", inputs.widths.size());
     for (const int64_t width : inputs.widths) {
       require<base::ValueError>(width == inputs.width(), "layer '", node.spec.name,
-                                "' adds values of one width, got ", inputs.width(), " and ", width);
+                                "' adds values of one width, got ", inputs.width(), " and ", width,
+                                ": a shortcut may change it");
     }
     node.width = inputs.width();
   }

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tools.soak import ROOT  # isort: skip (support is found with it)
 
-from support import BUILD, build_cpp
+from building import cpp_tests
 
 import gdcore as gd
 from gdcore.benchmark.cases import CASES
@@ -121,7 +121,7 @@ def main() -> int:
     update = parser.parse_args().update
     if reason := why_not():
         sys.exit(f"nothing can be counted: {reason}")
-    folder = build_cpp(BUILD / "cpp-tests", [], [TARGET])
+    folder = cpp_tests([TARGET])
     found = {case: counted(folder, case) for case in STEPS}
     (where,) = {each.where for each in found.values()}
     every = committed()

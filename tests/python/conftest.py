@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 settings.register_profile("gdcore", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("gdcore")
 
-from support import BUILD, NEON, build_cpp  # noqa: E402  (needs the path above)
+from building import BUILDS, started  # noqa: E402  (needs the path above)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,22 +31,59 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", f"ignore:{told}:UserWarning")
 
 
+_ahead: subprocess.Popen[bytes] | None = None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What has to be compiled first comes last."""
+    items.sort(key=lambda item: bool(_builds_of(item)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begins to compile what tests will ask for."""
+    global _ahead
+    needed = {name for item in session.items for name in _builds_of(item)}
+    # Of several processes that share the tests each has found all of them, and the first builds.
+    worker = getattr(session.config, "workerinput", {}).get("workerid", "gw0")
+    starts = worker == "gw0" and os.name == "posix" and not session.config.option.collectonly
+    if needed and starts:
+        _ahead = started([name for name in BUILDS if name in needed])
+
+
+def pytest_sessionfinish() -> None:
+    """Nothing goes on after the tests."""
+    if _ahead is not None and _ahead.poll() is None:
+        os.killpg(_ahead.pid, signal.SIGTERM)
+        _ahead.wait()
+
+
+def _builds_of(item: pytest.Item) -> list[str]:
+    return [name for name in getattr(item, "fixturenames", ()) if name in BUILDS]
+
+
+def _built(name: str) -> Path:
+    why_not, build = BUILDS[name]
+    if reason := why_not():
+        pytest.skip(reason)
+    return build()
+
+
 @pytest.fixture(scope="session")
 def cpp_build() -> Path:
-    """The build folder of the C++ tests, all of them: side by side they take half of the time."""
-    for tool in ("cmake", "c++"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not on the path, so the C++ tests cannot be built")
-    return build_cpp(BUILD / "cpp-tests", [], ["all"])
+    """The build folder of the C++ tests, all of them."""
+    return _built("cpp_build")
 
 
 @pytest.fixture(scope="session")
 def neon_build() -> Path:
     """The rooms built for 64-bit Arm."""
-    for tool in ("cmake", "aarch64-linux-gnu-g++", "qemu-aarch64"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not on the path, so NEON cannot be tried in emulation")
-    return build_cpp(BUILD / "neon-tests", NEON, ["gd_train", "test_kernels", "test_ops"])
+    return _built("neon_build")
+
+
+@pytest.fixture(scope="session")
+def one_file_build() -> Path:
+    """The sources with formulas more."""
+    return _built("one_file_build")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import glob
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -157,18 +156,3 @@ def emulator() -> list[str]:
     ask = ["aarch64-linux-gnu-g++", "-print-file-name=ld-linux-aarch64.so.1"]
     loader = Path(run(ask, "asking for Arm's loader").strip()).resolve()
     return ["qemu-aarch64", "-L", str(loader.parents[1])]
-
-
-def build_cpp(folder: Path, options: Sequence[str], targets: Sequence[str]) -> Path:
-    """Configures `folder` and builds targets in it; what is up to date is not built again."""
-    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    if (folder / "CMakeCache.txt").exists():
-        generator = []  # a folder keeps the generator it was made with
-    run(
-        ["cmake", "-S", ROOT, "-B", folder, *generator, "-DCMAKE_BUILD_TYPE=Release",
-         "-DGDCORE_BUILD_TESTS=ON", "-DGDCORE_BUILD_PYTHON=OFF",
-         "-DCMAKE_UNITY_BUILD=ON", *options],
-        "configuring the C++ tests",
-    )  # fmt: skip
-    run(["cmake", "--build", folder, "-j2", "--target", *targets], f"building {targets}")
-    return folder

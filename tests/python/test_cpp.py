@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import NEON, ROOT, build_cpp, emulator, guarded_run, run
+from building import cpp_tests, neon_tests
+from support import ROOT, emulator, guarded_run, run
 
 import gdcore as gd
 
@@ -38,14 +39,14 @@ def test_every_ctest_test_is_run_here(cpp_build: Path) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_room(cpp_build: Path, room: str) -> None:
-    build_cpp(cpp_build, [], [f"test_{room}"])
+    cpp_tests([f"test_{room}"])
     run_test([cpp_build / "tests" / "cpp" / f"test_{room}"])
 
 
 @pytest.mark.parametrize("room", NEON_ROOMS)
 def test_neon_agrees_with_scalar(neon_build: Path, room: str) -> None:
     """The room's tests as an Arm program: what holds every ISA against scalar holds NEON too."""
-    build_cpp(neon_build, NEON, [f"test_{room}"])
+    neon_tests([f"test_{room}"])
     run_test([*emulator(), neon_build / "tests" / "cpp" / f"test_{room}"])
 
 
@@ -118,7 +119,6 @@ struct odd : formulas::{base} {{
 constexpr auto kernel = {call};
 }}
 """)
-    build_cpp(cpp_build, [], ["help"])
     result = subprocess.run(
         ["c++", "-std=c++20", "-fsyntax-only", f"-I{ROOT / 'cpp'}", f"-I{cpp_build / 'generated'}",
          str(source)], capture_output=True, text=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import ROOT, build_cpp
+from support import ROOT
 
 CASES = ("online", "rl", "narrow", "mnist-s")
 
@@ -19,11 +19,11 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def program(cpp_build: Path) -> Path:
     """Where training_steps is built."""
-    from tools.instructions import TARGET, why_not
+    from tools.instructions import why_not
 
     if reason := why_not():
         pytest.skip(reason)
-    return build_cpp(cpp_build, [], [TARGET])
+    return cpp_build
 
 
 def test_all_cases_are_tried_here() -> None:

@@ -1,4 +1,4 @@
-"""A new activation and a new loss are one C++ file and one dataclass each, and nothing else.
+"""A new activation, loss or layer is one C++ file and one dataclass each, and nothing else.
 
 They are put into a copy of the sources, which is built for the baseline alone, without optimizing.
 What the first run compiles stays in build/one_file: later ones compile what has changed since.
@@ -11,11 +11,11 @@ import os
 import re
 import shutil
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from building import alone
 from support import BUILD, ROOT, guarded_run, run
 
 HEAD = """#pragma once
@@ -94,6 +94,80 @@ class Quartic(Loss):
     task: ClassVar[Task | None] = "regression"
 '''
 
+LAYER_CPP = """\
+// y = x + b, a number a column.
+struct shift {
+  static constexpr const char* name = "shift";
+
+  template <class T>
+  static void infer(const Inputs& inputs, nn::Node& node) {
+    check_inputs(node, inputs, 1);
+    node.width = inputs.width();
+    node.entries.push_back(vector_of("bias", node.width, node.spec.get<double>("start")));
+  }
+
+  template <class T>
+  static void forward(plan::Builder<T>& b) {
+    const plan::ValueId x = b.input(), y = b.value(b.width());
+    const int64_t bias = b.parameter("bias")->offset;
+    plan::Step<T> step(plan::Zone::kActivationForward, plan::Zone::kForward, b.node(), {x}, {y});
+    step.parameters_read = {bias};
+    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
+      const plan::Rows<T> from = places.of(x), to = places.of(y);
+      return plan::row_pass<T>(made, places, plan::pass_cost<T>(from.cols, 1, 2), from.cols,
+                               [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
+                                 const auto in = from.in(batch);
+                                 const auto out = to.out(batch);
+                                 const T* const own = batch.parameters + bias;
+                                 for (int64_t i = begin; i < begin + rows; ++i) {
+                                   for (int64_t j = 0; j < in.cols; ++j) {
+                                     out.row(i)[j] = in.row(i)[j] + own[j];
+                                   }
+                                 }
+                               });
+    };
+    b.add(std::move(step));
+    b.set_output(y);
+  }
+
+  template <class T>
+  static void backward(plan::Builder<T>& b) {
+    const plan::ValueId gradient = b.gradient_of(b.output());
+    b.add(plan::column_sum_step<T>(b, gradient, b.parameter("bias")->offset));
+    if (b.wants_gradient()) b.pass_gradient(0, gradient);
+  }
+};
+"""
+LAYER_HEAD = """#pragma once
+
+#include "layers/layer.hpp"
+#include "plan/operations/column_sum.hpp"
+#include "plan/operations/pointwise.hpp"
+
+namespace gd::layers {
+
+"""
+LAYER_TAIL = """
+}  // namespace gd::layers
+"""
+LAYER_PYTHON = '''
+
+@frozen
+class Shift(Layer):
+    """Adds a number to each column, which is learnt: y = x + bias, x and y (N, width).
+
+    Args:
+        start: What the bias, (width,), starts at.
+        name: As in `Dense`.
+    """
+
+    kind: ClassVar[str] = "shift"
+
+    start: float = real_field(0.0)
+    _: KW_ONLY
+    name: str | None = None
+'''
+
 # In the copy's root, with the copy's package first on the path, whatever finds the installed one.
 TRY = """
 import json, runpy, sys
@@ -105,17 +179,25 @@ import gdcore as gd
 from gdcore.activations import Activation
 
 assert gd.__file__.startswith(sys.argv[1]), gd.__file__
-told = {"names": [gd.BentIdentity.name, gd.Quartic.name], "isa": gd.show_config()["isa"]}
-told["shown"] = [{"BentIdentity", "Quartic"} <= set(x) for x in (dir(gd), gd.__all__)]
-told["overview"] = [name in gd.__doc__ for name in ("BentIdentity", "Quartic")]
+told = {"isa": gd.show_config()["isa"]}
+told["names"] = [gd.BentIdentity.name, gd.Quartic.name, gd.Shift.kind]
+new = ("BentIdentity", "Quartic", "Shift")
+told["shown"] = [set(new) <= set(x) for x in (dir(gd), gd.__all__)]
+told["overview"] = [name in gd.__doc__ for name in new]
 rng = np.random.default_rng(0)
 x, y = rng.standard_normal((20, 4)), rng.standard_normal((20, 2))
-layers = [gd.Dense(7, "bent_identity"), gd.Dense(5, gd.BentIdentity(bend=-0.8)), gd.Dense(2)]
+bent = gd.BentIdentity(bend=-0.8)
+layers = [gd.Dense(7, "bent_identity"), gd.Shift(0.2), gd.Dense(5, bent), gd.Dense(2)]
 net = gd.Network(layers, input_size=4, dtype="float64", seed=1)
 report = gd.check_gradients(net, "quartic", x, y)
 told["gradients"] = [report.ok, max(each.relative_error for each in report.parameters.values())]
 history = gd.Trainer(net, gd.Quartic(), gd.SGD(lr=3e-3)).fit(x, y, epochs=200, progress=False)
 told["losses"] = [history["loss"][0], history["loss"][-1]]
+net.save("shift.safetensors")
+loaded = gd.Network.load("shift.safetensors")
+same = (loaded.predict(x) == net.predict(x)).all()
+told["file"] = [loaded.layers[1] == gd.Shift(0.2), bool(same)]
+told["layer"] = [*net.state_dict()["1.bias"].shape, repr(net), "shift" in net.summary()]
 sys.argv = ["tools/names.py"]
 try:
     runpy.run_path("tools/names.py", run_name="__main__")
@@ -124,7 +206,7 @@ except SystemExit as end:
 sys.path.insert(0, ".")
 from tools.docs.formulas import formulas
 
-told["reference"] = [formulas("activations"), formulas("losses")]
+told["reference"] = [formulas(each) for each in ("activations", "losses", "layers")]
 try:
     import typer
 except ImportError:
@@ -137,22 +219,25 @@ print(json.dumps(told))
 """
 
 
-def with_formula(
-    files: dict[Path, bytes], kind: str, name: str, cpp: str, cls: str, python: str
-) -> None:
-    """The two edits."""
+def formula(cpp: str) -> str:
+    """The file of a formula."""
     table = '#include "kernels/table.hpp"\n\n' if "Targets" in cpp else ""
-    cpp = HEAD.replace("namespace gd", table + "namespace gd", 1) + cpp + TAIL
+    return HEAD.replace("namespace gd", table + "namespace gd", 1) + cpp + TAIL
+
+
+def with_file(
+    files: dict[Path, bytes], path: str, cpp: str, module: str, cls: str, python: str
+) -> None:
+    """The two edits: a file of C++, and a class in a module."""
     assert cpp.count("\n") <= 60
-    files[Path(f"cpp/kernels/formulas/{kind}/{name}.hpp")] = cpp.encode()
-    module = Path(f"python/gdcore/{kind}.py")
-    text = files[module].decode()
+    files[Path(path)] = cpp.encode()
+    text = files[Path(module)].decode()
     assert text.count("__all__ = [") == 1
-    files[module] = (text.replace("__all__ = [", f'__all__ = ["{cls}", ') + python).encode()
+    files[Path(module)] = (text.replace("__all__ = [", f'__all__ = ["{cls}", ') + python).encode()
 
 
-def sources_with_both() -> dict[Path, bytes]:
-    """All that a build reads, by its place."""
+def sources_with_all() -> dict[Path, bytes]:
+    """All that a build reads, by its place, with the three."""
     paths = [ROOT / "CMakeLists.txt", ROOT / "pyproject.toml"]
     for part in ("cpp", "python", "tools"):
         paths += (each for each in (ROOT / part).rglob("*") if each.is_file())
@@ -161,9 +246,15 @@ def sources_with_both() -> dict[Path, bytes]:
         for each in paths
         if each.suffix not in (".pyc", ".so")
     }
-    bent = "bent_identity", ACTIVATION_CPP, "BentIdentity", ACTIVATION_PYTHON
-    with_formula(files, "activations", *bent)
-    with_formula(files, "losses", "quartic", LOSS_CPP, "Quartic", LOSS_PYTHON)
+    for kind, name, cpp, cls, python in (
+        ("activations", "bent_identity", ACTIVATION_CPP, "BentIdentity", ACTIVATION_PYTHON),
+        ("losses", "quartic", LOSS_CPP, "Quartic", LOSS_PYTHON),
+    ):
+        path = f"cpp/kernels/formulas/{kind}/{name}.hpp"
+        with_file(files, path, formula(cpp), f"python/gdcore/{kind}.py", cls, python)
+    shift = LAYER_HEAD + LAYER_CPP + LAYER_TAIL
+    path, module = "cpp/layers/kinds/shift.hpp", "python/gdcore/layers/gates.py"
+    with_file(files, path, shift, module, "Shift", LAYER_PYTHON)
     return files
 
 
@@ -179,31 +270,33 @@ def written(files: dict[Path, bytes], folder: Path) -> None:
             path.write_bytes(content)
 
 
-@pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
-    """What a Python says that has both formulas."""
-    for tool in ("cmake", "c++"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not on the path, so nothing can be built")
-    if find_spec("pybind11") is None:
-        pytest.skip("pybind11 is not installed, so nothing can be built")
+def built() -> Path:
+    """The sources with all three, and the module compiled of them beside the package."""
     import pybind11
 
     folder = BUILD / "one_file"
     sources, build = folder / "sources", folder / "build"
-    written(sources_with_both(), sources)
-    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    if (build / "CMakeCache.txt").exists():
-        generator = []
-    run(
-        ["cmake", "-S", sources, "-B", build, *generator, "-DCMAKE_BUILD_TYPE=Release",
-         "-DCMAKE_CXX_FLAGS_RELEASE=-O0", "-DCMAKE_UNITY_BUILD=ON", "-DGDCORE_SCALAR_ONLY=ON",
-         f"-Dpybind11_DIR={pybind11.get_cmake_dir()}", f"-DPython_EXECUTABLE={sys.executable}"],
-        "configuring",
-    )  # fmt: skip
-    run(["cmake", "--build", build, "-j2", "--target", "_core"], "building _core")
-    (module,) = (build / "cpp" / "bindings").glob("_core*.so")
-    shutil.copy2(module, sources / "python" / "gdcore")
+    with alone(folder):
+        written(sources_with_all(), sources)
+        generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+        if (build / "CMakeCache.txt").exists():
+            generator = []
+        run(
+            ["cmake", "-S", sources, "-B", build, *generator, "-DCMAKE_BUILD_TYPE=Release",
+             "-DCMAKE_CXX_FLAGS_RELEASE=-O0", "-DCMAKE_UNITY_BUILD=ON", "-DGDCORE_SCALAR_ONLY=ON",
+             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}", f"-DPython_EXECUTABLE={sys.executable}"],
+            "configuring",
+        )  # fmt: skip
+        run(["cmake", "--build", build, "-j2", "--target", "_core"], "building _core")
+        (module,) = (build / "cpp" / "bindings").glob("_core*.so")
+        shutil.copy2(module, sources / "python" / "gdcore")
+    return sources
+
+
+@pytest.fixture(scope="module")
+def told(one_file_build: Path) -> dict[str, Any]:
+    """What a Python says that has all three."""
+    sources = one_file_build
     result = guarded_run(
         [sys.executable, "-c", TRY, sources / "python"],
         cwd=sources,
@@ -216,11 +309,11 @@ def told() -> dict[str, Any]:
     return found | {"typing": (sources / "python" / "gdcore" / "typing.py").read_text()}
 
 
-def test_python_finds_both(told: dict[str, Any]) -> None:
-    assert told["names"] == ["bent_identity", "quartic"]
+def test_python_finds_all(told: dict[str, Any]) -> None:
+    assert told["names"] == ["bent_identity", "quartic", "shift"]
     assert told["isa"] == "scalar"
     assert told["shown"] == [True, True]
-    assert told["overview"] == [True, True]
+    assert told["overview"] == [True, True, True]
 
 
 def test_their_gradients_are_right_and_they_train(told: dict[str, Any]) -> None:
@@ -236,10 +329,19 @@ def test_types_of_names_have_both(told: dict[str, Any]) -> None:
     assert re.search(r'LossName = Literal\[[^]]*"quartic"', told["typing"])
 
 
-def test_the_reference_has_both(told: dict[str, Any]) -> None:
-    activations, losses = told["reference"]
+def test_the_layer_is_saved_and_told(told: dict[str, Any]) -> None:
+    assert told["file"] == [True, True]
+    width, shown, in_summary = told["layer"]
+    assert width == 7
+    assert "shift" in shown
+    assert in_summary
+
+
+def test_the_reference_has_all(told: dict[str, Any]) -> None:
+    activations, losses, layers = told["reference"]
     assert ".. autoclass:: gdcore.BentIdentity" in activations.splitlines()
     assert ".. autoclass:: gdcore.Quartic" in losses.splitlines()
+    assert ".. autoclass:: gdcore.Shift" in layers.splitlines()
 
 
 def test_the_command_line_tells_of_both(told: dict[str, Any]) -> None:

@@ -261,7 +261,7 @@ def sources_with_all() -> dict[Path, bytes]:
 def written(files: dict[Path, bytes], folder: Path) -> None:
     """Makes folder hold these files, and leaves alone what is the same, so that Ninja does too."""
     for old in [each for each in folder.rglob("*") if each.is_file()]:
-        if old.relative_to(folder) not in files:
+        if old.relative_to(folder) not in files and old.suffix != ".so":
             old.unlink()
     for name, content in files.items():
         path = folder / name
@@ -289,7 +289,9 @@ def built() -> Path:
         )  # fmt: skip
         run(["cmake", "--build", build, "-j2", "--target", "_core"], "building _core")
         (module,) = (build / "cpp" / "bindings").glob("_core*.so")
-        shutil.copy2(module, sources / "python" / "gdcore")
+        beside = sources / "python" / "gdcore" / module.name
+        if not beside.exists() or beside.read_bytes() != module.read_bytes():
+            shutil.copy2(module, beside)
     return sources
 
 

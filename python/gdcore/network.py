@@ -282,7 +282,8 @@ class Network:
         """Sets all parameters, or none if anything does not fit.
 
         Args:
-            state: An array for each key of `state_dict`, of the same shape, finite.
+            state: An array for each key of `state_dict`, of the same shape, finite. What PyTorch
+                keeps beside a BatchNorm's averages, ``num_batches_tracked``, is passed over.
 
         Warns:
             UserWarning: A number is so small that float32 takes it for 0.
@@ -293,7 +294,11 @@ class Network:
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a mapping, got {type(state).__name__}")
-        self._native.load_state_dict(dict(state))
+        mean = ".running_mean"
+        kept = (name for name in self._native.kept_names if name.endswith(mean))
+        counts = {name.removesuffix(mean) + ".num_batches_tracked" for name in kept}
+        taken = {key: value for key, value in state.items() if key not in counts}
+        self._native.load_state_dict(taken)
 
     def save(
         self, path: str | PathLike[str], *, extra: Mapping[str, Any] | list[Any] | None = None

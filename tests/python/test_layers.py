@@ -70,6 +70,19 @@ def network(name: str, dtype: Any = "float64", seed: int = 1) -> gd.Network:
     return gd.Network(STACKS[name](), input_size=INPUTS, dtype=dtype, seed=seed)
 
 
+def test_a_count_of_batches_is_passed_over_beside_averages() -> None:
+    net = gd.Network([gd.BatchNorm(), gd.Dense(2), gd.LayerNorm()], input_size=3)
+    state = {**net.state_dict(), "0.num_batches_tracked": np.int64(7)}
+    net.load_state_dict(state)
+    with pytest.raises(ValueError, match=r"2\.num_batches_tracked"):
+        net.load_state_dict({**state, "2.num_batches_tracked": np.int64(7)})
+
+
+def test_the_row_shows_rates() -> None:
+    net = gd.Network([gd.Dense(4, "relu"), gd.Dropout(0.25), gd.Dense(2)], input_size=3)
+    assert "4 relu -> dropout 0.25 -> 2" in repr(net)
+
+
 class Twin:
     """The same layers in PyTorch, with the same parameters."""
 

@@ -39,3 +39,7 @@ class Dropout(Layer):
     rate: float = real_field(0.5, at_least=0, below=1)
     _: KW_ONLY
     name: str | None = None
+
+    def shown(self) -> str:
+        """With its rate."""
+        return f"dropout {self.rate:g}"

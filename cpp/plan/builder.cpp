@@ -146,7 +146,7 @@ ValueId Builder<T>::activate(const ActivationUse<T>& use, ValueId z) {
       (is_output() && has_loss() && loss_takes_logits_of_softmax(options_.loss, use.kernel->name));
   if (left_out) return z;
   const ValueId output = value(cols(z), z);
-  add(activation_step<T>(node_, {use, false, output, z}));
+  add(activation_step<T>(node_, {Pointwise<T>::Kind::activation, z, output, kNoValue, use}));
   return output;
 }
 
@@ -155,7 +155,7 @@ void Builder<T>::activate_backward(const ActivationUse<T>& use, ValueId z, Value
                                    ValueId gradient) {
   if (output == z) return;  // the identity, or left out
   const ValueId saved = use.kernel->from_output ? output : z;
-  add(activation_step<T>(node_, {use, true, gradient, saved}));
+  add(activation_step<T>(node_, {Pointwise<T>::Kind::derivative, gradient, gradient, saved, use}));
 }
 
 template class Builder<float>;

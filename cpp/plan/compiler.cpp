@@ -32,8 +32,9 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
       builder_(network, build_options(options_), options_.lowerings) {
   plan_.network_ = &network_;
   plan_.flat_size_ = network_.flat_size();
-  plan_.whole_batch_ = builder_.is_training() && network_.graph().whole_batch() != nullptr;
+  plan_.together_ = builder_.is_training() ? network_.graph().together() : 1;
   steps();
+  passes::drops(steps_);
   passes::fuse(steps_);
   passes::barriers(steps_);
   slots_ = passes::slots(builder_.values(), steps_);

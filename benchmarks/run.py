@@ -18,6 +18,8 @@ from typing import Any
 from benchmarks.charts import draw
 from benchmarks.dead_units import dead_unit_table
 from benchmarks.estimator import estimator_table
+from benchmarks.layers import LAYER_CASES
+from benchmarks.layers.table import chosen_layer_cases, layer_table
 from benchmarks.online import online_tables
 from benchmarks.profiling import beside_table, profiling_table
 from benchmarks.steps import neighbour_table, precision_table, step_table
@@ -40,12 +42,14 @@ class Settings:
 
     Attributes:
         cases: Names of training steps with commas, ``"all"``, or None: each part has its own.
+        layer_cases: Names of those with layers, with commas, or None: all.
         rounds: Alternations.
         seconds: About how long a measurement takes.
         threads: The most.
     """
 
     cases: str | None
+    layer_cases: str | None
     rounds: int
     seconds: float
     threads: int
@@ -78,6 +82,11 @@ PARTS: dict[str, Callable[[Settings], dict[str, list[Row]]]] = {
     "matmul": lambda s: {"matmul, float32": matmul_rows(*s.figures)},
     "updates": lambda s: {"update rules, float32": update_table(*s.figures)},
     "steps": lambda s: {"training steps": step_table(s.chosen(), *s.figures)},
+    "layers": lambda s: {
+        "training steps with layers": layer_table(
+            chosen_layer_cases("--layer-cases", s.layer_cases), *s.figures
+        )
+    },
     "precision": lambda s: {
         "precision": precision_table(s.chosen("mnist-m", "tabular", "wide", "wide-big"), *s.figures)
     },
@@ -102,6 +111,7 @@ def _arguments() -> argparse.Namespace:
         "--cases",
         help=f"of {', '.join(CASES)}, with commas; all; else what suits a part and is not too long",
     )
+    parser.add_argument("--layer-cases", help=f"of {', '.join(LAYER_CASES)}, with commas; else all")
     parser.add_argument("--rounds", type=int, default=9, help="alternations; medians count")
     parser.add_argument("--seconds", type=float, default=0.2, help="about, of a measurement")
     parser.add_argument("--threads", type=int, default=get_num_threads(), help="the most")
@@ -115,6 +125,7 @@ def _arguments() -> argparse.Namespace:
         parser.error("--rounds, --threads and --seconds must be above 0")
     try:
         chosen_cases("--cases", arguments.cases)
+        chosen_layer_cases("--layer-cases", arguments.layer_cases)
     except ValueError as error:
         parser.error(str(error))
     return arguments
@@ -123,7 +134,13 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Measures what was asked for and prints a Markdown table for each part."""
     arguments = _arguments()
-    settings = Settings(arguments.cases, arguments.rounds, arguments.seconds, arguments.threads)
+    settings = Settings(
+        arguments.cases,
+        arguments.layer_cases,
+        arguments.rounds,
+        arguments.seconds,
+        arguments.threads,
+    )
     found: dict[str, Any] = {"machine": machine(), "rounds": arguments.rounds, "time": time.time()}
     found["parts"] = {}
     print(machine_line(found["machine"]), flush=True)

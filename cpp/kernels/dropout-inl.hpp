@@ -1,8 +1,9 @@
 #pragma once
 
-// Elements that are left out at random. Integers alone decide which: the compiler may cut these
-// loops into vectors as it likes.
+// Elements that are left out at random. Integers alone decide which. Included after an ISA's
+// vec.hpp.
 
+#include "kernels/lanes-inl.hpp"
 #include "kernels/table.hpp"
 
 namespace gd::kernels {
@@ -13,57 +14,69 @@ namespace {
 // block b is at words[w * kBlocks + b].
 constexpr int kBlocks = 16;
 constexpr int kDrawn = 4 * kBlocks;
+constexpr uint32_t kNumbers[kBlocks] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
+template <class W>
 inline void draw(const uint32_t (&counter)[4], const uint32_t (&key)[2], uint32_t* words) {
-  uint32_t* const a = words;
-  uint32_t* const b = words + kBlocks;
-  uint32_t* const c = words + 2 * kBlocks;
-  uint32_t* const d = words + 3 * kBlocks;
-  for (int i = 0; i < kBlocks; ++i) {
-    a[i] = counter[0] + static_cast<uint32_t>(i);
-    b[i] = counter[1];
-    c[i] = counter[2];
-    d[i] = counter[3];
-  }
-  uint32_t key0 = key[0];
-  uint32_t key1 = key[1];
-  for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < kBlocks; ++i) {
-      const uint64_t x = uint64_t{0xD2511F53u} * a[i];
-      const uint64_t y = uint64_t{0xCD9E8D57u} * c[i];
-      const auto high_x = static_cast<uint32_t>(x >> 32);
-      const auto high_y = static_cast<uint32_t>(y >> 32);
-      a[i] = high_y ^ b[i] ^ key0;
-      c[i] = high_x ^ d[i] ^ key1;
-      b[i] = static_cast<uint32_t>(y);
-      d[i] = static_cast<uint32_t>(x);
+  const W by_a = W::set1(0xD2511F53u);
+  const W by_c = W::set1(0xCD9E8D57u);
+  const W step0 = W::set1(0x9E3779B9u);
+  const W step1 = W::set1(0xBB67AE85u);
+  for (int block = 0; block < kBlocks; block += W::width) {
+    W a = W::add(W::set1(counter[0]), W::load(kNumbers + block));
+    W b = W::set1(counter[1]);
+    W c = W::set1(counter[2]);
+    W d = W::set1(counter[3]);
+    W key0 = W::set1(key[0]);
+    W key1 = W::set1(key[1]);
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; ++round) {
+      W high_x, low_x, high_y, low_y;
+      W::multiply(a, by_a, &high_x, &low_x);
+      W::multiply(c, by_c, &high_y, &low_y);
+      a = W::exclusive_or(W::exclusive_or(high_y, b), key0);
+      c = W::exclusive_or(W::exclusive_or(high_x, d), key1);
+      b = low_y;
+      d = low_x;
+      key0 = W::add(key0, step0);
+      key1 = W::add(key1, step1);
     }
-    key0 += 0x9E3779B9u;
-    key1 += 0xBB67AE85u;
+    const W drawn[4] = {a, b, c, d};
+    for (int w = 0; w < 4; ++w) W::store(words + w * kBlocks + block, drawn[w]);
   }
 }
 
 // y = x scale where the element's word is at least the threshold, else 0. The words of a row come
 // from its number in the batch, its layer and the step, and from nothing that a schedule decides.
-template <class T>
+template <class V, class T = typename V::scalar>
 void dropout(const DropoutRows<T>& p) {
   const uint32_t key[2] = {p.key[0], p.key[1]};
+  const V by = V::set1(p.scale);
+  const V zero = V::set1(0);
+  alignas(64) uint32_t words[kDrawn + V::width] = {};  // a vector may begin at any of them
   for (int64_t i = 0; i < p.rows; ++i) {
-    const T* const x = p.x + i * p.ldx;
-    T* const y = p.y + i * p.ldy;
-    for (int64_t j = 0; j < p.cols; j += kDrawn) {
+    // Columns [j, end) of x are some of those that one draw has words for.
+    for (int64_t j = 0, end = 0; j < p.cols; j = end) {
+      const int64_t column = p.first_col + j;
+      const int64_t first = column / kDrawn * kDrawn;
+      const int64_t last = first + kDrawn - p.first_col;
+      end = last < p.cols ? last : p.cols;
       // The purpose sits where base/philox.hpp has it, so that no other stream has these words.
       const auto row = static_cast<uint64_t>(p.first_row + i);
-      const uint32_t counter[4] = {static_cast<uint32_t>(j / kDrawn * kBlocks),
+      const uint32_t counter[4] = {static_cast<uint32_t>(first / kDrawn * kBlocks),
                                    (uint32_t{3} << 24) | static_cast<uint32_t>(row & 0xFFFFFF),
                                    p.layer ^ static_cast<uint32_t>(row >> 24 << 16), p.step};
-      alignas(64) uint32_t words[kDrawn];
-      draw(counter, key, words);
-      const int64_t count = p.cols - j < kDrawn ? p.cols - j : kDrawn;
-      for (int64_t k = 0; k < count; ++k) {
-        const T scaled = x[j + k] * p.scale;
-        y[j + k] = words[k] < p.threshold ? T{0} : scaled;
-      }
+      draw<Words>(counter, key, words);
+      const T* const x = p.x + i * p.ldx + j;
+      T* const y = p.y + i * p.ldy + j;
+      const uint32_t* const word = words + (column - first);
+      const auto kept = [&](int64_t k, int n) {
+        const V scaled = V::mul(load_lanes<V>(x, k, n, 0), by);
+        return V::select(V::at_least(word + k, p.threshold), scaled, zero);
+      };
+      for_vectors<V>(
+          end - j, [&](int64_t k) { V::store(y + k, kept(k, V::width)); },
+          [&](int64_t k, int n) { V::store(y + k, n, kept(k, n)); });
     }
   }
 }

@@ -292,11 +292,65 @@ struct NormGradientRows {
   int64_t ldgx;
 };
 
+// Some columns of a batch. Sums over rows go in parts of so many, which are added in order.
+template <class T>
+struct ColumnRows {
+  int64_t rows;
+  int64_t cols;
+  int64_t part;
+  const T* x;
+  int64_t ldx;
+};
+
+// y = (x - mean) (root gamma) + beta, one of each for a column; y may be x.
+template <class T>
+struct ColumnNormRows {
+  int64_t rows;
+  int64_t cols;
+  const T* x;
+  int64_t ldx;
+  const T* mean;
+  const T* root;   // 1 / sqrt(var + eps)
+  const T* gamma;  // or null for ones
+  const T* beta;   // or null for zeros
+  T* y;
+  int64_t ldy;
+};
+
+template <class T>
+struct ColumnGradientRows {
+  int64_t rows;
+  int64_t cols;
+  int64_t part;
+  const T* x;
+  int64_t ldx;
+  const T* mean;
+  const T* root;
+  const T* gamma;  // or null for ones
+  T* g;            // the gradient at y, which becomes that at x
+  int64_t ldg;
+};
+
+// to = a + b, or a factor; to may be a or b.
+template <class T>
+struct ElementRows {
+  int64_t rows;
+  int64_t cols;
+  const T* a;
+  int64_t lda;
+  const T* b;  // null: not read
+  int64_t ldb;
+  T* to;
+  int64_t ldto;
+  T factor;
+};
+
 // y = 0 with probability threshold / 2^32, else x scale; y may be x.
 template <class T>
 struct DropoutRows {
   int64_t rows;
   int64_t cols;
+  int64_t first_col;  // of x and y in their rows
   const T* x;
   int64_t ldx;
   T* y;
@@ -313,7 +367,16 @@ template <class T>
 struct LayerKernels {
   void (*norm_forward)(const NormRows<T>& rows);
   void (*norm_backward)(const NormGradientRows<T>& rows);
+  // Means and variances, one a column.
+  void (*column_moments)(const ColumnRows<T>& rows, T* mean, T* var);
+  void (*column_norm)(const ColumnNormRows<T>& rows);
+  // The sums over rows of g and of g (x - mean) root, which are the gradients at beta and gamma.
+  void (*column_slopes)(const ColumnGradientRows<T>& rows, T* plain, T* tilted);
+  // With these sums; without, mean and root are no part of what is differentiated.
+  void (*column_gradient)(const ColumnGradientRows<T>& rows, const T* plain, const T* tilted);
   void (*dropout)(const DropoutRows<T>& rows);
+  void (*add)(const ElementRows<T>& rows);
+  void (*scale)(const ElementRows<T>& rows);
 };
 
 #define GD_COUNT(name) +1

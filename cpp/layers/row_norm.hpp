@@ -23,6 +23,7 @@ template <class T>
 plan::Step<T> norm_forward_step(int node, const NormShape& shape, plan::ValueId x, plan::ValueId y,
                                 plan::ValueId stats) {
   plan::Step<T> step(plan::Zone::kNormForward, plan::Zone::kForward, node, {x}, {y, stats});
+  step.result = y;
   for (const int64_t offset : {shape.gamma, shape.beta}) {
     if (offset >= 0) step.parameters_read.push_back(offset);
   }
@@ -53,6 +54,7 @@ plan::Step<T> norm_backward_step(int node, const NormShape& shape, plan::ValueId
                                  plan::ValueId to) {
   plan::Step<T> step(plan::Zone::kNormBackward, plan::Zone::kBackward, node, {x, stats, gradient},
                      {});
+  step.takes = gradient;
   for (const plan::ValueId written : {each, to}) {
     if (written != plan::kNoValue) step.writes.push_back(written);
   }

@@ -4,6 +4,7 @@
 // every parameter is listed; memory has none of it yet.
 
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -56,7 +57,9 @@ struct Node {
   LayerSpec spec;
   int64_t width = 0;  // columns of its output
   std::vector<EntrySpec> entries;
-  bool needs_whole_batch = false;  // in training: rows see each other
+  // In training so many rows see each other, of which whole ones go through at once; 0: all rows
+  // of a batch do; 1: none.
+  int64_t together = 1;
 };
 
 // An output with a name, and the node that makes it.
@@ -64,6 +67,9 @@ struct Head {
   std::string name;
   int node = 0;
 };
+
+// More than that are all rows of a batch.
+inline constexpr int64_t kMostTogether = 1 << 18;
 
 struct Graph {
   std::vector<InputSpec> inputs;
@@ -76,12 +82,22 @@ struct Graph {
   int first_layer() const { return static_cast<int>(inputs.size()); }
   bool is_input(int node) const { return node < first_layer(); }
   const Node& layer(int node) const { return nodes[static_cast<size_t>(node - first_layer())]; }
-  // The first layer that needs all rows of a batch at once in training; null: none does.
-  const Node* whole_batch() const {
+  // The first layer whose rows see each other in training; null: none has such.
+  const Node* meeting() const {
     for (const Node& node : nodes) {
-      if (node.needs_whole_batch) return &node;
+      if (node.together != 1) return &node;
     }
     return nullptr;
+  }
+  // As Node::together, for all layers at once.
+  int64_t together() const {
+    int64_t common = 1;
+    for (const Node& node : nodes) {
+      if (node.together == 0) return 0;
+      common = std::lcm(common, node.together);
+      if (common > kMostTogether) return 0;
+    }
+    return common;
   }
   int64_t width(int node) const {
     return is_input(node) ? inputs[static_cast<size_t>(node)].width : layer(node).width;

@@ -168,7 +168,7 @@ ValueId Builder<T>::activate(const ActivationUse<T>& use, ValueId z) {
       (has_loss() && loss_takes_logits_of_softmax(loss_of_output(), use.kernel->name));
   if (left_out) return z;
   const ValueId output = value(cols(z), z);
-  add(activation_step<T>(node_, {use, false, output, z}));
+  add(activation_step<T>(node_, {Pointwise<T>::Kind::activation, z, output, kNoValue, use}));
   return output;
 }
 
@@ -177,7 +177,7 @@ void Builder<T>::activate_backward(const ActivationUse<T>& use, ValueId z, Value
                                    ValueId gradient) {
   if (output == z) return;  // the identity, or left out
   const ValueId saved = use.kernel->from_output ? output : z;
-  add(activation_step<T>(node_, {use, true, gradient, saved}));
+  add(activation_step<T>(node_, {Pointwise<T>::Kind::derivative, gradient, gradient, saved, use}));
 }
 
 template class Builder<float>;

@@ -40,8 +40,9 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
                                   "a network of ", network.graph().heads.size(),
                                   " heads takes as many losses, got ", heads);
   plan_.head_sums_.resize(heads);
-  plan_.whole_batch_ = builder_.is_training() && network_.graph().whole_batch() != nullptr;
+  plan_.together_ = builder_.is_training() ? network_.graph().together() : 1;
   steps();
+  passes::drops(steps_);
   passes::fuse(steps_);
   passes::barriers(steps_);
   slots_ = passes::slots(builder_.values(), steps_);

@@ -16,7 +16,7 @@ int64_t Plan<T>::flops(int64_t rows) const {
 template <class T>
 Schedule Plan<T>::schedule(int64_t rows) const {
   const int64_t flops = this->flops(rows);
-  if (options_.kind != PlanKind::training || whole_batch_) {
+  if (options_.kind != PlanKind::training || together_ != 1) {
     return {workers_for(flops, options_.max_workers), Sharing::by_tiles};
   }
   return choose_schedule({rows, flops, flat_size_, part_of(rows)}, options_.max_workers);
@@ -85,10 +85,14 @@ void Plan<T>::backward(Batch<T> batch) {
 
 template <class T>
 int64_t Plan<T>::rows_at_once(int64_t begin, int64_t rows) const {
-  if (whole_batch_) {
-    base::require<base::ValueError>(rows <= capacity() && rows <= ops::kLongSum, "a batch of ",
-                                    rows, " rows is more than a layer that sees all of them takes");
-    return rows;
+  if (together_ != 1) {
+    const int64_t left = rows - begin;
+    // What is left over must not be a single row, so that there is room for one more.
+    const int64_t most = together_ == 0 ? 0 : (capacity() - 1) / most_rows(together_);
+    base::require<base::ValueError>((left <= capacity() || most > 0) && rows <= ops::kLongSum,
+                                    "a batch of ", rows,
+                                    " rows is more than a layer that sees them together takes");
+    return left <= capacity() ? left : most * most_rows(together_);
   }
   return std::min({capacity(), rows - begin, ops::kLongSum - begin % ops::kLongSum});
 }
@@ -125,8 +129,9 @@ template <class T>
 double Plan<T>::step(const Batch<T>& batch, std::span<const int64_t> indices) {
   const auto rows = static_cast<int64_t>(indices.size());
   double sum = 0;
-  for (int64_t begin = 0; begin < rows; begin += capacity()) {
-    const int64_t count = rows_at_once(begin, rows);
+  int64_t count = 0;
+  for (int64_t begin = 0; begin < rows; begin += count) {
+    count = rows_at_once(begin, rows);
     const auto chosen = indices.subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
     sum = run_piece(0, gather_->prepare(batch, chosen), {begin, rows}, sum);
   }
@@ -136,8 +141,9 @@ double Plan<T>::step(const Batch<T>& batch, std::span<const int64_t> indices) {
 template <class T>
 double Plan<T>::add_losses(const Batch<T>& batch, double start) {
   double sum = start;
-  for (int64_t begin = 0; begin < batch.rows; begin += capacity()) {
-    const int64_t count = rows_at_once(begin, batch.rows);
+  int64_t count = 0;
+  for (int64_t begin = 0; begin < batch.rows; begin += count) {
+    count = rows_at_once(begin, batch.rows);
     sum = run_piece(forward_begin_, batch.rows_from(begin, count), {begin, batch.rows}, sum);
   }
   return sum;

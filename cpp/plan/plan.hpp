@@ -163,7 +163,7 @@ class Plan {
   int64_t flops_a_row_ = 0;
   int64_t flops_fixed_ = 0;
   bool fuses_update_ = false;
-  bool whole_batch_ = false;  // a layer needs all rows at once
+  int64_t together_ = 1;  // rows that see each other, as nn::Graph has it
   ops::TileQueue add_queue_;
   Replicas<T> replicas_;
   std::vector<OwnPieces> own_pieces_;  // of each worker

@@ -3,6 +3,7 @@
 // A step of a plan while it is compiled: plain data that passes rewrite, and in the end how it
 // becomes an operation.
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -79,14 +80,34 @@ struct ActivationUse {
   ops::FormulaParameters<T> parameters;
 };
 
-// An activation over a value, element by element or row by row.
+// What is done to the elements of a value, each by itself, or to its rows.
 template <class T>
 struct Pointwise {
-  ActivationUse<T> use;
-  bool is_backward = false;  // to = to * f'(other), else to = f(other)
+  enum class Kind : uint8_t {
+    activation,  // to = f(from)
+    derivative,  // from = from * f'(other), and to is from
+    add,         // to = from + other
+    scale,       // to = from * factor
+    drop,        // to = from * factor, or 0 at random
+  };
+  Kind kind = Kind::activation;
+  ValueId from = kNoValue;
   ValueId to = kNoValue;
-  ValueId other = kNoValue;
+  ValueId other = kNoValue;  // what else it reads
+  ActivationUse<T> use = {};
+  T factor = 1;
+  uint32_t threshold = 0;  // of 2^32, below which a word drops its element
+  uint32_t layer = 0;      // whose words these are
+
+  bool in_place() const { return from == to; }
+  bool needs_whole_rows() const {
+    return (kind == Kind::activation || kind == Kind::derivative) && use.kernel->row_wise;
+  }
 };
+
+// The pieces in which a step makes its result, in cache, one after the other: tiles of a matmul,
+// all rows of some columns, or whole rows.
+enum class Pieces : uint8_t { tiles, columns, rows };
 
 template <class T>
 struct Step {
@@ -108,11 +129,23 @@ struct Step {
   std::vector<int64_t> parameters_read;
   std::vector<int64_t> parameters_written;
 
-  // What passes may join: a product can finish with an activation over its result while that is in
-  // cache.
-  ValueId result = kNoValue;           // of a product
-  std::optional<Pointwise<T>> finish;  // it finishes with
-  std::optional<Pointwise<T>> alone;   // all that this step is
+  // What passes may join: a step may go on with each piece of its result while that is in cache;
+  // and begin with what would be done to a value that it takes, before it reads a piece of that.
+  ValueId result = kNoValue;
+  Pieces pieces = Pieces::rows;
+  std::vector<Pointwise<T>> finishes;
+  ValueId takes = kNoValue;
+  std::vector<Pointwise<T>> starts;
+  std::optional<Pointwise<T>> alone;  // all that this step is
+
+  bool touches(ValueId value) const {
+    const auto has = [&](const std::vector<ValueId>& values) {
+      return std::ranges::find(values, value) != values.end();
+    };
+    return has(reads) || has(writes);
+  }
+  // What its result is once it has finished.
+  ValueId finished() const { return finishes.empty() ? result : finishes.back().to; }
 
   std::function<std::unique_ptr<Operation<T>>(const Step&, const Places<T>&)> make;
 

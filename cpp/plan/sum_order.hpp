@@ -3,7 +3,9 @@
 // The lengths that results depend on: where sums over samples and over neurons are cut. A change
 // here changes the bits of every training run; nothing that only makes it faster belongs here.
 
+#include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 namespace gd::plan {
 
@@ -20,5 +22,11 @@ int64_t sample_part(int64_t rows, int64_t parameters);
 // Most rows that go through a network at once in training. A larger batch is taken in such pieces,
 // whose gradients add up; a multiple of kSumPart, so that the sums are the same chains.
 inline constexpr int64_t kMostRows = 8 * kSumPart;
+
+// The same where so many rows see each other (nn::Node::together, not 0): a multiple of both.
+constexpr int64_t most_rows(int64_t together) {
+  const int64_t least = std::lcm(together, kSumPart);
+  return std::max(least, kMostRows / least * least);
+}
 
 }  // namespace gd::plan

@@ -26,7 +26,7 @@ void copy_rows(base::MatrixView<const T> from, base::MatrixView<T> to) {
 }  // namespace
 
 void check_rows_together(const nn::Graph& graph, int64_t rows) {
-  const nn::Node* const node = graph.whole_batch();
+  const nn::Node* const node = graph.meeting();
   if (node == nullptr) return;
   require<base::ValueError>(rows >= 2, "layer '", node->spec.name, "' of kind '", node->spec.kind,
                             "' needs at least 2 rows in a batch in training, got ", rows);

@@ -46,7 +46,7 @@ template <class T>
 Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& options)
     : model_(std::move(model)),
       options_(options),
-      whole_batch_(model_->description().graph().whole_batch() != nullptr),
+      together_(model_->description().graph().together()),
       rule_(options.rule, options.hyper),
       threads_(options.threads),
       lr_(options.hyper.front()) {
@@ -124,7 +124,9 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
 
 template <class T>
 int64_t Trainer<T>::rows_at_once(int64_t rows) const {
-  return whole_batch_ ? rows : std::min(rows, plan::kMostRows);
+  if (together_ == 0) return rows;
+  const int64_t spare = together_ == 1 ? 0 : 1;  // see plan::Plan::rows_at_once
+  return std::min(rows, plan::most_rows(together_) + spare);
 }
 
 template <class T>
@@ -231,7 +233,7 @@ void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::
 
 template <class T>
 double Trainer<T>::step(const Dataset& batch) {
-  if (whole_batch_) check_rows_together(model_->description().graph(), batch.size());
+  if (together_ != 1) check_rows_together(model_->description().graph(), batch.size());
   const double lr = this->lr();  // before the lock: a schedule may be a caller's function
   const Region region(RegionKind::step, Zone::kCaller, work(batch.size()));
   const Lock lock(model_->mutex());

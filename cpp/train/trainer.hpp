@@ -180,7 +180,7 @@ class Trainer {
 
   std::shared_ptr<Model<T>> model_;
   TrainerOptions options_;
-  bool whole_batch_;                                 // a layer sees all rows of a batch together
+  int64_t together_;  // rows that see each other, as nn::Graph has it
   std::shared_ptr<profiling::SourceNumber> source_;  // of what it does, for recordings
   std::optional<ops::LossTerms<T>> loss_terms_;
   std::optional<Heads<T>> heads_;

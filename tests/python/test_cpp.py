@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -79,6 +80,26 @@ def test_arm_trains_to_the_bits_of_this_machine(cpp_build: Path, neon_build: Pat
         used, digests[f"{command[0]} {isa}"] = out.split()
         assert used == isa
     assert len(set(digests.values())) == 1, digests
+
+
+DRAWN = "drawn_graphs_train_to_one_number"
+
+
+def test_drawn_graphs_train_to_the_same_bits_on_every_instruction_set(
+    cpp_build: Path, neon_build: Path
+) -> None:
+    """Layers of all kinds, joined at random: see tests/cpp/layers/gradients_test.cpp."""
+    build_cpp(cpp_build, [], ["test_layers"])
+    build_cpp(neon_build, NEON, ["test_layers"])
+    here, arm = (folder / "tests" / "cpp" / "test_layers" for folder in (cpp_build, neon_build))
+    found = {}
+    for isa in gd.show_config()["isa_available"]:
+        out = run_test([here, DRAWN], {"GDCORE_MAX_ISA": isa})
+        found[isa] = re.findall(rf"^drawn graphs, {isa}: (\w{{16}})$", out, re.M)
+    out = run_test([*emulator(), arm, DRAWN])
+    found["neon"] = re.findall(r"^drawn graphs, neon: (\w{16})$", out, re.M)
+    assert all(len(numbers) == 1 for numbers in found.values()), found
+    assert len({numbers[0] for numbers in found.values()}) == 1, found
 
 
 TOO_MUCH = {

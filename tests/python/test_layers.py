@@ -41,6 +41,14 @@ STACKS: dict[str, Callable[[], list[Any]]] = {
     "batch norm": lambda: [gd.Dense(8), gd.BatchNorm(), "relu", gd.Dense(OUTPUTS)],
     "batch norm first": lambda: [gd.BatchNorm(0.1, 0.3), gd.Dense(OUTPUTS)],
     "batch norm plain": lambda: [gd.Dense(8), gd.BatchNorm(affine=False), gd.Dense(OUTPUTS)],
+    "batch norm ghost": lambda: [gd.Dense(8), gd.BatchNorm(ghost=13), "gelu", gd.Dense(OUTPUTS)],
+    "batch norm dropped": lambda: [
+        gd.Dense(8),
+        gd.BatchNorm(),
+        "relu",
+        gd.Residual([gd.Dense(8, "tanh")]),
+        gd.Dense(OUTPUTS),
+    ],
     "batch norm last": lambda: [gd.Residual([gd.Dense(6, "silu"), gd.BatchNorm()]), gd.BatchNorm()],
     "scale": lambda: [gd.Dense(8), gd.Scale(), "tanh", gd.Dense(OUTPUTS)],
     "scale first": lambda: [gd.Scale(), gd.Dense(OUTPUTS)],
@@ -109,7 +117,7 @@ class Twin:
             linear = nn.Linear(width, layer.units, bias=layer.bias)
             return self.joined(linear, self.activation(layer.activation)), layer.units
         if isinstance(layer, gd.BatchNorm):
-            return nn.BatchNorm1d(width, layer.eps, layer.momentum, layer.affine), width
+            return self.batch_norm(layer, width), width
         if isinstance(layer, gd.LayerNorm):
             return nn.LayerNorm(width, layer.eps, layer.affine), width
         if isinstance(layer, gd.RMSNorm):
@@ -122,6 +130,20 @@ class Twin:
             return self.gate(self.activation(layer.activation)), width // 2
         assert isinstance(layer, gd.Residual)
         return self.residual(layer, width)
+
+    def batch_norm(self, layer: gd.BatchNorm, width: int) -> Any:
+        torch, ghost = self.torch, layer.ghost
+
+        class BatchNorm(torch.nn.BatchNorm1d):  # type: ignore[misc, name-defined]
+            def forward(self, x: Any) -> Any:
+                if ghost is None or not self.training:
+                    return super().forward(x)
+                parts = list(x.split(ghost))
+                if len(parts) > 1 and len(parts[-1]) == 1:
+                    parts[-2:] = [torch.cat(parts[-2:])]
+                return torch.cat([super(BatchNorm, self).forward(part) for part in parts])
+
+        return BatchNorm(width, layer.eps, layer.momentum, layer.affine)
 
     def scale(self, width: int) -> Any:
         nn, torch = self.torch.nn, self.torch
@@ -304,6 +326,45 @@ class TestBatchNorm:
         want = twin.module.state_dict()["1.running_var"]
         np.testing.assert_allclose(got.state_dict()["1.running_var"], want, rtol=1e-10)
 
+    @pytest.mark.parametrize(("ghost", "rows"), [(64, 2113), (100, 12801), (3, 5000), (9000, 9001)])
+    def test_ghost_batches_go_through_in_pieces(self, ghost: int, rows: int) -> None:
+        x = RNG.standard_normal((rows, INPUTS)) + 3
+        y = np.zeros((rows, 3))
+        layers = [gd.Dense(8), gd.BatchNorm(ghost=ghost), "relu", gd.Dropout(0.3), gd.Dense(3)]
+        found = []
+        for threads in (1, 2):
+            net = gd.Network(layers, input_size=INPUTS, dtype="float64", seed=2)
+            trainer = gd.Trainer(net, "mse", gd.SGD(lr=0.1), num_threads=threads)
+            trainer.step(x, y)
+            found.append(net.state_dict())
+        for key, value in found[0].items():
+            np.testing.assert_array_equal(value, found[1][key])
+        del layers[3]
+        net = gd.Network(layers, input_size=INPUTS, dtype="float64", seed=2)
+        twin = Twin(net)
+        trainer = gd.Trainer(net, "mse", gd.SGD(lr=0.1))
+        loss = twin.torch.nn.functional.mse_loss(
+            twin.module(twin.torch.tensor(x)), twin.torch.tensor(y)
+        )
+        assert trainer.step(x, y) == pytest.approx(loss.item(), rel=1e-10)
+        loss.backward()
+        with twin.torch.no_grad():
+            for parameter in twin.module.parameters():
+                parameter -= 0.1 * parameter.grad
+        for key, value in net.state_dict().items():
+            want = twin.module.state_dict()[key]
+            np.testing.assert_allclose(value, want, rtol=1e-9, atol=1e-11)
+
+    def test_ghost_batches_bound_the_memory(self) -> None:
+        def activations(rows: int, ghost: int | None) -> int:
+            layers = [gd.Dense(8), gd.BatchNorm(ghost=ghost), gd.Dense(3)]
+            net = gd.Network(layers, input_size=INPUTS)
+            return gd.Trainer(net, "mse", "sgd").memory_plan(rows)["activations"]
+
+        assert activations(100_000, 64) == activations(4000, 64) < 1.1 * activations(2048, None)
+        assert activations(100_000, 100) < activations(100_000, None) / 10
+        assert activations(100_000, 2**40) == activations(100_000, None)
+
     def test_states_must_be_there_and_fit(self) -> None:
         net = self.net()
         state = net.state_dict()
@@ -398,6 +459,8 @@ BAD: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("a width of squares", lambda: gd.RMSNorm(64), ValueError, "eps must be below 1, got 64"),
     ("eps text", lambda: gd.RMSNorm("x"), TypeError, "eps must be a real number"),
     ("momentum", lambda: gd.BatchNorm(momentum=1.5), ValueError, "momentum must be at least 0 and"),
+    ("ghost", lambda: gd.BatchNorm(ghost=1), ValueError, "ghost must be at least 2, got 1"),
+    ("ghost real", lambda: gd.BatchNorm(ghost=2.0), TypeError, "ghost must be an integer"),
     ("affine", lambda: gd.LayerNorm(affine=1), TypeError, "affine must be"),
     ("name", lambda: gd.Dropout(name="a.b"), ValueError, "name must be non-empty and without dots"),
     ("odd", lambda: gd.Network([gd.GLU()], input_size=3), ValueError, "must be even, got 3"),
@@ -437,7 +500,7 @@ def test_bad_descriptions_are_refused(make: Any, error: type[Exception], words: 
 
 
 def test_every_kind_in_cpp_has_its_class_and_every_class_its_kind() -> None:
-    without_class = {"activation", "add", "concat"}  # by name, in Residual, not yet by itself
+    without_class = {"activation"}  # it has its own family
     of_several = {"residual"}
     assert set(_core.layer_kinds()) - without_class == set(Layer.members) - of_several
 

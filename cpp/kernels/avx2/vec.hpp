@@ -58,6 +58,11 @@ struct Vec<float> {
   static Mask ge(V a, V b) { return _mm256_cmp_ps(a.r, b.r, _CMP_GE_OQ); }
   static Mask eq(V a, V b) { return _mm256_cmp_ps(a.r, b.r, _CMP_EQ_OQ); }
   static V select(Mask m, V yes, V no) { return {_mm256_blendv_ps(no.r, yes.r, m)}; }
+  static Mask at_least(const uint32_t* p, uint32_t least) {
+    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i larger = _mm256_max_epu32(words, _mm256_set1_epi32(static_cast<int>(least)));
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(words, larger));
+  }
 
   static void transpose(V* rows) {
     __m256 pairs[8];
@@ -138,6 +143,11 @@ struct Vec<double> {
   static Mask ge(V a, V b) { return _mm256_cmp_pd(a.r, b.r, _CMP_GE_OQ); }
   static Mask eq(V a, V b) { return _mm256_cmp_pd(a.r, b.r, _CMP_EQ_OQ); }
   static V select(Mask m, V yes, V no) { return {_mm256_blendv_pd(no.r, yes.r, m)}; }
+  static Mask at_least(const uint32_t* p, uint32_t least) {
+    const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i larger = _mm_max_epu32(words, _mm_set1_epi32(static_cast<int>(least)));
+    return _mm256_castsi256_pd(_mm256_cvtepi32_epi64(_mm_cmpeq_epi32(words, larger)));
+  }
 
   static void transpose(V* rows) {
     const __m256d low01 = _mm256_unpacklo_pd(rows[0].r, rows[1].r);
@@ -167,6 +177,27 @@ struct Vec<double> {
     const __m256i magic = _mm256_set1_epi64x(0x4330000000000000);
     const __m256i shifted = _mm256_or_si256(_mm256_srli_epi64(bits, 52), magic);
     e->r = _mm256_sub_pd(_mm256_castsi256_pd(shifted), _mm256_set1_pd(4503599627370496.0 + 1023.0));
+  }
+};
+
+struct Words {
+  static constexpr int width = 8;
+  __m256i r;
+
+  static Words load(const uint32_t* p) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
+  static void store(uint32_t* p, Words a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.r);
+  }
+  static Words set1(uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+  static Words add(Words a, Words b) { return {_mm256_add_epi32(a.r, b.r)}; }
+  static Words exclusive_or(Words a, Words b) { return {_mm256_xor_si256(a.r, b.r)}; }
+  static void multiply(Words a, Words m, Words* high, Words* low) {
+    const __m256i even = _mm256_mul_epu32(a.r, m.r);
+    const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a.r, 32), m.r);
+    high->r = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+    low->r = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
   }
 };
 

@@ -70,6 +70,10 @@ struct Vec<float> {
   static Mask ge(V a, V b) { return _mm512_cmp_ps_mask(a.r, b.r, _CMP_GE_OQ); }
   static Mask eq(V a, V b) { return _mm512_cmp_ps_mask(a.r, b.r, _CMP_EQ_OQ); }
   static V select(Mask m, V yes, V no) { return {_mm512_mask_blend_ps(m, no.r, yes.r)}; }
+  static Mask at_least(const uint32_t* p, uint32_t least) {
+    return _mm512_cmpge_epu32_mask(_mm512_loadu_si512(p),
+                                   _mm512_set1_epi32(static_cast<int>(least)));
+  }
 
   static void transpose(V* rows) {
 #pragma GCC unroll 4
@@ -141,6 +145,10 @@ struct Vec<double> {
   static Mask ge(V a, V b) { return _mm512_cmp_pd_mask(a.r, b.r, _CMP_GE_OQ); }
   static Mask eq(V a, V b) { return _mm512_cmp_pd_mask(a.r, b.r, _CMP_EQ_OQ); }
   static V select(Mask m, V yes, V no) { return {_mm512_mask_blend_pd(m, no.r, yes.r)}; }
+  static Mask at_least(const uint32_t* p, uint32_t least) {
+    return _mm256_cmpge_epu32_mask(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+                                   _mm256_set1_epi32(static_cast<int>(least)));
+  }
 
   static void transpose(V* rows) {
 #pragma GCC unroll 4
@@ -172,6 +180,24 @@ struct Vec<double> {
     m->r = _mm512_castsi512_pd(_mm512_or_si512(mantissa, _mm512_set1_epi64(0x3FF0000000000000)));
     e->r =
         _mm512_cvtepi64_pd(_mm512_sub_epi64(_mm512_srli_epi64(bits, 52), _mm512_set1_epi64(1023)));
+  }
+};
+
+struct Words {
+  static constexpr int width = 16;
+  __m512i r;
+
+  static Words load(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
+  static void store(uint32_t* p, Words a) { _mm512_storeu_si512(p, a.r); }
+  static Words set1(uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+  static Words add(Words a, Words b) { return {_mm512_add_epi32(a.r, b.r)}; }
+  static Words exclusive_or(Words a, Words b) { return {_mm512_xor_si512(a.r, b.r)}; }
+  static void multiply(Words a, Words m, Words* high, Words* low) {
+    constexpr __mmask16 kOdd = 0xAAAA;
+    const __m512i even = _mm512_mul_epu32(a.r, m.r);
+    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a.r, 32), m.r);
+    high->r = _mm512_mask_blend_epi32(kOdd, _mm512_srli_epi64(even, 32), odd);
+    low->r = _mm512_mask_blend_epi32(kOdd, even, _mm512_slli_epi64(odd, 32));
   }
 };
 

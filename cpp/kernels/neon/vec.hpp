@@ -54,6 +54,9 @@ struct Vec<float> {
   static Mask ge(V a, V b) { return vcgeq_f32(a.r, b.r); }
   static Mask eq(V a, V b) { return vceqq_f32(a.r, b.r); }
   static V select(Mask m, V yes, V no) { return {vbslq_f32(m, yes.r, no.r)}; }
+  static Mask at_least(const uint32_t* p, uint32_t least) {
+    return vcgeq_u32(vld1q_u32(p), vdupq_n_u32(least));
+  }
 
   static void transpose(V* rows) {
     const float64x2_t even01 = vreinterpretq_f64_f32(vtrn1q_f32(rows[0].r, rows[1].r));
@@ -121,6 +124,9 @@ struct Vec<double> {
   static Mask ge(V a, V b) { return vcgeq_f64(a.r, b.r); }
   static Mask eq(V a, V b) { return vceqq_f64(a.r, b.r); }
   static V select(Mask m, V yes, V no) { return {vbslq_f64(m, yes.r, no.r)}; }
+  static Mask at_least(const uint32_t* p, uint32_t least) {
+    return vcgeq_u64(vmovl_u32(vld1_u32(p)), vdupq_n_u64(least));
+  }
 
   static void transpose(V* rows) {
     const float64x2_t first = vtrn1q_f64(rows[0].r, rows[1].r);
@@ -139,6 +145,23 @@ struct Vec<double> {
     m->r = vreinterpretq_f64_u64(vorrq_u64(mantissa, vdupq_n_u64(0x3FF0000000000000u)));
     const int64x2_t exponent = vreinterpretq_s64_u64(vshrq_n_u64(bits, 52));
     e->r = vcvtq_f64_s64(vsubq_s64(exponent, vdupq_n_s64(1023)));
+  }
+};
+
+struct Words {
+  static constexpr int width = 4;
+  uint32x4_t r;
+
+  static Words load(const uint32_t* p) { return {vld1q_u32(p)}; }
+  static void store(uint32_t* p, Words a) { vst1q_u32(p, a.r); }
+  static Words set1(uint32_t x) { return {vdupq_n_u32(x)}; }
+  static Words add(Words a, Words b) { return {vaddq_u32(a.r, b.r)}; }
+  static Words exclusive_or(Words a, Words b) { return {veorq_u32(a.r, b.r)}; }
+  static void multiply(Words a, Words m, Words* high, Words* low) {
+    const uint32x4_t front = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a.r), vget_low_u32(m.r)));
+    const uint32x4_t back = vreinterpretq_u32_u64(vmull_high_u32(a.r, m.r));
+    low->r = vuzp1q_u32(front, back);
+    high->r = vuzp2q_u32(front, back);
   }
 };
 

@@ -1,8 +1,10 @@
 #include GD_VEC_HPP
 
+#include "kernels/columns-inl.hpp"
 #include "kernels/dropout-inl.hpp"
 #include "kernels/norm-inl.hpp"
 #include "kernels/per_isa/isa.hpp"
+#include "kernels/pointwise-inl.hpp"
 
 namespace gd::kernels {
 namespace {
@@ -10,7 +12,16 @@ namespace {
 template <class T>
 void fill(TypedKernels<T>& kernels) {
   using V = Vec<T>;
-  kernels.layers = {norm_forward<V>, norm_backward<V>, dropout<T>};
+  LayerKernels<T>& layers = kernels.layers;
+  layers.norm_forward = norm_forward<V>;
+  layers.norm_backward = norm_backward<V>;
+  layers.column_moments = column_moments<V>;
+  layers.column_norm = column_norm<V>;
+  layers.column_slopes = column_slopes<V>;
+  layers.column_gradient = column_gradient<V>;
+  layers.dropout = dropout<V>;
+  layers.add = add_rows<V>;
+  layers.scale = scale_rows<V>;
 }
 
 }  // namespace

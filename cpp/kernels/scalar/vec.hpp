@@ -10,6 +10,9 @@
 //   exp2i(n)           2^n for an integer n in the normal exponent range
 //   split(x, m, e)     x = m * 2^e with 1 <= m < 2, for a normal x > 0
 //   transpose(rows)    of width x width numbers in as many vectors
+//   at_least(p, t)     whether p[0], ..., p[width - 1] are no less than t, as a mask
+// and Words, of unsigned integers of 32 bits:
+//   multiply(a, m, high, low)   the product a m, of 64 bits, in halves
 //
 // The namespace is anonymous on purpose: no symbol of a kernel file may leak (nm test).
 
@@ -77,6 +80,7 @@ struct Vec {
   static Mask ge(V a, V b) { return a.r >= b.r; }
   static Mask eq(V a, V b) { return a.r == b.r; }
   static V select(Mask m, V yes, V no) { return m ? yes : no; }
+  static Mask at_least(const uint32_t* p, uint32_t least) { return *p >= least; }
 
   static void transpose(V*) {}
 
@@ -102,6 +106,22 @@ struct Vec {
       m->r = bits_as<double>((bits & 0x000FFFFFFFFFFFFFu) | 0x3FF0000000000000u);
       e->r = static_cast<double>(static_cast<int64_t>(bits >> 52) - 1023);
     }
+  }
+};
+
+struct Words {
+  static constexpr int width = 1;
+  uint32_t r;
+
+  static Words load(const uint32_t* p) { return {*p}; }
+  static void store(uint32_t* p, Words a) { *p = a.r; }
+  static Words set1(uint32_t x) { return {x}; }
+  static Words add(Words a, Words b) { return {a.r + b.r}; }
+  static Words exclusive_or(Words a, Words b) { return {a.r ^ b.r}; }
+  static void multiply(Words a, Words m, Words* high, Words* low) {
+    const uint64_t product = uint64_t{a.r} * m.r;
+    high->r = static_cast<uint32_t>(product >> 32);
+    low->r = static_cast<uint32_t>(product);
   }
 };
 

@@ -28,7 +28,7 @@ struct add {
   static void forward(plan::Builder<T>& b) {
     plan::ValueId sum = b.input(0);
     for (size_t i = 1; i < b.inputs(); ++i) {
-      const plan::ValueId next = b.value(b.width(), i > 1 ? sum : plan::kNoValue);
+      const plan::ValueId next = b.value(b.width(), i > 1 ? sum : b.input(i));
       b.add(plan::sum_step<T>(b.node(), sum, b.input(i), next));
       sum = next;
     }

@@ -3,15 +3,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/dispatch.hpp"
 #include "layers/layer.hpp"
-#include "ops/elementwise.hpp"
-#include "plan/operations/pointwise.hpp"
+#include "plan/operations/columns.hpp"
 
 namespace gd::layers {
 
 // y = (x - mean) / sqrt(var + eps) gamma + beta, mean and variance of each column: those of the
-// batch in training, which running averages remember, and those averages elsewhere.
-// Ioffe, Szegedy: "Batch normalization", ICML 2015.
+// batch in training, or of each `ghost` rows of it, which running averages remember, and those
+// averages elsewhere.
+// Ioffe, Szegedy: "Batch normalization", ICML 2015; Hoffer, Hubara, Soudry: "Train longer,
+// generalize better", NeurIPS 2017, for ghost batches.
 struct batch_norm {
   static constexpr const char* name = "batch_norm";
 
@@ -22,13 +24,16 @@ struct batch_norm {
     const nn::LayerSpec& spec = node.spec;
     const auto eps = spec.get<double>("eps");
     const auto momentum = spec.get<double>("momentum");
+    const int64_t ghost = ghost_of(spec);
     require<base::ValueError>(eps >= 0, "eps of layer '", spec.name, "' must be at least 0, got ",
                               eps);
     require<base::ValueError>(momentum >= 0 && momentum <= 1, "momentum of layer '", spec.name,
                               "' must be in [0, 1], got ", momentum);
+    require<base::ValueError>(ghost == 0 || ghost >= 2, "ghost of layer '", spec.name,
+                              "' must be at least 2, got ", ghost);
     base::representable<T>(eps, "eps of layer '" + spec.name + "'");
     node.width = inputs.width();
-    node.needs_whole_batch = true;
+    node.together = ghost > nn::kMostTogether ? 0 : ghost;
     if (spec.get<bool>("affine")) {
       node.entries.push_back(vector_of("weight", node.width, 1));
       node.entries.push_back(vector_of("bias", node.width, 0));
@@ -43,301 +48,223 @@ struct batch_norm {
 
   template <class T>
   static void forward(plan::Builder<T>& b) {
-    const Shape shape = shape_of(b);
-    const plan::ValueId y = b.value(b.width()), stats = b.vectors(2, b.width());
-    b.keep("stats", stats);
-    b.add(stats_step<T>(b, shape, stats));
-    b.add(normalize_step<T>(b, shape, stats, y));
+    const Shape<T> shape = shape_of(b);
+    const plan::ValueId x = b.input(), y = b.value(b.width());
+    plan::ValueId stats = plan::kNoValue;
+    plan::Step<T> step(plan::Zone::kNormForward, plan::Zone::kForward, b.node(), {x}, {y});
+    if (shape.trains) {
+      stats = b.vectors(2 * shape.ghosts(b.options().capacity), b.width());
+      step.writes.push_back(stats);
+      b.keep("stats", stats);
+    }
+    if (shape.gamma >= 0) step.parameters_read = {shape.gamma, shape.beta};
+    step.result = y;
+    step.pieces = plan::Pieces::columns;
+    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
+      const Forward<T> body{shape, places.of(x), places.of(y), stats_of(stats, places)};
+      const int64_t cols = body.x.cols;
+      return plan::column_pass<T>(made, places, plan::pass_cost<T>(cols, 9, 2), cols, 0, body);
+    };
+    b.add(std::move(step));
     b.set_output(y);
   }
 
   template <class T>
   static void backward(plan::Builder<T>& b) {
-    const Shape shape = shape_of(b);
-    const plan::ValueId gradient = b.gradient_of(b.output());
-    const plan::ValueId sums = b.vectors(2, b.width());
-    b.add(sums_step<T>(b, gradient, sums));
-    // First the gradient at the input: it needs gamma as it was, which an update may change.
-    if (b.wants_gradient()) {
-      b.give_gradient(
-          0, [&](plan::ValueId to) { b.add(gradient_step<T>(b, shape, gradient, sums, to)); });
+    const Shape<T> shape = shape_of(b);
+    const plan::ValueId x = b.input(), gradient = b.gradient_of(b.output());
+    const plan::ValueId stats = shape.trains ? b.kept("stats") : plan::kNoValue;
+    plan::Step<T> step(plan::Zone::kNormBackward, plan::Zone::kBackward, b.node(), {x, gradient},
+                       {gradient});
+    if (shape.trains) step.reads.push_back(stats);
+    if (shape.gamma >= 0) {
+      step.parameters_read = {shape.gamma};
+      step.parameters_written = {shape.gamma, shape.beta};
     }
-    if (shape.gamma >= 0) b.add(parameters_step<T>(b, shape, sums));
+    step.takes = gradient;
+    step.result = gradient;
+    step.pieces = plan::Pieces::columns;
+    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
+      const Backward<T> body{shape, places.of(x), places.of(gradient), stats_of(stats, places)};
+      const int64_t cols = body.x.cols;
+      const int64_t updates = shape.gamma < 0 ? 0 : 2 * cols;
+      return plan::column_pass<T>(made, places, plan::pass_cost<T>(cols, 10, 3), cols, updates,
+                                  body);
+    };
+    b.add(std::move(step));
+    if (b.wants_gradient()) b.pass_gradient(0, gradient);
   }
 
  private:
+  static constexpr int64_t kColumns = plan::kMostColumns;
+
+  // Rows that are normalized together.
+  struct Ghost {
+    int64_t begin;
+    int64_t rows;
+  };
+
   // Offsets of what the layer keeps, and what it is to do.
+  template <class T>
   struct Shape {
     int64_t gamma = -1;  // -1: none
     int64_t beta = -1;
     int64_t mean = 0;
     int64_t var = 0;
-    double eps = 0;
-    double momentum = 0;
+    int64_t ghost = 0;  // 0: all rows of a batch
+    T eps = 0;
+    T momentum = 0;
     bool trains = false;
+
+    // A single row that is left over goes with those before it.
+    int64_t ghosts(int64_t rows) const {
+      if (ghost == 0) return 1;
+      return std::max<int64_t>(1, rows / ghost + (rows % ghost >= 2 ? 1 : 0));
+    }
+    Ghost ghost_at(int64_t i, int64_t rows) const {
+      const int64_t begin = i * ghost;
+      return {begin, i + 1 == ghosts(rows) ? rows - begin : ghost};
+    }
+    const T* gamma_at(const plan::Batch<T>& batch, int64_t col) const {
+      return gamma < 0 ? nullptr : batch.parameters + gamma + col;
+    }
+    const T* beta_at(const plan::Batch<T>& batch, int64_t col) const {
+      return beta < 0 ? nullptr : batch.parameters + beta + col;
+    }
+    void take_roots(const T* variances, int64_t count, T* roots) const {
+      for (int64_t j = 0; j < count; ++j) roots[j] = T{1} / std::sqrt(variances[j] + eps);
+    }
+    // Of the variance the estimate without bias, as PyTorch does.
+    void remember(int64_t rows, int64_t count, const T* means, const T* variances, T* old_means,
+                  T* old_variances) const {
+      const auto unbiased = static_cast<T>(rows) / static_cast<T>(std::max<int64_t>(rows - 1, 1));
+      for (int64_t j = 0; j < count; ++j) {
+        old_means[j] = (T{1} - momentum) * old_means[j] + momentum * means[j];
+        old_variances[j] =
+            (T{1} - momentum) * old_variances[j] + momentum * (variances[j] * unbiased);
+      }
+    }
   };
 
-  // Columns that a worker takes at a time, of long columns too: rows are read in whole lines.
-  static constexpr int64_t kColumns = 64;
-  static constexpr int64_t kMostRowsCounted = 256;
+  static int64_t ghost_of(const nn::LayerSpec& spec) {
+    return spec.has("ghost") ? spec.get<int64_t>("ghost") : 0;
+  }
 
   template <class T>
-  static Shape shape_of(const plan::Builder<T>& b) {
-    Shape shape;
+  static Shape<T> shape_of(const plan::Builder<T>& b) {
+    Shape<T> shape;
     if (const nn::Parameter* const gamma = b.parameter("weight")) {
       shape.gamma = gamma->offset;
       shape.beta = b.parameter("bias")->offset;
     }
     shape.mean = b.kept_entry("running_mean").offset;
     shape.var = b.kept_entry("running_var").offset;
-    shape.eps = b.spec().template get<double>("eps");
-    shape.momentum = b.spec().template get<double>("momentum");
+    shape.ghost = ghost_of(b.spec());
+    shape.eps = static_cast<T>(b.spec().template get<double>("eps"));
+    shape.momentum = static_cast<T>(b.spec().template get<double>("momentum"));
     shape.trains = b.is_training();
     return shape;
   }
 
-  // Sums of term(row, column) over the rows of some columns: parts of kSumPart rows, in order.
-  template <class T, class Term>
-  static void sum_columns(int64_t rows, int64_t begin, int64_t count, T* sums, Term&& term) {
-    std::fill_n(sums, count, T{0});
-    for (int64_t i0 = 0; i0 < rows; i0 += plan::kSumPart) {
-      T part[kColumns] = {};
-      const int64_t end = std::min(rows, i0 + plan::kSumPart);
-      for (int64_t i = i0; i < end; ++i) term(i, begin, count, part);
-      for (int64_t j = 0; j < count; ++j) sums[j] += part[j];
-    }
+  // For each ghost batch a row of means and one of 1 / sqrt(var + eps).
+  template <class T>
+  static plan::Rows<T> stats_of(plan::ValueId stats, const plan::Places<T>& places) {
+    return stats == plan::kNoValue ? plan::Rows<T>{} : places.of(stats);
   }
 
-  // An operation over columns, each by itself; pass(batch, begin, count) does up to kColumns.
-  template <class T, class Pass>
-  class ColumnPass final : public plan::Operation<T> {
-   public:
-    ColumnPass(const plan::Step<T>& step, int max_workers, plan::Cost cost, int64_t cols,
-               int64_t updates, Pass pass)
-        : plan::Operation<T>(step.zone, step.phase, step.node, max_workers, cost),
-          cols_(cols),
-          updates_(updates),
-          pass_(std::move(pass)) {}
-    int64_t updates() const override { return updates_; }
+  template <class T>
+  struct Forward {
+    Shape<T> shape;
+    plan::Rows<T> x, y, stats;
+    kernels::LayerKernels<T> by = kernels::kernels().of<T>().layers;
 
-   private:
-    void work(ops::Worker& worker, const plan::Batch<T>& batch) override {
-      const int64_t most = std::min(batch.rows, kMostRowsCounted);
-      ops::for_rows(worker, this->queue(), cols_, most, [&](int64_t begin, int64_t count) {
-        for (int64_t j = begin; j < begin + count; j += kColumns) {
-          pass_(batch, j, std::min(kColumns, begin + count - j));
-        }
-      });
+    void operator()(const plan::Batch<T>& batch, int64_t begin, int64_t count) const {
+      if (!shape.trains) {
+        T roots[kColumns];
+        shape.take_roots(batch.state + shape.var + begin, count, roots);
+        return normalize(batch, {0, batch.rows}, begin, count, batch.state + shape.mean + begin,
+                         roots);
+      }
+      T* means = stats.data + begin;
+      for (int64_t i = 0; i < shape.ghosts(batch.rows); ++i, means += 2 * stats.stride) {
+        const Ghost rows = shape.ghost_at(i, batch.rows);
+        T* const roots = means + stats.stride;
+        T variances[kColumns];
+        by.column_moments({rows.rows, count, plan::kSumPart, x.in(batch).row(rows.begin) + begin,
+                           x.read_stride(batch)},
+                          means, variances);
+        shape.remember(rows.rows, count, means, variances, batch.state + shape.mean + begin,
+                       batch.state + shape.var + begin);
+        shape.take_roots(variances, count, roots);
+        normalize(batch, rows, begin, count, means, roots);
+      }
     }
 
-    int64_t cols_;
-    int64_t updates_;
-    Pass pass_;
+    void normalize(const plan::Batch<T>& batch, const Ghost& rows, int64_t begin, int64_t count,
+                   const T* means, const T* roots) const {
+      by.column_norm({rows.rows, count, x.in(batch).row(rows.begin) + begin, x.read_stride(batch),
+                      means, roots, shape.gamma_at(batch, begin), shape.beta_at(batch, begin),
+                      y.out(batch).row(rows.begin) + begin, y.stride});
+    }
   };
 
-  template <class T, class Pass>
-  static std::unique_ptr<plan::Operation<T>> column_pass(const plan::Step<T>& step,
-                                                         const plan::Places<T>& places,
-                                                         int64_t cols, int64_t flops,
-                                                         int64_t updates, Pass pass) {
-    return std::make_unique<ColumnPass<T, Pass>>(step, places.max_workers,
-                                                 plan::pass_cost<T>(cols, flops, 2), cols, updates,
-                                                 std::move(pass));
-  }
-
-  // stats: the mean, and 1 / sqrt(var + eps).
   template <class T>
-  static plan::Step<T> stats_step(const plan::Builder<T>& b, const Shape& shape,
-                                  plan::ValueId stats) {
-    const plan::ValueId x = b.input();
-    plan::Step<T> step(plan::Zone::kNormForward, plan::Zone::kForward, b.node(), {x}, {stats});
-    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const plan::Rows<T> source = places.of(x), to = places.of(stats);
-      return column_pass<T>(made, places, source.cols, 6, 0,
-                            [=](const plan::Batch<T>& batch, int64_t begin, int64_t count) {
-                              T* const mean = to.data + begin;
-                              T* const root = to.data + to.stride + begin;
-                              T* const old_mean = batch.state + shape.mean + begin;
-                              T* const old_var = batch.state + shape.var + begin;
-                              T var[kColumns];
-                              if (shape.trains) {
-                                moments(source.in(batch), begin, count, mean, var);
-                                remember(shape, batch.rows, count, mean, var, old_mean, old_var);
-                              } else {
-                                std::copy_n(old_mean, count, mean);
-                                std::copy_n(old_var, count, var);
-                              }
-                              for (int64_t j = 0; j < count; ++j) {
-                                root[j] = T{1} / std::sqrt(var[j] + static_cast<T>(shape.eps));
-                              }
-                            });
-    };
-    return step;
-  }
+  struct Backward {
+    Shape<T> shape;
+    plan::Rows<T> x, gradient, stats;
+    kernels::LayerKernels<T> by = kernels::kernels().of<T>().layers;
 
-  template <class T>
-  static void moments(base::MatrixView<const T> x, int64_t begin, int64_t count, T* mean, T* var) {
-    sum_columns(x.rows, begin, count, mean, [&](int64_t i, int64_t at, int64_t n, T* part) {
-      const T* const row = x.row(i) + at;
-      for (int64_t j = 0; j < n; ++j) part[j] += row[j];
-    });
-    const auto rows = static_cast<T>(x.rows);
-    for (int64_t j = 0; j < count; ++j) mean[j] /= rows;
-    sum_columns(x.rows, begin, count, var, [&](int64_t i, int64_t at, int64_t n, T* part) {
-      const T* const row = x.row(i) + at;
-      for (int64_t j = 0; j < n; ++j) part[j] += (row[j] - mean[j]) * (row[j] - mean[j]);
-    });
-    for (int64_t j = 0; j < count; ++j) var[j] /= rows;
-  }
-
-  // Of the variance the estimate without bias, as PyTorch does.
-  template <class T>
-  static void remember(const Shape& shape, int64_t rows, int64_t count, const T* mean, const T* var,
-                       T* old_mean, T* old_var) {
-    const auto momentum = static_cast<T>(shape.momentum);
-    const auto unbiased = static_cast<T>(rows) / static_cast<T>(std::max<int64_t>(rows - 1, 1));
-    for (int64_t j = 0; j < count; ++j) {
-      old_mean[j] = (T{1} - momentum) * old_mean[j] + momentum * mean[j];
-      old_var[j] = (T{1} - momentum) * old_var[j] + momentum * (var[j] * unbiased);
+    // First the gradient at x: it needs gamma as it was, which an update may change.
+    void operator()(const plan::Batch<T>& batch, int64_t begin, int64_t count) const {
+      const int64_t ghosts = shape.trains ? shape.ghosts(batch.rows) : 1;
+      for (int64_t i = 0; i < ghosts; ++i) {
+        const Ghost rows = shape.trains ? shape.ghost_at(i, batch.rows) : Ghost{0, batch.rows};
+        T roots[kColumns];
+        const kernels::ColumnGradientRows<T> p = rows_of(batch, rows, i, begin, count, roots);
+        T plain[kColumns];
+        T tilted[kColumns];
+        by.column_slopes(p, plain, tilted);
+        by.column_gradient(p, shape.trains ? plain : nullptr, shape.trains ? tilted : nullptr);
+        if (shape.gamma < 0) continue;
+        // One chain over ghost batches, so that a batch may go through in pieces of them.
+        const bool goes_on = i > 0 || batch.accumulate;
+        add_to(batch.gradients + shape.beta + begin, count, plain, goes_on);
+        add_to(batch.gradients + shape.gamma + begin, count, tilted, goes_on);
+      }
+      if (shape.gamma < 0 || batch.rule == nullptr) return;
+      for (const int64_t offset : {shape.beta + begin, shape.gamma + begin}) {
+        const std::span<const T> gradients(batch.gradients + offset, static_cast<size_t>(count));
+        batch.rule->update_piece(*batch.update, offset, gradients);
+      }
     }
-  }
 
-  template <class T>
-  static plan::Step<T> normalize_step(const plan::Builder<T>& b, const Shape& shape,
-                                      plan::ValueId stats, plan::ValueId y) {
-    const plan::ValueId x = b.input();
-    plan::Step<T> step(plan::Zone::kNormForward, plan::Zone::kForward, b.node(), {x, stats}, {y});
-    if (shape.gamma >= 0) step.parameters_read = {shape.gamma, shape.beta};
-    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const plan::Rows<T> source = places.of(x), moments_at = places.of(stats), to = places.of(y);
-      return plan::row_pass<T>(
-          made, places, plan::pass_cost<T>(source.cols, 4, 2), source.cols,
-          [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
-            const auto in = source.in(batch);
-            const auto out = to.out(batch);
-            const T* const mean = moments_at.data;
-            const T* const root = mean + moments_at.stride;
-            const T* const gamma = batch.parameters + std::max<int64_t>(shape.gamma, 0);
-            const T* const beta = batch.parameters + std::max<int64_t>(shape.beta, 0);
-            for (int64_t i = begin; i < begin + rows; ++i) {
-              const T* const from = in.row(i);
-              T* const put = out.row(i);
-              for (int64_t j = 0; j < in.cols; ++j) put[j] = (from[j] - mean[j]) * root[j];
-              if (shape.gamma < 0) continue;
-              for (int64_t j = 0; j < in.cols; ++j) put[j] = put[j] * gamma[j] + beta[j];
-            }
-          });
-    };
-    return step;
-  }
+    static void add_to(T* sum, int64_t count, const T* terms, bool goes_on) {
+      for (int64_t j = 0; j < count; ++j) sum[j] = goes_on ? sum[j] + terms[j] : terms[j];
+    }
 
-  // sums: of g, the gradient at beta; and of g x', the gradient at gamma.
-  template <class T>
-  static plan::Step<T> sums_step(const plan::Builder<T>& b, plan::ValueId gradient,
-                                 plan::ValueId sums) {
-    const plan::ValueId x = b.input(), stats = b.kept("stats");
-    plan::Step<T> step(plan::Zone::kNormBackward, plan::Zone::kBackward, b.node(),
-                       {x, stats, gradient}, {sums});
-    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const plan::Rows<T> source = places.of(x), moments_at = places.of(stats);
-      const plan::Rows<T> above = places.of(gradient), to = places.of(sums);
-      return column_pass<T>(made, places, source.cols, 5, 0,
-                            [=](const plan::Batch<T>& batch, int64_t begin, int64_t count) {
-                              const auto in = source.in(batch);
-                              const auto g = above.in(batch);
-                              const T* const mean = moments_at.data + begin;
-                              const T* const root = moments_at.data + moments_at.stride + begin;
-                              T* const plain = to.data + begin;
-                              T* const tilted = to.data + to.stride + begin;
-                              sum_columns(in.rows, begin, count, plain,
-                                          [&](int64_t i, int64_t at, int64_t n, T* part) {
-                                            const T* const row = g.row(i) + at;
-                                            for (int64_t j = 0; j < n; ++j) part[j] += row[j];
-                                          });
-                              sum_columns(in.rows, begin, count, tilted,
-                                          [&](int64_t i, int64_t at, int64_t n, T* part) {
-                                            const T* const from = in.row(i) + at;
-                                            const T* const row = g.row(i) + at;
-                                            for (int64_t j = 0; j < n; ++j) {
-                                              part[j] += row[j] * ((from[j] - mean[j]) * root[j]);
-                                            }
-                                          });
-                            });
-    };
-    return step;
-  }
-
-  // What is summed to the parameters.
-  template <class T>
-  static plan::Step<T> parameters_step(const plan::Builder<T>& b, const Shape& shape,
-                                       plan::ValueId sums) {
-    plan::Step<T> step(plan::Zone::kBiasGradient, plan::Zone::kBackward, b.node(), {sums}, {});
-    step.parameters_written = {shape.gamma, shape.beta};
-    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const plan::Rows<T> from = places.of(sums);
-      return column_pass<T>(made, places, from.cols, 0, 2 * from.cols,
-                            [=](const plan::Batch<T>& batch, int64_t begin, int64_t count) {
-                              const T* const plain = from.data + begin;
-                              put_gradient(batch, shape.beta + begin, count, plain);
-                              put_gradient(batch, shape.gamma + begin, count, plain + from.stride);
-                            });
-    };
-    return step;
-  }
-
-  // To where the parameter's gradient is, and into the update where the batch asks for that.
-  template <class T>
-  static void put_gradient(const plan::Batch<T>& batch, int64_t offset, int64_t count,
-                           const T* sums) {
-    T* const to = batch.gradients + offset;
-    for (int64_t j = 0; j < count; ++j) to[j] = batch.accumulate ? to[j] + sums[j] : sums[j];
-    if (batch.rule == nullptr) return;
-    batch.rule->update_piece(*batch.update, offset, {to, static_cast<size_t>(count)});
-  }
-
-  // r gamma (g - mean(g) - x' mean(g x')), with the averages in place of the batch r gamma g.
-  template <class T>
-  static plan::Step<T> gradient_step(const plan::Builder<T>& b, const Shape& shape,
-                                     plan::ValueId gradient, plan::ValueId sums, plan::ValueId to) {
-    const plan::ValueId x = b.input(), stats = b.kept("stats");
-    plan::Step<T> step(plan::Zone::kNormBackward, plan::Zone::kBackward, b.node(),
-                       {x, stats, gradient, sums}, {to});
-    if (shape.gamma >= 0) step.parameters_read = {shape.gamma};
-    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const plan::Rows<T> source = places.of(x), moments_at = places.of(stats);
-      const plan::Rows<T> above = places.of(gradient), sums_at = places.of(sums);
-      const plan::Rows<T> below = places.of(to);
-      return plan::row_pass<T>(
-          made, places, plan::pass_cost<T>(source.cols, 7, 3), source.cols,
-          [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
-            const auto in = source.in(batch);
-            const auto g = above.in(batch);
-            const auto out = below.out(batch);
-            const T* const mean = moments_at.data;
-            const T* const root = mean + moments_at.stride;
-            const T* const plain = sums_at.data;
-            const T* const tilted = plain + sums_at.stride;
-            const T* const gamma = batch.parameters + std::max<int64_t>(shape.gamma, 0);
-            const T share = T{1} / static_cast<T>(in.rows);
-            for (int64_t i = begin; i < begin + rows; ++i) {
-              const T* const from = in.row(i);
-              const T* const row = g.row(i);
-              T* const put = out.row(i);
-              if (shape.trains) {
-                for (int64_t j = 0; j < in.cols; ++j) {
-                  const T normal = (from[j] - mean[j]) * root[j];
-                  put[j] = root[j] * (row[j] - plain[j] * share - normal * (tilted[j] * share));
-                }
-              } else {
-                for (int64_t j = 0; j < in.cols; ++j) put[j] = root[j] * row[j];
-              }
-              if (shape.gamma < 0) continue;
-              for (int64_t j = 0; j < in.cols; ++j) put[j] *= gamma[j];
-            }
-          });
-    };
-    return step;
-  }
+    kernels::ColumnGradientRows<T> rows_of(const plan::Batch<T>& batch, const Ghost& rows,
+                                           int64_t ghost, int64_t begin, int64_t count,
+                                           T* roots) const {
+      kernels::ColumnGradientRows<T> p{};
+      p.rows = rows.rows;
+      p.cols = count;
+      p.part = plan::kSumPart;
+      p.x = x.in(batch).row(rows.begin) + begin;
+      p.ldx = x.read_stride(batch);
+      p.gamma = shape.gamma_at(batch, begin);
+      p.g = gradient.out(batch).row(rows.begin) + begin;
+      p.ldg = gradient.stride;
+      if (shape.trains) {
+        p.mean = stats.data + 2 * ghost * stats.stride + begin;
+        p.root = p.mean + stats.stride;
+      } else {
+        shape.take_roots(batch.state + shape.var + begin, count, roots);
+        p.mean = batch.state + shape.mean + begin;
+        p.root = roots;
+      }
+      return p;
+    }
+  };
 };
 
 }  // namespace gd::layers

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
-#include "kernels/dispatch.hpp"
 #include "layers/layer.hpp"
 #include "plan/operations/pointwise.hpp"
 
@@ -56,35 +56,11 @@ struct dropout {
   static plan::Step<T> step(const plan::Builder<T>& b, plan::Zone phase, plan::ValueId from,
                             plan::ValueId to) {
     const double rate = rate_of(b);
-    const auto threshold =
-        static_cast<uint32_t>(std::min(std::nearbyint(rate * 0x1p32), 0x1p32 - 1));
-    const auto layer = static_cast<uint32_t>(b.node());
-    plan::Step<T> made(plan::Zone::kDropout, phase, b.node(), {from}, {to});
-    made.make = [=](const plan::Step<T>& as, const plan::Places<T>& places) {
-      const plan::Rows<T> source = places.of(from), target = places.of(to);
-      const auto kernel = kernels::kernels().of<T>().layers.dropout;
-      return plan::row_pass<T>(as, places, plan::pass_cost<T>(source.cols, 1, 2), source.cols,
-                               [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
-                                 const auto in = source.in(batch);
-                                 const auto out = target.out(batch);
-                                 kernels::DropoutRows<T> p{};
-                                 p.rows = rows;
-                                 p.cols = in.cols;
-                                 p.x = in.row(begin);
-                                 p.ldx = in.stride;
-                                 p.y = out.row(begin);
-                                 p.ldy = out.stride;
-                                 p.scale = static_cast<T>(1 / (1 - rate));
-                                 p.threshold = threshold;
-                                 p.key[0] = static_cast<uint32_t>(batch.draw.seed);
-                                 p.key[1] = static_cast<uint32_t>(batch.draw.seed >> 32);
-                                 p.step = static_cast<uint32_t>(batch.draw.step);
-                                 p.layer = layer;
-                                 p.first_row = batch.draw.first_row + batch.first_row + begin;
-                                 kernel(p);
-                               });
-    };
-    return made;
+    plan::Pointwise<T> drop{plan::Pointwise<T>::Kind::drop, from, to};
+    drop.factor = static_cast<T>(1 / (1 - rate));
+    drop.threshold = static_cast<uint32_t>(std::min(std::nearbyint(rate * 0x1p32), 0x1p32 - 1));
+    drop.layer = static_cast<uint32_t>(b.node());
+    return plan::pointwise_step<T>(plan::Zone::kDropout, phase, b.node(), drop);
   }
 };
 

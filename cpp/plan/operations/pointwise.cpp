@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "ops/elementwise.hpp"
-
 namespace gd::plan {
 
 namespace {
@@ -12,48 +10,34 @@ namespace {
 constexpr int64_t kAllColumns = std::numeric_limits<int64_t>::max();
 
 template <class T>
-class Activation final : public Operation<T> {
- public:
-  Activation(const Step<T>& step, const Places<T>& places)
-      : Operation<T>(
-            step.zone, step.phase, step.node, places.max_workers,
-            pass_cost<T>(places.of(step.alone->to).cols, 1, step.alone->is_backward ? 3 : 2)),
-        activation_(*step.alone),
-        to_(places.of(step.alone->to)),
-        other_(places.of(step.alone->other)) {}
-
- private:
-  void work(ops::Worker& worker, const Batch<T>& batch) override {
-    const ActivationUse<T>& use = activation_.use;
-    if (activation_.is_backward) {
-      ops::activation_backward<T>(worker, this->queue(), *use.kernel, use.parameters.data(),
-                                  other_.in(batch), to_.out(batch));
-    } else {
-      ops::activation_forward<T>(worker, this->queue(), *use.kernel, use.parameters.data(),
-                                 other_.in(batch), to_.out(batch));
-    }
-  }
-
-  Pointwise<T> activation_;
-  Rows<T> to_;
-  Rows<T> other_;
-};
+int64_t values_touched(const Pointwise<T>& what) {
+  return what.other == kNoValue ? 2 : 3;
+}
 
 }  // namespace
 
 template <class T>
-Step<T> activation_step(int node, const Pointwise<T>& activation) {
-  const bool backward = activation.is_backward;
-  Step<T> step{backward ? Zone::kActivationBackward : Zone::kActivationForward,
-               backward ? Zone::kBackward : Zone::kForward, node};
-  step.reads = {activation.other};
-  if (backward) step.reads.push_back(activation.to);
-  step.writes = {activation.to};
-  step.alone = activation;
+Step<T> pointwise_step(Zone zone, Zone phase, int node, const Pointwise<T>& what) {
+  Step<T> step(zone, phase, node, {what.from}, {what.to});
+  if (what.other != kNoValue) step.reads.push_back(what.other);
+  step.alone = what;
+  step.result = what.to;
   step.make = [](const Step<T>& made, const Places<T>& places) {
-    return std::make_unique<Activation<T>>(made, places);
+    const Finishes<T> body({*made.alone}, places);
+    const int64_t cols = places.of(made.alone->to).cols;
+    return row_pass<T>(made, places, pass_cost<T>(cols, 1, values_touched(*made.alone)), cols,
+                       [=](const Batch<T>& batch, int64_t begin, int64_t rows) {
+                         body.run(batch, {begin, rows, 0, cols});
+                       });
   };
   return step;
+}
+
+template <class T>
+Step<T> activation_step(int node, const Pointwise<T>& activation) {
+  const bool forward = activation.kind == Pointwise<T>::Kind::activation;
+  return pointwise_step<T>(forward ? Zone::kActivationForward : Zone::kActivationBackward,
+                           forward ? Zone::kForward : Zone::kBackward, node, activation);
 }
 
 template <class T>
@@ -82,30 +66,13 @@ Step<T> copy_columns_step(Zone phase, int node, Columns from, Columns to, int64_
 
 template <class T>
 Step<T> add_step(int node, ValueId sum, ValueId term) {
-  Step<T> step = sum_step<T>(node, sum, term, sum);
-  step.phase = Zone::kBackward;
-  return step;
+  return pointwise_step<T>(Zone::kAdd, Zone::kBackward, node,
+                           {Pointwise<T>::Kind::add, term, sum, sum});
 }
 
 template <class T>
 Step<T> sum_step(int node, ValueId a, ValueId b, ValueId sum) {
-  Step<T> step{Zone::kAdd, Zone::kForward, node, {a, b}, {sum}};
-  step.make = [a, b, sum](const Step<T>& made, const Places<T>& places) {
-    const Rows<T>& one = places.of(a);
-    const Rows<T>& other = places.of(b);
-    const Rows<T>& target = places.of(sum);
-    return row_pass<T>(made, places, pass_cost<T>(one.cols, 1, 3), one.cols,
-                       [one, other, target](const Batch<T>& batch, int64_t begin, int64_t count) {
-                         const auto x = one.in(batch);
-                         const auto y = other.in(batch);
-                         const auto out = target.out(batch);
-                         for (int64_t i = begin; i < begin + count; ++i) {
-                           const std::span<const T> row(x.row(i), static_cast<size_t>(x.cols));
-                           ops::add_parts<T>(row, y.row(i), 0, 1, out.row(i));
-                         }
-                       });
-  };
-  return step;
+  return pointwise_step<T>(Zone::kAdd, Zone::kForward, node, {Pointwise<T>::Kind::add, b, sum, a});
 }
 
 template <class T>
@@ -130,6 +97,7 @@ Step<T> product_step(int node, ValueId a, ValueId b, ValueId to) {
 }
 
 #define GD_INSTANTIATE(T)                                                   \
+  template Step<T> pointwise_step(Zone, Zone, int, const Pointwise<T>&);    \
   template Step<T> activation_step(int, const Pointwise<T>&);               \
   template Step<T> copy_step(int, ValueId, ValueId);                        \
   template Step<T> copy_columns_step(Zone, int, Columns, Columns, int64_t); \

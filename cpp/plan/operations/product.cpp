@@ -1,6 +1,7 @@
 #include "plan/operations/product.hpp"
 
 #include "plan/cost_model.hpp"
+#include "plan/operations/finishes.hpp"
 
 namespace gd::plan {
 
@@ -58,18 +59,25 @@ class Product : public Operation<T> {
   DenseUse<T> use_;
 };
 
-// What a product finishes its tiles with.
+// What a product finishes its tiles with, if that is one activation or its derivative.
 template <class T>
 struct Finish {
   ActivationUse<T> use;
   bool is_backward = false;
   Rows<T> rows;  // of the output, or of what backward needs
 
+  static bool is_all_of(const Step<T>& step) {
+    using Kind = typename Pointwise<T>::Kind;
+    if (step.finishes.size() != 1) return step.finishes.empty();
+    const Kind kind = step.finishes.front().kind;
+    return kind == Kind::activation || kind == Kind::derivative;
+  }
+
   static Finish of(const Step<T>& step, const Places<T>& places) {
-    if (!step.finish) return {};
-    const Pointwise<T>& finish = *step.finish;
-    const ValueId other = finish.is_backward ? finish.other : finish.to;
-    return {finish.use, finish.is_backward, places.of(other)};
+    if (step.finishes.empty() || !is_all_of(step)) return {};
+    const Pointwise<T>& finish = step.finishes.front();
+    const bool is_backward = finish.kind == Pointwise<T>::Kind::derivative;
+    return {finish.use, is_backward, places.of(is_backward ? finish.other : finish.to)};
   }
 
   void set(ops::Epilogue<T>& epilogue, const Batch<T>& batch) const {
@@ -87,8 +95,56 @@ struct Finish {
   }
 };
 
+// A product that finishes its tiles with more than that. To the matmul it is one activation, whose
+// parameters are what it needs to find a tile's place.
+template <class T, class P>
+class WithFinishes final : public P {
+ public:
+  template <class... Arguments>
+  WithFinishes(const Step<T>& step, const Places<T>& places, const Arguments&... arguments)
+      : P(step, places, arguments...), finishes_(step.finishes, places) {}
+
+ private:
+  struct Run {
+    const Finishes<T>& finishes;
+    const Batch<T>& batch;
+    const T* first;  // of the result
+    int64_t stride;
+  };
+
+  void work(Worker& worker, const Batch<T>& batch) override {
+    static constexpr kernels::ActivationKernel<T> kernel{"finishes", "",          false,  false,
+                                                         false,      finish_tile, nullptr};
+    ops::GemmProblem<T> p = this->problem(batch);
+    const Run run{finishes_, batch, p.c, p.c_row};
+    p.epilogue.kind = ops::Epilogue<T>::Kind::forward;
+    p.epilogue.activation = &kernel;
+    p.epilogue.parameters = static_cast<const T*>(static_cast<const void*>(&run));
+    p.epilogue.output = p.c;
+    p.epilogue.stride = p.c_row;
+    this->multiply(worker, p);
+  }
+
+  static void finish_tile(int64_t rows, int64_t cols, const T*, int64_t, T* tile, int64_t,
+                          const T* parameters) {
+    const Run& run = *static_cast<const Run*>(static_cast<const void*>(parameters));
+    const int64_t at = tile - run.first;
+    run.finishes.run(run.batch, {at / run.stride, rows, at % run.stride, cols});
+  }
+
+  Finishes<T> finishes_;
+};
+
+// The operation of a product, with what it finishes with.
+template <class T, class P>
+std::unique_ptr<Operation<T>> product_operation(const Step<T>& step, const Places<T>& places,
+                                                const DenseUse<T>& use, ValueId reads) {
+  if (Finish<T>::is_all_of(step)) return std::make_unique<P>(step, places, use, reads);
+  return std::make_unique<WithFinishes<T, P>>(step, places, use, reads);
+}
+
 template <class T>
-class DenseForward final : public Product<T> {
+class DenseForward : public Product<T> {
  public:
   DenseForward(const Step<T>& step, const Places<T>& places, const DenseUse<T>& use, ValueId x)
       : Product<T>(step, places.max_workers, forward_cost<T>(use.shape), use),
@@ -96,7 +152,7 @@ class DenseForward final : public Product<T> {
         z_(places.of(step.result)),
         finish_(Finish<T>::of(step, places)) {}
 
- private:
+ protected:
   ops::GemmProblem<T> problem(const Batch<T>& batch) const override {
     const DenseShape& shape = this->shape();
     ops::GemmProblem<T> p;
@@ -117,13 +173,14 @@ class DenseForward final : public Product<T> {
     return p;
   }
 
+ private:
   Rows<T> x_;
   Rows<T> z_;
   Finish<T> finish_;
 };
 
 template <class T>
-class InputGradient final : public Product<T> {
+class InputGradient : public Product<T> {
  public:
   InputGradient(const Step<T>& step, const Places<T>& places, const DenseUse<T>& use, ValueId delta)
       : Product<T>(step, places.max_workers, product_cost<T>(use.shape), use),
@@ -131,7 +188,7 @@ class InputGradient final : public Product<T> {
         to_(places.of(step.result)),
         finish_(Finish<T>::of(step, places)) {}
 
- private:
+ protected:
   ops::GemmProblem<T> problem(const Batch<T>& batch) const override {
     const DenseShape& shape = this->shape();
     ops::GemmProblem<T> p;
@@ -150,6 +207,7 @@ class InputGradient final : public Product<T> {
     return p;
   }
 
+ private:
   Rows<T> delta_;
   Rows<T> to_;
   Finish<T> finish_;
@@ -226,9 +284,11 @@ Step<T> dense_forward_step(const Builder<T>& builder, const DenseShape& shape, V
   Step<T> step{Zone::kDenseForward, Zone::kForward, builder.node(), {x}, {z}};
   step.parameters_read = parameters_of(shape);
   step.result = z;
-  step.make = [shape, x, precision = builder.options().precision](
-                  const Step<T>& made, const Places<T>& places) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<DenseForward<T>>(made, places, use_of(shape, places, precision), x);
+  step.pieces = Pieces::tiles;
+  step.make = [shape, x, precision = builder.options().precision](const Step<T>& made,
+                                                                  const Places<T>& places) {
+    const DenseUse<T> use = use_of(shape, places, precision);
+    return product_operation<T, DenseForward<T>>(made, places, use, x);
   };
   return step;
 }
@@ -239,10 +299,11 @@ Step<T> input_gradient_step(const Builder<T>& builder, const DenseShape& shape, 
   Step<T> step{Zone::kInputGradient, Zone::kBackward, builder.node(), {delta}, {to}};
   step.parameters_read = {shape.weight};
   step.result = to;
-  step.make = [shape, delta, precision = builder.options().precision](
-                  const Step<T>& made, const Places<T>& places) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<InputGradient<T>>(made, places, use_of(shape, places, precision),
-                                              delta);
+  step.pieces = Pieces::tiles;
+  step.make = [shape, delta, precision = builder.options().precision](const Step<T>& made,
+                                                                      const Places<T>& places) {
+    const DenseUse<T> use = use_of(shape, places, precision);
+    return product_operation<T, InputGradient<T>>(made, places, use, delta);
   };
   return step;
 }

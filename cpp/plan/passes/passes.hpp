@@ -9,8 +9,14 @@
 
 namespace gd::plan::passes {
 
-// An activation that is the first to see a product's result becomes the product's finish, unless it
-// needs whole rows.
+// Of a relu's output that dropout then thins out, it is the thinned one that tells where both let a
+// gradient through: where it is above 0. So nothing is drawn again, and relu's own output need not
+// be kept.
+template <class T>
+void drops(std::vector<Step<T>>& steps);
+
+// What is done to single elements or rows becomes the finish of the step that made them, if that
+// has them in cache and nobody else has seen them, or the start of one that takes them.
 template <class T>
 void fuse(std::vector<Step<T>>& steps);
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import ClassVar
 
-from gdcore._check import checked_field, flag_field, real, real_field
+from gdcore._check import checked_field, flag_field, integer, real, real_field
 from gdcore._frozen import frozen
 from gdcore._layer import Layer
 
@@ -23,6 +23,11 @@ def _eps(argument: str, value: object) -> float:
     return number
 
 
+def _ghost(argument: str, value: object) -> int | None:
+    """Rows of a ghost batch: one row alone has no variance."""
+    return None if value is None else integer(argument, value, at_least=2)
+
+
 @frozen
 class BatchNorm(Layer):
     """Brings each column to mean 0 and variance 1, then to a mean and spread that are learnt.
@@ -38,13 +43,22 @@ class BatchNorm(Layer):
     All rows of a batch go through the network together, so that training takes memory for a whole
     batch (`Trainer.memory_plan` tells) and at least 2 rows; rows of weight 0 count as others do.
 
+    With ``ghost=n`` mean and var are those of n rows at a time, in the order of the batch, and the
+    running averages remember one such ghost batch after the other. The last may be shorter; a
+    single row that would be left over goes with those before it. Ghost batches need not go through
+    together: memory is that of some 2,048 rows, or of the smallest batch that whole ghost batches
+    and parts of 256 rows make.
+
     Source: Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing
-    internal covariate shift", ICML 2015.
+    internal covariate shift", ICML 2015; ghost batches: Hoffer, Hubara and Soudry, "Train longer,
+    generalize better: closing the generalization gap in large batch training of neural networks",
+    NeurIPS 2017.
 
     Args:
         eps: Added to the variance, in [0, 1). The width is no argument: it is that of x.
         momentum: What a batch counts in the running averages, in [0, 1].
         affine: Whether there are weight, which starts at 1, and bias, which starts at 0.
+        ghost: Rows that are normalized together, at least 2. None: all rows of a batch.
         name: As in `Dense`.
 
     Raises:
@@ -57,6 +71,7 @@ class BatchNorm(Layer):
     eps: float = checked_field(1e-5, _eps)
     momentum: float = real_field(0.1, at_least=0, at_most=1)
     affine: bool = flag_field(True)
+    ghost: int | None = checked_field(None, _ghost)
     _: KW_ONLY
     name: str | None = None
 

@@ -1,5 +1,5 @@
-// Normalization of rows and dropout: every instruction set against the scalar kernels, bit for bit,
-// and against the formulas.
+// Normalization of rows and columns, dropout, sums: every instruction set against the scalar
+// kernels, bit for bit, and against the formulas.
 
 #include <cmath>
 
@@ -60,6 +60,120 @@ TEST(every_instruction_set_normalizes_alike) {
   });
 }
 
+namespace {
+
+template <class T>
+struct Columns {
+  std::vector<T> mean, var, y, plain, tilted, gx, fixed;
+};
+
+template <class T>
+Columns<T> normed_columns(const TypedKernels<T>& kernels, int64_t rows, int64_t cols, int64_t part,
+                          bool affine) {
+  const auto seed = static_cast<uint64_t>(100 * rows + cols);
+  Matrix<T> x(65536), y(65536), g(65536);
+  Matrix<T> mean(1024), var(1024), root(1024), gamma(1024), beta(1024), plain(1024), tilted(1024);
+  x.shape(rows, cols, 3).fill(gd::testing::normals<T>(rows * cols, seed, 2.0));
+  gamma.shape(1, cols).fill(gd::testing::normals<T>(cols, seed + 2));
+  beta.shape(1, cols).fill(gd::testing::normals<T>(cols, seed + 3));
+  root.shape(1, cols).fill(gd::testing::uniforms<T>(cols, seed + 4, 0.5, 2.0));
+  y.shape(rows, cols, 2);
+  for (Matrix<T>* each : {&mean, &var, &plain, &tilted}) each->shape(1, cols);
+  const T* const scale = affine ? gamma.data() : nullptr;
+  const auto& by = kernels.layers;
+  by.column_moments({rows, cols, part, x.data(), x.stride()}, mean.data(), var.data());
+  by.column_norm({rows, cols, x.data(), x.stride(), mean.data(), root.data(), scale,
+                  affine ? beta.data() : nullptr, y.data(), y.stride()});
+  const auto gradient = [&](bool with_sums) {
+    g.shape(rows, cols, 1).fill(gd::testing::normals<T>(rows * cols, seed + 1));
+    const gd::kernels::ColumnGradientRows<T> p{rows,       cols,        part,        x.data(),
+                                               x.stride(), mean.data(), root.data(), scale,
+                                               g.data(),   g.stride()};
+    by.column_slopes(p, plain.data(), tilted.data());
+    by.column_gradient(p, with_sums ? plain.data() : nullptr, with_sums ? tilted.data() : nullptr);
+    CHECK(g.surroundings_untouched());
+    return g.values();
+  };
+  Columns<T> all;
+  all.gx = gradient(true);
+  all.fixed = gradient(false);
+  for (const Matrix<T>* written : {&mean, &var, &y, &plain, &tilted}) {
+    CHECK(written->surroundings_untouched());
+  }
+  all.mean = mean.values();
+  all.var = var.values();
+  all.y = y.values();
+  all.plain = plain.values();
+  all.tilted = tilted.values();
+  return all;
+}
+
+}  // namespace
+
+TEST(every_instruction_set_normalizes_columns_alike) {
+  gd::testing::for_every_table([](const std::string& isa, const auto& kernels, const auto& scalar) {
+    for (const int64_t cols : {1, 2, 7, 16, 17, 31, 32, 33, 64, 100}) {
+      for (const int64_t rows : {1, 2, 9, 20}) {
+        for (const bool affine : {true, false}) {
+          const auto got = normed_columns(kernels, rows, cols, 8, affine);
+          const auto want = normed_columns(scalar, rows, cols, 8, affine);
+          CHECK_SAME(got.mean, want.mean, isa, " ", rows, " x ", cols);
+          CHECK_SAME(got.var, want.var, isa, " ", rows, " x ", cols);
+          CHECK_SAME(got.y, want.y, isa, " ", rows, " x ", cols);
+          CHECK_SAME(got.plain, want.plain, isa, " ", rows, " x ", cols);
+          CHECK_SAME(got.tilted, want.tilted, isa, " ", rows, " x ", cols);
+          CHECK_SAME(got.gx, want.gx, isa, " ", rows, " x ", cols);
+          CHECK_SAME(got.fixed, want.fixed, isa, " ", rows, " x ", cols);
+        }
+      }
+    }
+  });
+}
+
+// A column is a chain of its own, wherever it lies.
+TEST(columns_do_not_see_each_other) {
+  gd::testing::for_every_table([]<class T>(const std::string& isa, const TypedKernels<T>& kernels,
+                                           const TypedKernels<T>&) {
+    constexpr int64_t rows = 20, cols = 45;
+    Matrix<T> x(1024), mean(64), var(64), one_mean(1), one_var(1);
+    x.shape(rows, cols, 3).fill(gd::testing::normals<T>(rows * cols, 1));
+    mean.shape(1, cols);
+    var.shape(1, cols);
+    kernels.layers.column_moments({rows, cols, 8, x.data(), x.stride()}, mean.data(), var.data());
+    for (int64_t j = 0; j < cols; ++j) {
+      one_mean.shape(1, 1);
+      one_var.shape(1, 1);
+      kernels.layers.column_moments({rows, 1, 8, x.data() + j, x.stride()}, one_mean.data(),
+                                    one_var.data());
+      CHECK_EQ(one_mean(0, 0), mean(0, j));
+      CHECK_EQ(one_var(0, 0), var(0, j));
+    }
+    CHECK_AT(mean.surroundings_untouched(), isa);
+  });
+}
+
+TEST(every_instruction_set_adds_and_scales_alike) {
+  gd::testing::for_every_table([]<class T>(const std::string& isa, const TypedKernels<T>& kernels,
+                                           const TypedKernels<T>& scalar) {
+    for (const int64_t cols : {1, 7, 8, 16, 33}) {
+      const auto made = [&](const TypedKernels<T>& by) {
+        Matrix<T> a(512), b(512), to(512);
+        a.shape(5, cols, 3).fill(gd::testing::mixed<T>(5 * cols, 1));
+        b.shape(5, cols, 2).fill(gd::testing::mixed<T>(5 * cols, 2));
+        to.shape(5, cols, 1);
+        by.layers.add(
+            {5, cols, a.data(), a.stride(), b.data(), b.stride(), to.data(), to.stride(), T(1)});
+        by.layers.scale({5, cols, a.data(), a.stride(), nullptr, 0, a.data(), a.stride(), T(1.25)});
+        CHECK_AT(to.surroundings_untouched() && a.surroundings_untouched(), isa);
+        std::vector<T> all = to.values();
+        for (const T value : a.values()) all.push_back(value);
+        return all;
+      };
+      CHECK_SAME(made(kernels), made(scalar), isa, " ", cols);
+    }
+  });
+}
+
 TEST(every_instruction_set_leaves_out_the_same) {
   gd::testing::for_every_table([]<class T>(const std::string& isa, const TypedKernels<T>& kernels,
                                            const TypedKernels<T>& scalar) {
@@ -87,6 +201,34 @@ TEST(every_instruction_set_leaves_out_the_same) {
       CHECK_SAME(drawn(kernels), drawn(scalar), isa, " ", cols);
     }
   });
+}
+
+// Some columns of a row are left out as they are in the whole row.
+TEST(dropout_of_some_columns_is_that_of_the_row) {
+  gd::testing::for_every_table(
+      []<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
+        constexpr int64_t cols = 150;
+        const auto drawn = [&](int64_t begin, int64_t count) {
+          std::vector<T> x(static_cast<size_t>(count), T(1));
+          gd::kernels::DropoutRows<T> p{};
+          p.rows = 1;
+          p.cols = p.ldx = p.ldy = count;
+          p.first_col = begin;
+          p.x = p.y = x.data();
+          p.scale = T(1);
+          p.threshold = uint32_t{1} << 31;
+          p.layer = 2;
+          kernels.layers.dropout(p);
+          return x;
+        };
+        const std::vector<T> whole = drawn(0, cols);
+        for (const int64_t width : {1, 6, 16, 64, 100}) {
+          for (int64_t begin = 0; begin < cols; begin += width) {
+            const std::vector<T> some = drawn(begin, std::min(width, cols - begin));
+            CHECK_SAME(some.data(), whole.data() + begin, some.size(), isa, " from ", begin);
+          }
+        }
+      });
 }
 
 TEST(normalized_rows_have_mean_zero_and_variance_one) {

@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "cpp/layers/support.hpp"
+#include "kernels/dispatch.hpp"
 
 using gd::nn::LayerSpec;
 using gd::nn::Network;
@@ -209,7 +210,8 @@ Drawn drawn_graph(uint32_t seed) {
         break;
       case 2:
         if (below(3) == 0) {
-          put(batch_norm_behind(from, below(3) > 0), width);
+          const int ghosts[] = {0, 0, 3, 100};
+          put(batch_norm_behind(from, below(3) > 0, ghosts[below(4)]), width);
         } else if (below(2) == 0) {
           put(dropout_behind(from, 0.5), width);
         } else if (below(2) == 0 || width % 2 != 0) {
@@ -299,6 +301,11 @@ TEST(each_layer_has_right_gradients) {
     check_gradients({dense_behind(0, 4), norm(1), layer("add", {0, 2}, {}), norm(3)},
                     "batch_norm last");
   }
+  for (const int64_t ghost : {2, 3, 5, 7, 8}) {  // of seven rows: one left over, joined, and alone
+    const auto norm = [&](int input) { return batch_norm_behind(input, true, ghost); };
+    check_gradients({dense_behind(0, 5), norm(1), activation_behind(2, "gelu"), norm(3)},
+                    text("ghost ", ghost));
+  }
   check_gradients({dropout_behind(0, 0.5)}, "nothing but dropout");
   check_gradients({layer("scale", {0}, {}), dense_behind(1, 4), layer("scale", {2}, {})}, "scale");
   for (const bool shared : {true, false}) {
@@ -362,6 +369,55 @@ TEST(drawn_graphs_train_to_the_same_bits_on_any_number_of_workers) {
       const std::vector<T> want = trained<T>(drawn, 1, 300);
       for (const int workers : gd::testing::kWorkerCounts) {
         CHECK_SAME(trained<T>(drawn, workers, 300), want, "seed ", seed, " workers ", workers);
+      }
+    }
+  });
+}
+
+// tests/python/test_cpp.py holds this number to be one for all instruction sets, Arm's too.
+TEST(drawn_graphs_train_to_one_number) {
+  uint64_t digest = 14695981039346656037u;  // FNV-1a
+  gd::testing::for_both_types([&]<class T>() {
+    for (uint32_t seed = 0; seed < 40; ++seed) {
+      const std::vector<T> values = trained<T>(drawn_graph(seed), 2, 130);
+      const auto* const bytes = reinterpret_cast<const unsigned char*>(values.data());
+      for (size_t i = 0; i < values.size() * sizeof(T); ++i) {
+        digest = (digest ^ bytes[i]) * 1099511628211u;
+      }
+    }
+  });
+  std::printf("drawn graphs, %s: %016llx\n", gd::kernels::kernels().isa,
+              static_cast<unsigned long long>(digest));
+}
+
+// A relu with dropout behind it tells from what dropout left where both let gradients through; a
+// leaky relu that does not leak is the same function, but for the sign of zeros.
+TEST(relu_and_dropout_train_as_each_by_itself) {
+  gd::testing::for_both_types([]<class T>() {
+    const auto net = [&](const char* kind, bool normed, bool residual) {
+      Specs specs = {dense_behind(0, 70)};
+      if (normed) specs.push_back(batch_norm_behind(1));
+      const auto last = [&] { return static_cast<int>(specs.size()); };
+      gd::nn::LayerSpec bend = activation_behind(last(), kind);
+      if (bend.options["activation"] == gd::nn::Option(std::string("leaky_relu"))) {
+        bend.options["activation_parameters"] = std::vector<double>{0.0};
+      }
+      specs.push_back(bend);
+      specs.push_back(dropout_behind(last(), 0.3));
+      if (residual) {
+        const int from = last();
+        specs.push_back(dense_behind(from, 70, "tanh"));
+        specs.push_back(layer("add", {from, last()}, {}));
+      }
+      specs.push_back(dense_behind(last(), 3));
+      return specs;
+    };
+    for (const bool normed : {true, false}) {
+      for (const bool residual : {true, false}) {
+        std::vector<T> want = trained<T>(net("leaky_relu", normed, residual), 1, 300);
+        std::vector<T> got = trained<T>(net("relu", normed, residual), 2, 300);
+        CHECK_EQ(got.size(), want.size());
+        for (size_t i = 0; i < want.size(); ++i) CHECK_EQ(got[i], want[i]);
       }
     }
   });

@@ -38,8 +38,10 @@ inline nn::LayerSpec norm_behind(int input, const std::string& kind, bool affine
   return layer(kind, {input}, {{"eps", 0.01}, {"affine", affine}});
 }
 
-inline nn::LayerSpec batch_norm_behind(int input, bool affine = true) {
-  return layer("batch_norm", {input}, {{"eps", 0.01}, {"momentum", 0.1}, {"affine", affine}});
+inline nn::LayerSpec batch_norm_behind(int input, bool affine = true, int64_t ghost = 0) {
+  Options options = {{"eps", 0.01}, {"momentum", 0.1}, {"affine", affine}};
+  if (ghost > 0) options["ghost"] = ghost;
+  return layer("batch_norm", {input}, std::move(options));
 }
 
 inline nn::LayerSpec dropout_behind(int input, double rate) {

@@ -122,8 +122,9 @@ TEST(an_activation_of_three_parameters_runs_in_a_plan) {
       const auto step = gd::plan::activation_step<T>(1, activation);
       step.make(step, places)->run(alone, batch);
     };
-    run({use, false, 1, 0});
-    run({use, true, 2, 0});
+    using Kind = typename gd::plan::Pointwise<T>::Kind;
+    run({Kind::activation, 0, 1, gd::plan::kNoValue, use});
+    run({Kind::derivative, 2, 2, 0, use});
     for (size_t i = 0; i < z.size(); ++i) {
       CHECK_CLOSE(a[i], value(z[i]), 1e-5);
       CHECK_CLOSE(g[i], 2 * slope(z[i]), 1e-5);

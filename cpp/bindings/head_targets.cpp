@@ -18,13 +18,19 @@ std::string of_head(std::string_view argument, const std::string& head) {
 template <class T>
 void add_head(HeldData<T>& held, HeldData<T> own) {
   data::HeadData<T> view;
-  view.rows = held.view.size();
   view.target = own.view.target;
   view.labels = own.view.labels;
   view.weights = own.view.weights;
   view.shares = own.view.shares;
   held.head_views.push_back(view);
   held.of_heads.push_back(std::move(own));
+}
+
+template <class T>
+void see_heads(HeldData<T>& held) {
+  held.all_heads = std::make_unique<data::AllHeads<T>>();
+  *held.all_heads = {held.view.x, held.head_views.data()};
+  held.view.heads = held.all_heads.get();
 }
 
 }  // namespace
@@ -56,7 +62,7 @@ HeldData<T> hold_data_of_heads(py::handle x, py::handle y, py::handle sample_wei
                  {names.x, of_y, of_weight});
     add_head(held, std::move(own));
   }
-  held.view.heads = held.head_views.data();
+  see_heads(held);
   return held;
 }
 
@@ -75,7 +81,7 @@ HeldData<T> hold_sample_of_heads(py::handle x, py::handle y, const nn::Graph& gr
                           of_head("y", graph.heads[h].name));
     add_head(held, std::move(own));
   }
-  held.view.heads = held.head_views.data();
+  see_heads(held);
   return held;
 }
 

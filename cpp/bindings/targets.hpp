@@ -1,6 +1,8 @@
 #pragma once
 
+#include <memory>
 #include <string_view>
+#include <vector>
 
 #include "bindings/inputs.hpp"
 #include "data/dataset.hpp"
@@ -27,6 +29,7 @@ struct HeldData {
   // Of each head where there are several losses; then the three above hold nothing.
   std::vector<HeldData> of_heads;
   std::vector<data::HeadData<T>> head_views;
+  std::unique_ptr<data::AllHeads<T>> all_heads;  // where the view may point to while this moves
   data::Dataset<T> view;
 };
 

@@ -9,11 +9,18 @@ namespace gd::data {
 // Targets and weights of one of several heads, of all samples; see Dataset.
 template <class T>
 struct HeadData {
-  int64_t rows = 0;
   base::MatrixView<const T> target;
   const int64_t* labels = nullptr;
   const T* weights = nullptr;
   const double* shares = nullptr;
+};
+
+// Those of all heads, and the x that they belong to: a part of a dataset finds its place in them by
+// its own x, so that cutting one costs nothing where there are no heads.
+template <class T>
+struct AllHeads {
+  base::MatrixView<const T> x;
+  const HeadData<T>* heads = nullptr;
 };
 
 // Samples somebody else owns: inputs, and either dense targets or class indices, and weights or
@@ -26,10 +33,7 @@ struct Dataset {
   const T* weights = nullptr;        // (N,)
   // (N,), how much each sample counts in the sum of weights, where that is not its weight.
   const double* shares = nullptr;
-  // Of each head where there are several; then the four above are null. Their rows begin at
-  // first_row.
-  const HeadData<T>* heads = nullptr;
-  int64_t first_row = 0;
+  const AllHeads<T>* heads = nullptr;  // where there are several; then the four above are null
 
   int64_t size() const { return x.rows; }
 
@@ -45,7 +49,6 @@ struct Dataset {
     if (labels != nullptr) part.labels += begin;
     if (weights != nullptr) part.weights += begin;
     if (shares != nullptr) part.shares += begin;
-    part.first_row += begin;
     return part;
   }
 };

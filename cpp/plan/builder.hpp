@@ -33,7 +33,7 @@ struct BuildOptions {
   int max_workers = 1;
   ops::Precision precision = ops::Precision::highest;
   std::string loss;  // its name, empty: none, or those of the heads
-  std::vector<std::string> head_losses;
+  std::vector<std::string> head_losses{};
 };
 
 template <class T>

@@ -27,7 +27,7 @@ struct HeadLoss {
 struct LossDescription {
   std::string name;  // empty: none, or those of the heads
   std::vector<double> parameters;
-  std::vector<HeadLoss> heads;  // as many as the network has, in their order
+  std::vector<HeadLoss> heads{};  // as many as the network has, in their order
 
   bool none() const { return name.empty() && heads.empty(); }
 };

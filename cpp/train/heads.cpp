@@ -7,14 +7,14 @@ namespace gd::train {
 
 template <class T>
 data::Dataset<T> rows_of_head(const data::Dataset<T>& data, size_t head) {
-  const data::HeadData<T>& from = data.heads[head];
+  const data::HeadData<T>& from = data.heads->heads[head];
   data::Dataset<T> all;
-  all.x.rows = from.rows;
+  all.x = data.heads->x;
   all.target = from.target;
   all.labels = from.labels;
   all.weights = from.weights;
   all.shares = from.shares;
-  return all.rows(data.first_row, data.size());
+  return all.rows((data.x.data - all.x.data) / all.x.stride, data.size());
 }
 
 template <class T>

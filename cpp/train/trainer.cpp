@@ -58,6 +58,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   if (options_.clip_norm > 0) {  // however large: then it never clips
     base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
   }
+  is_plain_ = together_ == 1 && !heads_;
   source_ = std::make_shared<profiling::SourceNumber>(
       profiling::NamedSource{.kind = "trainer",
                              .network = model_->sizes(),
@@ -233,7 +234,8 @@ void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::
 
 template <class T>
 double Trainer<T>::step(const Dataset& batch) {
-  if (together_ != 1) check_rows_together(model_->description().graph(), batch.size());
+  const bool plain = is_plain_;
+  if (!plain) check_rows_together(model_->description().graph(), batch.size());
   const double lr = this->lr();  // before the lock: a schedule may be a caller's function
   const Region region(RegionKind::step, Zone::kCaller, work(batch.size()));
   const Lock lock(model_->mutex());
@@ -241,7 +243,7 @@ double Trainer<T>::step(const Dataset& batch) {
   plan::Plan<T>& plan = training_plan(batch.size(), false);
   begin_update(lr);
   model_->network().set_gradients_valid(false);
-  plan::Batch<T> rows = heads_ ? this->batch(batch, weigh(batch)) : batch_of(batch);
+  plan::Batch<T> rows = plain ? batch_of(batch) : this->batch(batch, weigh(batch));
   rows.draw = draw();
   const double loss = plan.step(rows);
   end_update();

@@ -58,7 +58,7 @@ struct Position {
 struct Evaluation {
   double loss = 0;
   std::optional<double> accuracy;  // for losses over classes
-  std::vector<HeadFigures> heads;  // where there are several losses
+  std::vector<HeadFigures> heads{};  // where there are several losses
 };
 
 // Owns the optimizer's state and the position in training; shares the model. All data must have
@@ -184,6 +184,7 @@ class Trainer {
   std::shared_ptr<profiling::SourceNumber> source_;  // of what it does, for recordings
   std::optional<ops::LossTerms<T>> loss_terms_;
   std::optional<Heads<T>> heads_;
+  bool is_plain_ = true;  // no heads, rows by themselves: a step asks once
   std::vector<double> head_losses_;
   optim::ElementwiseRule<T> rule_;
   std::vector<base::AlignedBuffer<T>> states_;

@@ -482,7 +482,7 @@ def _wired(layers: Any, input_size: Any, inputs: Any, outputs: Any) -> Wiring:
         raise TypeError("layers and outputs must not be given together: outputs lead to layers")
     if input_size is not None and inputs is not None:
         raise TypeError("input_size and inputs must not be given together")
-    if layers is not None:
+    if layers is not None or (outputs is None and input_size is not None):
         row = checked_layers("layers", layers)
         if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
             inputs = inputs[0]

@@ -365,3 +365,12 @@ def test_info_tells_the_schedule(tmp_path: Path) -> None:
 
 def test_info_needs_no_model() -> None:
     assert "isa" in run("info").stdout
+
+
+def test_a_network_that_no_table_fits(tmp_path: Path) -> None:
+    a, b = gd.Input(1, name="a"), gd.Input(1, name="b")
+    net = gd.Network(inputs=[a, b], outputs=gd.Dense(1)(gd.Concat()(a, b)))
+    net.save(tmp_path / "net.safetensors")
+    np.savez(tmp_path / "data.npz", x=np.ones((3, 2)))
+    words = "has several inputs, or outputs with names, which a table has not"
+    refused(tmp_path, ["predict", tmp_path / "net.safetensors", tmp_path / "data.npz"], words)

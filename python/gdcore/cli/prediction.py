@@ -66,6 +66,11 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
 
 def _as_it_is(net: Network, table: Table, model: str) -> Preparation:
     """For a model that knows nothing of columns: x goes in and the outputs come out as they are."""
+    if len(net.inputs) > 1 or net.heads:
+        raise ValueError(
+            f"{model} has several inputs, or outputs with names, which a table has not: predict in "
+            "Python, with gdcore.Network.load"
+        )
     if table.width != net.input_size:
         got = "columns with names" if table.width is None else f"{table.width} columns"
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from benchmarks.layers import LAYER_CASES
@@ -25,25 +25,27 @@ def chosen_layer_cases(argument: str, names: str | None) -> list[str]:
     return [choice(argument, name.strip(), LAYER_CASES) for name in names.split(",")]
 
 
-def layer_table(names: Iterable[str], rounds: int, threads: int, seconds: float) -> list[Row]:
+def layer_table(
+    names: Iterable[str],
+    rounds: int,
+    threads: int,
+    seconds: float,
+    libraries: Sequence[str] = ("gdcore", "torch", "torch-compile", "jax"),
+) -> list[Row]:
     """A row for each case and number of threads: microseconds of each library, and our ratio."""
     rows: list[Row] = []
     for name in names:
         case = LAYER_CASES[name]
-        libraries = [
-            each
-            for each in ("gdcore", *installed_peers("torch", "torch-compile", "jax"))
-            if each in case.steps
-        ]
+        here = [each for each in installed_peers(*libraries) if each in case.steps]
         for count in sorted({threads, 1}, reverse=True):
-            wanted = {each: ("layers.worker", each, name, count, seconds) for each in libraries}
+            wanted = {each: ("layers.worker", each, name, count, seconds) for each in here}
             found, reasons = measured(wanted, rounds)
             took = {
                 each: median(one["seconds"] for one in values) for each, values in found.items()
             }
             row: Row = {"case": name, "network": case.network, "batch": case.batch}
             row["threads"] = with_threads(count)
-            for each in libraries:
+            for each in here:
                 told = reasons.get(each) or took[each] * 1e6
                 row[f"{LIBRARIES[each].label}, us"] = told
             theirs = [value for each, value in took.items() if each != "gdcore"]

@@ -321,6 +321,23 @@ def test_units_die_and_steps_go_on() -> None:
 
 
 @pytest.mark.usefixtures("benchmarks")
+def test_networks_with_layers_stand_beside_their_peers() -> None:
+    pytest.importorskip("torch")
+    found = module("layers").LAYER_CASES
+    for case in found.values():
+        case.steps["gdcore"](1)(0)
+    table = module("layers.table")
+    assert table.chosen_layer_cases("--layer-cases", None) == list(found)
+    assert table.chosen_layer_cases("--layer-cases", "layer-norm") == ["layer-norm"]
+    with pytest.raises(ValueError, match="--layer-cases must be one of"):
+        table.chosen_layer_cases("--layer-cases", "huge")
+    (row,) = table.layer_table(["layer-norm"], 1, 1, 1e-3, libraries=("gdcore", "torch"))
+    assert (row["case"], row["threads"]) == ("layer-norm", "x1")
+    ours, theirs = row["gdcore, us"], row["PyTorch, us"]
+    assert row["times the best peer"] == pytest.approx(theirs / ours)
+
+
+@pytest.mark.usefixtures("benchmarks")
 def test_charts_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     charts, named = module("charts"), module("steps")

@@ -61,9 +61,10 @@ void copy_codes(const py::array& array, const std::string& name, int64_t rows,
       const double code = values.data()[i * cols + j];
       const int64_t most = categories[static_cast<size_t>(j)] - 1;
       if (!(code >= 0 && code <= static_cast<double>(most) && code == std::floor(code))) {
-        const std::string row = array.ndim() == 2 ? base::message(", row ", i) : "";
+        const std::string row = array.ndim() == 2 ? base::message(" at row ", i) : "";
+        const std::string got = std::isnan(code) ? "NaN" : base::message(code);
         fail<ValueError>(name, " must hold whole numbers from 0 to ", most, " in column ", j,
-                         ", got ", code, " at column ", j, row);
+                         ", got ", got, row);
       }
       columns.to[i * columns.stride + j] = static_cast<T>(code);
     }

@@ -46,6 +46,21 @@ std::vector<Use> uses_of(const std::vector<Value>& values, const std::vector<Ste
   return uses;
 }
 
+// Whether the step that writes a value goes on with what lies at `root` once it has.
+template <class T>
+bool reads_after(const Step<T>& step, ValueId value, ValueId root,
+                 const std::vector<ValueId>& place) {
+  bool written = step.result == value;
+  for (const Pointwise<T>& finish : step.finishes) {
+    for (const ValueId read : {finish.from, finish.other}) {
+      const bool has_place = read >= 0 && read < static_cast<ValueId>(place.size());
+      if (written && has_place && place[static_cast<size_t>(read)] == root) return true;
+    }
+    written = written || finish.to == value;
+  }
+  return false;
+}
+
 }  // namespace
 
 template <class T>
@@ -62,7 +77,10 @@ Slots slots(const std::vector<Value>& values, const std::vector<Step<T>>& steps)
       const Value& below = values[static_cast<size_t>(root)];
       const bool is_free = uses[static_cast<size_t>(value.over)].last_read <= uses[v].first_step &&
                            uses[static_cast<size_t>(root)].last_read <= uses[v].first_step;
-      if (is_free && below.pool == value.pool && below.cols == value.cols) place = root;
+      const Step<T>& writer = steps[static_cast<size_t>(uses[v].first_step)];
+      if (is_free && !reads_after(writer, static_cast<ValueId>(v), root, result.place) &&
+          below.pool == value.pool && below.cols == value.cols)
+        place = root;
     }
     result.place.push_back(place);
     if (place == static_cast<ValueId>(v)) continue;

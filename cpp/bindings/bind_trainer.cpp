@@ -7,6 +7,7 @@
 #include "bindings/bind.hpp"
 #include "bindings/classes.hpp"
 #include "bindings/frames.hpp"
+#include "bindings/groups.hpp"
 #include "bindings/states.hpp"
 #include "bindings/targets.hpp"
 #include "data/sampler.hpp"
@@ -237,7 +238,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def(py::init([](ModelPointer<T> network, std::optional<std::string> loss,
                       std::vector<double> loss_parameters, std::string rule,
                       std::vector<double> hyper, std::optional<int> num_threads, uint64_t seed,
-                      std::optional<double> clip_grad_norm, const std::string& matmul_precision) {
+                      std::optional<double> clip_grad_norm, const std::string& matmul_precision,
+                      const Groups& groups, std::vector<int> group_of) {
             train::TrainerOptions options;
             options.precision = ops::precision_named(matmul_precision);
             options.loss = {loss.value_or(""), std::move(loss_parameters)};
@@ -246,12 +248,15 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
             options.threads = num_threads ? resolve_threads(num_threads) : 0;
             options.seed = seed;
             options.clip_norm = clip_grad_norm.value_or(0);
+            options.groups = groups_of(groups);
+            options.group_of = std::move(group_of);
             const WithoutGil released;  // the network may be in use
             return std::make_unique<Trainer>(std::move(network), options);
           }),
           py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("rule"),
           py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
-          py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest");
+          py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest",
+          py::arg("groups") = Groups(), py::arg("group_of") = std::vector<int>());
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property(
       "num_threads",

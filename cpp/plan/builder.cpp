@@ -22,12 +22,25 @@ Builder<T>::Builder(const nn::Network<T>& network, const BuildOptions& options,
     // Only who differentiates from outside asks for the gradient at the input.
     trains_.push_back(options_.kind == PlanKind::differentiable ? 1 : 0);
   }
-  for (const nn::Node& layer : graph.nodes) {
-    const auto trains = [&](int input) { return trains_[static_cast<size_t>(input)] != 0; };
-    const bool any = !layer.entries.empty() || std::ranges::any_of(layer.spec.inputs, trains);
-    outputs_.push_back(kNoValue);
-    trains_.push_back(any ? 1 : 0);
+  trains_.resize(trains_.size() + graph.nodes.size());
+  outputs_.resize(trains_.size(), kNoValue);
+  for (const nn::Parameter& parameter : network_.parameters()) {
+    if (trains(parameter.offset)) trains_[static_cast<size_t>(parameter.node)] = 1;
   }
+  for (int node = graph.first_layer(); node <= graph.output; ++node) {
+    const auto trains = [&](int input) { return trains_[static_cast<size_t>(input)] != 0; };
+    if (std::ranges::any_of(graph.layer(node).spec.inputs, trains)) {
+      trains_[static_cast<size_t>(node)] = 1;
+    }
+  }
+}
+
+template <class T>
+bool Builder<T>::trains(int64_t offset) const {
+  const auto has = [&](const parallel::Range& extent) {
+    return extent.begin <= offset && offset < extent.end;
+  };
+  return options_.trained.empty() || std::ranges::any_of(options_.trained, has);
 }
 
 template <class T>

@@ -32,7 +32,8 @@ struct BuildOptions {
   int64_t capacity = 1;
   int max_workers = 1;
   ops::Precision precision = ops::Precision::highest;
-  std::string loss;  // its name, empty: none
+  std::string loss;      // its name, empty: none
+  ops::Extents trained;  // of the parameters, those that train; empty: all
 };
 
 template <class T>
@@ -80,6 +81,8 @@ class Builder {
   const nn::Parameter& kept_entry(const std::string& name) const {
     return *network_.kept(node_, name);
   }
+  // Whether the parameter there trains: the gradient at one that does not is not wanted.
+  bool trains(int64_t offset) const;
   void set_output(ValueId value) { outputs_[static_cast<size_t>(node_)] = value; }
   ValueId output() const { return outputs_[static_cast<size_t>(node_)]; }
   bool is_output() const { return node_ == network_.graph().output; }
@@ -140,7 +143,7 @@ class Builder {
   void activate_backward(const ActivationUse<T>& use, ValueId z, ValueId output, ValueId gradient);
 
   const nn::Network<T>& network() const { return network_; }
-  const std::vector<Value>& values() const { return values_; }
+  std::vector<Value>& values() { return values_; }
   std::vector<Step<T>>& steps() { return steps_; }
   const ops::GemmScratchSize& scratch() const { return scratch_; }
   ValueId final_output() const { return final_; }

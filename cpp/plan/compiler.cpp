@@ -13,8 +13,9 @@ namespace {
 
 template <class T>
 BuildOptions build_options(const PlanOptions<T>& options) {
-  return {options.kind, options.capacity, options.max_workers, options.precision,
-          options.loss.name};
+  const bool updates = options.kind == PlanKind::training;
+  return {options.kind,      options.capacity,  options.max_workers,
+          options.precision, options.loss.name, updates ? options.update.extents : ops::Extents()};
 }
 
 template <class T>
@@ -34,6 +35,7 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
   plan_.flat_size_ = network_.flat_size();
   plan_.whole_batch_ = builder_.is_training() && network_.graph().whole_batch() != nullptr;
   steps();
+  passes::prune<T>(builder_.values(), steps_, [&](int64_t at) { return builder_.trains(at); });
   passes::fuse(steps_);
   passes::barriers(steps_);
   slots_ = passes::slots(builder_.values(), steps_);
@@ -107,8 +109,8 @@ Step<T> Plan<T>::Compiler::clip_step() {
   Step<T> step{Zone::kClip, Zone::kUpdate};
   step.parameters_written = {0};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<Clip<T>>(network_.gradients(), network_.extents(), options_.clip_norm,
-                                     options_.max_workers);
+    return std::make_unique<Clip<T>>(network_.gradients(), options_.update.extents,
+                                     options_.clip_norm, options_.max_workers);
   };
   return step;
 }
@@ -118,8 +120,7 @@ Step<T> Plan<T>::Compiler::update_step() {
   Step<T> step{Zone::kUpdate, Zone::kUpdate};
   step.parameters_read = {0};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<Update<T>>(*options_.rule, options_.update, network_.num_parameters(),
-                                       options_.max_workers);
+    return std::make_unique<Update<T>>(*options_.rule, options_.update, options_.max_workers);
   };
   return step;
 }

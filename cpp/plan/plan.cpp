@@ -100,7 +100,7 @@ bool Plan<T>::goes_on(Place place) {
     return place.begin > 0;
   }
   const bool is_last = place.begin >= place.rows - ops::kLongSum;
-  const ops::Extents extents = network_->extents();
+  const ops::Extents extents = trained();
   if (place.begin == ops::kLongSum) {
     if (is_last) return true;
     if (sums_.size() == 0) sums_ = network_->make_flat();

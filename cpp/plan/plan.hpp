@@ -33,7 +33,8 @@ struct PlanOptions {
   LossDescription loss;
   double clip_norm = 0;            // training only; 0: no clipping
   optim::Rule<T>* rule = nullptr;  // training only
-  optim::UpdateInput<T> update;    // with the network's values and gradients
+  // With the network's values and gradients. What is not in its extents does not train.
+  optim::UpdateInput<T> update;
 };
 
 // What a plan's arena is for, in bytes.
@@ -115,6 +116,10 @@ class Plan {
   int64_t elements_added(int workers) const;  // in a piece
   // Copies the pieces that others have updated from this worker's gradients to its parameters.
   void take_over(ops::Worker& worker, const Batch<T>& batch, const OwnPieces& own, T* parameters);
+  // Of the parameters whose gradients are made.
+  ops::Extents trained() const {
+    return options_.kind == PlanKind::training ? options_.update.extents : network_->extents();
+  }
   int64_t part_of(int64_t rows) const { return sample_part(rows, flat_size_); }
   // Runs operations from `first` on for a piece of a batch, whose gradients add to those of the
   // pieces before; the update comes with the last. Adds the piece's losses to `start`.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gdcore._check import flag, listed, real
 from gdcore._native import RULES
+from gdcore.groups import Group, checked_groups, resolved
 
 if TYPE_CHECKING:
     from gdcore.optimizers import Optimizer
@@ -28,17 +29,23 @@ class BoundRule:
     It is bound to these very arrays, so it can be neither pickled nor copied.
     """
 
-    def __init__(self, optimizer: Optimizer, arrays: Sequence[NDArray[Any]]) -> None:
+    def __init__(
+        self, optimizer: Optimizer, arrays: Sequence[NDArray[Any]], groups: Sequence[Group] = ()
+    ) -> None:
         self._optimizer = optimizer
         self._arrays = _checked(arrays)
+        self._groups = checked_groups(groups)
+        keys = [str(index) for index in range(len(self._arrays))]
+        grouped = resolved(self._groups, keys, optimizer, "an array")
         native = RULES[self._arrays[0].dtype.name]
         sizes = [array.size for array in self._arrays]
-        self._native = native(optimizer.name, optimizer.parameters(), sizes)
+        self._native = native(optimizer.name, optimizer.parameters(), sizes, *grouped)
         self._step = self._native.step
 
     def __repr__(self) -> str:
         shapes = ", ".join(str(array.shape) for array in self._arrays)
-        return f"{self._optimizer!r}.bind([{self._arrays[0].dtype} arrays of {shapes}])"
+        groups = f", groups={list(self._groups)}" if self._groups else ""
+        return f"{self._optimizer!r}.bind([{self._arrays[0].dtype} arrays of {shapes}]{groups})"
 
     @property
     def lr(self) -> float:

@@ -28,6 +28,7 @@ from gdcore._names import choice
 from gdcore._stored import StoredArray
 from gdcore._warn import warn
 from gdcore.files import PathLike
+from gdcore.groups import described_group, groups_from
 from gdcore.history import History
 from gdcore.losses import Loss, LossFunction
 from gdcore.optimizers import Optimizer
@@ -116,6 +117,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
         "matmul_precision": trainer.matmul_precision,
         "clip_grad_norm": trainer.clip_grad_norm,
         "seed": trainer.seed,
+        **({"groups": list(map(described_group, trainer.groups))} if trainer.groups else {}),
         "position": {
             "steps": steps,
             "epochs": epochs,
@@ -272,6 +274,7 @@ class Checkpoint:
                 "matmul_precision": told.get("matmul_precision", ""),
                 "clip_grad_norm": told.get("clip_grad_norm"),
                 "seed": told.get("seed"),
+                "groups": groups_from(told.get("groups", [])),
             },
             position=_position_from(told.get("position")),
             history=_history(told),

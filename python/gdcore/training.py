@@ -20,6 +20,7 @@ from gdcore._pairing import check_pairing
 from gdcore._planning import Operation, Planning
 from gdcore._warn import warn
 from gdcore.callbacks import Callback, resolve_callbacks
+from gdcore.groups import Group, checked_groups, resolved
 from gdcore.history import History
 from gdcore.linalg import checked_precision
 from gdcore.losses import Loss, LossFunction, LossLike, resolve_loss
@@ -81,10 +82,12 @@ class Trainer(Online, Planning):
             ``"cosine"`` over all epochs up to the last of the first `fit`, see
             `gdcore.schedules.spread`; until then the rate stays. None: it stays the optimizer's.
         seed: Decides the order of shuffled samples, at least 0; None takes the network's.
+        groups: Parameters with hyperparameters of their own, or frozen, see `gdcore.Group`.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument is out of its domain or names nothing that there is, or loss and
+        ValueError: An argument is out of its domain or names nothing that there is, a group matches
+            no parameter, two set the same of one, or all are frozen, or loss and
             network do not go together: ``"cross_entropy"`` over one output, or a loss of logits
             over probabilities, as of sigmoid (but for ``"cross_entropy"`` over softmax, see
             `gdcore.CrossEntropy`).
@@ -101,6 +104,7 @@ class Trainer(Online, Planning):
         clip_grad_norm: float | None = None,
         schedule: Schedule | ScheduleName | Callable[[int], float] | None = None,
         seed: int | None = None,
+        groups: Sequence[Group] = (),
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network must be a gdcore.Network, got {type(network).__name__}")
@@ -117,6 +121,7 @@ class Trainer(Online, Planning):
         )
         self._seed = network.seed if seed is None else integer("seed", seed, at_least=0)
         self._schedule = resolve_schedule("schedule", schedule)
+        self._groups = checked_groups(groups)
         self._num_threads = thread_count(num_threads)
         self._history = History()
         self._past = (History(), 0)  # of all epochs before those of _history, and how many
@@ -139,6 +144,7 @@ class Trainer(Online, Planning):
             self._seed,
             self._clip_grad_norm,
             self._matmul_precision,
+            *resolved(self._groups, self._network._native.parameter_names, self._optimizer),
         )
         network, loss = self._network, self._loss
         if isinstance(loss, LossFunction):
@@ -167,6 +173,11 @@ class Trainer(Online, Planning):
     def optimizer(self) -> Optimizer:
         """The optimizer as an object; `lr` tells the learning rate in use."""
         return self._optimizer
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Parameters with hyperparameters of their own, as given."""
+        return self._groups
 
     @property
     def matmul_precision(self) -> Precision:
@@ -236,7 +247,9 @@ class Trainer(Online, Planning):
         return self._native.epochs
 
     def __repr__(self) -> str:
-        return f"Trainer({self.network}, {self.loss}, {self.optimizer}, steps={self.steps})"
+        groups = f", groups={list(self.groups)}" if self.groups else ""
+        of = f"{self.network}, {self.loss}, {self.optimizer}{groups}"
+        return f"Trainer({of}, steps={self.steps})"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuses to be pickled or copied."""

@@ -4,6 +4,7 @@
 // every parameter is listed; memory has none of it yet.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct EntrySpec {
   int64_t fan_in = 0;
   int64_t fan_out = 0;
   double constant = 0;
+  double gain = 1;                            // of the initializers that have one
+  std::optional<std::vector<int64_t>> shape;  // to the outside; else by rows and cols
 };
 
 struct Node {
@@ -45,6 +48,8 @@ struct Graph {
   std::vector<int64_t> inputs;  // their widths
   std::vector<Node> nodes;      // the layers
   int output = 0;               // a node, counted as LayerSpec::inputs are
+  // Parameters of no layer: a loss that is not compiled reads them, and makes their gradients.
+  std::vector<EntrySpec> free;
 
   int first_layer() const { return static_cast<int>(inputs.size()); }
   bool is_input(int node) const { return node < first_layer(); }

@@ -20,12 +20,13 @@ Builder<T>::Builder(const nn::Network<T>& network, const BuildOptions& options,
     outputs_.push_back(static_cast<ValueId>(values_.size()));
     values_.push_back({width, 0, Value::Pool::batch});
     // Only who differentiates from outside asks for the gradient at the input.
-    trains_.push_back(options_.kind == PlanKind::differentiable ? 1 : 0);
+    trains_.push_back(differentiates() && !has_loss() ? 1 : 0);
   }
   trains_.resize(trains_.size() + graph.nodes.size());
   outputs_.resize(trains_.size(), kNoValue);
   for (const nn::Parameter& parameter : network_.parameters()) {
-    if (trains(parameter.offset)) trains_[static_cast<size_t>(parameter.node)] = 1;
+    if (parameter.node == nn::kNoNode || !trains(parameter.offset)) continue;
+    trains_[static_cast<size_t>(parameter.node)] = 1;
   }
   for (int node = graph.first_layer(); node <= graph.output; ++node) {
     const auto trains = [&](int input) { return trains_[static_cast<size_t>(input)] != 0; };
@@ -40,6 +41,7 @@ bool Builder<T>::trains(int64_t offset) const {
   const auto has = [&](const parallel::Range& extent) {
     return extent.begin <= offset && offset < extent.end;
   };
+  if (options_.kind == PlanKind::derivative) return false;
   return options_.trained.empty() || std::ranges::any_of(options_.trained, has);
 }
 

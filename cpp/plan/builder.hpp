@@ -15,6 +15,7 @@ enum class PlanKind : uint8_t {
   inference,       // forward
   evaluation,      // forward, loss
   differentiable,  // forward that keeps what backward needs; backward to the input
+  derivative,      // the same of what inference computes, and without parameters
   gradient,        // forward, loss, backward
   training,        // forward, loss, backward, update
 };
@@ -23,7 +24,7 @@ inline bool differentiates(PlanKind kind) {
   return kind != PlanKind::inference && kind != PlanKind::evaluation;
 }
 inline bool has_loss(PlanKind kind) {
-  return kind != PlanKind::inference && kind != PlanKind::differentiable;
+  return kind == PlanKind::evaluation || kind == PlanKind::gradient || kind == PlanKind::training;
 }
 
 // What a plan is built for.

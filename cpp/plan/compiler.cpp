@@ -43,7 +43,9 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
 
 template <class T>
 void Plan<T>::Compiler::compile() {
-  if (differentiates(options_.kind)) plan_.gradients_ = network_.gradients();
+  if (differentiates(options_.kind) && options_.kind != PlanKind::derivative) {
+    plan_.gradients_ = network_.gradients();
+  }
   base::require<base::ValueError>(
       options_.rule == nullptr || options_.rule->needs() != ops::RuleNeeds::closure,
       "an update rule that asks for losses at other weights cannot be part of a step");
@@ -143,7 +145,7 @@ int64_t Plan<T>::Compiler::most_partial_gradients() const {
   int64_t most = 0;
   for (int64_t rows = 1; rows < 2 * options_.capacity; rows *= 2) {
     const int64_t size = std::min(rows, options_.capacity);
-    if (plan_.schedule(size).sharing != Sharing::by_samples) continue;
+    if (plan_.sharing(size).by != SharedBy::samples) continue;
     const int64_t part = plan_.part_of(size);
     most = std::max(most, (size + part - 1) / part - 1);
   }

@@ -56,8 +56,8 @@ class Plan {
   int64_t capacity() const { return options_.capacity; }
   int max_workers() const { return options_.max_workers; }
   // How a batch of that size is shared.
-  Schedule schedule(int64_t rows) const;
-  int workers(int64_t rows) const { return schedule(rows).workers; }
+  Sharing sharing(int64_t rows) const;
+  int workers(int64_t rows) const { return sharing(rows).workers; }
 
   // batch.rows <= capacity for forward and backward. After forward, output(rows) holds it.
   void forward(Batch<T> batch);

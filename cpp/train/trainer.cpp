@@ -74,8 +74,10 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
   const std::vector<nn::Parameter>& all = network.parameters();
   for (size_t i = 0; i < all.size(); ++i) {
     const int group = options_.groups.empty() ? 0 : options_.group_of.at(i);
-    if (group == TrainerOptions::kFrozen) continue;
     const nn::Parameter& parameter = all[i];
+    // Of what is no layer's a compiled loss makes no gradient.
+    const bool is_out_of_reach = parameter.node == nn::kNoNode && has_loss();
+    if (group == TrainerOptions::kFrozen || is_out_of_reach) continue;
     const bool weight = parameter.is_matrix();
     // As it lies in the buffers.
     const bool transposed = parameter.lies == nn::Lies::transposed_panels;

@@ -15,6 +15,7 @@ training       Trainer, History
 losses         all of `losses`
 optimizers     all of `optimizers`
 groups         Group
+parameters     Parameter: beside those of layers
 learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from gdcore.history import History as History
     from gdcore.linalg import matmul as matmul
     from gdcore.network import Network as Network
+    from gdcore.parameters import Parameter as Parameter
     from gdcore.profiling import profile as profile
     from gdcore.profiling import scaling_study as scaling_study
     from gdcore.training import Trainer as Trainer
@@ -93,6 +95,7 @@ else:
         "history": ("History",),
         "linalg": ("matmul",),
         "network": ("Network",),
+        "parameters": ("Parameter",),
         "profiling": ("profile", "scaling_study"),
         "training": ("Trainer",),
     }

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from gdcore._formula import Formula
 from gdcore._layer import Graph, Layer
 from gdcore.activations import Activation
+from gdcore.initializers import Initializer
+from gdcore.parameters import Parameter, native_parameters
 
 __all__ = ["described_formula", "described_layer", "formula_from", "layer_from", "made", "shapes"]
 
@@ -71,7 +73,8 @@ def layer_from(where: str, described: Any) -> Layer | Activation:
                 layer_from(f"{where} {key} {i}", each) for i, each in enumerate(value)
             ]
         elif isinstance(value, dict):
-            arguments[key] = formula_from(Activation, key, value)
+            family = Initializer if key.endswith("_init") else Activation
+            arguments[key] = formula_from(family, key, value)
     if kind == "activation" and set(arguments) == {"activation"}:
         found: Activation = arguments["activation"]
         return found
@@ -83,9 +86,12 @@ def layer_from(where: str, described: Any) -> Layer | Activation:
 
 
 def shapes(
-    layers: Sequence[Layer | Activation], dtype: str, inputs: Any
+    layers: Sequence[Layer | Activation],
+    dtype: str,
+    inputs: Any,
+    parameters: Sequence[Parameter] = (),
 ) -> dict[str, tuple[int, ...]]:
-    """Of the layers' parameters, by their keys; with what a file says is the number of inputs.
+    """Of all parameters, by their keys; with what a file says is the number of inputs.
 
     Raises:
         ValueError: They do not make a network.
@@ -93,7 +99,8 @@ def shapes(
     from gdcore._native import NETWORKS, specs_of  # only here: descriptions need no C++
 
     try:
-        return NETWORKS[dtype].shapes(specs_of(Graph.of(layers).specs), inputs)
+        specs, free = specs_of(Graph.of(layers).specs), native_parameters(parameters)
+        return NETWORKS[dtype].shapes(specs, inputs, free)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the network cannot be: {error}") from None
 

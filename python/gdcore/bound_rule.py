@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from gdcore._check import flag, listed, real
 from gdcore._native import RULES
-from gdcore.groups import Group, checked_groups, resolved
 
 if TYPE_CHECKING:
+    from gdcore.groups import Group
     from gdcore.optimizers import Optimizer
 
 __all__ = ["BoundRule"]
@@ -30,13 +30,17 @@ class BoundRule:
     """
 
     def __init__(
-        self, optimizer: Optimizer, arrays: Sequence[NDArray[Any]], groups: Sequence[Group] = ()
+        self,
+        optimizer: Optimizer,
+        arrays: Sequence[NDArray[Any]],
+        groups: Sequence[Group] = (),
+        resolve: Callable[[list[str]], tuple[Any, Any]] = lambda _: ([], []),
     ) -> None:
+        """Made by `Optimizer.bind`; ``resolve`` gives each array its group, by its key."""
         self._optimizer = optimizer
         self._arrays = _checked(arrays)
-        self._groups = checked_groups(groups)
-        keys = [str(index) for index in range(len(self._arrays))]
-        grouped = resolved(self._groups, keys, optimizer, "an array")
+        self._groups = groups
+        grouped = resolve([str(index) for index in range(len(self._arrays))])
         native = RULES[self._arrays[0].dtype.name]
         sizes = [array.size for array in self._arrays]
         self._native = native(optimizer.name, optimizer.parameters(), sizes, *grouped)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gdcore._check import flag, listed, real
 from gdcore._names import choice
-from gdcore.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from gdcore.optimizers import Optimizer
 
 __all__ = ["Group"]
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gdcore._check import flag, integer, optional_integer
+from gdcore._check import flag, integer, optional_integer, real
 from gdcore._layer import Graph, Layer, LayerLike, checked_layers, layer_names
 from gdcore._names import unknown
 from gdcore._native import NETWORKS, NativeNetwork, specs_of
 from gdcore.activations import Activation
+from gdcore.parameters import Parameter, checked_parameters, native_parameters
 from gdcore.typing import DType, Task
 
 if TYPE_CHECKING:
@@ -50,11 +51,12 @@ class Network:
         dtype: ``"float32"`` or ``"float64"``, of parameters and arithmetic.
         seed: Decides the first values, at least 0. The same description and seed make the same
             network, on every machine.
+        parameters: More to train beside those of the layers, see `gdcore.Parameter`.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument is out of its domain, two layers have one name, or the sizes are
-            more than can be addressed.
+        ValueError: An argument is out of its domain, two layers or parameters have one name, or the
+            sizes are more than can be addressed.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class Network:
         input_size: int,
         dtype: DType = "float32",
         seed: int = 0,
+        parameters: Sequence[Parameter] = (),
     ) -> None:
+        self._parameters = checked_parameters(parameters)
         self._layers = checked_layers("layers", layers)
         self._layer_names = layer_names("layers", self._layers)
         self._dtype = _checked_dtype(dtype)
@@ -93,6 +97,11 @@ class Network:
     def seed(self) -> int:
         """What decided the first values."""
         return self._seed
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Those beside the layers, as given."""
+        return self._parameters
 
     @property
     def input_size(self) -> int:
@@ -242,7 +251,13 @@ class Network:
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
 
-    def backward(self, grad_output: ArrayLike, accumulate: bool = False) -> NDArray[Any]:
+    def backward(
+        self,
+        grad_output: ArrayLike,
+        accumulate: bool = False,
+        *,
+        parameters: Mapping[str, ArrayLike] | None = None,
+    ) -> NDArray[Any]:
         """Carries a gradient from the outputs back to the parameters and the inputs.
 
         Any loss works with it: after ``forward(x, training=True)`` give its derivative by the
@@ -251,6 +266,8 @@ class Network:
         Args:
             grad_output: dL/d(output), (N, output_size) for the N rows of the last forward.
             accumulate: Adds to the gradients there are instead of replacing them.
+            parameters: dL/dv of each `gdcore.Parameter` v by its name, in its shape; 0 where it is
+                left out.
 
         Returns:
             dL/dx, (N, input_size).
@@ -259,9 +276,57 @@ class Network:
             RuntimeError: No ``forward(x, training=True)`` came before, or the parameters have
                 changed since.
             TypeError: grad_output is complex, of objects or of strings.
-            ValueError: grad_output is of another shape, or not finite.
+            ValueError: grad_output or a gradient in parameters is of another shape, or not finite,
+                or parameters has a name that no parameter beside the layers has.
         """
-        return self._native.backward(grad_output, flag("accumulate", accumulate))
+        if parameters is not None and type(parameters) is not dict:
+            if not isinstance(parameters, Mapping):
+                raise TypeError(f"parameters must be a mapping, got {type(parameters).__name__}")
+            parameters = dict(parameters)
+        return self._native.backward(grad_output, flag("accumulate", accumulate), parameters)
+
+    def jacobian(self, x: ArrayLike) -> NDArray[Any]:
+        """Computes the derivatives of all outputs by all inputs, for each row.
+
+        They are those of `predict`, exact up to rounding: one forward pass, and a backward pass for
+        each output. Dropout leaves nothing out, and BatchNorm goes by its averages. `gradients` are
+        left as they are.
+
+        Args:
+            x: (N, input_size), finite.
+
+        Returns:
+            (N, output_size, input_size): at [n, k, i] the derivative of ``predict(x)[n, k]`` by
+            ``x[n, i]``. Ctrl-C ends it with a KeyboardInterrupt.
+
+        Raises:
+            TypeError: x is complex, of objects or of strings.
+            ValueError: x is of another shape, empty, or not finite.
+        """
+        return self._native.jacobian(x)
+
+    def soft_update(self, other: Network, tau: float) -> None:
+        """Moves all that is in `state_dict` a step towards another network's.
+
+        own <- (1 - tau) own + tau other, running averages too, as target networks follow the ones
+        that are trained (Lillicrap et al., arXiv:1509.02971; tau 0.005 or so). tau=1 copies.
+        Gradients are then used up. Another thread may train either network meanwhile: what is read
+        are the parameters between two of its steps. With itself nothing changes.
+
+        Args:
+            other: A network of the same layers and dtype.
+            tau: The share of the other, from 0 to 1.
+
+        Raises:
+            TypeError: other is no network, or tau no number.
+            ValueError: Layers or dtype differ, or tau is out of its domain.
+        """
+        if not isinstance(other, Network):
+            raise TypeError(f"other must be a gdcore.Network, got {type(other).__name__}")
+        if other.dtype != self.dtype:
+            raise ValueError(f"other must be of {self.dtype} as this network, got {other.dtype}")
+        native: Any = self._native
+        native.soft_update(other._native, real("tau", tau, at_least=0, at_most=1))
 
     def gradients(self) -> dict[str, NDArray[Any]]:
         """Returns copies of the gradients, with the keys and shapes of `state_dict`.
@@ -369,7 +434,8 @@ class Network:
 
     def _made(self, input_size: int) -> NativeNetwork:
         specs = specs_of(Graph.of(self._layers).specs)
-        return NETWORKS[self._dtype.name](specs, input_size, self._seed)
+        free = native_parameters(vars(self).get("_parameters", ()))  # older pickles have none
+        return NETWORKS[self._dtype.name](specs, input_size, self._seed, free)
 
 
 def _checked_dtype(dtype: Any) -> np.dtype[Any]:

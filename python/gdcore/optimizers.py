@@ -53,8 +53,14 @@ class Optimizer(Formula, family="an optimizer"):
                 aligned, or two overlap; or groups are wrong as for a `gdcore.Trainer`.
         """
         from gdcore.bound_rule import BoundRule  # only here: descriptions know no C++
+        from gdcore.groups import checked_groups, resolved
 
-        return BoundRule(Optimizer.resolve("optimizer", self), arrays, groups)
+        optimizer, row = Optimizer.resolve("optimizer", self), checked_groups(groups)
+
+        def resolve(keys: list[str]) -> tuple[Any, Any]:
+            return resolved(row, keys, optimizer, "an array")
+
+        return BoundRule(optimizer, arrays, row, resolve)
 
 
 @formula

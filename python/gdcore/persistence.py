@@ -32,6 +32,7 @@ from gdcore.groups import described_group, groups_from
 from gdcore.history import History
 from gdcore.losses import Loss, LossFunction
 from gdcore.optimizers import Optimizer
+from gdcore.parameters import Parameter, checked_parameters, native_parameters
 from gdcore.schedules import NAMES, Function, Schedule
 from gdcore.typing import ScheduleName
 
@@ -72,6 +73,11 @@ def described_network(network: Network) -> dict[str, Any]:
         "dtype": network.dtype.name,
         "seed": network.seed,
     }
+    if network.parameters:
+        described["parameters"] = [
+            {"name": name, "shape": shape, "init": init}
+            for name, shape, init in native_parameters(network.parameters)
+        ]
     names = network.feature_names
     return described if names is None else {**described, "feature_names": list(names)}
 
@@ -234,7 +240,8 @@ class Checkpoint:
             raise ValueError(f"dtype {dtype!r} is unknown")
         layers = [layer_from(f"layer {i}", each) for i, each in enumerate(described["layers"])]
         # Before anything of the described size is allocated: a forged file may name any.
-        parameters = self._parameters(shapes(layers, dtype, inputs), dtype)
+        free = _parameters_from(described.get("parameters", []))
+        parameters = self._parameters(shapes(layers, dtype, inputs, free), dtype)
         if self.description["kind"] == "network" and len(self.arrays) != len(parameters):
             raise ValueError("there are arrays that belong to nothing")
         names = described.get("feature_names", [])
@@ -243,7 +250,8 @@ class Checkpoint:
         if len(names) not in (0, inputs):
             raise ValueError(f"there are {len(names)} names of {inputs} inputs")
         arguments = {key: described.get(key) for key in ("input_size", "dtype", "seed")}
-        return NetworkParts({"layers": layers, **arguments}, names, parameters)
+        arguments |= {"layers": layers, "parameters": free}
+        return NetworkParts(arguments, names, parameters)
 
     def _parameters(
         self, expected: Mapping[str, tuple[Any, ...]], dtype: str
@@ -299,6 +307,12 @@ def opened(path: PathLike) -> Iterator[Checkpoint]:
     """Opens a model file, to be read in parts; raises as `gdcore.files.read_description` does."""
     with files.opened(path) as stored:
         yield Checkpoint(path, stored.description(), stored.arrays)
+
+
+def _parameters_from(described: Any) -> tuple[Parameter, ...]:
+    if not isinstance(described, list) or not all(isinstance(each, dict) for each in described):
+        raise ValueError("the parameters beside the layers are not described")
+    return checked_parameters([made("a parameter", Parameter, each) for each in described])
 
 
 def _schedule_from(described: Any) -> Schedule | ScheduleName | None:

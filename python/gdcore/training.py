@@ -500,7 +500,7 @@ class Trainer(Online, Planning):
         network: Network | None = None,
         schedule: Callable[[int], float] | Schedule | ScheduleName | None = None,
         num_threads: int | None = None,
-        loss: Callable[[Any, Any], tuple[Any, Any]] | LossFunction | None = None,
+        loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
     ) -> Trainer:
         """Reads a trainer that `save` wrote.
 

@@ -77,6 +77,7 @@ InitializerName = Literal[
     "glorot_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "orthogonal",
     "pytorch",
     "zeros",
 ]

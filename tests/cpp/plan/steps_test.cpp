@@ -18,7 +18,7 @@ using gd::testing::Training;
 
 namespace {
 
-using Layers = std::vector<gd::layers::DenseSpec>;
+using Layers = std::vector<gd::testing::DenseSpec>;
 
 // Wide enough for five workers by tiles, more rows and neurons than one part of a split sum, a
 // width whose rows would lie a power of two apart, and a hidden activation that keeps z.

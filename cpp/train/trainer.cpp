@@ -90,8 +90,10 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
     }
     extents_.back().end += parameter.size();
   }
-  require<ValueError>(!spans_.empty() || all.empty(),
-                      "groups must leave a parameter to train, got all of them frozen");
+  require<ValueError>(
+      !spans_.empty() || all.empty(),
+      "there must be a parameter to train, got none that is not frozen and that the "
+      "loss reaches");
 }
 
 template <class T>

@@ -426,7 +426,7 @@ class Network:
         return vars(self) | held
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        vars(self).update({"_parameters": ()} | state)  # older pickles have none
         input_size, parameters, *names = state["_native"]  # older ones have no names
         self._native = self._made(input_size)
         self.load_state_dict(parameters)
@@ -434,7 +434,7 @@ class Network:
 
     def _made(self, input_size: int) -> NativeNetwork:
         specs = specs_of(Graph.of(self._layers).specs)
-        free = native_parameters(vars(self).get("_parameters", ()))  # older pickles have none
+        free = native_parameters(self._parameters)
         return NETWORKS[self._dtype.name](specs, input_size, self._seed, free)
 
 

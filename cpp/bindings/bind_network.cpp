@@ -1,5 +1,8 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include "base/check.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
@@ -13,6 +16,26 @@ namespace gd::bindings {
 
 namespace {
 
+// Of each its name, its shape, and what all of it is at first.
+using FreeParameters = std::vector<std::tuple<std::string, std::vector<int64_t>, double>>;
+
+std::vector<nn::EntrySpec> entries_of(const FreeParameters& free) {
+  std::vector<nn::EntrySpec> entries;
+  for (const auto& [name, shape, init] : free) {
+    nn::EntrySpec entry;
+    entry.name = name;
+    entry.cols = 1;
+    for (const int64_t size : shape) {
+      entry.cols = base::checked_product(entry.cols, size, "elements of a parameter");
+    }
+    base::checked_product(entry.cols, sizeof(double), "bytes of a parameter");
+    entry.constant = init;
+    entry.shape = shape;
+    entries.push_back(entry);
+  }
+  return entries;
+}
+
 // Name, columns and categories of an input.
 using InputTuple = std::tuple<std::string, int64_t, std::vector<int64_t>>;
 
@@ -20,14 +43,16 @@ using HeadTuple = std::pair<std::string, int>;
 
 template <class T>
 nn::Graph graph_from(std::vector<nn::LayerSpec> layers, const std::vector<InputTuple>& inputs,
-                     const std::vector<HeadTuple>& heads) {
+                     const std::vector<HeadTuple>& heads, const FreeParameters& free) {
   std::vector<nn::InputSpec> specs;
   for (const auto& [name, width, categories] : inputs) specs.emplace_back(name, width, categories);
   std::vector<nn::Head> named;
   for (const auto& [name, node] : heads) {
     if (!name.empty()) named.push_back({name, node});
   }
-  return layers::graph_of<T>(std::move(layers), std::move(specs), std::move(named));
+  auto graph = layers::graph_of<T>(std::move(layers), std::move(specs), std::move(named));
+  graph.free = entries_of(free);
+  return graph;
 }
 
 // x as the network takes it, or what `joined` made of it.
@@ -38,17 +63,48 @@ py::array_t<T> checked_x(train::Model<T>& model, py::handle x, bool joined) {
   return input_matrix<T>(graph, in_order(model, x), "x");
 }
 
+// The gradients at the parameters of no layer one after the other; empty where there are none.
+template <class T>
+std::vector<T> free_gradients(const nn::Network<T>& network, const std::optional<py::dict>& given) {
+  std::vector<T> values;
+  if (!given) return values;
+  size_t found = 0;
+  for (const nn::Parameter& parameter : network.free_parameters()) {
+    const py::str key(parameter.name);
+    if (!given->contains(key)) {
+      values.resize(values.size() + static_cast<size_t>(parameter.size()));
+      continue;
+    }
+    const auto array = checked_parameter<T>(parameter, (*given)[key], "parameters");
+    values.insert(values.end(), array.data(), array.data() + array.size());
+    ++found;
+  }
+  for (const auto& entry : *given) {
+    if (found == given->size()) break;
+    const py::handle key = entry.first;
+    const auto is_key = [&](const nn::Parameter& parameter) {
+      return py::isinstance<py::str>(key) && parameter.name == std::string(py::str(key));
+    };
+    base::require<base::ValueError>(std::ranges::any_of(network.free_parameters(), is_key),
+                                    "parameters has the key ", std::string(py::repr(key)),
+                                    ", which is no parameter beside the network's layers");
+  }
+  return values;
+}
+
 template <class T>
 void bind_network_of(py::module_& m, const char* name) {
   using Model = train::Model<T>;
   using Array = py::array_t<T>;
 
   auto cls = py::class_<Model, ModelPointer<T>>(m, name);
-  cls.def(py::init([](std::vector<nn::LayerSpec> layers, const std::vector<InputTuple>& inputs,
-                      const std::vector<HeadTuple>& heads, uint64_t seed) {
-            return std::make_shared<Model>(graph_from<T>(std::move(layers), inputs, heads), seed);
-          }),
-          py::arg("layers"), py::arg("inputs"), py::arg("heads"), py::arg("seed"));
+  cls.def(
+      py::init([](std::vector<nn::LayerSpec> layers, const std::vector<InputTuple>& inputs,
+                  const std::vector<HeadTuple>& heads, uint64_t seed, const FreeParameters& free) {
+        return std::make_shared<Model>(graph_from<T>(std::move(layers), inputs, heads, free), seed);
+      }),
+      py::arg("layers"), py::arg("inputs"), py::arg("heads"), py::arg("seed"),
+      py::arg("free") = FreeParameters());
   cls.def_property_readonly("input_size",
                             [](const Model& self) { return self.description().input_size(); });
   cls.def_property_readonly("output_size",
@@ -71,22 +127,33 @@ void bind_network_of(py::module_& m, const char* name) {
   });
   cls.def_property_readonly(
       "kept_names", [names_of](const Model& self) { return names_of(self.description().kept()); });
+  // Name and kind of each layer.
+  cls.def_property_readonly("layers", [](const Model& self) {
+    std::vector<std::pair<std::string, std::string>> layers;
+    for (const nn::Node& node : self.description().graph().nodes) {
+      layers.emplace_back(node.spec.name, node.spec.kind);
+    }
+    return layers;
+  });
   // Of a description alone, before anything of its size is allocated.
   cls.def_static(
       "shapes",
       [](std::vector<nn::LayerSpec> layers, const std::vector<InputTuple>& inputs,
-         const std::vector<HeadTuple>& heads) {
+         const std::vector<HeadTuple>& heads, const FreeParameters& free) {
         py::dict shapes;
-        for (const nn::Node& node : graph_from<T>(std::move(layers), inputs, heads).nodes) {
+        for (const nn::Node& node : graph_from<T>(std::move(layers), inputs, heads, free).nodes) {
           for (const nn::EntrySpec& entry : node.entries) {
             py::tuple shape = py::make_tuple(entry.cols);
             if (entry.lies != nn::Lies::flat) shape = py::make_tuple(entry.rows, entry.cols);
             shapes[py::str(node.spec.name + '.' + entry.name)] = shape;
           }
         }
+        for (const nn::EntrySpec& entry : entries_of(free)) {
+          shapes[py::str(entry.name)] = py::tuple(py::cast(*entry.shape));
+        }
         return shapes;
       },
-      py::arg("layers"), py::arg("inputs"), py::arg("heads"));
+      py::arg("layers"), py::arg("inputs"), py::arg("heads"), py::arg("free") = FreeParameters());
   // Of each layer its name, width, number of parameters and forward FLOPs of a sample.
   cls.def("layer_table", [](Model& self) {
     py::list rows;
@@ -159,17 +226,73 @@ void bind_network_of(py::module_& m, const char* name) {
 
   cls.def(
       "backward",
-      [](Model& self, py::handle grad_output, bool accumulate) {
+      [](Model& self, py::handle grad_output, bool accumulate,
+         const std::optional<py::dict>& parameters) {
         const int64_t rows = without_gil([&] { return self.rows_kept(); });
         const auto gradient =
             finite_matrix<T>(grad_output, "grad_output", rows, self.description().output_size());
+        const std::vector<T> free = free_gradients<T>(self.description(), parameters);
         Array out = new_matrix<T>(rows, self.description().input_size());
         const T* from = gradient.data();
         T* to = out.mutable_data();
-        without_gil([&] { self.backward(from, rows, accumulate, to); });
+        without_gil(
+            [&] { self.backward(from, rows, accumulate, to, parameters ? free.data() : nullptr); });
         return split_inputs<T>(self.description().graph(), std::move(out));
       },
-      py::arg("grad_output"), py::arg("accumulate"));
+      py::arg("grad_output"), py::arg("accumulate"), py::arg("parameters") = py::none());
+
+  cls.def(
+      "jacobian",
+      [](Model& self, py::handle x_in) {
+        const auto& description = self.description();
+        const auto x = checked_x(self, x_in, false);
+        const int64_t rows = x.shape(0);
+        const int64_t outputs = description.output_size(), inputs = description.input_size();
+        base::checked_product(base::checked_product(rows, outputs, "derivatives"), inputs,
+                              "derivatives");
+        Array out({rows, outputs, inputs});
+        const T* from = x.data();
+        T* to = out.mutable_data();
+        const int threads = resolve_threads(std::nullopt);
+        Interrupts interrupts;
+        without_gil([&] { self.jacobian(from, rows, threads, to, interrupts); });
+        interrupts.rethrow();
+        return out;
+      },
+      py::arg("x"));
+  // (N, units), the sums of a dense layer before its activation, or the output of another.
+  cls.def(
+      "layer_output",
+      [](Model& self, const std::string& layer, py::handle x_in) {
+        const auto x = checked_x(self, x_in, false);
+        const int64_t rows = x.shape(0);
+        const T* from = x.data();
+        const int threads = resolve_threads(std::nullopt);
+        std::vector<T> found;
+        without_gil([&] { self.layer_output(layer, from, rows, threads, found); });
+        Array out = new_matrix<T>(rows, self.layer_width(layer));
+        std::copy_n(found.data(), found.size(), out.mutable_data());
+        return out;
+      },
+      py::arg("layer"), py::arg("x"));
+  cls.def(
+      "soft_update",
+      [](Model& self, Model& other, double tau) {
+        without_gil([&] { self.soft_update(other, tau); });
+      },
+      py::arg("other"), py::arg("tau"));
+  // Copies of the parameters that are no layer's.
+  cls.def("free_parameters", [](Model& self) {
+    py::dict result;
+    const auto free = self.description().free_parameters();
+    if (free.empty()) return result;
+    py::dict all = named_arrays<T>(self.description(), [&](T* to) { self.copy_values(to); });
+    for (const nn::Parameter& parameter : free) {
+      const py::str key(parameter.name);
+      result[key] = all[key];
+    }
+    return result;
+  });
 
   cls.def("gradients", [](Model& self) {
     return named_arrays<T>(self.description(), [&](T* to) { self.copy_gradients(to); });
@@ -219,6 +342,7 @@ void bind_network_of(py::module_& m, const char* name) {
     for (const nn::Node& node : description.graph().nodes) layers.push_back(node.spec);
     nn::Graph graph = layers::graph_of<double>(std::move(layers), description.graph().inputs,
                                                description.graph().heads);
+    graph.free = description.graph().free;
     auto copy = std::make_shared<train::Model<double>>(std::move(graph), description.seed());
     const auto parameters = static_cast<size_t>(description.num_parameters());
     std::vector<T> values(parameters + static_cast<size_t>(description.state_size()));

@@ -232,7 +232,7 @@ void bind_profiling(py::module_& m) {
       "workers_for_step",
       [](int64_t rows, int64_t flops, int64_t parameters, int most) {
         const int64_t part = plan::sample_part(rows, parameters);
-        return plan::choose_schedule({rows, flops, parameters, part}, most).workers;
+        return plan::choose_sharing({rows, flops, parameters, part}, most).workers;
       },
       py::arg("rows"), py::arg("flops"), py::arg("parameters"), py::arg("most"));
   m.def("profile_purposes", [] {

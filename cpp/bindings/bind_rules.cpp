@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
+#include "bindings/groups.hpp"
 #include "train/array_updater.hpp"
 
 namespace gd::bindings {
@@ -85,8 +86,13 @@ template <class T>
 void bind_rule_of(py::module_& m, const char* name) {
   using Updater = train::ArrayUpdater<T>;
   py::class_<Updater>(m, name)
-      .def(py::init<std::string, std::vector<double>, std::vector<int64_t>>(), py::arg("rule"),
-           py::arg("hyper"), py::arg("sizes"))
+      .def(py::init([](std::string rule, std::vector<double> hyper, std::vector<int64_t> sizes,
+                       const Groups& groups, const std::vector<int>& group_of) {
+             return std::make_unique<Updater>(std::move(rule), std::move(hyper), std::move(sizes),
+                                              groups_of(groups), group_of);
+           }),
+           py::arg("rule"), py::arg("hyper"), py::arg("sizes"), py::arg("groups") = Groups(),
+           py::arg("group_of") = std::vector<int>())
       .def_property("lr", &Updater::lr, &Updater::set_lr)
       .def("step", step<T>, py::arg("arrays"), py::arg("gradients"), py::arg("check_finite"));
 }

@@ -5,6 +5,7 @@
 #include "bindings/bind.hpp"
 #include "bindings/classes.hpp"
 #include "bindings/frames.hpp"
+#include "bindings/groups.hpp"
 #include "bindings/progress_call.hpp"
 #include "bindings/python_schedule.hpp"
 #include "bindings/states.hpp"
@@ -160,7 +161,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
                       std::vector<double> loss_parameters, const std::vector<HeadLossTuple>& heads,
                       std::string rule, std::vector<double> hyper, std::optional<int> num_threads,
                       uint64_t seed, std::optional<double> clip_grad_norm,
-                      const std::string& matmul_precision) {
+                      const std::string& matmul_precision, const Groups& groups,
+                      std::vector<int> group_of) {
             train::TrainerOptions options;
             options.precision = ops::precision_named(matmul_precision);
             options.loss = loss_from(std::move(loss), std::move(loss_parameters), heads);
@@ -169,12 +171,15 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
             options.threads = num_threads ? resolve_threads(num_threads) : 0;
             options.seed = seed;
             options.clip_norm = clip_grad_norm.value_or(0);
+            options.groups = groups_of(groups);
+            options.group_of = std::move(group_of);
             const WithoutGil released;  // the network may be in use
             return std::make_unique<Trainer>(std::move(network), options);
           }),
           py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("heads"),
           py::arg("rule"), py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
-          py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest");
+          py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest",
+          py::arg("groups") = Groups(), py::arg("group_of") = std::vector<int>());
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property(
       "num_threads",

@@ -13,6 +13,7 @@ namespace gd::bindings {
 
 // (units, inputs) for a weight, (units,) for a bias.
 inline std::vector<py::ssize_t> shape_of(const nn::Parameter& parameter) {
+  if (parameter.shape) return {parameter.shape->begin(), parameter.shape->end()};
   if (!parameter.is_matrix()) return {parameter.cols};
   return {parameter.rows, parameter.cols};
 }
@@ -41,10 +42,11 @@ py::dict named_arrays(const nn::Network<T>& network, Copy&& copy) {
   return split_by_name<T>(network.parameters(), values.data());
 }
 
-// The values of a parameter, or an error that names it.
+// The values of a parameter, or an error that names it as an entry of `argument`.
 template <class T>
-py::array_t<T> checked_parameter(const nn::Parameter& parameter, py::handle values) {
-  const std::string name = "state['" + parameter.name + "']";
+py::array_t<T> checked_parameter(const nn::Parameter& parameter, py::handle values,
+                                 const std::string& argument = "state") {
+  const std::string name = argument + "['" + parameter.name + "']";
   const auto array = real_array<T>(values, name);
   const std::vector<py::ssize_t> shape = shape_of(parameter);
   const bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size()) &&

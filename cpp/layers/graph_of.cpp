@@ -183,22 +183,6 @@ nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<nn::InputSpec>
   return graph;
 }
 
-std::vector<nn::LayerSpec> stack_of(const std::vector<DenseSpec>& layers) {
-  std::vector<nn::LayerSpec> specs;
-  for (const DenseSpec& layer : layers) {
-    specs.push_back({"dense",
-                     layer.name,
-                     {static_cast<int>(specs.size())},
-                     {{"units", layer.units},
-                      {"activation", layer.activation},
-                      {"activation_parameters", layer.activation_parameters},
-                      {"bias", layer.bias},
-                      {"weight_init", layer.weight_init},
-                      {"bias_init", layer.bias_init}}});
-  }
-  return specs;
-}
-
 template plan::ActivationUse<float> activation_of(const nn::LayerSpec&);
 template plan::ActivationUse<double> activation_of(const nn::LayerSpec&);
 template nn::Graph graph_of<float>(std::vector<nn::LayerSpec>, std::vector<nn::InputSpec>,

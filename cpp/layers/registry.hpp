@@ -25,16 +25,4 @@ template <class T>
 nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<nn::InputSpec> inputs,
                    std::vector<nn::Head> heads = {});
 
-// A stack of dense layers, as tests and benchmarks write it: y = f(x W^T + b).
-struct DenseSpec {
-  std::string name;
-  int64_t units = 0;
-  std::string activation = "identity";
-  std::vector<double> activation_parameters;
-  bool bias = true;
-  std::string weight_init = "pytorch";
-  std::string bias_init = "pytorch";
-};
-std::vector<nn::LayerSpec> stack_of(const std::vector<DenseSpec>& layers);
-
 }  // namespace gd::layers

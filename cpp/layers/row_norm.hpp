@@ -125,7 +125,8 @@ struct row_norm {
   static void backward(plan::Builder<T>& b) {
     const NormShape shape = shape_of(b);
     const plan::ValueId gradient = b.gradient_of(b.output());
-    const plan::ValueId each = shape.gamma < 0 ? plan::kNoValue : b.value(b.width());
+    const bool tells_gamma = shape.gamma >= 0 && b.trains(shape.gamma);
+    const plan::ValueId each = tells_gamma ? b.value(b.width()) : plan::kNoValue;
     const auto step = [&](plan::ValueId to) {
       b.add(norm_backward_step<T>(b.node(), shape, b.input(), b.kept("stats"), gradient, each, to));
     };
@@ -134,7 +135,7 @@ struct row_norm {
     } else {
       step(plan::kNoValue);
     }
-    if (shape.gamma >= 0) b.add(plan::column_sum_step<T>(b, each, shape.gamma));
+    if (tells_gamma) b.add(plan::column_sum_step<T>(b, each, shape.gamma));
     if (shape.beta >= 0) b.add(plan::column_sum_step<T>(b, gradient, shape.beta));
   }
 

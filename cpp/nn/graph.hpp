@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct EntrySpec {
   int64_t fan_in = 0;
   int64_t fan_out = 0;
   double constant = 0;
+  double gain = 1;                            // of the initializers that have one
+  std::optional<std::vector<int64_t>> shape;  // to the outside; else by rows and cols
 };
 
 // What a network is given: columns of the one matrix x (N, input_size) that all inputs lie in, side
@@ -78,6 +81,8 @@ struct Graph {
   // Empty where the output is one without a name; one that is the output node; or several, which
   // the output node, a concat, puts side by side.
   std::vector<Head> heads;
+  // Parameters of no layer: a loss that is not compiled reads them, and makes their gradients.
+  std::vector<EntrySpec> free;
 
   int first_layer() const { return static_cast<int>(inputs.size()); }
   bool is_input(int node) const { return node < first_layer(); }

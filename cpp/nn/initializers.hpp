@@ -17,9 +17,13 @@ namespace gd::nn {
 //            each as _normal or _uniform (on +-sqrt(3 variance))
 //   pytorch  uniform on +-1 / sqrt(fan_in), for weights and biases: torch.nn.Linear's default
 //   zeros
+//   orthogonal  a matrix (fan_out, fan_in) whose rows, or columns where these are fewer, are
+//            orthogonal, each of length `gain`        Saxe et al., ICLR 2014, arXiv:1312.6120
+// All but the last leave `gain` alone. ValueError where values are to be orthogonal and no such
+// matrix.
 template <class T>
 void initialize(const std::string& name, int64_t fan_in, int64_t fan_out,
-                base::RandomStream& random, std::span<T> values);
+                base::RandomStream& random, std::span<T> values, double gain = 1);
 
 std::vector<std::string> initializer_names();
 

@@ -21,6 +21,8 @@ struct LayerSpec {
   std::vector<int> inputs;  // nodes: the network's inputs come first, then the layers in order
   std::map<std::string, Option> options;
 
+  bool operator==(const LayerSpec&) const = default;
+
   bool has(const std::string& option) const { return options.contains(option); }
 
   // ValueError where the option is missing or of another type.

@@ -62,29 +62,32 @@ Network<T>::Network(Graph graph, uint64_t seed, bool draws)
 
 template <class T>
 void Network<T>::place_parameters() {
-  int64_t offset = 0;
   int node = graph_.first_layer();
   for (const Node& layer : graph_.nodes) {
     for (const EntrySpec& entry : layer.entries) {
-      const int64_t size = entry.rows * entry.cols;
+      const std::string name = layer.spec.name + '.' + entry.name;
       if (entry.role == Role::state) {
-        kept_.push_back({layer.spec.name + '.' + entry.name, node, entry.rows, entry.cols,
-                         state_size(), entry.lies});
-        continue;
+        kept_.push_back({name, node, entry.rows, entry.cols, state_size(), entry.lies});
+      } else {
+        place(name, node, entry);
       }
-      const int64_t at = offset;
-      parameters_.push_back(
-          {layer.spec.name + '.' + entry.name, node, entry.rows, entry.cols, at, entry.lies});
-      base::require<base::ValueError>(
-          !__builtin_add_overflow(offset, base::padded<T>(size), &offset),
-          "the parameters of the network do not fit into memory");
-      if (extents_.empty() || extents_.back().end != at) extents_.push_back({at, at});
-      extents_.back().end = at + size;
     }
     ++node;
   }
-  flat_size_ = offset;
+  for (const EntrySpec& entry : graph_.free) place(entry.name, kNoNode, entry);
   state_ = base::AlignedBuffer<T>(state_size());
+}
+
+template <class T>
+void Network<T>::place(const std::string& name, int node, const EntrySpec& entry) {
+  const int64_t size = entry.rows * entry.cols;
+  const int64_t at = flat_size_;
+  parameters_.push_back({name, node, entry.rows, entry.cols, at, entry.lies, entry.shape});
+  base::require<base::ValueError>(
+      !__builtin_add_overflow(flat_size_, base::padded<T>(size), &flat_size_),
+      "the parameters of the network do not fit into memory");
+  if (extents_.empty() || extents_.back().end != at) extents_.push_back({at, at});
+  extents_.back().end = at + size;
 }
 
 template <class T>
@@ -92,7 +95,7 @@ void Network<T>::draw() {
   int64_t largest = 0;
   for (const Parameter& parameter : parameters_) largest = std::max(largest, parameter.size());
   std::vector<T> drawn(static_cast<size_t>(largest));
-  uint64_t i = 0;
+  size_t i = 0;
   size_t k = 0;
   for (const Node& layer : graph_.nodes) {
     for (const EntrySpec& entry : layer.entries) {
@@ -101,18 +104,23 @@ void Network<T>::draw() {
         std::fill_n(own, kept_[k++].size(), static_cast<T>(entry.constant));
         continue;
       }
-      const Parameter& parameter = parameters_[i];
-      // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
-      base::RandomStream random(base::StreamPurpose::initial_values, seed_, i++);
-      const std::span<T> own(drawn.data(), static_cast<size_t>(parameter.size()));
-      if (entry.initializer.empty()) {
-        std::ranges::fill(own, static_cast<T>(entry.constant));
-      } else {
-        initialize<T>(entry.initializer, entry.fan_in, entry.fan_out, random, own);
-      }
-      from_shape(parameter, own.data(), values());
+      draw(entry, i++, drawn);
     }
   }
+  for (const EntrySpec& entry : graph_.free) draw(entry, i++, drawn);
+}
+
+template <class T>
+void Network<T>::draw(const EntrySpec& entry, size_t parameter, std::vector<T>& room) {
+  // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
+  base::RandomStream random(base::StreamPurpose::initial_values, seed_, parameter);
+  const std::span<T> own(room.data(), static_cast<size_t>(parameters_[parameter].size()));
+  if (entry.initializer.empty()) {
+    std::ranges::fill(own, static_cast<T>(entry.constant));
+  } else {
+    initialize<T>(entry.initializer, entry.fan_in, entry.fan_out, random, own, entry.gain);
+  }
+  from_shape(parameters_[parameter], own.data(), values());
 }
 
 template <class T>

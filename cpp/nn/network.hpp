@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,15 +13,19 @@
 
 namespace gd::nn {
 
+// Of a parameter that is no layer's.
+inline constexpr int kNoNode = -1;
+
 // One parameter's shape and its place in the flat buffer, each on a cache-line boundary. To the
 // outside a matrix is (units, inputs), as PyTorch's, and a vector (units,).
 struct Parameter {
   std::string name;  // "0.weight"
-  int node;          // of the graph
+  int node;          // of the graph, or kNoNode
   int64_t rows;      // a vector has one row
   int64_t cols;
   int64_t offset;  // elements from the start of the buffer
   Lies lies;
+  std::optional<std::vector<int64_t>> shape = {};  // to the outside, as EntrySpec's
   int64_t size() const { return rows * cols; }
   bool is_matrix() const { return lies != Lies::flat; }
 };
@@ -36,6 +41,10 @@ class Network {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   // Of a node, by its name within the layer; null where the layer has none of that name.
   const Parameter* parameter(int node, const std::string& name) const;
+  // Those of no layer are the last ones.
+  std::span<const Parameter> free_parameters() const {
+    return std::span(parameters_).last(graph_.free.size());
+  }
   // What layers keep beside parameters, in a buffer of its own without gaps.
   const std::vector<Parameter>& kept() const { return kept_; }
   const Parameter* kept(int node, const std::string& name) const;
@@ -81,7 +90,9 @@ class Network {
 
  private:
   void place_parameters();
+  void place(const std::string& name, int node, const EntrySpec& entry);
   void draw();
+  void draw(const EntrySpec& entry, size_t parameter, std::vector<T>& room);
 
   Graph graph_;
   int64_t input_size_;

@@ -23,15 +23,30 @@ Builder<T>::Builder(const nn::Network<T>& network, const BuildOptions& options,
     values_.back().column = column;
     column += input.width;
     // Only who differentiates from outside asks for the gradient at an input, and codes have none.
-    const bool asked = options_.kind == PlanKind::differentiable && !input.holds_codes();
+    const bool asked = differentiates() && !has_loss() && !input.holds_codes();
     trains_.push_back(asked ? 1 : 0);
   }
-  for (const nn::Node& layer : graph.nodes) {
-    const auto trains = [&](int input) { return trains_[static_cast<size_t>(input)] != 0; };
-    const bool any = !layer.entries.empty() || std::ranges::any_of(layer.spec.inputs, trains);
-    outputs_.push_back(kNoValue);
-    trains_.push_back(any ? 1 : 0);
+  trains_.resize(trains_.size() + graph.nodes.size());
+  outputs_.resize(trains_.size(), kNoValue);
+  for (const nn::Parameter& parameter : network_.parameters()) {
+    if (parameter.node == nn::kNoNode || !trains(parameter.offset)) continue;
+    trains_[static_cast<size_t>(parameter.node)] = 1;
   }
+  for (int node = graph.first_layer(); node <= graph.output; ++node) {
+    const auto trains = [&](int input) { return trains_[static_cast<size_t>(input)] != 0; };
+    if (std::ranges::any_of(graph.layer(node).spec.inputs, trains)) {
+      trains_[static_cast<size_t>(node)] = 1;
+    }
+  }
+}
+
+template <class T>
+bool Builder<T>::trains(int64_t offset) const {
+  const auto has = [&](const parallel::Range& extent) {
+    return extent.begin <= offset && offset < extent.end;
+  };
+  if (options_.kind == PlanKind::derivative) return false;
+  return options_.trained.empty() || std::ranges::any_of(options_.trained, has);
 }
 
 template <class T>

@@ -15,6 +15,7 @@ enum class PlanKind : uint8_t {
   inference,       // forward
   evaluation,      // forward, loss
   differentiable,  // forward that keeps what backward needs; backward to the input
+  derivative,      // the same of what inference computes, and without parameters
   gradient,        // forward, loss, backward
   training,        // forward, loss, backward, update
 };
@@ -23,7 +24,7 @@ inline bool differentiates(PlanKind kind) {
   return kind != PlanKind::inference && kind != PlanKind::evaluation;
 }
 inline bool has_loss(PlanKind kind) {
-  return kind != PlanKind::inference && kind != PlanKind::differentiable;
+  return kind == PlanKind::evaluation || kind == PlanKind::gradient || kind == PlanKind::training;
 }
 
 // What a plan is built for.
@@ -32,7 +33,8 @@ struct BuildOptions {
   int64_t capacity = 1;
   int max_workers = 1;
   ops::Precision precision = ops::Precision::highest;
-  std::string loss;  // its name, empty: none, or those of the heads
+  std::string loss;      // its name, empty: none, or those of the heads
+  ops::Extents trained;  // of the parameters, those that train; empty: all
   std::vector<std::string> head_losses{};
 };
 
@@ -81,6 +83,8 @@ class Builder {
   const nn::Parameter& kept_entry(const std::string& name) const {
     return *network_.kept(node_, name);
   }
+  // Whether the parameter there trains: the gradient at one that does not is not wanted.
+  bool trains(int64_t offset) const;
   void set_output(ValueId value) { outputs_[static_cast<size_t>(node_)] = value; }
   ValueId output() const { return outputs_[static_cast<size_t>(node_)]; }
   // The name of the loss that takes what the layer makes, where nothing else reads it; else empty.
@@ -142,7 +146,7 @@ class Builder {
   void activate_backward(const ActivationUse<T>& use, ValueId z, ValueId output, ValueId gradient);
 
   const nn::Network<T>& network() const { return network_; }
-  const std::vector<Value>& values() const { return values_; }
+  std::vector<Value>& values() { return values_; }
   std::vector<Step<T>>& steps() { return steps_; }
   const ops::GemmScratchSize& scratch() const { return scratch_; }
   ValueId final_output() const { return final_; }

@@ -60,7 +60,7 @@ void Plan<T>::add_up(ops::Worker& worker, const Batch<T>& piece, bool updates, A
   add_queue_.for_each(worker, pieces, [&](int64_t index) {
     alignas(base::kAlignment) T used[kMostElementsAdded];
     const parallel::Range range{index * elements, (index + 1) * elements};
-    ops::for_extents(network_->extents(), range, [&](parallel::Range run) {
+    ops::for_extents(options_.update.extents, range, [&](parallel::Range run) {
       const std::span<T> gradients(piece.gradients + run.begin, static_cast<size_t>(run.size()));
       T* const sum = updates ? used : gradients.data();
       ops::add_parts<T>(gradients, partial_ + run.begin, flat_size_, parts, sum);
@@ -107,8 +107,8 @@ void Plan<T>::take_over(ops::Worker& worker, const Batch<T>& batch, const OwnPie
   for (int64_t begin = 0, piece = 0; begin < flat_size_; begin += elements, ++piece) {
     if (own.has(piece)) continue;
     const parallel::Range range{begin, begin + elements};
-    ops::copy_extents<T>(network_->extents(), range, from, parameters);
-    ops::copy_extents<T>(network_->extents(), range, parameters,
+    ops::copy_extents<T>(options_.update.extents, range, from, parameters);
+    ops::copy_extents<T>(options_.update.extents, range, parameters,
                          from);  // to own the lines, see Replicas
   }
   if (lane == nullptr) return;

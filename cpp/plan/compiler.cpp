@@ -14,8 +14,14 @@ namespace {
 
 template <class T>
 BuildOptions build_options(const PlanOptions<T>& options) {
-  BuildOptions made{options.kind,      options.capacity,  options.max_workers,
-                    options.precision, options.loss.name, {}};
+  const bool updates = options.kind == PlanKind::training;
+  BuildOptions made{options.kind,
+                    options.capacity,
+                    options.max_workers,
+                    options.precision,
+                    options.loss.name,
+                    updates ? options.update.extents : ops::Extents(),
+                    {}};
   for (const HeadLoss& head : options.loss.heads) made.head_losses.push_back(head.name);
   return made;
 }
@@ -42,6 +48,7 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
   plan_.head_sums_.resize(heads);
   plan_.together_ = builder_.is_training() ? network_.graph().together() : 1;
   steps();
+  passes::prune<T>(builder_.values(), steps_, [&](int64_t at) { return builder_.trains(at); });
   passes::drops(steps_);
   passes::fuse(steps_);
   passes::barriers(steps_);
@@ -50,7 +57,9 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
 
 template <class T>
 void Plan<T>::Compiler::compile() {
-  if (differentiates(options_.kind)) plan_.gradients_ = network_.gradients();
+  if (differentiates(options_.kind) && options_.kind != PlanKind::derivative) {
+    plan_.gradients_ = network_.gradients();
+  }
   base::require<base::ValueError>(
       options_.rule == nullptr || options_.rule->needs() != ops::RuleNeeds::closure,
       "an update rule that asks for losses at other weights cannot be part of a step");
@@ -139,8 +148,8 @@ Step<T> Plan<T>::Compiler::clip_step() {
   Step<T> step{Zone::kClip, Zone::kUpdate};
   step.parameters_written = {0};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<Clip<T>>(network_.gradients(), network_.extents(), options_.clip_norm,
-                                     options_.max_workers);
+    return std::make_unique<Clip<T>>(network_.gradients(), options_.update.extents,
+                                     options_.clip_norm, options_.max_workers);
   };
   return step;
 }
@@ -150,8 +159,7 @@ Step<T> Plan<T>::Compiler::update_step() {
   Step<T> step{Zone::kUpdate, Zone::kUpdate};
   step.parameters_read = {0};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<Update<T>>(*options_.rule, options_.update, network_.num_parameters(),
-                                       options_.max_workers);
+    return std::make_unique<Update<T>>(*options_.rule, options_.update, options_.max_workers);
   };
   return step;
 }
@@ -174,7 +182,7 @@ int64_t Plan<T>::Compiler::most_partial_gradients() const {
   int64_t most = 0;
   for (int64_t rows = 1; rows < 2 * options_.capacity; rows *= 2) {
     const int64_t size = std::min(rows, options_.capacity);
-    if (plan_.schedule(size).sharing != Sharing::by_samples) continue;
+    if (plan_.sharing(size).by != SharedBy::samples) continue;
     const int64_t part = plan_.part_of(size);
     most = std::max(most, (size + part - 1) / part - 1);
   }

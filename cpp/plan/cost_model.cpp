@@ -19,14 +19,14 @@ constexpr int64_t kLeastElementsAWorker = 1 << 17;
 
 }  // namespace
 
-Schedule choose_schedule(const StepShape& step, int most) {
+Sharing choose_sharing(const StepShape& step, int most) {
   const int64_t parts = (step.rows + step.part - 1) / step.part;
   if (parts > 1 && step.parameters <= kMostParametersBySamples) {
     const int64_t limit = std::min<int64_t>(parts, most);
     const int64_t workers = std::clamp<int64_t>(step.flops / kLeastFlopsAWorkerBySamples, 1, limit);
-    return {static_cast<int>(workers), Sharing::by_samples};
+    return {static_cast<int>(workers), SharedBy::samples};
   }
-  return {workers_for(step.flops, most), Sharing::by_tiles};
+  return {workers_for(step.flops, most), SharedBy::tiles};
 }
 
 int update_workers(int64_t size, int states, int most) {

@@ -28,17 +28,18 @@ constexpr int64_t update_bytes(int64_t size, int states, int64_t element_size) {
 // Workers for that pass alone, which moves memory and does little else.
 int update_workers(int64_t size, int states, int most);
 
-// by_samples: each worker takes parts of the batch through all layers, and they meet once, to add
-// their gradients and update. by_tiles: all workers share each operation, each always the same
+// samples: each worker takes parts of the batch through all layers, and they meet once, to add
+// their gradients and update. tiles: all workers share each operation, each always the same
 // columns of a layer, so that it owns neurons with their weights and optimizer states.
-enum class Sharing : uint8_t { by_samples, by_tiles };
+enum class SharedBy : uint8_t { samples, tiles };
 
-struct Schedule {
+// How a batch is shared.
+struct Sharing {
   int workers = 1;
-  Sharing sharing = Sharing::by_tiles;
+  SharedBy by = SharedBy::tiles;
 };
 
-// What a schedule is chosen from.
+// What that is chosen from.
 struct StepShape {
   int64_t rows = 0;
   int64_t flops = 0;       // of the whole step
@@ -47,7 +48,7 @@ struct StepShape {
 };
 
 // For a whole training step on at most `most` workers.
-Schedule choose_schedule(const StepShape& step, int most);
+Sharing choose_sharing(const StepShape& step, int most);
 
 // Nanoseconds to wait for a worker that others keep from its core before a step of so much
 // arithmetic goes on without it: a twentieth, roughly, of what it takes one worker alone.

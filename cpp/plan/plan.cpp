@@ -14,12 +14,12 @@ int64_t Plan<T>::flops(int64_t rows) const {
 }
 
 template <class T>
-Schedule Plan<T>::schedule(int64_t rows) const {
+Sharing Plan<T>::sharing(int64_t rows) const {
   const int64_t flops = this->flops(rows);
   if (options_.kind != PlanKind::training || together_ != 1) {
-    return {workers_for(flops, options_.max_workers), Sharing::by_tiles};
+    return {workers_for(flops, options_.max_workers), SharedBy::tiles};
   }
-  return choose_schedule({rows, flops, flat_size_, part_of(rows)}, options_.max_workers);
+  return choose_sharing({rows, flops, flat_size_, part_of(rows)}, options_.max_workers);
 }
 
 template <class T>
@@ -104,7 +104,7 @@ bool Plan<T>::goes_on(Place place) {
     return place.begin > 0;
   }
   const bool is_last = place.begin >= place.rows - ops::kLongSum;
-  const ops::Extents extents = network_->extents();
+  const ops::Extents extents = trained();
   if (place.begin == ops::kLongSum) {
     if (is_last) return true;
     if (sums_.size() == 0) sums_ = network_->make_flat();
@@ -173,22 +173,21 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   piece.state = network_->state();
   piece.gradients = gradients_;
   piece.accumulate = goes_on(place) || (is_first && piece.accumulate);
-  const Schedule schedule = this->schedule(piece.rows);
+  const Sharing sharing = this->sharing(piece.rows);
   parallel::Team alone;
   parallel::TeamLease lease;
   parallel::Team* team = &alone;
   bool in_stages = false;
-  if (schedule.workers > 1) {
-    lease = parallel::acquire_team(schedule.workers);
+  if (sharing.workers > 1) {
+    lease = parallel::acquire_team(sharing.workers);
     const int64_t flops = this->flops(piece.rows);
-    in_stages =
-        lease->size() == 2 && schedule.sharing == Sharing::by_tiles && flops >= kLeastFlopsInStages;
+    in_stages = lease->size() == 2 && sharing.by == SharedBy::tiles && flops >= kLeastFlopsInStages;
     if (in_stages || lease->all_here(patience_for(flops))) team = &*lease;
   }
   const auto run_operations = [&](size_t last) {
     in_stages ? run_in_stages(first, last, piece, *team) : run(first, last, piece, *team);
   };
-  const bool by_samples = schedule.sharing == Sharing::by_samples && team->size() > 1;
+  const bool by_samples = sharing.by == SharedBy::samples && team->size() > 1;
   if (by_samples && fuses_update_ && is_first && is_last) {
     run_on_replicas(first, piece, *team);
   } else if (by_samples) {

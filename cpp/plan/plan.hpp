@@ -43,7 +43,8 @@ struct PlanOptions {
   LossDescription loss;
   double clip_norm = 0;            // training only; 0: no clipping
   optim::Rule<T>* rule = nullptr;  // training only
-  optim::UpdateInput<T> update;    // with the network's values and gradients
+  // With the network's values and gradients. What is not in its extents does not train.
+  optim::UpdateInput<T> update;
 };
 
 // What a plan's arena is for, in bytes.
@@ -65,8 +66,8 @@ class Plan {
   int64_t capacity() const { return options_.capacity; }
   int max_workers() const { return options_.max_workers; }
   // How a batch of that size is shared.
-  Schedule schedule(int64_t rows) const;
-  int workers(int64_t rows) const { return schedule(rows).workers; }
+  Sharing sharing(int64_t rows) const;
+  int workers(int64_t rows) const { return sharing(rows).workers; }
 
   // batch.rows <= capacity for forward and backward. After forward, output(rows) holds it.
   void forward(Batch<T> batch);
@@ -128,6 +129,10 @@ class Plan {
   int64_t elements_added(int workers) const;  // in a piece
   // Copies the pieces that others have updated from this worker's gradients to its parameters.
   void take_over(ops::Worker& worker, const Batch<T>& batch, const OwnPieces& own, T* parameters);
+  // Of the parameters whose gradients are made.
+  ops::Extents trained() const {
+    return options_.kind == PlanKind::training ? options_.update.extents : network_->extents();
+  }
   int64_t part_of(int64_t rows) const { return sample_part(rows, flat_size_); }
   // Runs operations from `first` on for a piece of a batch, whose gradients add to those of the
   // pieces before; the update comes with the last. Adds the piece's losses to `start`.

@@ -41,15 +41,17 @@ class Crowd {
 
 template <class T>
 ArrayUpdater<T>::ArrayUpdater(std::string rule, std::vector<double> hyper,
-                              std::vector<int64_t> sizes)
+                              std::vector<int64_t> sizes, std::vector<optim::Group> groups,
+                              const std::vector<int>& group_of)
     : source_({.kind = "rule",
                .optimizer = rule,
                .dtype = sizeof(T) == sizeof(float) ? "float32" : "float64"}),
-      rule_(rule, hyper),
+      rule_(optim::make_rule<T>(rule, hyper, std::move(groups))),
       sizes_(std::move(sizes)),
       lr_(hyper.front()) {
-  for (const int64_t size : sizes_) {
-    for (int i = 0; i < rule_.states(); ++i) states_.emplace_back(size);
+  for (size_t i = 0; i < sizes_.size(); ++i) {
+    spans_.push_back({0, 1, sizes_[i], optim::SpanKind::other, group_of.empty() ? 0 : group_of[i]});
+    for (int s = 0; s < rule_->states(); ++s) states_.emplace_back(is_frozen(i) ? 0 : sizes_[i]);
   }
 }
 
@@ -63,27 +65,31 @@ std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
   // All that may fail comes before the first change.
   std::optional<Crowd> crowd;
   const int64_t largest = *std::max_element(sizes_.begin(), sizes_.end());
-  if (plan::update_workers(largest, rule_.states(), parallel::kMaxThreads) > 1) {
+  if (plan::update_workers(largest, rule_->states(), parallel::kMaxThreads) > 1) {
     const int most = parallel::default_thread_count().count;
-    crowd.emplace(plan::update_workers(largest, rule_.states(), most));
+    crowd.emplace(plan::update_workers(largest, rule_->states(), most));
   }
   if (checks_finite) {
     for (size_t i = 0; i < gradients.size(); ++i) {
+      if (is_frozen(i)) continue;
       if (!(crowd ? crowd->all_finite(gradients[i]) : ops::all_finite(gradients[i]))) return i;
     }
   }
-  rule_.begin_step(lr_, ++steps_);
-  const auto count = static_cast<size_t>(rule_.states());
+  rule_->begin_step(lr_, steps_ + 1);
+  ++steps_;
+  const auto count = static_cast<size_t>(rule_->states());
   for (size_t i = 0; i < sizes_.size(); ++i) {
+    if (is_frozen(i)) continue;
     T* states[ops::kMaxStates] = {};
     for (size_t s = 0; s < count; ++s) states[s] = states_[i * count + s].data();
     optim::UpdateInput<T> input;
     const parallel::Range all{0, sizes_[i]};
+    input.spans = {&spans_[i], 1};
     input.extents = {&all, 1};
     input.weights = weights[i];
     input.gradients = gradients[i].data();
     input.states = states;
-    const int states_each = rule_.states();
+    const int states_each = rule_->states();
     const profiling::Amount cost{plan::update_flops(sizes_[i], states_each),
                                  plan::update_bytes(sizes_[i], states_each, sizeof(T))};
     const auto recorded = [&](profiling::Lane* lane, auto&& update) {
@@ -93,11 +99,11 @@ std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
     };
     if (crowd) {
       crowd->run([&](ops::Worker& worker, ops::TileQueue& queue) {
-        recorded(worker.lane(), [&] { rule_.update(worker, queue, input); });
+        recorded(worker.lane(), [&] { rule_->update(worker, queue, input); });
       });
     } else {
       const ops::KernelScope scope;
-      recorded(region.lane(), [&] { rule_.update_piece(input, 0, gradients[i]); });
+      recorded(region.lane(), [&] { rule_->update_piece(input, 0, gradients[i]); });
     }
   }
   return std::nullopt;

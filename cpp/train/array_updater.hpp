@@ -1,13 +1,14 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/aligned_buffer.hpp"
-#include "optim/elementwise_rule.hpp"
+#include "optim/grouped_rule.hpp"
 #include "parallel/fork_safe_mutex.hpp"
 #include "profiling/sources.hpp"
 
@@ -17,7 +18,10 @@ namespace gd::train {
 template <class T>
 class ArrayUpdater {
  public:
-  ArrayUpdater(std::string rule, std::vector<double> hyper, std::vector<int64_t> sizes);
+  // With the groups that there are, if any, and of each array the number of its own; an array in
+  // none, number -1, is left alone.
+  ArrayUpdater(std::string rule, std::vector<double> hyper, std::vector<int64_t> sizes,
+               std::vector<optim::Group> groups = {}, const std::vector<int>& group_of = {});
 
   // One step; both hold the arrays in order, of the sizes given at construction. Where gradients
   // are to be checked and one is not finite, nothing changes and its index is returned.
@@ -31,8 +35,11 @@ class ArrayUpdater {
  private:
   profiling::SourceNumber source_;  // for recordings
   parallel::ForkSafeMutex mutex_;
-  optim::ElementwiseRule<T> rule_;
+  bool is_frozen(size_t i) const { return spans_[i].group < 0; }
+
+  std::unique_ptr<optim::Rule<T>> rule_;
   std::vector<int64_t> sizes_;
+  std::vector<optim::ParameterSpan> spans_;     // of each array
   std::vector<base::AlignedBuffer<T>> states_;  // rule.states() for the first array, then the next
   std::atomic<double> lr_;
   int64_t steps_ = 0;

@@ -35,12 +35,23 @@ void check_rows_together(const nn::Graph& graph, int64_t rows) {
                             " rows in a batch, got ", rows);
 }
 
+namespace {
+
+template <class T>
+nn::Graph checked_free(nn::Graph graph) {
+  for (const nn::EntrySpec& entry : graph.free) base::representable<T>(entry.constant, "init");
+  return graph;
+}
+
+}  // namespace
+
 template <class T>
 Model<T>::Model(std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed)
     : Model(layers::graph_of<T>(std::move(layers), {input_size}), seed) {}
 
 template <class T>
-Model<T>::Model(nn::Graph graph, uint64_t seed) : network_(std::move(graph), seed) {
+Model<T>::Model(nn::Graph graph, uint64_t seed)
+    : network_(checked_free<T>(std::move(graph)), seed) {
   set_source(std::make_shared<profiling::SourceNumber>(
       profiling::NamedSource{.kind = "network",
                              .network = sizes(),
@@ -152,8 +163,8 @@ int64_t Model<T>::rows_kept() {
 }
 
 template <class T>
-void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
-                        T* input_gradient) {
+void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate, T* input_gradient,
+                        const T* free_gradients) {
   const Region region(RegionKind::other, Zone::kCaller, work(Purpose::training));
   const Lock lock(mutex_);
   require<StateError>(rows_kept() == rows, "backward of ", rows,
@@ -168,6 +179,12 @@ void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
   batch.accumulate = accumulate && network_.gradients_valid();
   batch.input_gradient = input_gradient;
   plan.backward(batch);
+  for (const nn::Parameter& parameter : network_.free_parameters()) {
+    T* const to = network_.gradients() + parameter.offset;
+    if (!batch.accumulate) std::fill_n(to, parameter.size(), T{0});
+    if (free_gradients == nullptr) continue;
+    for (int64_t i = 0; i < parameter.size(); ++i) to[i] += *free_gradients++;
+  }
   network_.set_gradients_valid(true);
 }
 

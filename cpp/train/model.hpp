@@ -58,7 +58,25 @@ class Model {
 
   // output_gradient is (rows, outputs), input_gradient (rows, inputs). StateError unless
   // forward_training with as many rows came before. Runs on the threads of the forward pass.
-  void backward(const T* output_gradient, int64_t rows, bool accumulate, T* input_gradient);
+  // Those at the parameters of no layer come one after the other, or null: they are zero.
+  void backward(const T* output_gradient, int64_t rows, bool accumulate, T* input_gradient,
+                const T* free_gradients = nullptr);
+
+  // out (rows, outputs, inputs) gets the derivatives of each row's outputs, as inference computes
+  // them, by its inputs. Ends early where `stops` says so.
+  void jacobian(const T* x, int64_t rows, int threads, T* out,
+                base::FunctionRef<bool()> stops = NeverStops());
+
+  // out (rows, width) gets the sums of a dense layer, or the output of another, by its name;
+  // ValueError where there is none of that name.
+  void layer_output(const std::string& layer, const T* x, int64_t rows, int threads,
+                    std::vector<T>& out);
+  // The columns of that.
+  int64_t layer_width(const std::string& layer) const;
+
+  // Parameters and what layers keep become (1 - tau) times themselves and tau times the other's;
+  // ValueError where that has other layers.
+  void soft_update(Model& other, double tau);
 
   // What the inputs are called, in order; empty where nobody has named them.
   std::vector<std::string> input_names();
@@ -88,6 +106,11 @@ class Model {
   std::vector<std::string> input_names_;
   std::unique_ptr<plan::Plan<T>> inference_;
   std::unique_ptr<plan::Plan<T>> differentiable_;
+  std::unique_ptr<plan::Plan<T>> derivative_;
+  // What soft_update reads from the other network, and who may. No two networks are locked at once:
+  // who waits for a second one would keep a fork waiting for the first.
+  parallel::ForkSafeMutex blending_;
+  base::AlignedBuffer<T> blended_;
   base::AlignedBuffer<T> kept_x_;
   int64_t rows_kept_ = -1;
   uint64_t passes_ = 0;        // of forward_training, each of which draws anew

@@ -47,7 +47,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     : model_(std::move(model)),
       options_(options),
       together_(model_->description().graph().together()),
-      rule_(options.rule, options.hyper),
+      rule_(optim::make_rule<T>(options.rule, options.hyper, options.groups)),
       threads_(options.threads),
       lr_(options.hyper.front()) {
   if (!options_.loss.heads.empty()) {
@@ -68,23 +68,42 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   const Lock lock(model_->mutex());
   model_->set_source(source_);
   nn::Network<T>& network = model_->network();
-  for (int i = 0; i < rule_.states(); ++i) states_.push_back(network.make_flat());
+  for (int i = 0; i < rule_->states(); ++i) states_.push_back(network.make_flat());
   for (auto& state : states_) state_pointers_.push_back(state.data());
-  for (const nn::Parameter& parameter : network.parameters()) {
+  list_trained(network);
+  update_.spans = spans_;
+  update_.extents = extents_;
+  update_.weights = network.values();
+  update_.gradients = network.gradients();
+  update_.states = state_pointers_.data();
+  make_apply();
+}
+
+template <class T>
+void Trainer<T>::list_trained(const nn::Network<T>& network) {
+  const std::vector<nn::Parameter>& all = network.parameters();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const int group = options_.groups.empty() ? 0 : options_.group_of.at(i);
+    const nn::Parameter& parameter = all[i];
+    // Of what is no layer's a compiled loss makes no gradient.
+    const bool is_out_of_reach = parameter.node == nn::kNoNode && has_loss();
+    if (group == TrainerOptions::kFrozen || is_out_of_reach) continue;
     const bool weight = parameter.is_matrix();
     // As it lies in the buffers.
     const bool transposed = parameter.lies == nn::Lies::transposed_panels;
     spans_.push_back({parameter.offset, transposed ? parameter.cols : parameter.rows,
                       transposed ? parameter.rows : parameter.cols,
-                      weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0,
+                      weight ? optim::SpanKind::weight : optim::SpanKind::bias, group,
                       weight ? ops::Layout::panels : ops::Layout::strided});
+    if (extents_.empty() || extents_.back().end != parameter.offset) {
+      extents_.push_back({parameter.offset, parameter.offset});
+    }
+    extents_.back().end += parameter.size();
   }
-  update_.spans = spans_;
-  update_.extents = network.extents();
-  update_.weights = network.values();
-  update_.gradients = network.gradients();
-  update_.states = state_pointers_.data();
-  make_apply();
+  require<ValueError>(
+      !spans_.empty() || all.empty(),
+      "there must be a parameter to train, got none that is not frozen and that the "
+      "loss reaches");
 }
 
 template <class T>
@@ -101,7 +120,7 @@ template <class T>
 void Trainer<T>::make_apply() {
   const int threads = this->threads();
   if (apply_threads_ == threads) return;
-  apply_.emplace(rule_, update_, model_->description().num_parameters(), threads);
+  apply_.emplace(*rule_, update_, threads);
   if (options_.clip_norm > 0) {
     clip_.emplace(model_->network().gradients(), update_.extents, options_.clip_norm, threads);
   }
@@ -137,7 +156,7 @@ plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
   if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_) ||
       training_->max_workers() != threads()) {
     plan::PlanOptions<T> options = training_options(rows, gathers || training_gathers_);
-    options.rule = &rule_;
+    options.rule = rule_.get();
     training_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
     training_gathers_ = options.gathers;
   }
@@ -172,7 +191,7 @@ profiling::Work Trainer<T>::validating() const {
 
 template <class T>
 void Trainer<T>::begin_update(double lr) {
-  rule_.begin_step(lr, steps_ + 1);
+  rule_->begin_step(lr, steps_ + 1);
 }
 
 template <class T>
@@ -285,7 +304,7 @@ void Trainer<T>::apply_gradients() {
                       "gradients must be finite, got NaN or infinity from backward");
   begin_update(lr);
   make_apply();
-  const int workers = plan::update_workers(network.flat_size(), rule_.states(), apply_threads_);
+  const int workers = plan::update_workers(network.flat_size(), states(), apply_threads_);
   apply_->reset();
   if (clip_) clip_->reset();
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
@@ -295,7 +314,7 @@ void Trainer<T>::apply_gradients() {
     }
     apply_->run(worker, {});
   });
-  nn::check_gaps(update_.extents, network.flat_size(), update_.weights, "parameters");
+  nn::check_gaps(network.extents(), network.flat_size(), update_.weights, "parameters");
   network.note_change();
   end_update();
   network.set_gradients_valid(false);  // used up

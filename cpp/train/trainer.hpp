@@ -8,7 +8,7 @@
 
 #include "base/function_ref.hpp"
 #include "data/dataset.hpp"
-#include "optim/elementwise_rule.hpp"
+#include "optim/grouped_rule.hpp"
 #include "optim/schedule.hpp"
 #include "plan/operations/clip.hpp"
 #include "plan/operations/update.hpp"
@@ -27,6 +27,11 @@ struct TrainerOptions {
   uint64_t seed = 0;
   ops::Precision precision = ops::Precision::highest;  // of the products of a step
   double clip_norm = 0;  // largest Euclidean norm of the whole gradient; 0: no limit
+  std::vector<optim::Group> groups;
+  // Of each parameter of the network: the number of its group, or that it does not train. Empty
+  // where there are no groups: then `hyper` is for all.
+  std::vector<int> group_of;
+  static constexpr int kFrozen = -1;
 };
 
 struct OperationInfo {
@@ -57,7 +62,7 @@ struct Position {
 
 struct Evaluation {
   double loss = 0;
-  std::optional<double> accuracy;  // for losses over classes
+  std::optional<double> accuracy;    // for losses over classes
   std::vector<HeadFigures> heads{};  // where there are several losses
 };
 
@@ -71,7 +76,8 @@ class Trainer {
   // false stops the epoch.
   using Progress = base::FunctionRef<bool(int64_t, std::optional<double>)>;
 
-  // ValueError for an unknown rule or loss, or a wrong number of parameters of either.
+  // ValueError for an unknown rule or loss, a wrong number of parameters of either, or groups that
+  // leave nothing to train.
   Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& options);
 
   Model<T>& model() { return *model_; }
@@ -128,7 +134,7 @@ class Trainer {
   int64_t steps() const { return steps_; }
   int64_t epochs() const { return epochs_; }
 
-  int states() const { return rule_.states(); }
+  int states() const { return rule_->states(); }
   // All that fit and step go on from, as of one moment: parameters and each state in the shapes and
   // order of description().parameters(), without gaps; and what layers keep beside.
   Position copy(T* parameters, T* kept, const std::vector<T*>& states);
@@ -149,6 +155,7 @@ class Trainer {
   plan::Plan<T>& training_plan(int64_t rows, bool gathers);
   plan::Plan<T>& evaluation_plan(int64_t rows);
   plan::PlanOptions<T> training_options(int64_t rows, bool gathers) const;
+  void list_trained(const nn::Network<T>& network);
   void make_apply();
   profiling::Work work(int64_t rows) const;  // as it is recorded
   profiling::Work validating() const;
@@ -186,10 +193,11 @@ class Trainer {
   std::optional<Heads<T>> heads_;
   bool is_plain_ = true;  // no heads, rows by themselves: a step asks once
   std::vector<double> head_losses_;
-  optim::ElementwiseRule<T> rule_;
+  std::unique_ptr<optim::Rule<T>> rule_;
   std::vector<base::AlignedBuffer<T>> states_;
   std::vector<T*> state_pointers_;
-  std::vector<optim::ParameterSpan> spans_;
+  std::vector<optim::ParameterSpan> spans_;  // of the parameters that train
+  std::vector<parallel::Range> extents_;     // of them
   optim::UpdateInput<T> update_;
   // Parameters, then states, as they were when the epoch began.
   base::AlignedBuffer<T> snapshot_;

@@ -84,7 +84,7 @@ void Trainer<T>::take_snapshot() {
   const Lock lock(model_->mutex());
   if (!known_to_be_right()) {
     require<StateError>(
-        all_finite(update_.weights),
+        ops::all_finite<T>(update_.weights, model_->description().extents()),
         "the parameters are not finite, so that no epoch can go on from them: give the "
         "network others with load_state_dict");
     require<StateError>(states_finite(),
@@ -147,9 +147,9 @@ bool Trainer<T>::may_overflow() const {
   // Outputs are about |x| times the product of the layers' Frobenius norms at most, with those of
   // their biases; a loss squares them at most.
   double product = 1;
-  for (const optim::ParameterSpan& span : spans_) {
-    const T sum = ops::sum_squares(
-        std::span<const T>(update_.weights + span.offset, static_cast<size_t>(span.size())));
+  for (const nn::Parameter& parameter : model_->description().parameters()) {
+    const T sum = ops::sum_squares(std::span<const T>(update_.weights + parameter.offset,
+                                                      static_cast<size_t>(parameter.size())));
     product *= std::max(1.0, std::sqrt(static_cast<double>(sum)));
   }
   return !(product < std::pow(static_cast<double>(std::numeric_limits<T>::max()), 0.3));

@@ -33,7 +33,7 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
   MemoryPlan result;
   result.parameters = flat;
   result.gradients = flat;
-  result.states = flat * rule_.states();
+  result.states = flat * states();
   if (has_loss()) {
     result.snapshot = result.parameters + result.states;
     result.plan = plan::Plan<T>::memory(model_->network(),

@@ -14,6 +14,8 @@ activations    all of `activations`
 training       Trainer, History
 losses         all of `losses`
 optimizers     all of `optimizers`
+groups         Group
+parameters     Parameter: beside those of layers
 learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
@@ -63,9 +65,11 @@ if TYPE_CHECKING:
     from gdcore.checks import numerical_gradient as numerical_gradient
     from gdcore.config import get_num_threads as get_num_threads
     from gdcore.config import set_num_threads as set_num_threads
+    from gdcore.groups import Group as Group
     from gdcore.history import History as History
     from gdcore.linalg import matmul as matmul
     from gdcore.network import Network as Network
+    from gdcore.parameters import Parameter as Parameter
     from gdcore.profiling import profile as profile
     from gdcore.profiling import scaling_study as scaling_study
     from gdcore.training import Trainer as Trainer
@@ -87,9 +91,11 @@ else:
         "_ranges": ("range",),
         "checks": ("GradientReport", "check_gradients", "numerical_gradient"),
         "config": ("get_num_threads", "set_num_threads", "show_config"),
+        "groups": ("Group",),
         "history": ("History",),
         "linalg": ("matmul",),
         "network": ("Network",),
+        "parameters": ("Parameter",),
         "profiling": ("profile", "scaling_study"),
         "training": ("Trainer",),
     }

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from gdcore._formula import Formula
 from gdcore._layer import Layer
 from gdcore.activations import Activation
+from gdcore.initializers import Initializer
 
 __all__ = ["described_formula", "described_layer", "formula_from", "layer_from", "made"]
 
@@ -71,7 +72,8 @@ def layer_from(where: str, described: Any) -> Layer | Activation:
                 layer_from(f"{where} {key} {i}", each) for i, each in enumerate(value)
             ]
         elif isinstance(value, dict):
-            arguments[key] = formula_from(Activation, key, value)
+            family = Initializer if key.endswith("_init") else Activation
+            arguments[key] = formula_from(family, key, value)
     if kind == "activation" and set(arguments) == {"activation"}:
         found: Activation = arguments["activation"]
         return found

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gdcore._own_loss import OwnData, check_finite, judge
+from gdcore._own_loss import Judgement, OwnData, check_finite, judge
 from gdcore.losses import LossFunction
 
 __all__ = ["OwnGradients"]
@@ -60,10 +60,8 @@ class OwnGradients:
     def exact(self) -> dict[str, Any]:
         """By backpropagation."""
         start = time.perf_counter()
-        output = self._network.forward(self._data.x, True, None, joined=True)
-        found = judge(self._own, output, self._data)
-        check_finite(self._own, found)
-        self._network.backward(found.gradient, False)
+        found = self._judged(self._network.forward(self._data.x, True, None, joined=True))
+        self._network.backward(found.gradient, False, found.parameters)
         seconds = time.perf_counter() - start
         return {"gradients": self._network.gradients(), "loss": found.loss, "seconds": seconds}
 
@@ -104,9 +102,12 @@ class OwnGradients:
     def _loss(self) -> float:
         self._evaluations += 1
         output = self._network.predict(self._data.x, None, None, joined=True)
-        found = judge(self._own, output, self._data)
+        return self._judged(output).loss
+
+    def _judged(self, output: Any) -> Judgement:
+        found = judge(self._own, output, self._data, self._network.free_parameters())
         check_finite(self._own, found)
-        return found.loss
+        return found
 
     def _reach(self, key: str, index: tuple[int, ...]) -> float:
         size = max(1.0, abs(float(self._values[key][index])))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
@@ -91,14 +91,24 @@ class Judgement:
     Attributes:
         loss: The batch's, by weight.
         gradient: (N, outputs) of it, by weight.
+        parameters: The gradients at the parameters beside the layers.
     """
 
     loss: float
     gradient: NDArray[Any]
+    parameters: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def judge(own: LossFunction, output: NDArray[Any], data: OwnData) -> Judgement:
+def judge(
+    own: LossFunction,
+    output: NDArray[Any],
+    data: OwnData,
+    parameters: Mapping[str, NDArray[Any]],
+) -> Judgement:
     """Calls the function for the outputs of a batch, and checks what it returns.
+
+    ``parameters`` are those beside the layers; where there are some, the function gets them too and
+    returns their gradients.
 
     Raises:
         TypeError: That is no pair of real numbers.
@@ -106,12 +116,13 @@ def judge(own: LossFunction, output: NDArray[Any], data: OwnData) -> Judgement:
     """
     name = getattr(own.function, "__name__", type(own.function).__name__)
     with Range(f"loss {name}"):
-        returned = own.function(output, data.y)
+        returned = own.function(output, data.y, *([dict(parameters)] if parameters else []))
     who = f"the loss {name}"
-    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+    wanted = "a triple (loss, gradient, parameters)" if parameters else "a pair (loss, gradient)"
+    if not isinstance(returned, (tuple, list)) or len(returned) != (3 if parameters else 2):
         kind = type(returned).__name__
         many = f" of {len(returned)}" if isinstance(returned, (tuple, list)) else ""
-        raise TypeError(f"{who} must return a pair (loss, gradient), got {kind}{many}")
+        raise TypeError(f"{who} must return {wanted}, got {kind}{many}")
     losses = real_array(f"{who}: its loss", returned[0]).astype(np.float64)
     gradient = real_array(f"{who}: its gradient", returned[1])
     samples = data.samples
@@ -125,15 +136,46 @@ def judge(own: LossFunction, output: NDArray[Any], data: OwnData) -> Judgement:
             f"{who} must return a gradient of shape {output.shape} like the prediction, got "
             f"{gradient.shape}"
         )
-    if data.weights is None:
-        return Judgement(float(losses.mean()), gradient)
+    share = None if data.weights is None else data.weights / data.weights.sum()
+    free = {
+        key: _free_gradient(who, key, returned[2], value, share, samples)
+        for key, value in parameters.items()
+    }
+    if share is None:
+        return Judgement(float(losses.mean()), gradient, free)
     if not losses.shape:
         raise ValueError(
             f"{who} must return the losses of shape ({samples},) where samples have weights, got "
             "one number: which sample it comes from is not known then"
         )
-    share = data.weights / data.weights.sum()
-    return Judgement(float((share * losses).sum()), gradient * (samples * share).reshape(-1, 1))
+    weighted = gradient * (samples * share).reshape(-1, 1)
+    return Judgement(float((share * losses).sum()), weighted, free)
+
+
+def _free_gradient(
+    who: str, key: str, returned: Any, value: NDArray[Any], share: Any, samples: int
+) -> NDArray[Any]:
+    """At a parameter beside the layers: of all samples together, or the part of each."""
+    if not isinstance(returned, Mapping) or key not in returned:
+        told = f"the keys {list(returned)}" if isinstance(returned, Mapping) else "no mapping"
+        raise ValueError(f"{who} must return a gradient of the parameter {key!r}, got {told}")
+    gradient = real_array(f"{who}: its gradient of {key!r}", returned[key])
+    each = (samples, *value.shape)
+    if gradient.shape == each:
+        factor = 1.0 if share is None else (samples * share).reshape(-1, *(1 for _ in value.shape))
+        total: NDArray[Any] = np.asarray((gradient * factor).sum(axis=0))
+        return total
+    if gradient.shape != value.shape:
+        raise ValueError(
+            f"{who} must return a gradient of {key!r} of shape {value.shape}, or of each sample "
+            f"{each}, got {gradient.shape}"
+        )
+    if share is not None:
+        raise ValueError(
+            f"{who} must return the gradient of {key!r} by each sample, of shape {each}, where "
+            "samples have weights"
+        )
+    return np.asarray(gradient)
 
 
 def check_finite(own: LossFunction, found: Judgement) -> None:
@@ -143,6 +185,9 @@ def check_finite(own: LossFunction, found: Judgement) -> None:
         raise ValueError(f"the loss {name} must return finite losses, got {found.loss}")
     if not np.isfinite(found.gradient).all():
         raise ValueError(f"the loss {name} must return a finite gradient, got NaN or infinity")
+    for key, gradient in found.parameters.items():
+        if not np.isfinite(gradient).all():
+            raise ValueError(f"the loss {name} must return a finite gradient of {key!r}")
 
 
 class OwnTrainer:
@@ -242,7 +287,7 @@ class OwnTrainer:
                 output = self.network._native.predict(
                     batch.x, None, self.num_threads, validates=True, joined=True
                 )
-                loss_sum += judge(self.own, output, batch).loss * weight
+                loss_sum += self._judged(output, batch).loss * weight
                 weight_sum += weight
         return {"loss": loss_sum / weight_sum}
 
@@ -257,23 +302,28 @@ class OwnTrainer:
     def _update(self, batch: OwnData) -> float:
         """One update; nothing has changed where it raises."""
         output = self.network._native.forward(batch.x, True, self.num_threads, joined=True)
-        found = judge(self.own, output, batch)
+        found = self._judged(output, batch)
         check_finite(self.own, found)
-        self.network.backward(found.gradient)
-        self.apply_gradients()
+        self._apply(found)
         return found.loss
+
+    def _judged(self, output: NDArray[Any], batch: OwnData) -> Judgement:
+        return judge(self.own, output, batch, self.network._native.free_parameters())
+
+    def _apply(self, found: Judgement) -> None:
+        self.network.backward(found.gradient, parameters=found.parameters)
+        self.apply_gradients()
 
     def _descend(self, batch: OwnData, before: Any) -> float:
         """An update within an epoch, which goes back to its start where it diverges."""
         output = self.network._native.forward(batch.x, True, self.num_threads, joined=True)
-        found = judge(self.own, output, batch)
+        found = self._judged(output, batch)
         if not math.isfinite(found.loss):
             became = "NaN" if math.isnan(found.loss) else "infinite"
             self._diverged(f"the loss became {became}", before)
         try:
             check_finite(self.own, found)
-            self.network.backward(found.gradient)
-            self.apply_gradients()
+            self._apply(found)
         except ValueError as error:  # a number that is not finite
             self._diverged(str(error), before)
         return found.loss

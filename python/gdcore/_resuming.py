@@ -32,7 +32,7 @@ def resumed(
     network: Network | None,
     schedule: Callable[[int], float] | Schedule | ScheduleName | None,
     num_threads: int | None,
-    loss: Callable[[Any, Any], tuple[Any, Any]] | LossFunction | None = None,
+    loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
     *,
     warns: bool = True,
 ) -> Trainer:

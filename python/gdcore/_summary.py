@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from gdcore import _html
@@ -57,6 +58,10 @@ def summary_of(network: Network) -> Summary:
                 f"{flops:,}",
             )
         )
+    for parameter in network.parameters:
+        numbers = math.prod(parameter.sizes)
+        cells = (parameter.name, "parameter", str(parameter.sizes), "")
+        rows.append((*cells, f"{numbers:,}", f"{size * numbers:,}", "0"))
     count = network.num_parameters
     total = (
         "total",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdcore._check import integer, listed
-from gdcore._layer import Graph, Layer, Spec, layer_names
+from gdcore._layer import Graph, Layer, Spec, checked_layers, layer_names
 from gdcore._node import Input, Node, checked_name, made_by
 from gdcore.activations import Activation, Identity
 from gdcore.layers.joins import Concat
@@ -34,6 +34,33 @@ class Wiring:
     names: tuple[str, ...]
     reads: tuple[tuple[int, ...], ...]
     heads: tuple[tuple[str | None, int], ...]
+
+    @classmethod
+    def of(cls, layers: Any, input_size: Any, inputs: Any, outputs: Any) -> Wiring:
+        """The description out of what `Network` was given: a row of layers, or nodes."""
+        if layers is not None and outputs is not None:
+            raise TypeError("layers and outputs must not be given together: outputs lead to layers")
+        if input_size is not None and inputs is not None:
+            raise TypeError("input_size and inputs must not be given together")
+        if layers is not None or (outputs is None and input_size is not None):
+            row = checked_layers("layers", layers)
+            if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+                inputs = inputs[0]
+            if inputs is not None and not isinstance(inputs, Input):
+                raise TypeError(
+                    "inputs must be one gdcore.Input for layers in a row, got "
+                    f"{type(inputs).__name__}: nodes join several"
+                )
+            if inputs is None and input_size is None:
+                raise TypeError(
+                    "a network of layers in a row needs input_size, or inputs, got neither"
+                )
+            return cls.of_row(row, inputs or Input(integer("input_size", input_size)))
+        if outputs is None:
+            raise TypeError("a network needs layers, or inputs and outputs, got neither")
+        if inputs is None:
+            raise TypeError("a network with outputs needs its inputs, got none")
+        return cls.of_nodes(inputs, outputs)
 
     @classmethod
     def of_row(cls, layers: tuple[Layer | Activation, ...], given: Input) -> Wiring:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
@@ -13,6 +13,7 @@ from gdcore._check import flag, listed, real
 from gdcore._native import RULES
 
 if TYPE_CHECKING:
+    from gdcore.groups import Group
     from gdcore.optimizers import Optimizer
 
 __all__ = ["BoundRule"]
@@ -28,17 +29,27 @@ class BoundRule:
     It is bound to these very arrays, so it can be neither pickled nor copied.
     """
 
-    def __init__(self, optimizer: Optimizer, arrays: Sequence[NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        arrays: Sequence[NDArray[Any]],
+        groups: Sequence[Group] = (),
+        resolve: Callable[[list[str]], tuple[Any, Any]] = lambda _: ([], []),
+    ) -> None:
+        """Made by `Optimizer.bind`; ``resolve`` gives each array its group, by its key."""
         self._optimizer = optimizer
         self._arrays = _checked(arrays)
+        self._groups = groups
+        grouped = resolve([str(index) for index in range(len(self._arrays))])
         native = RULES[self._arrays[0].dtype.name]
         sizes = [array.size for array in self._arrays]
-        self._native = native(optimizer.name, optimizer.parameters(), sizes)
+        self._native = native(optimizer.name, optimizer.parameters(), sizes, *grouped)
         self._step = self._native.step
 
     def __repr__(self) -> str:
         shapes = ", ".join(str(array.shape) for array in self._arrays)
-        return f"{self._optimizer!r}.bind([{self._arrays[0].dtype} arrays of {shapes}])"
+        groups = f", groups={list(self._groups)}" if self._groups else ""
+        return f"{self._optimizer!r}.bind([{self._arrays[0].dtype} arrays of {shapes}]{groups})"
 
     @property
     def lr(self) -> float:

@@ -471,18 +471,24 @@ class LossFunction(Loss):
     - the gradient (N, outputs) at p of the mean over the samples, without sample weights. With them
       row i is multiplied by N w_i / sum_j w_j.
 
+    Where the network has parameters beside its layers, see `gdcore.Parameter`, the function gets
+    copies of them by name as a third argument, and returns a third value: by name the gradients of
+    that mean, each in the parameter's shape v, or of each sample apart, (N, *v), as sample weights
+    need them.
+
     Rows must not depend on each other where there are weights, or batches of validation data. It is
     called between the steps, and may not train. Products are float32 or float64,
     ``matmul_precision="highest"``. It is not saved with a trainer: `Trainer.load` takes it anew.
 
     Args:
-        function: Takes (prediction, target), returns (loss, gradient).
+        function: Takes (prediction, target), returns (loss, gradient); with parameters beside the
+            layers takes (prediction, target, parameters), returns (loss, gradient, gradients).
 
     Raises:
         TypeError: function cannot be called.
     """
 
-    function: Callable[[Any, Any], tuple[Any, Any]]
+    function: Callable[..., tuple[Any, ...]]
 
     def __post_init__(self) -> None:
         """Checks that there is something to call."""
@@ -490,7 +496,7 @@ class LossFunction(Loss):
             raise TypeError(f"function must be callable, got {type(self.function).__name__}")
 
 
-LossLike = LossName | Loss | Callable[[Any, Any], tuple[Any, Any]]
+LossLike = LossName | Loss | Callable[..., tuple[Any, ...]]
 """What is taken for a loss: a name, an object, or a function as `LossFunction` takes it."""
 
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gdcore._check import flag, integer, optional_integer
+from gdcore._check import flag, integer, optional_integer, real
 from gdcore._heads import joined, split
-from gdcore._layer import Layer, LayerLike, checked_layers
+from gdcore._layer import Layer, LayerLike
 from gdcore._names import choice, unknown
 from gdcore._native import NETWORKS, NativeNetwork, specs_of
 from gdcore._node import Input, Node
 from gdcore._wiring import Wiring
 from gdcore.activations import Activation
+from gdcore.parameters import Parameter, checked_parameters, native_parameters
 from gdcore.typing import DType, Inputs, Task
 
 if TYPE_CHECKING:
@@ -72,12 +73,13 @@ class Network:
         dtype: ``"float32"`` or ``"float64"``, of parameters and arithmetic.
         seed: Decides the first values, at least 0. The same description and seed make the same
             network, on every machine.
+        parameters: More to train beside those of the layers, see `gdcore.Parameter`.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument is out of its domain, two layers, inputs or outputs have one name,
-            widths do not go together, an input leads nowhere or is another network's, a layer
-            cannot read codes, or the sizes are more than can be addressed.
+        ValueError: An argument is out of its domain, two layers, inputs, outputs or parameters have
+            one name, widths do not go together, an input leads nowhere or is another network's, a
+            layer cannot read codes, or the sizes are more than can be addressed.
     """
 
     def __init__(
@@ -89,8 +91,10 @@ class Network:
         outputs: Node | Mapping[str, Node] | None = None,
         dtype: DType = "float32",
         seed: int = 0,
+        parameters: Sequence[Parameter] = (),
     ) -> None:
-        self._wiring = _wired(layers, input_size, inputs, outputs)
+        self._parameters = checked_parameters(parameters)
+        self._wiring = Wiring.of(layers, input_size, inputs, outputs)
         self._dtype = _checked_dtype(dtype)
         self._seed = integer("seed", seed, at_least=0)
         self._make()
@@ -127,6 +131,11 @@ class Network:
     def seed(self) -> int:
         """What decided the first values."""
         return self._seed
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Those beside the layers, as given."""
+        return self._parameters
 
     @property
     def input_size(self) -> int:
@@ -323,7 +332,13 @@ class Network:
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
 
-    def backward(self, grad_output: Inputs, accumulate: bool = False) -> Any:
+    def backward(
+        self,
+        grad_output: Inputs,
+        accumulate: bool = False,
+        *,
+        parameters: Mapping[str, ArrayLike] | None = None,
+    ) -> Any:
         """Carries a gradient from the outputs back to the parameters and the inputs.
 
         Any loss works with it: after ``forward(x, training=True)`` give its derivative by the
@@ -333,6 +348,8 @@ class Network:
             grad_output: dL/d(output), (N, output_size) for the N rows of the last forward; of
                 outputs by name a dict of (N, size) each.
             accumulate: Adds to the gradients there are instead of replacing them.
+            parameters: dL/dv of each `gdcore.Parameter` v by its name, in its shape; 0 where it is
+                left out.
 
         Returns:
             dL/dx, (N, input_size); of several inputs a dict of (N, size) each. Codes have no
@@ -343,12 +360,81 @@ class Network:
                 changed since.
             TypeError: grad_output is complex, of objects or of strings, or no dict where outputs
                 have names.
-            ValueError: grad_output is of another shape, or not finite, or lacks an output or has
-                too many.
+            ValueError: grad_output or a gradient in parameters is of another shape, or not finite,
+                grad_output lacks an output or has too many, or parameters has a name that no
+                parameter beside the layers has.
         """
+        if parameters is not None and type(parameters) is not dict:
+            if not isinstance(parameters, Mapping):
+                raise TypeError(f"parameters must be a mapping, got {type(parameters).__name__}")
+            parameters = dict(parameters)
         if self._heads:
             grad_output = joined("grad_output", grad_output, self._heads)
-        return self._native.backward(grad_output, flag("accumulate", accumulate))
+        return self._native.backward(grad_output, flag("accumulate", accumulate), parameters)
+
+    def jacobian(self, x: Inputs) -> Any:
+        """Computes the derivatives of all outputs by all inputs, for each row.
+
+        They are those of `predict`, exact up to rounding: one forward pass, and a backward pass for
+        each output. Dropout leaves nothing out, and BatchNorm goes by its averages. `gradients` are
+        left as they are.
+
+        Args:
+            x: As in `predict`.
+
+        Returns:
+            (N, output_size, input_size): at [n, k, i] the derivative of ``predict(x)[n, k]`` by
+            ``x[n, i]``. Of outputs by name a dict of (N, size, input_size) each; of several inputs
+            what would be such an array is a dict by input. Codes have no derivative: they are not
+            in it, and of codes alone it is empty. Ctrl-C ends it with a KeyboardInterrupt.
+
+        Raises:
+            TypeError: x is complex, of objects or of strings.
+            ValueError: x is of another shape, empty, or not finite.
+        """
+        found = self._native.jacobian(x)
+        if not self._heads:
+            return self._by_input(found)
+        begin, heads = 0, {}
+        for name, size in self._heads.items():
+            heads[name] = self._by_input(found[:, begin : begin + size])
+            begin += size
+        return heads
+
+    def _by_input(self, found: NDArray[Any]) -> Any:
+        """(N, outputs, inputs), in a dict where inputs are several or hold codes."""
+        inputs = self._wiring.inputs
+        if len(inputs) == 1 and not inputs[0].categories:
+            return np.ascontiguousarray(found)
+        begin, each = 0, {}
+        for node in inputs:
+            if not node.categories:
+                each[node.name] = np.ascontiguousarray(found[:, :, begin : begin + node.size])
+            begin += node.size
+        return each
+
+    def soft_update(self, other: Network, tau: float) -> None:
+        """Moves all that is in `state_dict` a step towards another network's.
+
+        own <- (1 - tau) own + tau other, running averages too, as target networks follow the ones
+        that are trained (Lillicrap et al., arXiv:1509.02971; tau 0.005 or so). tau=1 copies.
+        Gradients are then used up. Another thread may train either network meanwhile: what is read
+        are the parameters between two of its steps. With itself nothing changes.
+
+        Args:
+            other: A network of the same layers and dtype.
+            tau: The share of the other, from 0 to 1.
+
+        Raises:
+            TypeError: other is no network, or tau no number.
+            ValueError: Layers or dtype differ, or tau is out of its domain.
+        """
+        if not isinstance(other, Network):
+            raise TypeError(f"other must be a gdcore.Network, got {type(other).__name__}")
+        if other.dtype != self.dtype:
+            raise ValueError(f"other must be of {self.dtype} as this network, got {other.dtype}")
+        native: Any = self._native
+        native.soft_update(other._native, real("tau", tau, at_least=0, at_most=1))
 
     def gradients(self) -> dict[str, NDArray[Any]]:
         """Returns copies of the gradients, with the keys and shapes of `state_dict`.
@@ -456,6 +542,7 @@ class Network:
         input_size, parameters, *names = state["_native"]  # older ones have no names
         if "_layers" in state:  # older ones are a row
             state = {**state, "_wiring": Wiring.of_row(state["_layers"], Input(input_size))}
+        self._parameters = state.get("_parameters", ())  # older ones have none
         for key in ("_wiring", "_dtype", "_seed"):
             setattr(self, key, state[key])
         self._make()
@@ -466,39 +553,16 @@ class Network:
         """What C++ holds."""
         graph = self._wiring.graph()
         inputs = [each.described() for each in self._wiring.inputs]
-        arguments = (specs_of(graph.specs), inputs, graph.heads, self._seed)
+        free = native_parameters(self._parameters)
+        arguments = (specs_of(graph.specs), inputs, graph.heads, self._seed, free)
         self._native: NativeNetwork = NETWORKS[self._dtype.name](*arguments)
         self._heads: dict[str, int] = dict(self._native.heads)
 
     def _again(self, **changed: Any) -> Network:
         """One of the same description, but for dtype or seed, with first values of its own."""
-        options = {"dtype": self._dtype.name, "seed": self._seed, **changed}
+        options: dict[str, Any] = {"dtype": self._dtype.name, "seed": self._seed, **changed}
+        options["parameters"] = self._parameters
         return Network(**self._wiring.arguments(), **options)
-
-
-def _wired(layers: Any, input_size: Any, inputs: Any, outputs: Any) -> Wiring:
-    """The description out of what `Network` was given: a row of layers, or nodes."""
-    if layers is not None and outputs is not None:
-        raise TypeError("layers and outputs must not be given together: outputs lead to layers")
-    if input_size is not None and inputs is not None:
-        raise TypeError("input_size and inputs must not be given together")
-    if layers is not None or (outputs is None and input_size is not None):
-        row = checked_layers("layers", layers)
-        if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
-            inputs = inputs[0]
-        if inputs is not None and not isinstance(inputs, Input):
-            raise TypeError(
-                "inputs must be one gdcore.Input for layers in a row, got "
-                f"{type(inputs).__name__}: nodes join several"
-            )
-        if inputs is None and input_size is None:
-            raise TypeError("a network of layers in a row needs input_size, or inputs, got neither")
-        return Wiring.of_row(row, inputs or Input(integer("input_size", input_size)))
-    if outputs is None:
-        raise TypeError("a network needs layers, or inputs and outputs, got neither")
-    if inputs is None:
-        raise TypeError("a network with outputs needs its inputs, got none")
-    return Wiring.of_nodes(inputs, outputs)
 
 
 def _shown_input(given: Input) -> str:

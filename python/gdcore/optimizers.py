@@ -18,6 +18,7 @@ from gdcore._formula import Formula, formula
 
 if TYPE_CHECKING:
     from gdcore.bound_rule import BoundRule
+    from gdcore.groups import Group
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
@@ -31,7 +32,7 @@ class Optimizer(Formula, family="an optimizer"):
 
     lr: float
 
-    def bind(self, arrays: Sequence[NDArray[Any]]) -> BoundRule:
+    def bind(self, arrays: Sequence[NDArray[Any]], *, groups: Sequence[Group] = ()) -> BoundRule:
         """Makes the state to update NumPy arrays of one's own, in place.
 
         >>> weights = [np.zeros((3, 2)), np.zeros(3)]
@@ -41,16 +42,25 @@ class Optimizer(Formula, family="an optimizer"):
         Args:
             arrays: The parameters, all float32 or all float64, writable, C-contiguous, aligned, and
                 without memory in common.
+            groups: Arrays with hyperparameters of their own, or that do not change, see
+                `gdcore.Group`; the keys are ``"0"``, ``"1"``, ... in the order of arrays. Of one
+                that is frozen the gradient is not looked at.
 
         Raises:
             TypeError: arrays is no sequence, an entry is no NumPy array of float32 or float64 or is
                 masked, or they differ in dtype.
             ValueError: There are no arrays, one is empty, read-only, not C-contiguous or not
-                aligned, or two overlap.
+                aligned, or two overlap; or groups are wrong as for a `gdcore.Trainer`.
         """
         from gdcore.bound_rule import BoundRule  # only here: descriptions know no C++
+        from gdcore.groups import checked_groups, resolved
 
-        return BoundRule(Optimizer.resolve("optimizer", self), arrays)
+        optimizer, row = Optimizer.resolve("optimizer", self), checked_groups(groups)
+
+        def resolve(keys: list[str]) -> tuple[Any, Any]:
+            return resolved(row, keys, optimizer, "an array")
+
+        return BoundRule(optimizer, arrays, row, resolve)
 
 
 @formula

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,9 +30,11 @@ from gdcore._stored import StoredArray
 from gdcore._warn import warn
 from gdcore._wiring import Wiring
 from gdcore.files import PathLike
+from gdcore.groups import described_group, groups_from
 from gdcore.history import History
 from gdcore.losses import Loss, LossFunction
 from gdcore.optimizers import Optimizer
+from gdcore.parameters import Parameter, checked_parameters, native_parameters
 from gdcore.schedules import NAMES, Function, Schedule
 from gdcore.typing import ScheduleName
 
@@ -74,6 +76,11 @@ def described_network(network: Network) -> dict[str, Any]:
         "dtype": network.dtype.name,
         "seed": network.seed,
     }
+    if network.parameters:
+        described["parameters"] = [
+            {"name": name, "shape": shape, "init": init}
+            for name, shape, init in native_parameters(network.parameters)
+        ]
     names = network.feature_names
     return described if names is None else {**described, "feature_names": list(names)}
 
@@ -119,6 +126,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
         "matmul_precision": trainer.matmul_precision,
         "clip_grad_norm": trainer.clip_grad_norm,
         "seed": trainer.seed,
+        **({"groups": list(map(described_group, trainer.groups))} if trainer.groups else {}),
         "position": {
             "steps": steps,
             "epochs": epochs,
@@ -244,7 +252,8 @@ class Checkpoint:
             given = Input(integer("input_size", described.get("input_size")))
             wiring = Wiring.of_row(checked_layers("layers", layers), given)
         # Before anything of the described size is allocated: a forged file may name any.
-        parameters = self._parameters(_shapes(wiring, dtype), dtype)
+        free = _parameters_from(described.get("parameters", []))
+        parameters = self._parameters(_shapes(wiring, dtype, free), dtype)
         if self.description["kind"] == "network" and len(self.arrays) != len(parameters):
             raise ValueError("there are arrays that belong to nothing")
         names = described.get("feature_names", [])
@@ -254,6 +263,7 @@ class Checkpoint:
         if len(names) not in (0, inputs):
             raise ValueError(f"there are {len(names)} names of {inputs} inputs")
         arguments = {**wiring.arguments(), "dtype": dtype, "seed": described.get("seed")}
+        arguments["parameters"] = free
         return NetworkParts(arguments, names, parameters)
 
     def _parameters(
@@ -288,6 +298,7 @@ class Checkpoint:
                 "matmul_precision": told.get("matmul_precision", ""),
                 "clip_grad_norm": told.get("clip_grad_norm"),
                 "seed": told.get("seed"),
+                "groups": groups_from(told.get("groups", [])),
             },
             position=_position_from(told.get("position")),
             history=_history(told),
@@ -314,14 +325,17 @@ def opened(path: PathLike) -> Iterator[Checkpoint]:
         yield Checkpoint(path, stored.description(), stored.arrays)
 
 
-def _shapes(wiring: Wiring, dtype: str) -> dict[str, tuple[int, ...]]:
-    """Of what the layers keep, by keys; ValueError where they do not make a network."""
+def _shapes(
+    wiring: Wiring, dtype: str, parameters: Sequence[Parameter]
+) -> dict[str, tuple[int, ...]]:
+    """Of all that a network keeps, by keys; ValueError where they do not make a network."""
     from gdcore._native import NETWORKS, specs_of  # only here: descriptions need no C++
 
     graph = wiring.graph()
     inputs = [each.described() for each in wiring.inputs]
     try:
-        return NETWORKS[dtype].shapes(specs_of(graph.specs), inputs, graph.heads)
+        free = native_parameters(parameters)
+        return NETWORKS[dtype].shapes(specs_of(graph.specs), inputs, graph.heads, free)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the network cannot be: {error}") from None
 
@@ -337,6 +351,12 @@ def _losses_from(described: Any) -> list[tuple[str, Loss, float]]:
         (name, formula_from(Loss, "loss", loss), real("loss_weights", weight, at_least=0))
         for name, loss, weight in rows
     ]
+
+
+def _parameters_from(described: Any) -> tuple[Parameter, ...]:
+    if not isinstance(described, list) or not all(isinstance(each, dict) for each in described):
+        raise ValueError("the parameters beside the layers are not described")
+    return checked_parameters([made("a parameter", Parameter, each) for each in described])
 
 
 def _schedule_from(described: Any) -> Schedule | ScheduleName | None:

@@ -11,6 +11,7 @@ from gdcore import _core
 from gdcore._check import flag, integer, optional_integer, real, thread_count
 from gdcore._fitting import Fitting, figures_of, one_at_a_time
 from gdcore._frames import array, feature_names, ordered
+from gdcore._given import Given
 from gdcore._judging import NAMES, VALIDATION_NAMES, Judging
 from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._objective import Objective
@@ -18,6 +19,7 @@ from gdcore._online import Online
 from gdcore._planning import Operation, Planning
 from gdcore._warn import warn
 from gdcore.callbacks import Callback, resolve_callbacks
+from gdcore.groups import Group, checked_groups, resolved
 from gdcore.history import History
 from gdcore.linalg import checked_precision
 from gdcore.losses import LossFunction, LossLike
@@ -43,7 +45,7 @@ _BARE = (
 )
 
 
-class Trainer(Online, Planning):
+class Trainer(Given, Online, Planning):
     """Trains a network by gradient descent; owns the optimizer's state and the position.
 
     >>> trainer = gdcore.Trainer(net, loss="cross_entropy", optimizer=gdcore.Adam(lr=1e-3))
@@ -91,10 +93,12 @@ class Trainer(Online, Planning):
             ``"cosine"`` over all epochs up to the last of the first `fit`, see
             `gdcore.schedules.spread`; until then the rate stays. None: it stays the optimizer's.
         seed: Decides the order of shuffled samples, at least 0; None takes the network's.
+        groups: Parameters with hyperparameters of their own, or frozen, see `gdcore.Group`.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument is out of its domain or names nothing that there is, or loss and
+        ValueError: An argument is out of its domain or names nothing that there is, a group matches
+            no parameter, two set the same of one, or all are frozen, or loss and
             network do not go together: ``"cross_entropy"`` over one output, or a loss of logits
             over probabilities, as of sigmoid (but for ``"cross_entropy"`` over softmax, see
             `gdcore.CrossEntropy`); or an output has no loss, or a loss no output.
@@ -112,6 +116,7 @@ class Trainer(Online, Planning):
         loss_weights: Mapping[str, float] | None = None,
         schedule: Schedule | ScheduleName | Callable[[int], float] | None = None,
         seed: int | None = None,
+        groups: Sequence[Group] = (),
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network must be a gdcore.Network, got {type(network).__name__}")
@@ -126,6 +131,7 @@ class Trainer(Online, Planning):
         )
         self._seed = network.seed if seed is None else integer("seed", seed, at_least=0)
         self._schedule = resolve_schedule("schedule", schedule)
+        self._groups = checked_groups(groups)
         self._num_threads = thread_count(num_threads)
         self._history = History()
         self._past = (History(), 0)  # of all epochs before those of _history, and how many
@@ -148,6 +154,7 @@ class Trainer(Online, Planning):
             self._seed,
             self._clip_grad_norm,
             self._matmul_precision,
+            *resolved(self._groups, self._network._native.parameter_names, self._optimizer),
         )
         network, loss = self._network, self._objective.one
         if isinstance(loss, LossFunction):
@@ -161,46 +168,6 @@ class Trainer(Online, Planning):
             return own_trainer(loss, network, self._seed, *options)
         compiled = self._objective.compiled()
         return TRAINERS[network.dtype.name](network._native, *compiled, *options)
-
-    @property
-    def network(self) -> Network:
-        """What is trained."""
-        return self._network
-
-    @property
-    def loss(self) -> Any:
-        """The loss as an object, a dict of them where outputs have names, or None."""
-        return self._objective.given
-
-    @property
-    def loss_weights(self) -> dict[str, float] | None:
-        """What each loss counts where outputs have names; else None."""
-        return dict(self._objective.weights) or None
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """The optimizer as an object; `lr` tells the learning rate in use."""
-        return self._optimizer
-
-    @property
-    def matmul_precision(self) -> Precision:
-        """As given."""
-        return self._matmul_precision
-
-    @property
-    def clip_grad_norm(self) -> float | None:
-        """The largest norm of a gradient, or None."""
-        return self._clip_grad_norm
-
-    @property
-    def schedule(self) -> Schedule | ScheduleName | None:
-        """How the learning rate changes, or None; of a name, from the first `fit` on the object."""
-        return self._schedule
-
-    @property
-    def seed(self) -> int:
-        """What decides the order of shuffled samples."""
-        return self._seed
 
     @property
     def history(self) -> History:
@@ -250,7 +217,9 @@ class Trainer(Online, Planning):
         return self._native.epochs
 
     def __repr__(self) -> str:
-        return f"Trainer({self.network}, {self.loss}, {self.optimizer}, steps={self.steps})"
+        groups = f", groups={list(self.groups)}" if self.groups else ""
+        of = f"{self.network}, {self.loss}, {self.optimizer}{groups}"
+        return f"Trainer({of}, steps={self.steps})"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuses to be pickled or copied."""
@@ -506,7 +475,7 @@ class Trainer(Online, Planning):
         network: Network | None = None,
         schedule: Callable[[int], float] | Schedule | ScheduleName | None = None,
         num_threads: int | None = None,
-        loss: Callable[[Any, Any], tuple[Any, Any]] | LossFunction | None = None,
+        loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
     ) -> Trainer:
         """Reads a trainer that `save` wrote.
 

@@ -80,6 +80,7 @@ InitializerName = Literal[
     "glorot_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "orthogonal",
     "pytorch",
     "zeros",
 ]

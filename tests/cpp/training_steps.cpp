@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/philox.hpp"
+#include "cpp/layers/dense_stack.hpp"
 #include "kernels/dispatch.hpp"
 #include "layers/registry.hpp"
 #include "train/trainer.hpp"
@@ -48,16 +49,16 @@ class Steps {
       data_.target = {target_.data(), rows, outputs};
     }
 
-    std::vector<gd::layers::DenseSpec> layers;
+    std::vector<gd::testing::DenseSpec> layers;
     for (size_t i = 1; i < sizes.size(); ++i) {
-      gd::layers::DenseSpec layer;
+      gd::testing::DenseSpec layer;
       layer.name = std::to_string(i - 1);
       layer.units = static_cast<int64_t>(sizes[i]);
       layer.activation = i + 1 < sizes.size() ? "relu" : "identity";
       layers.push_back(layer);
     }
     trainer_ = std::make_unique<gd::train::Trainer<float>>(
-        std::make_shared<gd::train::Model<float>>(gd::layers::stack_of(layers), inputs_, 0),
+        std::make_shared<gd::train::Model<float>>(gd::testing::stack_of(layers), inputs_, 0),
         options);
   }
 

@@ -58,7 +58,7 @@ def digest_program(build: Path, compiler: str) -> Path:
     source = ROOT / "tests" / "python" / "data" / "train_digest.cpp"
     run(
         [compiler, "-std=c++20", "-O2", "-ffp-contract=off", "-fopenmp", source,
-         f"-I{ROOT / 'cpp'}", f"-I{build / 'generated'}", "-o", program,
+         f"-I{ROOT / 'cpp'}", f"-I{ROOT / 'tests'}", f"-I{build / 'generated'}", "-o", program,
          "-Wl,--start-group", *rooms, "-Wl,--end-group"],
         "building train_digest",
     )  # fmt: skip

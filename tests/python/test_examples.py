@@ -181,6 +181,13 @@ def test_regression(example: Any, tmp_path: Path) -> None:
     assert_picture(tmp_path / "regression.png")
 
 
+def test_sac(example: Any, tmp_path: Path) -> None:
+    seen = example("sac").main(tmp_path, quick=True)
+    assert seen["after"] < seen["before"] / 3
+    assert seen["upright"] > 0.9
+    assert_picture(tmp_path / "sac.png")
+
+
 def test_the_command_line_writes_where_it_is_told(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     out = tmp_path / "new" / "pictures"
@@ -226,6 +233,6 @@ def test_every_example_is_tested_here() -> None:
     """But the one by hand, which tests itself."""
     here = Path(__file__).read_text()
     names = {path.stem for path in EXAMPLES.glob("*.py")} - {"_common", "by_hand_2_3_2"}
-    assert len(names) == 7
+    assert len(names) == 8
     for name in names:
         assert f"def test_{name}(" in here

@@ -77,17 +77,22 @@ struct batch_norm {
     plan::Step<T> step(plan::Zone::kNormBackward, plan::Zone::kBackward, b.node(), {x, gradient},
                        {gradient});
     if (shape.trains) step.reads.push_back(stats);
+    std::vector<int64_t> trained;  // of beta and gamma
     if (shape.gamma >= 0) {
       step.parameters_read = {shape.gamma};
-      step.parameters_written = {shape.gamma, shape.beta};
+      for (const int64_t offset : {shape.beta, shape.gamma}) {
+        if (b.trains(offset)) trained.push_back(offset);
+      }
     }
+    step.parameters_written = trained;
     step.takes = gradient;
     step.result = gradient;
     step.pieces = plan::Pieces::columns;
     step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const Backward<T> body{shape, places.of(x), places.of(gradient), stats_of(stats, places)};
+      const Backward<T> body{shape, trained, places.of(x), places.of(gradient),
+                             stats_of(stats, places)};
       const int64_t cols = body.x.cols;
-      const int64_t updates = shape.gamma < 0 ? 0 : 2 * cols;
+      const int64_t updates = static_cast<int64_t>(trained.size()) * cols;
       return plan::column_pass<T>(made, places, plan::pass_cost<T>(cols, 10, 3), cols, updates,
                                   body);
     };
@@ -211,6 +216,7 @@ struct batch_norm {
   template <class T>
   struct Backward {
     Shape<T> shape;
+    std::vector<int64_t> trained;
     plan::Rows<T> x, gradient, stats;
     kernels::LayerKernels<T> by = kernels::kernels().of<T>().layers;
 
@@ -225,16 +231,18 @@ struct batch_norm {
         T tilted[kColumns];
         by.column_slopes(p, plain, tilted);
         by.column_gradient(p, shape.trains ? plain : nullptr, shape.trains ? tilted : nullptr);
-        if (shape.gamma < 0) continue;
         // One chain over ghost batches, so that a batch may go through in pieces of them.
         const bool goes_on = i > 0 || batch.accumulate;
-        add_to(batch.gradients + shape.beta + begin, count, plain, goes_on);
-        add_to(batch.gradients + shape.gamma + begin, count, tilted, goes_on);
+        for (const int64_t offset : trained) {
+          const T* const sums = offset == shape.beta ? plain : tilted;
+          add_to(batch.gradients + offset + begin, count, sums, goes_on);
+        }
       }
-      if (shape.gamma < 0 || batch.rule == nullptr) return;
-      for (const int64_t offset : {shape.beta + begin, shape.gamma + begin}) {
-        const std::span<const T> gradients(batch.gradients + offset, static_cast<size_t>(count));
-        batch.rule->update_piece(*batch.update, offset, gradients);
+      if (batch.rule == nullptr) return;
+      for (const int64_t offset : trained) {
+        const std::span<const T> gradients(batch.gradients + offset + begin,
+                                           static_cast<size_t>(count));
+        batch.rule->update_piece(*batch.update, offset + begin, gradients);
       }
     }
 

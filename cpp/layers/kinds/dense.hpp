@@ -28,6 +28,10 @@ struct dense {
     weight.fan_in = inputs.width();
     weight.fan_out = units;
     weight.initializer = spec.get<std::string>("weight_init");
+    if (spec.has("weight_init_parameters")) {
+      weight.gain = spec.get<std::vector<double>>("weight_init_parameters").at(0);
+      base::representable<T>(weight.gain, "gain of layer '" + spec.name + "'");
+    }
     weight.lies = lies_as_it_is(inputs, units) ? nn::Lies::panels : nn::Lies::transposed_panels;
     nn::EntrySpec bias = weight;
     bias.name = "bias";
@@ -37,6 +41,8 @@ struct dense {
     bias.lies = nn::Lies::flat;
     nn::check_initializer(weight.initializer);
     nn::check_initializer(bias.initializer);
+    require<base::ValueError>(bias.initializer != "orthogonal", "bias_init of layer '", spec.name,
+                              "' must not be 'orthogonal': that makes matrices");
     node.entries.push_back(weight);
     if (spec.get<bool>("bias")) node.entries.push_back(bias);
   }

@@ -17,9 +17,9 @@ Cost update_cost(const optim::Rule<T>& rule, int64_t size) {
 }  // namespace
 
 template <class T>
-Update<T>::Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int64_t parameters,
-                  int max_workers)
-    : Operation<T>(Zone::kUpdate, Zone::kUpdate, -1, max_workers, update_cost(rule, parameters)),
+Update<T>::Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int max_workers)
+    : Operation<T>(Zone::kUpdate, Zone::kUpdate, -1, max_workers,
+                   update_cost(rule, ops::elements_of(input.extents))),
       rule_(rule),
       input_(input) {}
 

@@ -9,9 +9,7 @@ namespace gd::plan {
 template <class T>
 class Update final : public Operation<T> {
  public:
-  // `parameters` counts their elements, for the cost.
-  Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int64_t parameters,
-         int max_workers);
+  Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int max_workers);
   bool meets(const Batch<T>& /*batch*/, int /*workers*/) const override {
     return rule_.needs() != optim::RuleNeeds::elementwise;
   }

@@ -5,9 +5,17 @@
 
 #include <vector>
 
+#include "base/function_ref.hpp"
 #include "plan/step.hpp"
 
 namespace gd::plan::passes {
+
+// Leaves out the steps backward that lead to no gradient that is wanted: none at a parameter that
+// trains, nor at the network's input where the caller asks for that. What then is read in the
+// forward pass alone need not be kept.
+template <class T>
+void prune(std::vector<Value>& values, std::vector<Step<T>>& steps,
+           base::FunctionRef<bool(int64_t)> trains);
 
 // Of a relu's output that dropout then thins out, it is the thinned one that tells where both let a
 // gradient through: where it is above 0. So nothing is drawn again, and relu's own output need not

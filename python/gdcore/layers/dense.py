@@ -25,8 +25,8 @@ class Dense(Layer):
         units: Number of outputs, at least 1.
         activation: f, by name or as an object such as ``gdcore.LeakyReLU(0.2)``.
         bias: Whether there is a b.
-        weight_init: How W starts, a name from `gdcore.initializers`. The default is that of
-            PyTorch's ``Linear``.
+        weight_init: How W starts, a name or an object from `gdcore.initializers`. The default is
+            that of PyTorch's ``Linear``.
         bias_init: How b starts. None means ``"pytorch"`` beside ``weight_init="pytorch"``, else
             ``"zeros"``.
         name: What stands for the layer's index in the keys of ``state_dict``: ``"hidden.weight"``
@@ -43,13 +43,13 @@ class Dense(Layer):
     activation: ActivationName | Activation = "identity"
     _: KW_ONLY
     bias: bool = True
-    weight_init: InitializerName = "pytorch"
+    weight_init: InitializerName | initializers.Initializer = "pytorch"
     bias_init: InitializerName | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
         """Checks the description, and resolves names and defaults."""
-        weight_init = initializers.resolve("weight_init", self.weight_init)
+        weight_init = initializers.resolve_weights("weight_init", self.weight_init)
         bias_init = self.bias_init
         if bias_init is None:
             bias_init = "pytorch" if weight_init == "pytorch" else "zeros"
@@ -62,6 +62,8 @@ class Dense(Layer):
         }
         for field, value in resolved.items():
             object.__setattr__(self, field, value)
+        if bias_init == "orthogonal":
+            raise ValueError("bias_init must be no initializer of matrices, got 'orthogonal'")
         super().__post_init__()
 
     def output_activation(self) -> Activation:

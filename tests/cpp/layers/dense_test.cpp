@@ -5,7 +5,7 @@
 #include "cpp/nn/support.hpp"
 
 using gd::base::ValueError;
-using gd::layers::DenseSpec;
+using gd::testing::DenseSpec;
 using gd::testing::stack;
 
 namespace {
@@ -17,7 +17,7 @@ std::string error_after(const std::function<void(Layers&)>& change, int64_t inpu
   Layers layers = stack({6, 5, 3}, "relu", "identity");
   change(layers);
   try {
-    gd::layers::graph_of<double>(gd::layers::stack_of(layers), {inputs});
+    gd::layers::graph_of<double>(gd::testing::stack_of(layers), {inputs});
   } catch (const ValueError& error) {
     return error.what();
   }
@@ -78,6 +78,6 @@ TEST(sizes_whose_product_overflows_are_refused) {
   for (int i = 0; i < 16; ++i) {
     many.push_back(gd::testing::dense(std::to_string(i), int64_t{1} << (30 - i % 2), "relu"));
   }
-  gd::layers::graph_of<double>(gd::layers::stack_of(many), {int64_t{1} << 29});
+  gd::layers::graph_of<double>(gd::testing::stack_of(many), {int64_t{1} << 29});
   CHECK_THROWS(ValueError, gd::testing::network_of<float>(many, int64_t{1} << 29, 0));
 }

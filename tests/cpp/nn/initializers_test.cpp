@@ -16,7 +16,8 @@ constexpr int64_t kValues = 30'000;
 
 std::vector<double> drawn(const std::string& name, uint64_t seed = 1) {
   gd::base::RandomStream random = gd::testing::random_stream(seed);
-  std::vector<double> values(kValues, 77.0);
+  const int64_t count = name == "orthogonal" ? kFanIn * kFanOut : kValues;
+  std::vector<double> values(static_cast<size_t>(count), 77.0);
   initialize<double>(name, kFanIn, kFanOut, random, values);
   return values;
 }
@@ -86,10 +87,36 @@ TEST(zeros_are_zeros) {
   for (const double value : drawn("zeros")) CHECK_EQ(value, 0.0);
 }
 
+TEST(orthogonal_rows_or_columns_have_the_length_of_the_gain) {
+  for (const auto& [rows, cols] : {std::pair{3, 50}, {50, 3}, {33, 33}, {1, 1}}) {
+    gd::base::RandomStream random = gd::testing::random_stream(1);
+    std::vector<double> w(static_cast<size_t>(rows * cols));
+    initialize<double>("orthogonal", cols, rows, random, w, 1.5);
+    const int few = std::min(rows, cols);
+    const auto at = [&](int i, int k) {  // vector i, element k
+      return w[static_cast<size_t>(rows <= cols ? i * cols + k : k * cols + i)];
+    };
+    for (int i = 0; i < few; ++i) {
+      for (int j = 0; j <= i; ++j) {
+        double product = 0;
+        for (int k = 0; k < std::max(rows, cols); ++k) product += at(i, k) * at(j, k);
+        CHECK_CLOSE(product, i == j ? 2.25 : 0.0, 1e-14);
+      }
+    }
+  }
+}
+
+TEST(orthogonal_values_must_be_a_matrix) {
+  gd::base::RandomStream random = gd::testing::random_stream(1);
+  std::vector<double> bias(kFanOut);
+  CHECK_THROWS(gd::base::ValueError,
+               initialize<double>("orthogonal", kFanIn, kFanOut, random, bias));
+}
+
 TEST(float_values_are_the_double_ones_rounded) {
   for (const std::string& name : gd::nn::initializer_names()) {
     gd::base::RandomStream random = gd::testing::random_stream(1);
-    std::vector<float> singles(100);
+    std::vector<float> singles(name == "orthogonal" ? kFanIn * kFanOut : 100);
     initialize<float>(name, kFanIn, kFanOut, random, singles);
     const std::vector<double> doubles = drawn(name);
     for (size_t i = 0; i < singles.size(); ++i) {
@@ -100,7 +127,7 @@ TEST(float_values_are_the_double_ones_rounded) {
 
 TEST(every_initializer_is_listed_once_and_known) {
   const auto names = gd::nn::initializer_names();
-  CHECK_EQ(names.size(), std::size(kExpected) + 1);
+  CHECK_EQ(names.size(), std::size(kExpected) + 2);  // zeros and orthogonal
   for (const Expected& expected : kExpected) {
     CHECK_EQ(std::count(names.begin(), names.end(), expected.name), 1);
   }

@@ -5,15 +5,16 @@
 #include <vector>
 
 #include "cpp/base/support.hpp"
+#include "cpp/layers/dense_stack.hpp"
 #include "layers/registry.hpp"
 #include "nn/network.hpp"
 #include "ops/formulas.hpp"
 
 namespace gd::testing {
 
-inline layers::DenseSpec dense(const std::string& name, int64_t units,
-                               const std::string& activation, bool bias = true) {
-  layers::DenseSpec spec;
+inline DenseSpec dense(const std::string& name, int64_t units, const std::string& activation,
+                       bool bias = true) {
+  DenseSpec spec;
   spec.name = name;
   spec.units = units;
   spec.activation = activation;
@@ -32,9 +33,9 @@ inline layers::DenseSpec dense(const std::string& name, int64_t units,
 }
 
 // Layers "0", "1", ... of these sizes, all but the last with one activation.
-inline std::vector<layers::DenseSpec> stack(const std::vector<int64_t>& units,
-                                            const std::string& hidden, const std::string& last) {
-  std::vector<layers::DenseSpec> layers;
+inline std::vector<DenseSpec> stack(const std::vector<int64_t>& units, const std::string& hidden,
+                                    const std::string& last) {
+  std::vector<DenseSpec> layers;
   for (size_t i = 0; i < units.size(); ++i) {
     layers.push_back(dense(std::to_string(i), units[i], i + 1 < units.size() ? hidden : last));
   }
@@ -44,13 +45,12 @@ inline std::vector<layers::DenseSpec> stack(const std::vector<int64_t>& units,
 // The same as a model takes them.
 inline std::vector<nn::LayerSpec> stacked(const std::vector<int64_t>& units,
                                           const std::string& hidden, const std::string& last) {
-  return gd::layers::stack_of(stack(units, hidden, last));
+  return stack_of(stack(units, hidden, last));
 }
 
 template <class T>
-nn::Network<T> network_of(const std::vector<layers::DenseSpec>& layers, int64_t inputs,
-                          uint64_t seed) {
-  return nn::Network<T>(gd::layers::graph_of<T>(gd::layers::stack_of(layers), {inputs}), seed);
+nn::Network<T> network_of(const std::vector<DenseSpec>& layers, int64_t inputs, uint64_t seed) {
+  return nn::Network<T>(gd::layers::graph_of<T>(stack_of(layers), {inputs}), seed);
 }
 
 }  // namespace gd::testing

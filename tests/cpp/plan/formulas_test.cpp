@@ -93,7 +93,7 @@ std::vector<T> trained(int workers, gd::optim::RuleNeeds needs, double clip_norm
   options.update.weights = network.values();
   options.update.gradients = network.gradients();
   gd::plan::Plan<T> plan(network, options);
-  CHECK(plan.schedule(rows).sharing == gd::plan::Sharing::by_samples);
+  CHECK(plan.sharing(rows).by == gd::plan::SharedBy::samples);
   CHECK_EQ(plan.workers(rows), workers);
   for (int step = 1; step <= 3; ++step) {
     rule.begin_step(0.01, step);

@@ -13,7 +13,7 @@ static_assert(gd::nn::kChecksGaps);
 namespace {
 
 // No two parameters without a gap between them.
-const std::vector<gd::layers::DenseSpec> kOdd = stack({33, 7, 3}, "relu", "identity");
+const std::vector<gd::testing::DenseSpec> kOdd = stack({33, 7, 3}, "relu", "identity");
 constexpr int64_t kInputs = 5;
 
 }  // namespace

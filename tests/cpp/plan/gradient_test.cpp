@@ -48,7 +48,7 @@ struct Distance {
   double relative() const { return std::sqrt(difference / std::max(length, 1e-30)); }
 };
 
-void check_gradient(const std::vector<gd::layers::DenseSpec>& layers, const std::string& loss,
+void check_gradient(const std::vector<gd::testing::DenseSpec>& layers, const std::string& loss,
                     bool by_label, bool weighted) {
   const std::string where =
       text(layers[0].activation, " ", layers.back().activation, " ", loss, " layers ",
@@ -85,8 +85,8 @@ int64_t outputs_for(const std::string& loss) {
 }
 
 // Layers for the one, two or three of an activation.
-std::vector<gd::layers::DenseSpec> layers_of(const std::string& activation, int count,
-                                             int64_t outputs = kOutputs) {
+std::vector<gd::testing::DenseSpec> layers_of(const std::string& activation, int count,
+                                              int64_t outputs = kOutputs) {
   std::vector<int64_t> units(static_cast<size_t>(count), 5);
   units.back() = outputs;
   return stack(units, activation, activation);
@@ -143,7 +143,7 @@ namespace {
 
 // A loss from outside: the sum of c_ij y_ij.
 struct Outside {
-  explicit Outside(const std::vector<gd::layers::DenseSpec>& layers)
+  explicit Outside(const std::vector<gd::testing::DenseSpec>& layers)
       : network(gd::testing::network_of<double>(layers, kInputs, 3)),
         plan(network, options_of<double>(PlanKind::differentiable, kRows)),
         outputs(network.output_size()),
@@ -180,7 +180,7 @@ struct Outside {
   std::vector<double> input_gradient;
 };
 
-void check_outside(const std::vector<gd::layers::DenseSpec>& layers) {
+void check_outside(const std::vector<gd::testing::DenseSpec>& layers) {
   Outside outside(layers);
   outside.forward();
   outside.backward(false);

@@ -31,14 +31,14 @@ Lines lines_of(const Plan<T>& plan) {
 }
 
 // 6 -> 5 -> 4 -> 3, relu, gelu (which keeps z), tanh; the middle layer has no bias.
-std::vector<gd::layers::DenseSpec> three_layers() {
+std::vector<gd::testing::DenseSpec> three_layers() {
   auto layers = stack({5, 4, 3}, "relu", "tanh");
   layers[1].activation = "gelu";
   layers[1].bias = false;
   return layers;
 }
 
-Lines lines_of_kind(PlanKind kind, const std::vector<gd::layers::DenseSpec>& layers,
+Lines lines_of_kind(PlanKind kind, const std::vector<gd::testing::DenseSpec>& layers,
                     const std::string& loss) {
   auto network = gd::testing::network_of<float>(layers, 6, 0);
   return lines_of(Plan<float>(network, options_of<float>(kind, 8, loss)));

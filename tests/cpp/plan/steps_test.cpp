@@ -18,7 +18,7 @@ using gd::testing::Training;
 
 namespace {
 
-using Layers = std::vector<gd::layers::DenseSpec>;
+using Layers = std::vector<gd::testing::DenseSpec>;
 
 // Wide enough for five workers by tiles, more rows and neurons than one part of a split sum, a
 // width whose rows would lie a power of two apart, and a hidden activation that keeps z.
@@ -44,7 +44,7 @@ std::vector<T> trained(int workers, int steps, std::vector<double>* losses = nul
   const Samples<T> samples(kRows, kInputs, 10, 1);
   Training<T> training(large_network(), kInputs, "cross_entropy", kRows, workers, false, clip_norm);
   CHECK_EQ(training.plan().workers(kRows), workers);
-  CHECK(training.plan().schedule(kRows).sharing == gd::plan::Sharing::by_tiles);
+  CHECK(training.plan().sharing(kRows).by == gd::plan::SharedBy::tiles);
   for (int step = 0; step < steps; ++step) {
     const double loss = training.step(samples.batch(kRows, step % 2 == 0, step % 3 == 1));
     if (losses != nullptr) losses->push_back(loss);
@@ -128,9 +128,9 @@ TEST(sharing_by_samples_gives_the_same_bits_on_any_number_of_workers) {
         const auto trained_by = [&](int workers, int64_t capacity) {
           Training<T> training(small_network(), kInputs, "cross_entropy", capacity, workers, true,
                                clip_norm);
-          const auto schedule = training.plan().schedule(capacity);
-          CHECK_EQ(schedule.workers, workers);
-          CHECK(workers == 1 || schedule.sharing == gd::plan::Sharing::by_samples);
+          const gd::plan::Sharing sharing = training.plan().sharing(capacity);
+          CHECK_EQ(sharing.workers, workers);
+          CHECK(workers == 1 || sharing.by == gd::plan::SharedBy::samples);
           std::vector<double> losses;
           for (int step = 0; step < 3; ++step) {
             const Batch<T> batch = samples.batch(rows, step == 0, step == 1);

@@ -86,7 +86,7 @@ plan::PlanOptions<T> options_of(plan::PlanKind kind, int64_t capacity, const std
 template <class T>
 class Training {
  public:
-  Training(const std::vector<layers::DenseSpec>& layers, int64_t inputs, const std::string& loss,
+  Training(const std::vector<DenseSpec>& layers, int64_t inputs, const std::string& loss,
            int64_t capacity, int max_workers, bool gathers = false, double clip_norm = 0)
       : network_(network_of<T>(layers, inputs, 7)),
         rule_("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {

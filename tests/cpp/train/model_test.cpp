@@ -182,7 +182,7 @@ TEST(a_smaller_batch_may_follow_a_larger_one) {
 TEST(values_are_copied_in_and_out) {
   const auto from = make_model<float>();
   auto layers = stack({8, 5, kOutputs}, "tanh", "identity");
-  const auto to = std::make_shared<Model<float>>(gd::layers::stack_of(layers), kInputs, 99);
+  const auto to = std::make_shared<Model<float>>(gd::testing::stack_of(layers), kInputs, 99);
   CHECK(values_of(*to) != values_of(*from));
   to->set_values(values_of(*from).data());
   CHECK_SAME(values_of(*to), values_of(*from));

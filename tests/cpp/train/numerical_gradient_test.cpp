@@ -149,7 +149,7 @@ TEST(some_parameters_can_be_looked_at_closer) {
 TEST(strong_curvature_is_no_kink) {
   AtTheKink bent;
   auto layers = stack({1, 1}, "tanh", "identity");
-  Model<double> model(gd::layers::stack_of(layers), 1, 0);
+  Model<double> model(gd::testing::stack_of(layers), 1, 0);
   const double values[] = {0.3, 0.1, 300.0, 1.0};
   model.set_values(values);
   const NumericalGradient got = numerical_gradient(model, loss_named("mse"), bent.data, 1e-3, 1);

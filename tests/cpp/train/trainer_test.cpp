@@ -87,7 +87,7 @@ TEST(steps_give_the_same_bits_on_any_number_of_threads) {
     const Samples<T> samples(257, 20, 10, 2);
     std::vector<T> want;
     for (const int threads : kWorkerCounts) {
-      const auto model = std::make_shared<Model<T>>(gd::layers::stack_of(layers), 20, 1);
+      const auto model = std::make_shared<Model<T>>(gd::testing::stack_of(layers), 20, 1);
       Trainer<T> trainer(model, adam_with("cross_entropy", threads));
       fit_epoch(trainer, dataset(samples, true), 200, true);
       if (threads == 1) want = values_of(*model);

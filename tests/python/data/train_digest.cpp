@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/philox.hpp"
+#include "cpp/layers/dense_stack.hpp"
 #include "kernels/dispatch.hpp"
 #include "layers/registry.hpp"
 #include "train/trainer.hpp"
@@ -38,9 +39,9 @@ void train(const char* loss, std::vector<double> loss_parameters, const char* ru
               {29, "sigmoid", {}},   {21, "tanh", {}},          {35, "gelu", {}},
               {19, "gelu_tanh", {}}, {23, "silu", {}},          {17, "softplus", {1.7}},
               {7, "identity", {}}};
-  std::vector<gd::layers::DenseSpec> layers;
+  std::vector<gd::testing::DenseSpec> layers;
   for (const auto& row : rows) {
-    gd::layers::DenseSpec layer;
+    gd::testing::DenseSpec layer;
     layer.name = std::to_string(layers.size());
     layer.units = row.units;
     layer.activation = row.name;
@@ -49,7 +50,7 @@ void train(const char* loss, std::vector<double> loss_parameters, const char* ru
     layers.push_back(layer);
   }
   const int64_t samples = 83, inputs = 300, outputs = 7;
-  auto model = std::make_shared<gd::train::Model<T>>(gd::layers::stack_of(layers), inputs, 5);
+  auto model = std::make_shared<gd::train::Model<T>>(gd::testing::stack_of(layers), inputs, 5);
   gd::train::TrainerOptions options;
   options.loss = {loss, std::move(loss_parameters)};
   options.rule = rule;

@@ -1,0 +1,85 @@
+#include "optim/grouped_rule.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.hpp"
+
+namespace gd::optim {
+
+namespace {
+
+// Elements that a worker takes at a time, as in ops/elementwise.cpp.
+constexpr int64_t kGrain = 4096;
+
+// Calls f(span, begin, end) for what each span has of [begin, end), in order.
+template <class F>
+void for_spans(std::span<const ParameterSpan> spans, int64_t begin, int64_t end, F&& f) {
+  const auto ends_before = [](const ParameterSpan& span, int64_t at) {
+    return span.offset + span.size() <= at;
+  };
+  auto span = std::lower_bound(spans.begin(), spans.end(), begin, ends_before);
+  for (; span != spans.end() && span->offset < end; ++span) {
+    f(*span, std::max(begin, span->offset), std::min(end, span->offset + span->size()));
+  }
+}
+
+}  // namespace
+
+template <class T>
+GroupedRule<T>::GroupedRule(const std::string& name, std::vector<Group> groups)
+    : groups_(std::move(groups)) {
+  for (const Group& group : groups_) {
+    rules_.emplace_back(name, group.hyper);
+    states_ = std::max(states_, rules_.back().states());
+  }
+}
+
+template <class T>
+void GroupedRule<T>::begin_step(double lr, int64_t step) {
+  for (const Group& group : groups_) {
+    base::require<base::ValueError>(
+        rate(group, lr) <= static_cast<double>(std::numeric_limits<T>::max()),
+        "the learning rate of the group ", group.name, " must be finite, got ", rate(group, lr),
+        " where that of the others is ", lr);
+  }
+  for (size_t i = 0; i < groups_.size(); ++i) rules_[i].begin_step(rate(groups_[i], lr), step);
+}
+
+template <class T>
+void GroupedRule<T>::update(ops::Worker& worker, ops::TileQueue& queue,
+                            const UpdateInput<T>& input) {
+  const int64_t size = ops::extents_end(input.extents);
+  queue.for_each(worker, (size + kGrain - 1) / kGrain, [&](int64_t piece) {
+    const int64_t begin = piece * kGrain;
+    const int64_t end = std::min(begin + kGrain, size);
+    update_piece(input, begin, {input.gradients + begin, static_cast<size_t>(end - begin)});
+  });
+}
+
+template <class T>
+void GroupedRule<T>::update_piece(const UpdateInput<T>& input, int64_t begin,
+                                  std::span<const T> gradients) {
+  const int64_t end = begin + static_cast<int64_t>(gradients.size());
+  for_spans(input.spans, begin, end, [&](const ParameterSpan& span, int64_t first, int64_t last) {
+    const auto from = static_cast<size_t>(first - begin);
+    rules_[static_cast<size_t>(span.group)].update_piece(
+        input, first, gradients.subspan(from, static_cast<size_t>(last - first)));
+  });
+}
+
+template <class T>
+std::unique_ptr<Rule<T>> make_rule(const std::string& name, const std::vector<double>& hyper,
+                                   std::vector<Group> groups) {
+  if (groups.empty()) return std::make_unique<ElementwiseRule<T>>(name, hyper);
+  return std::make_unique<GroupedRule<T>>(name, std::move(groups));
+}
+
+template std::unique_ptr<Rule<float>> make_rule(const std::string&, const std::vector<double>&,
+                                                std::vector<Group>);
+template std::unique_ptr<Rule<double>> make_rule(const std::string&, const std::vector<double>&,
+                                                 std::vector<Group>);
+template class GroupedRule<float>;
+template class GroupedRule<double>;
+
+}  // namespace gd::optim

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "optim/elementwise_rule.hpp"
+
+namespace gd::optim {
+
+// Parameters with hyperparameters of their own.
+struct Group {
+  std::string name;           // in errors
+  std::vector<double> hyper;  // in the order of the rule's parameters
+  // Where the rate of a step is r, theirs is lr (r / at): very exactly lr where r is `at`.
+  double lr = 1;
+  double at = 1;
+};
+
+// An elementwise rule with hyperparameters by group, which `UpdateInput::spans` tell: a number of
+// `groups`. What lies in no span is left alone, so that a span left out is frozen.
+template <class T>
+class GroupedRule final : public Rule<T> {
+ public:
+  GroupedRule(const std::string& name, std::vector<Group> groups);
+
+  RuleNeeds needs() const override { return RuleNeeds::elementwise; }
+  int states() const override { return states_; }  // the most that a group has
+  // ValueError, before anything changes, where the rate of a group is none.
+  void begin_step(double lr, int64_t step) override;
+  void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) override;
+  void update_piece(const UpdateInput<T>& input, int64_t begin,
+                    std::span<const T> gradients) override;
+
+ private:
+  double rate(const Group& group, double lr) const { return group.lr * (lr / group.at); }
+
+  std::vector<Group> groups_;
+  std::vector<ElementwiseRule<T>> rules_;  // of each group
+  int states_ = 0;
+};
+
+// The rule of that name with hyperparameters `hyper`; with groups, their own are for them.
+template <class T>
+std::unique_ptr<Rule<T>> make_rule(const std::string& name, const std::vector<double>& hyper,
+                                   std::vector<Group> groups);
+
+}  // namespace gd::optim

@@ -358,7 +358,9 @@ std::vector<T> trained(const Drawn& drawn, int workers, int64_t rows) {
     batch.draw = {7, static_cast<uint64_t>(step), 0};
     plan.step(batch);
   }
-  return std::vector<T>(network.values(), network.values() + network.flat_size());
+  std::vector<T> values(static_cast<size_t>(network.num_parameters()));
+  network.to_shapes(network.values(), values.data());
+  return values;
 }
 
 }  // namespace

@@ -20,9 +20,9 @@ HeldData<double> checked(Checked& model, const std::string& loss,
                          py::handle sample_weight) {
   const auto& network = model.description();
   const ops::LossTerms<double> terms(ops::find_loss<double>(loss), parameters,
-                                     network.output_size());
+                                     network.target_size());
   return hold_data<double>(in_order(model, x), y, sample_weight, network.input_size(),
-                           network.output_size(), terms);
+                           network.target_size(), terms);
 }
 
 py::array_t<double> flat(const std::vector<double>& values) {

@@ -199,7 +199,7 @@ HeldData<T> checked_data(train::Trainer<T>& trainer, py::handle x, py::handle y,
                          py::handle sample_weight, const DataNames& names = {}) {
   require_loss(trainer);
   const auto& network = trainer.model().description();
-  return hold_data<T>(x, y, sample_weight, network.input_size(), network.output_size(),
+  return hold_data<T>(x, y, sample_weight, network.input_size(), network.target_size(),
                       trainer.loss_terms(), names);
 }
 
@@ -298,7 +298,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         require_loss(self);
         const auto& network = self.model().description();
         const Data data = hold_sample<T>(row_in_order(self.model(), x), y, network.input_size(),
-                                         network.output_size(), self.loss_terms());
+                                         network.target_size(), self.loss_terms());
         const WithoutGil released;
         return self.step(data.view);
       },

@@ -65,6 +65,16 @@ void check_order(const nn::Graph& graph, const nn::LayerSpec& layer) {
   }
 }
 
+// A layer that says nothing of members knows none.
+void settle_members(const Inputs& read, nn::Node& node) {
+  if (node.members > 0) return;
+  node.members = 1;
+  for (const int64_t members : read.members) {
+    require<ValueError>(members == 1, "layer '", node.spec.name, "' of kind '", node.spec.kind,
+                        "' cannot stand behind the ", members, " members of an ensemble");
+  }
+}
+
 void check_all_read(const nn::Graph& graph) {
   std::set<int> read = {graph.output};
   for (const nn::Node& node : graph.nodes) {
@@ -97,13 +107,18 @@ nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<int64_t> input
                         "', expected one of: ", all_kinds());
     check_order(graph, layer);
     Inputs read;
-    for (const int input : layer.inputs) read.widths.push_back(graph.width(input));
+    for (const int input : layer.inputs) {
+      read.widths.push_back(graph.width(input));
+      read.members.push_back(graph.members(input));
+    }
     read.of_network = of_network(graph, layer.inputs);
     nn::Node node;
     node.spec = std::move(layer);
     kind->infer(read, node);
+    settle_members(read, node);
     for (const nn::EntrySpec& entry : node.entries) {
-      base::checked_product(base::checked_product(entry.rows, entry.cols, "weights of a layer"),
+      const int64_t each = base::checked_product(entry.rows, entry.cols, "weights of a layer");
+      base::checked_product(base::checked_product(entry.count, each, "weights of a layer"),
                             sizeof(T), "bytes of a layer's weights");
     }
     graph.nodes.push_back(std::move(node));

@@ -4,9 +4,12 @@
 // every parameter is listed; memory has none of it yet.
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/philox.hpp"
 #include "nn/layer_spec.hpp"
 
 namespace gd::nn {
@@ -32,13 +35,32 @@ struct EntrySpec {
   int64_t fan_in = 0;
   int64_t fan_out = 0;
   double constant = 0;
+  int64_t count = 1;  // matrices, one after the other
+  // To the outside; empty: (rows, cols) of a matrix, (cols,) of a vector.
+  std::vector<int64_t> shape;
+  // What makes the first values where they are neither drawn by a name nor constant. `before` are
+  // those of the layer's entry before this one.
+  std::function<void(base::RandomStream& random, std::span<const double> before,
+                     std::span<double> own)>
+      start;
+
+  int64_t size() const { return count * rows * cols; }
+  std::vector<int64_t> outer_shape() const {
+    if (!shape.empty()) return shape;
+    if (lies == Lies::flat) return {cols};
+    return {rows, cols};
+  }
 };
 
 struct Node {
   LayerSpec spec;
   int64_t width = 0;  // columns of its output
   std::vector<EntrySpec> entries;
+  // Of an ensemble: its columns are so many values side by side. 0: the layer does not say.
+  int64_t members = 0;
   bool needs_whole_batch = false;  // in training: rows see each other
+  // In training a step is shared by tiles: sums over samples are cut as no part of a batch is.
+  bool needs_tiles = false;
 };
 
 struct Graph {
@@ -49,6 +71,13 @@ struct Graph {
   int first_layer() const { return static_cast<int>(inputs.size()); }
   bool is_input(int node) const { return node < first_layer(); }
   const Node& layer(int node) const { return nodes[static_cast<size_t>(node - first_layer())]; }
+  int64_t members(int node) const { return is_input(node) ? 1 : layer(node).members; }
+  bool needs_tiles() const {
+    for (const Node& node : nodes) {
+      if (node.needs_tiles || node.needs_whole_batch) return true;
+    }
+    return false;
+  }
   // The first layer that needs all rows of a batch at once in training; null: none does.
   const Node* whole_batch() const {
     for (const Node& node : nodes) {

@@ -80,7 +80,15 @@ class Builder {
   const nn::Parameter& kept_entry(const std::string& name) const {
     return *network_.kept(node_, name);
   }
-  void set_output(ValueId value) { outputs_[static_cast<size_t>(node_)] = value; }
+  void set_output(ValueId value) {
+    outputs_[static_cast<size_t>(node_)] = value;
+    if (members() > 1) set_exact(value);
+  }
+  // Of an ensemble, whose values lie side by side in the layer's output, and in its input.
+  int64_t members() const { return network_.graph().members(node_); }
+  int64_t input_members(size_t i = 0) const {
+    return network_.graph().members(spec().inputs.at(i));
+  }
   ValueId output() const { return outputs_[static_cast<size_t>(node_)]; }
   bool is_output() const { return node_ == network_.graph().output; }
 
@@ -95,6 +103,11 @@ class Builder {
   // A new one, which may take the place of `over`.
   ValueId value(int64_t cols, ValueId over = kNoValue);
   int64_t cols(ValueId value) const { return values_[static_cast<size_t>(value)].cols; }
+  // Its rows follow each other without a gap, so that a part of the columns is a row as well.
+  ValueId set_exact(ValueId value) {
+    values_[static_cast<size_t>(value)].exact = true;
+    return value;
+  }
 
   // ---- gradients ----
 

@@ -33,6 +33,7 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
   plan_.network_ = &network_;
   plan_.flat_size_ = network_.flat_size();
   plan_.whole_batch_ = builder_.is_training() && network_.graph().whole_batch() != nullptr;
+  plan_.by_tiles_ = options_.kind != PlanKind::training || network_.graph().needs_tiles();
   steps();
   passes::fuse(steps_);
   passes::barriers(steps_);
@@ -79,7 +80,7 @@ template <class T>
 Step<T> Plan<T>::Compiler::gather_step() {
   Step<T> step{Zone::kGather, Zone::kData};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    auto gather = std::make_unique<Gather<T>>(network_.input_size(), network_.output_size(),
+    auto gather = std::make_unique<Gather<T>>(network_.input_size(), network_.target_size(),
                                               options_.capacity, gathered_, options_.max_workers);
     plan_.gather_ = gather.get();
     return gather;
@@ -94,10 +95,15 @@ Step<T> Plan<T>::Compiler::loss_step(ValueId output, ValueId gradient) {
   step.make = [this, output, gradient](const Step<T>&,
                                        const Places<T>& places) -> std::unique_ptr<Operation<T>> {
     const Rows<T> none;
-    return std::make_unique<Loss<T>>(
-        ops::find_loss<T>(options_.loss.name), options_.loss.parameters, places.of(output),
-        plan_.sample_loss_, gradient == kNoValue ? none : places.of(gradient),
-        options_.max_workers);
+    const auto& loss = ops::find_loss<T>(options_.loss.name);
+    const Rows<T> at_output = gradient == kNoValue ? none : places.of(gradient);
+    if (const int64_t members = network_.members(); members > 1) {
+      return std::make_unique<MembersLoss<T>>(loss, options_.loss.parameters, places.of(output),
+                                              members, plan_.sample_loss_, at_output,
+                                              options_.max_workers);
+    }
+    return std::make_unique<Loss<T>>(loss, options_.loss.parameters, places.of(output),
+                                     plan_.sample_loss_, at_output, options_.max_workers);
   };
   return step;
 }
@@ -161,11 +167,15 @@ void Plan<T>::Compiler::place_values() {
   std::vector<T*> slots;
   for (int i = 0; i < slots_.slots; ++i) slots.push_back(take(options_.capacity, widest));
   places_.rows.resize(values.size());
+  std::vector<char> exact(values.size());
+  for (size_t v = 0; v < values.size(); ++v) {
+    if (values[v].exact) exact[static_cast<size_t>(slots_.place[v])] = 1;
+  }
   for (size_t v = 0; v < values.size(); ++v) {
     const Value& value = values[v];
     Rows<T>& rows = places_.rows[v];
     rows.cols = value.cols;
-    rows.stride = stride_of<T>(value.cols);
+    rows.stride = exact[v] != 0 ? value.cols : stride_of<T>(value.cols);
     if (const auto place = static_cast<size_t>(slots_.place[v]); place != v) {
       rows = places_.rows[place];
     } else if (value.rows > 0) {  // of all samples together
@@ -202,7 +212,7 @@ void Plan<T>::Compiler::layout() {
   memory_.replicas = bytes_used() - memory_.packing - memory_.activations - memory_.gradients;
   if (options_.gathers) {
     gathered_.x = take(capacity, network_.input_size());
-    gathered_.target = take(capacity, network_.output_size());
+    gathered_.target = take(capacity, network_.target_size());
     gathered_.weights = take(1, capacity);
   }
   memory_.batch =

@@ -148,6 +148,7 @@ class Plan {
   int64_t flops_fixed_ = 0;
   bool fuses_update_ = false;
   bool whole_batch_ = false;  // a layer needs all rows at once
+  bool by_tiles_ = false;     // no part of a batch goes through all layers alone
   ops::TileQueue add_queue_;
   Replicas<T> replicas_;
   std::vector<OwnPieces> own_pieces_;  // of each worker

@@ -28,6 +28,7 @@ struct Value {
   ValueId over = kNoValue;
   // Whether the caller reads it when all is done, or writes it before backward.
   bool is_output = false;
+  bool exact = false;  // no gap between its rows
   bool is_output_gradient = false;
   bool is_input_gradient = false;  // of the pool of the batch
 };
@@ -43,6 +44,8 @@ struct Rows {
   // widest: where its first row begins is a multiple of this.
   int64_t pitch = 0;
 
+  // Whether it is for all samples together.
+  bool of_all() const { return data != nullptr && pitch == 0; }
   const T* read(const Batch<T>& batch) const {
     if (data != nullptr) return data + batch.first_row * pitch;
     return is_gradient ? batch.input_gradient : batch.x;
@@ -85,6 +88,7 @@ struct Pointwise {
   bool is_backward = false;  // to = to * f'(other), else to = f(other)
   ValueId to = kNoValue;
   ValueId other = kNoValue;
+  int64_t members = 1;  // rows are so many values side by side
 };
 
 template <class T>

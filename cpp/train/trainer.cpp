@@ -44,7 +44,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       threads_(options.threads),
       lr_(options.hyper.front()) {
   if (has_loss()) {
-    loss_terms_.emplace(terms_of<T>(options_.loss, model_->description().output_size()));
+    loss_terms_.emplace(terms_of<T>(options_.loss, model_->description().target_size()));
   }
   if (options_.clip_norm > 0) {  // however large: then it never clips
     base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
@@ -64,10 +64,13 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     const bool weight = parameter.is_matrix();
     // As it lies in the buffers.
     const bool transposed = parameter.lies == nn::Lies::transposed_panels;
-    spans_.push_back({parameter.offset, transposed ? parameter.cols : parameter.rows,
-                      transposed ? parameter.rows : parameter.cols,
-                      weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0,
-                      weight ? ops::Layout::panels : ops::Layout::strided});
+    for (int64_t i = 0; i < parameter.count; ++i) {
+      spans_.push_back({parameter.offset + i * parameter.rows * parameter.cols,
+                        transposed ? parameter.cols : parameter.rows,
+                        transposed ? parameter.rows : parameter.cols,
+                        weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0,
+                        weight ? ops::Layout::panels : ops::Layout::strided});
+    }
   }
   update_.spans = spans_;
   update_.extents = network.extents();
@@ -411,7 +414,7 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size,
   const Lock lock(model_->mutex());
   const parallel::ForkSafeMutex::Reading reading(model_->mutex());
   const int64_t at_once = std::min(batch_size, data.size());
-  AccuracyCounter<T> correct(options_.loss.name);
+  AccuracyCounter<T> correct(options_.loss.name, model_->description().members());
   Pace pace(data.size(), 2 * model_->description().num_parameters());
   double loss_sum = 0;
   double weight_sum = 0;

@@ -16,7 +16,7 @@ from gdcore.typing import Task
 if TYPE_CHECKING:
     from gdcore.network import Network
 
-__all__ = ["classes", "probabilities", "task_of"]
+__all__ = ["chosen", "classes", "judged", "of_members", "probabilities", "task_of"]
 
 _TASKS: tuple[Task, ...] = ("binary", "multiclass")
 # What makes probabilities of its sums, and of what.
@@ -66,6 +66,26 @@ def probabilities(network: Network, output: NDArray[Any], task: Task) -> NDArray
     return p.astype(output.dtype)
 
 
+def of_members(network: Network, outputs: NDArray[Any], task: Task) -> NDArray[Any]:
+    """(N, K): the mean of the probabilities of members (N, members, K), added in order."""
+    count = outputs.shape[1]
+    total = probabilities(network, outputs[:, 0], task).astype(np.float64)
+    for member in range(1, count):
+        total += probabilities(network, outputs[:, member], task)
+    return (total / count).astype(outputs.dtype)
+
+
+def judged(network: Network, outputs: NDArray[Any], task: Task) -> NDArray[Any]:
+    """(N, K) as metrics take outputs, for members (N, members, K): of their mean probabilities."""
+    shares = of_members(network, outputs, task)
+    if _last(network).name in _OF:
+        return shares
+    tiny = np.finfo(shares.dtype).tiny
+    if task == "multiclass":
+        return np.log(np.maximum(shares, tiny))
+    return np.log(np.maximum(shares, tiny)) - np.log(np.maximum(1 - shares, tiny))
+
+
 def classes(network: Network, output: NDArray[Any], task: Task) -> NDArray[np.int64]:
     """(N,) the largest of several outputs, or 1 where the outputs say more than one half, else 0.
 
@@ -77,11 +97,15 @@ def classes(network: Network, output: NDArray[Any], task: Task) -> NDArray[np.in
         raise ValueError(
             f"the network's output must not be NaN to tell classes, got it in row {row}"
         )
+    return chosen(output, task, 0.5 if _last(network).name in _OF else 0.0)
+
+
+def chosen(output: NDArray[Any], task: Task, half: float) -> NDArray[np.int64]:
+    """The same, where what is above ``half`` says more than one half."""
     if task == "multiclass":
         return np.asarray(output.argmax(axis=1), np.int64)
-    half = 0.5 if _last(network).name in _OF else 0.0
     found = (output > half).astype(np.int64)
-    return found[:, 0] if network.output_size == 1 else found
+    return found[:, 0] if output.shape[1] == 1 else found
 
 
 def _last(network: Network) -> Activation:

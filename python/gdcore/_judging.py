@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore import _classes
 from gdcore._frames import array
 from gdcore._ranges import Range
 from gdcore._warn import warn
@@ -106,13 +107,18 @@ class Judging:
         wanted = [each for each in self.metrics if each[0] not in (known or ())]
         if not wanted:
             return {}
-        output = trainer._network._native.predict(
-            self.x, batch_size, trainer._num_threads, validates=True
+        task = None if trainer.loss is None else trainer.loss.task
+        network = trainer.network
+        of_signs = isinstance(trainer.loss, (Hinge, SquaredHinge))
+        # Of classes the mean of probabilities counts, of numbers that of outputs.
+        by_members = network.members > 1 and task in ("binary", "multiclass") and not of_signs
+        output = network._native.predict(
+            self.x, batch_size, trainer._num_threads, validates=True, apart=by_members
         )
+        if by_members and task is not None:
+            output = _classes.judged(network, network._apart(output), task)
         if self.counted is not None:
             output = output[self.counted]
-        task = None if trainer.loss is None else trainer.loss.task
-        of_signs = isinstance(trainer.loss, (Hinge, SquaredHinge))
         values = {}
         for key, metric in wanted:
             with Range(f"metric {key}"):

@@ -101,8 +101,13 @@ class Network:
 
     @property
     def output_size(self) -> int:
-        """Number of outputs."""
-        return self._native.output_size
+        """Number of outputs; of an ensemble those of each member."""
+        return self._native.output_size // self.members
+
+    @property
+    def members(self) -> int:
+        """How many members an ensemble has, see `gdcore.EnsembleDense`; 1 of any other network."""
+        return self._native.members
 
     @property
     def num_parameters(self) -> int:
@@ -140,13 +145,19 @@ class Network:
             training: Keeps what `backward` needs.
 
         Returns:
-            (N, output_size).
+            (N, output_size); of an ensemble the outputs of its members, (N, members, output_size).
 
         Raises:
             TypeError: x is complex, of objects or of strings.
             ValueError: x is of another shape, empty, or not finite.
         """
-        return self._native.forward(x, flag("training", training), None)
+        return self._apart(self._native.forward(x, flag("training", training), None))
+
+    def _apart(self, output: NDArray[Any]) -> NDArray[Any]:
+        """With a dimension for the members, where the network is an ensemble."""
+        if self.members == 1:
+            return output
+        return output.reshape(len(output), self.members, self.output_size)
 
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> NDArray[Any]:
         """Computes the outputs of any number of rows, in batches, so that memory is bounded.
@@ -156,8 +167,9 @@ class Network:
             batch_size: Rows at a time, at least 1; None chooses. The result does not depend on it.
 
         Returns:
-            (N, output_size); with ``"softmax"`` as last activation, probabilities. Ctrl-C ends it
-            with a KeyboardInterrupt.
+            (N, output_size); with ``"softmax"`` as last activation, probabilities. Of an ensemble
+            the mean over its members, in order: of probabilities, where the last activation gives
+            such. Of logits take `predict_proba`. Ctrl-C ends it with a KeyboardInterrupt.
 
         Raises:
             TypeError: x is complex, of objects or of strings, or batch_size no integer.
@@ -186,8 +198,9 @@ class Network:
         Returns:
             (N, output_size). Of one output the probability of class 1, 1 / (1 + exp(-p)); of
             several softmax(p), which adds up to 1 in each row, or with ``task="binary"``
-            1 / (1 + exp(-p)) each. Computed in float64 and rounded to the network's dtype; apart
-            from sigmoid and softmax layers the last bit may depend on NumPy.
+            1 / (1 + exp(-p)) each; of an ensemble the mean of its members' probabilities. Computed
+            in float64 and rounded to the network's dtype; apart from sigmoid and softmax layers the
+            last bit may depend on NumPy.
 
         Raises:
             TypeError: As in `predict`, or task is no string.
@@ -197,7 +210,14 @@ class Network:
         from gdcore import _classes  # only here: import gdcore stays light
 
         found = _classes.task_of(self, task)
+        if self.members > 1:
+            return _classes.of_members(self, self._members_of(x, batch_size), found)
         return _classes.probabilities(self, self.predict(x, batch_size), found)
+
+    def _members_of(self, x: ArrayLike, batch_size: int | None) -> NDArray[Any]:
+        """The outputs of all members, (N, members, output_size)."""
+        at_once = optional_integer("batch_size", batch_size)
+        return self._apart(self._native.predict(x, at_once, None, apart=True))
 
     def predict_classes(
         self, x: ArrayLike, batch_size: int | None = None, *, task: Task | None = None
@@ -222,6 +242,9 @@ class Network:
         from gdcore import _classes
 
         found = _classes.task_of(self, task)
+        if self.members > 1:
+            shares = _classes.of_members(self, self._members_of(x, batch_size), found)
+            return _classes.chosen(shares, found, 0.5)
         return _classes.classes(self, self.predict(x, batch_size), found)
 
     def summary(self) -> Summary:
@@ -249,7 +272,7 @@ class Network:
         outputs, then read `gradients` or call `Trainer.apply_gradients`.
 
         Args:
-            grad_output: dL/d(output), (N, output_size) for the N rows of the last forward.
+            grad_output: dL/d(output), for the N rows of the last forward and in its shape.
             accumulate: Adds to the gradients there are instead of replacing them.
 
         Returns:
@@ -261,6 +284,14 @@ class Network:
             TypeError: grad_output is complex, of objects or of strings.
             ValueError: grad_output is of another shape, or not finite.
         """
+        if self.members > 1:
+            shape = (self.members, self.output_size)
+            gradient = np.asarray(grad_output)
+            if gradient.ndim != 3 or gradient.shape[1:] != shape:
+                raise ValueError(
+                    f"grad_output must have shape (N, {shape[0]}, {shape[1]}), got {gradient.shape}"
+                )
+            grad_output = gradient.reshape(len(gradient), -1)
         return self._native.backward(grad_output, flag("accumulate", accumulate))
 
     def gradients(self) -> dict[str, NDArray[Any]]:

@@ -3,6 +3,7 @@
 #include "kernels/dropout-inl.hpp"
 #include "kernels/norm-inl.hpp"
 #include "kernels/per_isa/isa.hpp"
+#include "kernels/periodic-inl.hpp"
 
 namespace gd::kernels {
 namespace {
@@ -10,7 +11,8 @@ namespace {
 template <class T>
 void fill(TypedKernels<T>& kernels) {
   using V = Vec<T>;
-  kernels.layers = {norm_forward<V>, norm_backward<V>, dropout<T>};
+  kernels.layers = {norm_forward<V>, norm_backward<V>, dropout<T>, periodic_forward<V>,
+                    periodic_backward<V>};
 }
 
 }  // namespace

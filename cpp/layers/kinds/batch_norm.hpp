@@ -28,6 +28,7 @@ struct batch_norm {
                               "' must be in [0, 1], got ", momentum);
     base::representable<T>(eps, "eps of layer '" + spec.name + "'");
     node.width = inputs.width();
+    node.members = inputs.count();
     node.needs_whole_batch = true;
     if (spec.get<bool>("affine")) {
       node.entries.push_back(vector_of("weight", node.width, 1));

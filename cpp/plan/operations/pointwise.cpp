@@ -25,12 +25,32 @@ class Activation final : public Operation<T> {
  private:
   void work(ops::Worker& worker, const Batch<T>& batch) override {
     const ActivationUse<T>& use = activation_.use;
+    if (activation_.members > 1) return work_on_members(worker, batch);
     if (activation_.is_backward) {
       ops::activation_backward<T>(worker, this->queue(), *use.kernel, use.parameters.data(),
                                   other_.in(batch), to_.out(batch));
     } else {
       ops::activation_forward<T>(worker, this->queue(), *use.kernel, use.parameters.data(),
                                  other_.in(batch), to_.out(batch));
+    }
+  }
+
+  // The same, where rows are those of an ensemble's members.
+  void work_on_members(ops::Worker& worker, const Batch<T>& batch) {
+    const ActivationUse<T>& use = activation_.use;
+    const int64_t members = activation_.members;
+    const auto apart = [members](auto view) {
+      view.rows *= members;
+      view.cols /= members;
+      view.stride /= members;
+      return view;
+    };
+    if (activation_.is_backward) {
+      ops::activation_backward<T>(worker, this->queue(), *use.kernel, use.parameters.data(),
+                                  apart(other_.in(batch)), apart(to_.out(batch)));
+    } else {
+      ops::activation_forward<T>(worker, this->queue(), *use.kernel, use.parameters.data(),
+                                 apart(other_.in(batch)), apart(to_.out(batch)));
     }
   }
 

@@ -72,7 +72,7 @@ def of_members(network: Network, outputs: NDArray[Any], task: Task) -> NDArray[A
     total = probabilities(network, outputs[:, 0], task).astype(np.float64)
     for member in range(1, count):
         total += probabilities(network, outputs[:, member], task)
-    return (total / count).astype(outputs.dtype)
+    return np.asarray(total / count, outputs.dtype)
 
 
 def judged(network: Network, outputs: NDArray[Any], task: Task) -> NDArray[Any]:
@@ -82,8 +82,8 @@ def judged(network: Network, outputs: NDArray[Any], task: Task) -> NDArray[Any]:
         return shares
     tiny = np.finfo(shares.dtype).tiny
     if task == "multiclass":
-        return np.log(np.maximum(shares, tiny))
-    return np.log(np.maximum(shares, tiny)) - np.log(np.maximum(1 - shares, tiny))
+        return np.asarray(np.log(np.maximum(shares, tiny)))
+    return np.asarray(np.log(np.maximum(shares, tiny)) - np.log(np.maximum(1 - shares, tiny)))
 
 
 def classes(network: Network, output: NDArray[Any], task: Task) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from layer_twins import EMBEDDINGS, ensemble_twin, norm_twin, table_twin
 
 import gdcore as gd
 from gdcore import _core
@@ -20,6 +21,10 @@ RNG = np.random.default_rng(5)
 INPUTS, ROWS, OUTPUTS = 6, 40, 3
 X = RNG.standard_normal((ROWS, INPUTS))
 Y = RNG.standard_normal((ROWS, OUTPUTS))
+
+
+# From one to four bins a column.
+BINS = [np.linspace(-1.1, 1.3, 2 + column % 4).tolist() for column in range(INPUTS)]
 
 
 def targets(net: gd.Network) -> Any:
@@ -63,6 +68,60 @@ STACKS: dict[str, Callable[[], list[Any]]] = {
         gd.Residual([gd.Dense(INPUTS, "gelu"), gd.LayerNorm()]),
         gd.Dense(OUTPUTS),
     ],
+    "standardize": lambda: [gd.Standardize.of(X + 3), gd.Dense(8, "tanh"), gd.Dense(OUTPUTS)],
+    "parametric": lambda: [
+        gd.Dense(8),
+        gd.ParametricActivation("silu"),
+        gd.Dense(8),
+        gd.ParametricActivation("relu"),
+        gd.Dense(OUTPUTS),
+    ],
+    "ntk": lambda: [
+        gd.Dense(20, "tanh", parametrization="ntk"),
+        gd.Dense(OUTPUTS, parametrization="ntk", bias_init="lecun_normal"),
+    ],
+    "weight norm": lambda: [
+        gd.Dense(40, "silu", weight_norm=True),
+        gd.Dense(OUTPUTS, weight_norm=True, bias=False),
+    ],
+    "linear relu": lambda: [gd.LinearReLUEmbedding(5), gd.Dense(OUTPUTS)],
+    "periodic": lambda: [
+        gd.Dense(4),
+        gd.PeriodicEmbedding(5, frequencies=6, sigma=0.3),
+        gd.Dense(OUTPUTS),
+    ],
+    "periodic lite": lambda: [
+        gd.PeriodicEmbedding(4, frequencies=5, sigma=0.3, lite=True),
+        gd.Dense(OUTPUTS),
+    ],
+    "pbld": lambda: [gd.PeriodicEmbedding.pbld(frequencies=7), gd.Dense(OUTPUTS)],
+    "piecewise A": lambda: [
+        gd.PiecewiseLinearEmbedding(BINS, 3, activation="relu", version="A"),
+        gd.Dense(OUTPUTS),
+    ],
+    "piecewise B": lambda: [
+        gd.Dense(INPUTS),
+        gd.PiecewiseLinearEmbedding(BINS, 3),
+        gd.Dense(OUTPUTS),
+    ],
+    "tabm": lambda: [
+        gd.EnsembleDense(8, 4, "relu", r_init="normal"),
+        gd.EnsembleDense(8, 4, "relu"),
+        gd.EnsembleDense(OUTPUTS, 4, shared=False),
+    ],
+    "tabm mini": lambda: [
+        gd.EnsembleScale(3),
+        gd.Dense(8, "silu"),
+        gd.BatchNorm(),
+        gd.Dense(8, "tanh"),
+        gd.EnsembleDense(OUTPUTS, 3, shared=False),
+    ],
+    "tabm packed": lambda: [
+        gd.Dense(5, "tanh"),
+        gd.EnsembleDense(8, 5, "relu", shared=False, bias=False),
+        gd.Residual([gd.EnsembleDense(8, 5, "gelu")]),
+        gd.EnsembleDense(OUTPUTS, 5, "softmax", shared=False),
+    ],
 }
 
 
@@ -75,11 +134,14 @@ class Twin:
 
     def __init__(self, net: gd.Network) -> None:
         self.torch = pytest.importorskip("torch")
+        self.members = 1
         self.module = self.sequential(net.layers, INPUTS)[0].double()
         state = {key: self.torch.tensor(value) for key, value in net.state_dict().items()}
         missing, extra = self.module.load_state_dict(state, strict=False)
-        assert not extra
-        assert all(key.endswith("num_batches_tracked") for key in missing)
+        # The edges of bins, of which another makes weights.
+        assert all(key.endswith(".bins") for key in extra)
+        theirs = ("num_batches_tracked", "impl.weight", "impl.bias", "impl.mask")
+        assert all(key.endswith((*theirs, "impl.single_bin_mask")) for key in missing)
 
     def sequential(self, layers: Any, width: int) -> tuple[Any, int]:
         modules = []
@@ -92,11 +154,27 @@ class Twin:
         nn = self.torch.nn
         if isinstance(layer, Activation):
             return self.activation(layer), width
+        if isinstance(layer, EMBEDDINGS):
+            activation = getattr(layer, "activation", "relu")
+            return table_twin(layer, width, self.activation(activation))
+        if isinstance(layer, (gd.EnsembleDense, gd.EnsembleScale)):
+            made = ensemble_twin(
+                layer, width, self.activation(getattr(layer, "activation", "identity"))
+            )
+            self.members = layer.members
+            return made, getattr(layer, "units", width)
+        if isinstance(layer, gd.Dense) and (layer.weight_norm or layer.parametrization == "ntk"):
+            return norm_twin(layer, width, self.activation(layer.activation)), layer.units
+        if isinstance(layer, gd.ParametricActivation):
+            return self.mix(width, self.activation(layer.activation)), width
+        if isinstance(layer, gd.Standardize):
+            return self.standardized(layer), width
         if isinstance(layer, gd.Dense):
             linear = nn.Linear(width, layer.units, bias=layer.bias)
             return self.joined(linear, self.activation(layer.activation)), layer.units
         if isinstance(layer, gd.BatchNorm):
-            return nn.BatchNorm1d(width, layer.eps, layer.momentum, layer.affine), width
+            made = nn.BatchNorm1d(width * self.members, layer.eps, layer.momentum, layer.affine)
+            return made if self.members == 1 else self.over_members(made), width
         if isinstance(layer, gd.LayerNorm):
             return nn.LayerNorm(width, layer.eps, layer.affine), width
         if isinstance(layer, gd.RMSNorm):
@@ -109,6 +187,47 @@ class Twin:
             return self.gate(self.activation(layer.activation)), width // 2
         assert isinstance(layer, gd.Residual)
         return self.residual(layer, width)
+
+    def over_members(self, norm: Any) -> Any:
+        class Flat(type(norm)):  # type: ignore[misc]
+            def forward(self, x: Any) -> Any:
+                return super().forward(x.flatten(1)).reshape(x.shape)
+
+        norm.__class__ = Flat
+        return norm
+
+    def mix(self, width: int, activation: Any) -> Any:
+        nn, torch = self.torch.nn, self.torch
+
+        class Mix(nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.weight = nn.Parameter(torch.ones(width))
+
+            def forward(self, x: Any) -> Any:
+                return x + (activation(x) - x) * self.weight
+
+        return Mix()
+
+    def standardized(self, layer: gd.Standardize) -> Any:
+        nn, torch = self.torch.nn, self.torch
+
+        class Standardized(nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.register_buffer("mean", torch.tensor(layer.means))
+                self.register_buffer("scale", torch.tensor(layer.scales))
+
+            def forward(self, x: Any) -> Any:
+                return (x - self.mean) / self.scale
+
+        return Standardized()
+
+    def predicted(self, x: Any) -> Any:
+        """The mean of the members of an ensemble."""
+        with self.torch.no_grad():
+            output = self.module.eval()(x)
+        return output if self.members == 1 else output.mean(1)
 
     def scale(self, width: int) -> Any:
         nn, torch = self.torch.nn, self.torch
@@ -135,7 +254,7 @@ class Twin:
         name = Activation.resolve("activation", activation).name
         nn = self.torch.nn
         kinds = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
-        kinds["sigmoid"] = nn.Sigmoid
+        kinds |= {"sigmoid": nn.Sigmoid, "softmax": lambda: nn.Softmax(dim=-1)}
         return nn.Identity() if name == "identity" else kinds[name]()
 
     def joined(self, linear: Any, activation: Any) -> Any:
@@ -171,9 +290,7 @@ class TestAgainstPyTorch:
         net = network(name)
         twin = Twin(net)
         x = twin.torch.tensor(X, requires_grad=True)
-        with twin.torch.no_grad():
-            predicted = twin.module.eval()(x)
-        np.testing.assert_allclose(net.predict(X), predicted, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(net.predict(X), twin.predicted(x), rtol=1e-10, atol=1e-12)
         want = twin.module.train()(x)
         got = net.forward(X, training=True)
         np.testing.assert_allclose(got, want.detach(), rtol=1e-10, atol=1e-12)
@@ -192,16 +309,17 @@ class TestAgainstPyTorch:
         x, y = twin.torch.tensor(X), twin.torch.tensor(targets(net))
         for _ in range(100):
             optimizer.zero_grad()
-            loss = twin.torch.nn.functional.mse_loss(twin.module(x), y)
+            output = twin.module(x)
+            wanted = y if twin.members == 1 else y[:, None].expand_as(output)
+            loss = twin.torch.nn.functional.mse_loss(output, wanted)
             loss.backward()
             optimizer.step()
             assert trainer.step(X, targets(net)) == pytest.approx(loss.item(), rel=1e-10)
         want = twin.module.state_dict()  # running averages too
         for key, value in net.state_dict().items():
-            np.testing.assert_allclose(value, want[key], rtol=1e-8, atol=1e-10)
-        with twin.torch.no_grad():
-            predicted = twin.module.eval()(x)
-        np.testing.assert_allclose(net.predict(X), predicted, rtol=1e-8, atol=1e-10)
+            if not key.endswith(".bins"):
+                np.testing.assert_allclose(value, want[key], rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(net.predict(X), twin.predicted(x), rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -239,8 +357,8 @@ class TestEverywhere:
         net = network(name)
         lines = str(net.summary()).splitlines()
         assert f"{net.num_parameters:,}" in lines[-1]
-        keys = {key.rpartition(".")[0] for key in net.state_dict()}
-        assert keys <= {line.split()[0] for line in lines}
+        names = tuple(line.split()[0] + "." for line in lines)
+        assert all(key.startswith(names) for key in net.state_dict())
 
 
 class TestBatchNorm:
@@ -391,6 +509,154 @@ BAD: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("gate", lambda: gd.GLU("sigmoidd"), ValueError, "activation must be one of"),
     ("shared", lambda: gd.PReLU(shared=2), TypeError, "shared must be"),
     ("init", lambda: gd.PReLU(init=float("inf")), ValueError, "init must be finite"),
+    ("no means", lambda: gd.Standardize([], []), ValueError, "means must hold at least one number"),
+    ("scale 0", lambda: gd.Standardize([1], [0]), ValueError, "scales[0] must be above 0, got 0"),
+    ("scales", lambda: gd.Standardize([1, 2], [1]), ValueError, "as many as means, 2, got 1"),
+    ("means text", lambda: gd.Standardize("12", [1]), TypeError, "means must be a sequence of num"),
+    (
+        "columns",
+        lambda: gd.Network([gd.Standardize([1, 2], [1, 1])], input_size=3),
+        ValueError,
+        "means of layer '0' must be as many as its input has columns, 3, got 2",
+    ),
+    (
+        "a denormal scale",
+        lambda: gd.Network([gd.Standardize([0], [1e-40])], input_size=1),
+        ValueError,
+        "scales of layer '0' must be a number that float32 can hold",
+    ),
+    ("no rows", lambda: gd.Standardize.of(np.zeros((0, 2))), ValueError, "x must not be empty"),
+    (
+        "one number",
+        lambda: gd.Standardize.of([[1, 2], [3, 2]]),
+        ValueError,
+        "got 2 alone in column 1",
+    ),
+    (
+        "a gap",
+        lambda: gd.Standardize.of([[1, 2], [np.nan, 2]]),
+        ValueError,
+        "NaN or infinity in col",
+    ),
+    (
+        "a row",
+        lambda: gd.Standardize.of([1, 2]),
+        ValueError,
+        "x must have shape (N, columns), got (2,",
+    ),
+    ("text", lambda: gd.Standardize.of([["a"]]), TypeError, "x must hold real numbers"),
+    ("size", lambda: gd.LinearReLUEmbedding(0), ValueError, "size must be at least 1, got 0"),
+    (
+        "waves",
+        lambda: gd.PeriodicEmbedding(frequencies=0),
+        ValueError,
+        "frequencies must be at least",
+    ),
+    ("sigma", lambda: gd.PeriodicEmbedding(sigma=0), ValueError, "sigma must be above 0, got 0"),
+    ("lite", lambda: gd.PeriodicEmbedding(lite=1), TypeError, "lite must be True or False"),
+    (
+        "x alone",
+        lambda: gd.PeriodicEmbedding.pbld(1),
+        ValueError,
+        "size must be at least 2 where the",
+    ),
+    (
+        "rows of waves",
+        lambda: gd.Network([gd.PeriodicEmbedding(activation="softmax")], input_size=2),
+        ValueError,
+        "layer '0' embeds each column by itself, activation 'softmax' needs whole rows",
+    ),
+    (
+        "mix of rows",
+        lambda: gd.Network([gd.ParametricActivation("softmax")], input_size=2),
+        ValueError,
+        "layer '0' mixes each column by itself, activation 'softmax' needs whole rows",
+    ),
+    (
+        "bins",
+        lambda: gd.PiecewiseLinearEmbedding([], 2),
+        ValueError,
+        "bins must hold the edges of at",
+    ),
+    (
+        "one edge",
+        lambda: gd.PiecewiseLinearEmbedding([[1]], 2),
+        ValueError,
+        "bins[0] must hold at leas",
+    ),
+    (
+        "edges",
+        lambda: gd.PiecewiseLinearEmbedding([[0, 1], [1, 1]], 2),
+        ValueError,
+        "bins[1] must hold edges that grow, got 1 before 1",
+    ),
+    (
+        "version",
+        lambda: gd.PiecewiseLinearEmbedding([[0, 1]], version="C"),
+        ValueError,
+        "one of A, B",
+    ),
+    (
+        "bins of columns",
+        lambda: gd.Network([gd.PiecewiseLinearEmbedding([[0, 1]])], input_size=2),
+        ValueError,
+        "bins of layer '0' must be those of each column of its input, 2, got those of 1",
+    ),
+    (
+        "edges in float32",
+        lambda: gd.Network([gd.PiecewiseLinearEmbedding([[1, 1 + 1e-12]])], input_size=1),
+        ValueError,
+        "bins of layer '0' must have edges that grow in float32, got 1 and 1 in column 0",
+    ),
+    (
+        "form",
+        lambda: gd.Dense(2, parametrization="mup"),
+        ValueError,
+        "parametrization must be one of",
+    ),
+    (
+        "both",
+        lambda: gd.Dense(2, parametrization="ntk", weight_norm=True),
+        ValueError,
+        "weight_norm and parametrization 'ntk' must not be given together",
+    ),
+    ("one member", lambda: gd.EnsembleDense(3, 1), ValueError, "members must be at least 2, got 1"),
+    (
+        "factors",
+        lambda: gd.EnsembleDense(3, r_init="sign"),
+        ValueError,
+        "r_init must be one of ones,",
+    ),
+    (
+        "factors apart",
+        lambda: gd.EnsembleDense(3, shared=False, r_init="ones"),
+        ValueError,
+        "r_init has no meaning without shared, got 'ones'",
+    ),
+    (
+        "chunks",
+        lambda: gd.Network([gd.EnsembleDense(3, chunks=(2, 2))], input_size=5),
+        ValueError,
+        "chunks of layer '0' must add up to the columns of its input, 5, got 4",
+    ),
+    (
+        "members",
+        lambda: gd.Network([gd.EnsembleScale(3), gd.EnsembleDense(2, 4)], input_size=2),
+        ValueError,
+        "members of layer '1' must be the 3 of its input, got 4",
+    ),
+    (
+        "behind members",
+        lambda: gd.Network([gd.EnsembleScale(3), gd.LayerNorm()], input_size=2),
+        ValueError,
+        "layer '1' of kind 'layer_norm' cannot stand behind the 3 members of an ensemble",
+    ),
+    (
+        "ntk behind members",
+        lambda: gd.Network([gd.EnsembleScale(3), gd.Dense(2, parametrization="ntk")], input_size=2),
+        ValueError,
+        "of kind 'ntk_dense' cannot stand behind the 3 members",
+    ),
     ("no layers", lambda: gd.Residual([]), ValueError, "layers must hold at least one layer"),
     ("one layer", lambda: gd.Residual(gd.Dense(3)), TypeError, "write [layer]"),
     ("a class", lambda: gd.Residual([gd.LayerNorm]), TypeError, "write LayerNorm()"),
@@ -425,6 +691,7 @@ def test_bad_descriptions_are_refused(make: Any, error: type[Exception], words: 
 
 def test_every_kind_in_cpp_has_its_class_and_every_class_its_kind() -> None:
     without_class = {"activation", "add", "concat"}  # by name, in Residual, not yet by itself
+    without_class |= {"ntk_dense", "weight_norm_dense"}  # forms of Dense
     of_several = {"residual"}
     assert set(_core.layer_kinds()) - without_class == set(Layer.kinds) - of_several
 

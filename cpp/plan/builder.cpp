@@ -28,7 +28,11 @@ Builder<T>::Builder(const nn::Network<T>& network, const BuildOptions& options,
   }
   for (const nn::Node& layer : graph.nodes) {
     const auto trains = [&](int input) { return trains_[static_cast<size_t>(input)] != 0; };
-    const bool any = !layer.entries.empty() || std::ranges::any_of(layer.spec.inputs, trains);
+    const auto is_trained = [](const nn::EntrySpec& entry) {
+      return entry.role == nn::Role::parameter;
+    };
+    const bool any = std::ranges::any_of(layer.entries, is_trained) ||
+                     std::ranges::any_of(layer.spec.inputs, trains);
     outputs_.push_back(kNoValue);
     trains_.push_back(any ? 1 : 0);
   }
@@ -103,6 +107,7 @@ ValueId Builder<T>::new_gradient(ValueId value) {
   // That at the network's input goes to the caller, unless more has to be added to it.
   const Value of = values_[static_cast<size_t>(value)];
   values_.push_back({of.cols, 0, Value::Pool::passing});
+  values_.back().exact = of.exact;
   if (of.pool == Value::Pool::batch && !gradients_.contains(value)) {
     values_.back().pool = Value::Pool::batch;
     values_.back().is_input_gradient = true;
@@ -168,7 +173,8 @@ ValueId Builder<T>::activate(const ActivationUse<T>& use, ValueId z) {
       (has_loss() && loss_takes_logits_of_softmax(loss_of_output(), use.kernel->name));
   if (left_out) return z;
   const ValueId output = value(cols(z), z);
-  add(activation_step<T>(node_, {Pointwise<T>::Kind::activation, z, output, kNoValue, use}));
+  add(activation_step<T>(node_,
+                         {Pointwise<T>::Kind::activation, z, output, kNoValue, use, rows_of(use)}));
   return output;
 }
 
@@ -177,7 +183,8 @@ void Builder<T>::activate_backward(const ActivationUse<T>& use, ValueId z, Value
                                    ValueId gradient) {
   if (output == z) return;  // the identity, or left out
   const ValueId saved = use.kernel->from_output ? output : z;
-  add(activation_step<T>(node_, {Pointwise<T>::Kind::derivative, gradient, gradient, saved, use}));
+  add(activation_step<T>(
+      node_, {Pointwise<T>::Kind::derivative, gradient, gradient, saved, use, rows_of(use)}));
 }
 
 template class Builder<float>;

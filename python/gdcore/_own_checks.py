@@ -60,10 +60,10 @@ class OwnGradients:
     def exact(self) -> dict[str, Any]:
         """By backpropagation."""
         start = time.perf_counter()
-        output = self._network.forward(self._data.x, True, None, joined=True)
+        output = self._apart(self._network.forward(self._data.x, True, None, joined=True))
         found = judge(self._own, output, self._data)
         check_finite(self._own, found)
-        self._network.backward(found.gradient, False)
+        self._network.backward(found.gradient.reshape(len(output), -1), False)
         seconds = time.perf_counter() - start
         return {"gradients": self._network.gradients(), "loss": found.loss, "seconds": seconds}
 
@@ -101,10 +101,15 @@ class OwnGradients:
             "seconds": time.perf_counter() - start,
         }
 
+    def _apart(self, output: NDArray[Any]) -> NDArray[Any]:
+        """Of an ensemble (N, members, outputs), as `gdcore.Network.forward` gives them."""
+        members = self._network.members
+        return output if members == 1 else output.reshape(len(output), members, -1)
+
     def _loss(self) -> float:
         self._evaluations += 1
-        output = self._network.predict(self._data.x, None, None, joined=True)
-        found = judge(self._own, output, self._data)
+        output = self._network.predict(self._data.x, None, None, joined=True, apart=True)
+        found = judge(self._own, self._apart(output), self._data)
         check_finite(self._own, found)
         return found.loss
 

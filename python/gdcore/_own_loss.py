@@ -133,7 +133,8 @@ def judge(own: LossFunction, output: NDArray[Any], data: OwnData) -> Judgement:
             "one number: which sample it comes from is not known then"
         )
     share = data.weights / data.weights.sum()
-    return Judgement(float((share * losses).sum()), gradient * (samples * share).reshape(-1, 1))
+    factors = (samples * share).reshape(-1, *(1 for _ in gradient.shape[1:]))
+    return Judgement(float((share * losses).sum()), gradient * factors)
 
 
 def check_finite(own: LossFunction, found: Judgement) -> None:
@@ -240,9 +241,9 @@ class OwnTrainer:
             weight = batch.weight()
             if weight > 0:
                 output = self.network._native.predict(
-                    batch.x, None, self.num_threads, validates=True, joined=True
+                    batch.x, None, self.num_threads, validates=True, joined=True, apart=True
                 )
-                loss_sum += judge(self.own, output, batch).loss * weight
+                loss_sum += judge(self.own, self.network._apart(output), batch).loss * weight
                 weight_sum += weight
         return {"loss": loss_sum / weight_sum}
 
@@ -254,9 +255,14 @@ class OwnTrainer:
 
     flops_per_step = operations
 
+    def _forward(self, batch: OwnData) -> Any:
+        """The outputs, of an ensemble those of its members, with what backward needs."""
+        native = self.network._native
+        return self.network._apart(native.forward(batch.x, True, self.num_threads, joined=True))
+
     def _update(self, batch: OwnData) -> float:
         """One update; nothing has changed where it raises."""
-        output = self.network._native.forward(batch.x, True, self.num_threads, joined=True)
+        output = self._forward(batch)
         found = judge(self.own, output, batch)
         check_finite(self.own, found)
         self.network.backward(found.gradient)
@@ -265,7 +271,7 @@ class OwnTrainer:
 
     def _descend(self, batch: OwnData, before: Any) -> float:
         """An update within an epoch, which goes back to its start where it diverges."""
-        output = self.network._native.forward(batch.x, True, self.num_threads, joined=True)
+        output = self._forward(batch)
         found = judge(self.own, output, batch)
         if not math.isfinite(found.loss):
             became = "NaN" if math.isnan(found.loss) else "infinite"

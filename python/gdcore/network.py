@@ -135,8 +135,13 @@ class Network:
 
     @property
     def output_size(self) -> int:
-        """Number of columns of all outputs together."""
-        return self._native.output_size
+        """Number of columns of all outputs together; of an ensemble those of each member."""
+        return self._native.output_size // self.members
+
+    @property
+    def members(self) -> int:
+        """How many members an ensemble has, see `gdcore.EnsembleDense`; 1 of any other network."""
+        return self._native.members
 
     @property
     def num_parameters(self) -> int:
@@ -188,7 +193,8 @@ class Network:
             training: Keeps what `backward` needs.
 
         Returns:
-            (N, output_size); of outputs by name a dict of (N, size) each.
+            (N, output_size); of outputs by name a dict of (N, size) each, of an ensemble the
+            outputs of its members, (N, members, output_size).
 
         Raises:
             TypeError: x is complex, of objects or of strings, or no dict where there are several
@@ -197,7 +203,13 @@ class Network:
                 numbers or out of range, or lacks an input or has too many.
         """
         found = self._native.forward(x, flag("training", training), None)
-        return split(found, self._heads) if self._heads else found
+        return split(found, self._heads) if self._heads else self._apart(found)
+
+    def _apart(self, output: NDArray[Any]) -> NDArray[Any]:
+        """With a dimension for the members, where the network is an ensemble."""
+        if self.members == 1:
+            return output
+        return output.reshape(len(output), self.members, self.output_size)
 
     def predict(self, x: Inputs, batch_size: int | None = None) -> Any:
         """Computes the outputs of any number of rows, in batches, so that memory is bounded.
@@ -207,7 +219,9 @@ class Network:
             batch_size: Rows at a time, at least 1; None chooses. The result does not depend on it.
 
         Returns:
-            As of `forward`; with ``"softmax"`` as last activation, probabilities. Ctrl-C ends it
+            (N, output_size), or a dict of (N, size) each; with ``"softmax"`` as last activation,
+            probabilities. Of an ensemble the mean over its members, in order: of probabilities,
+            where the last activation gives such. Of logits take `predict_proba`. Ctrl-C ends it
             with a KeyboardInterrupt.
 
         Raises:
@@ -244,8 +258,9 @@ class Network:
         Returns:
             (N, output_size), or of a head (N, size). Of one output the probability of class 1,
             1 / (1 + exp(-p)); of several softmax(p), which adds up to 1 in each row, or with
-            ``task="binary"`` 1 / (1 + exp(-p)) each. Computed in float64 and rounded to the
-            network's dtype; apart from sigmoid and softmax layers the last bit may depend on NumPy.
+            ``task="binary"`` 1 / (1 + exp(-p)) each; of an ensemble the mean of its members'
+            probabilities. Computed in float64 and rounded to the network's dtype; apart from
+            sigmoid and softmax layers the last bit may depend on NumPy.
 
         Raises:
             TypeError: As in `predict`, or task or head is no string.
@@ -256,7 +271,14 @@ class Network:
         from gdcore import _classes  # only here: import gdcore stays light
 
         outputs = _classes.Outputs.of(self, self._head(head), task)
+        if self.members > 1:
+            return outputs.of_members(self._members_of(x, batch_size))
         return outputs.probabilities(self._of_head(x, batch_size, head))
+
+    def _members_of(self, x: ArrayLike, batch_size: int | None) -> NDArray[Any]:
+        """The outputs of all members, (N, members, output_size)."""
+        at_once = optional_integer("batch_size", batch_size)
+        return self._apart(self._native.predict(x, at_once, None, apart=True))
 
     def predict_classes(
         self,
@@ -287,6 +309,8 @@ class Network:
         from gdcore import _classes
 
         outputs = _classes.Outputs.of(self, self._head(head), task)
+        if self.members > 1:
+            return outputs.classes_of_members(self._members_of(x, batch_size))
         return outputs.classes(self._of_head(x, batch_size, head))
 
     def _head(self, given: object) -> str | None:
@@ -330,7 +354,7 @@ class Network:
         outputs, then read `gradients` or call `Trainer.apply_gradients`.
 
         Args:
-            grad_output: dL/d(output), (N, output_size) for the N rows of the last forward; of
+            grad_output: dL/d(output), for the N rows of the last forward and in its shape; of
                 outputs by name a dict of (N, size) each.
             accumulate: Adds to the gradients there are instead of replacing them.
 
@@ -348,6 +372,14 @@ class Network:
         """
         if self._heads:
             grad_output = joined("grad_output", grad_output, self._heads)
+        elif self.members > 1:
+            shape = (self.members, self.output_size)
+            gradient = np.asarray(grad_output)
+            if gradient.ndim != 3 or gradient.shape[1:] != shape:
+                raise ValueError(
+                    f"grad_output must have shape (N, {shape[0]}, {shape[1]}), got {gradient.shape}"
+                )
+            grad_output = gradient.reshape(len(gradient), -1)
         return self._native.backward(grad_output, flag("accumulate", accumulate))
 
     def gradients(self) -> dict[str, NDArray[Any]]:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdcore._own_loss import OwnData, check_finite, judge
 from gdcore.losses import LossFunction

@@ -121,7 +121,9 @@ void Network<T>::draw() {
         initialize<T>(entry.initializer, entry.fan_in, entry.fan_out, random, own);
       }
       from_shape(parameter, own.data(), values());
-      before.assign(own.begin(), own.end());
+      // Kept only where the next one asks: it takes twice a parameter's memory.
+      const bool is_last = &entry == &layer.entries.back();
+      if (!is_last && (&entry + 1)->start) before.assign(own.begin(), own.end());
     }
   }
 }

@@ -24,7 +24,7 @@ HeldData<double> checked(Checked& model, const plan::LossDescription& loss, py::
     return hold_data_of_heads<double>(ordered, y, sample_weight, graph, heads);
   }
   const ops::LossTerms<double> terms(ops::find_loss<double>(loss.name), loss.parameters,
-                                     graph.width(graph.output));
+                                     graph.target_size());
   return hold_data<double>(ordered, y, sample_weight, graph, terms);
 }
 

@@ -116,6 +116,8 @@ void bind_network_of(py::module_& m, const char* name) {
     for (const nn::Head& head : graph.heads) heads.emplace_back(head.name, graph.width(head.node));
     return heads;
   });
+  cls.def_property_readonly("members",
+                            [](const Model& self) { return self.description().members(); });
   // Of parameters, and of what layers keep beside.
   const auto names_of = [](const std::vector<nn::Parameter>& entries) {
     std::vector<std::string> names;
@@ -143,9 +145,8 @@ void bind_network_of(py::module_& m, const char* name) {
         py::dict shapes;
         for (const nn::Node& node : graph_from<T>(std::move(layers), inputs, heads, free).nodes) {
           for (const nn::EntrySpec& entry : node.entries) {
-            py::tuple shape = py::make_tuple(entry.cols);
-            if (entry.lies != nn::Lies::flat) shape = py::make_tuple(entry.rows, entry.cols);
-            shapes[py::str(node.spec.name + '.' + entry.name)] = shape;
+            shapes[py::str(node.spec.name + '.' + entry.name)] =
+                py::tuple(py::cast(entry.outer_shape()));
           }
         }
         for (const nn::EntrySpec& entry : entries_of(free)) {
@@ -164,7 +165,7 @@ void bind_network_of(py::module_& m, const char* name) {
       const nn::Node& node = graph.nodes[i];
       int64_t parameters = 0;
       for (const nn::EntrySpec& entry : node.entries) {
-        if (entry.role == nn::Role::parameter) parameters += entry.rows * entry.cols;
+        if (entry.role == nn::Role::parameter) parameters += entry.size();
       }
       rows.append(py::make_tuple(node.spec.name, node.width, parameters, flops[i]));
     }
@@ -206,23 +207,27 @@ void bind_network_of(py::module_& m, const char* name) {
   cls.def(
       "predict",
       [](Model& self, py::handle x_in, std::optional<int64_t> batch_size,
-         std::optional<int> num_threads, bool validates, bool joined) {
+         std::optional<int> num_threads, bool validates, bool joined, bool apart) {
         const auto x = checked_x(self, x_in, joined);
         const int64_t rows = x.shape(0);
         const int64_t at_once = check_batch_size(batch_size.value_or(train::kDefaultBatch));
         const int threads = resolve_threads(num_threads);
-        Array out = new_matrix<T>(rows, self.description().output_size());
+        using Of = typename Model::Of;
+        const auto& network = self.description();
+        const Of of = apart ? Of::members : Of::ensemble;
+        Array out = new_matrix<T>(rows, apart ? network.output_size() : network.target_size());
         const T* from = x.data();
         T* to = out.mutable_data();
         Interrupts interrupts;
         const auto purpose =
             validates ? profiling::Purpose::validation : profiling::Purpose::inference;
-        without_gil([&] { self.predict(from, rows, at_once, threads, to, interrupts, purpose); });
+        without_gil(
+            [&] { self.predict(from, rows, at_once, threads, to, interrupts, purpose, of); });
         interrupts.rethrow();
         return out;
       },
       py::arg("x"), py::arg("batch_size"), py::arg("num_threads"), py::arg("validates") = false,
-      py::arg("joined") = false);
+      py::arg("joined") = false, py::arg("apart") = false);
 
   cls.def(
       "backward",

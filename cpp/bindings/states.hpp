@@ -13,9 +13,7 @@ namespace gd::bindings {
 
 // (units, inputs) for a weight, (units,) for a bias.
 inline std::vector<py::ssize_t> shape_of(const nn::Parameter& parameter) {
-  if (parameter.shape) return {parameter.shape->begin(), parameter.shape->end()};
-  if (!parameter.is_matrix()) return {parameter.cols};
-  return {parameter.rows, parameter.cols};
+  return {parameter.shape.begin(), parameter.shape.end()};
 }
 
 // A dict of arrays, one a parameter, from values one after the other.

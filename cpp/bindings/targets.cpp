@@ -220,7 +220,7 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, cons
   auto inputs = input_matrix<T>(graph, x, names.x);
   held.view.x = {inputs.data(), inputs.shape()[0], inputs.shape()[1]};
   held.x = std::move(inputs);
-  hold_targets(held, y, sample_weight, graph.width(graph.output), loss, names);
+  hold_targets(held, y, sample_weight, graph.target_size(), loss, names);
   return held;
 }
 
@@ -281,7 +281,7 @@ HeldData<T> hold_sample(py::handle x, py::handle y, const nn::Graph& graph,
   auto row = input_row<T>(graph, x, "x");
   held.view.x = {row.data(), 1, row.shape()[0]};
   held.x = std::move(row);
-  hold_target_of_sample(held, y, graph.width(graph.output), loss, "y");
+  hold_target_of_sample(held, y, graph.target_size(), loss, "y");
   return held;
 }
 

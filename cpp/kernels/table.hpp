@@ -363,6 +363,34 @@ struct DropoutRows {
   int64_t first_row;  // in the batch
 };
 
+// y = cos(2 pi w x + b), or without b cos(2 pi w x) and beside it sin(2 pi w x), each number of a
+// row by frequencies of its own.
+template <class T>
+struct PeriodicRows {
+  int64_t rows;
+  int64_t features;
+  int64_t frequencies;
+  const T* x;  // (rows, features)
+  int64_t ldx;
+  const T* weight;  // (features, frequencies)
+  const T* phase;   // the same, or null
+  T* y;             // (rows, features frequencies), or twice as many columns
+  int64_t ldy;
+};
+
+template <class T>
+struct PeriodicGradientRows {
+  PeriodicRows<T> of;  // as it was made
+  const T* g;          // the gradient at y
+  int64_t ldg;
+  T* each_weight;  // (rows, features frequencies): what a row gives to the gradient at weight
+  int64_t ldw;
+  T* each_phase;  // and at phase, where there is one
+  int64_t ldp;
+  T* gx;  // the gradient at x; null: not wanted
+  int64_t ldgx;
+};
+
 template <class T>
 struct LayerKernels {
   void (*norm_forward)(const NormRows<T>& rows);
@@ -377,6 +405,8 @@ struct LayerKernels {
   void (*dropout)(const DropoutRows<T>& rows);
   void (*add)(const ElementRows<T>& rows);
   void (*scale)(const ElementRows<T>& rows);
+  void (*periodic_forward)(const PeriodicRows<T>& rows);
+  void (*periodic_backward)(const PeriodicGradientRows<T>& rows);
 };
 
 #define GD_COUNT(name) +1

@@ -110,6 +110,7 @@ Inputs inputs_of(const nn::Graph& graph, const nn::LayerSpec& layer, bool reads_
   Inputs read;
   for (const int input : layer.inputs) {
     read.widths.push_back(graph.width(input));
+    read.members.push_back(graph.members(input));
     read.categories.emplace_back();
     if (!graph.is_input(input)) continue;
     const nn::InputSpec& spec = graph.inputs[static_cast<size_t>(input)];
@@ -134,6 +135,27 @@ void check_heads(const nn::Graph& graph) {
   const bool fits = nodes.size() == 1 ? nodes.front() == graph.output
                                       : last.kind == "concat" && last.inputs == nodes;
   require<ValueError>(fits, "layer '", last.name, "' does not join the outputs with a name");
+}
+
+// A layer that says nothing of members knows none.
+void settle_members(const Inputs& read, nn::Node& node) {
+  if (node.members > 0) return;
+  node.members = 1;
+  for (const int64_t members : read.members) {
+    require<ValueError>(members == 1, "layer '", node.spec.name, "' of kind '", node.spec.kind,
+                        "' cannot stand behind the ", members, " members of an ensemble");
+  }
+}
+
+// An ensemble has one loss, the mean of its members', and one prediction; outputs with a name are
+// columns of one value that no layer knows as members.
+void check_no_members(const nn::Graph& graph, int node) {
+  const int64_t members = graph.members(node);
+  for (const nn::Head& head : graph.heads) {
+    require<ValueError>(head.node != node || members == 1, "output '", head.name, "' has ", members,
+                        " members: an ensemble must be the network's one output, without "
+                        "a name");
+  }
 }
 
 void check_all_read(const nn::Graph& graph) {
@@ -171,11 +193,14 @@ nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<nn::InputSpec>
     nn::Node node;
     node.spec = std::move(layer);
     kind->infer(read, node);
+    settle_members(read, node);
     for (const nn::EntrySpec& entry : node.entries) {
-      base::checked_product(base::checked_product(entry.rows, entry.cols, "weights of a layer"),
+      const int64_t each = base::checked_product(entry.rows, entry.cols, "weights of a layer");
+      base::checked_product(base::checked_product(entry.count, each, "weights of a layer"),
                             sizeof(T), "bytes of a layer's weights");
     }
     graph.nodes.push_back(std::move(node));
+    check_no_members(graph, graph.first_layer() + static_cast<int>(graph.nodes.size()) - 1);
   }
   graph.output = graph.first_layer() + static_cast<int>(graph.nodes.size()) - 1;
   check_all_read(graph);

@@ -27,12 +27,15 @@ namespace gd::layers {
 // What a layer reads.
 struct Inputs {
   std::vector<int64_t> widths;
+  std::vector<int64_t> members;  // of each, see nn::Node
   // Of each value how many codes each of its columns has; empty where it holds real numbers. Kinds
   // that say `reads_codes` see such values, no others do.
   std::vector<std::vector<int64_t>> categories;
   bool of_network = false;  // nothing before it trains: all are inputs of the network
 
   int64_t width() const { return widths.front(); }
+  // Whose columns are so many values side by side; a layer that goes on with them says so.
+  int64_t count() const { return members.front(); }
 };
 
 // ValueError unless there are so many inputs.

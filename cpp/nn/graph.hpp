@@ -4,11 +4,14 @@
 // every parameter is listed; memory has none of it yet.
 
 #include <cstdint>
+#include <functional>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/philox.hpp"
 #include "nn/layer_spec.hpp"
 
 namespace gd::nn {
@@ -34,8 +37,22 @@ struct EntrySpec {
   int64_t fan_in = 0;
   int64_t fan_out = 0;
   double constant = 0;
-  double gain = 1;                            // of the initializers that have one
-  std::optional<std::vector<int64_t>> shape;  // to the outside; else by rows and cols
+  double gain = 1;    // of the initializers that have one
+  int64_t count = 1;  // matrices, one after the other
+  // To the outside; none: (rows, cols) of a matrix, (cols,) of a vector.
+  std::optional<std::vector<int64_t>> shape;
+  // What makes the first values where they are neither drawn by a name nor constant. `before` are
+  // those of the layer's entry before this one.
+  std::function<void(base::RandomStream& random, std::span<const double> before,
+                     std::span<double> own)>
+      start;
+
+  int64_t size() const { return count * rows * cols; }
+  std::vector<int64_t> outer_shape() const {
+    if (shape) return *shape;
+    if (lies == Lies::flat) return {cols};
+    return {rows, cols};
+  }
 };
 
 // What a network is given: columns of the one matrix x (N, input_size) that all inputs lie in, side
@@ -60,9 +77,13 @@ struct Node {
   LayerSpec spec;
   int64_t width = 0;  // columns of its output
   std::vector<EntrySpec> entries;
+  // Of an ensemble: its columns are so many values side by side. 0: the layer does not say.
+  int64_t members = 0;
   // In training so many rows see each other, of which whole ones go through at once; 0: all rows
   // of a batch do; 1: none.
   int64_t together = 1;
+  // In training a step is shared by tiles: sums over samples are cut as no part of a batch is.
+  bool needs_tiles = false;
 };
 
 // An output with a name, and the node that makes it.
@@ -87,6 +108,15 @@ struct Graph {
   int first_layer() const { return static_cast<int>(inputs.size()); }
   bool is_input(int node) const { return node < first_layer(); }
   const Node& layer(int node) const { return nodes[static_cast<size_t>(node - first_layer())]; }
+  int64_t members(int node) const { return is_input(node) ? 1 : layer(node).members; }
+  // Columns of what the output is compared with, for each member of an ensemble the same.
+  int64_t target_size() const { return width(output) / members(output); }
+  bool needs_tiles() const {
+    for (const Node& node : nodes) {
+      if (node.needs_tiles || node.together != 1) return true;
+    }
+    return false;
+  }
   // The first layer whose rows see each other in training; null: none has such.
   const Node* meeting() const {
     for (const Node& node : nodes) {

@@ -67,7 +67,8 @@ void Network<T>::place_parameters() {
     for (const EntrySpec& entry : layer.entries) {
       const std::string name = layer.spec.name + '.' + entry.name;
       if (entry.role == Role::state) {
-        kept_.push_back({name, node, entry.rows, entry.cols, state_size(), entry.lies});
+        kept_.push_back({name, node, entry.rows, entry.cols, state_size(), entry.lies, entry.count,
+                         entry.outer_shape()});
       } else {
         place(name, node, entry);
       }
@@ -80,9 +81,10 @@ void Network<T>::place_parameters() {
 
 template <class T>
 void Network<T>::place(const std::string& name, int node, const EntrySpec& entry) {
-  const int64_t size = entry.rows * entry.cols;
+  const int64_t size = entry.size();
   const int64_t at = flat_size_;
-  parameters_.push_back({name, node, entry.rows, entry.cols, at, entry.lies, entry.shape});
+  parameters_.push_back({name, node, entry.rows, entry.cols, at, entry.lies, entry.count,
+                         entry.outer_shape()});
   base::require<base::ValueError>(
       !__builtin_add_overflow(flat_size_, base::padded<T>(size), &flat_size_),
       "the parameters of the network do not fit into memory");
@@ -97,25 +99,42 @@ void Network<T>::draw() {
   std::vector<T> drawn(static_cast<size_t>(largest));
   size_t i = 0;
   size_t k = 0;
+  std::vector<double> before, made;
   for (const Node& layer : graph_.nodes) {
     for (const EntrySpec& entry : layer.entries) {
       if (entry.role == Role::state) {
         T* const own = state() + kept_[k].offset;
         std::fill_n(own, kept_[k++].size(), static_cast<T>(entry.constant));
+        if (!entry.start) continue;
+        base::RandomStream none(base::StreamPurpose::initial_values, seed_);
+        made.resize(static_cast<size_t>(entry.size()));
+        entry.start(none, {}, made);
+        std::ranges::transform(made, own, [](double value) { return static_cast<T>(value); });
         continue;
       }
-      draw(entry, i++, drawn);
+      draw(entry, i++, before, drawn);
+      // Kept only where the next one asks: it takes twice a parameter's memory.
+      const bool is_last = &entry == &layer.entries.back();
+      if (!is_last && (&entry + 1)->start) {
+        const auto own = static_cast<std::ptrdiff_t>(entry.size());
+        before.assign(drawn.begin(), drawn.begin() + own);
+      }
     }
   }
-  for (const EntrySpec& entry : graph_.free) draw(entry, i++, drawn);
+  for (const EntrySpec& entry : graph_.free) draw(entry, i++, before, drawn);
 }
 
 template <class T>
-void Network<T>::draw(const EntrySpec& entry, size_t parameter, std::vector<T>& room) {
+void Network<T>::draw(const EntrySpec& entry, size_t parameter, const std::vector<double>& before,
+                      std::vector<T>& room) {
   // A stream of its own for each, so that a layer's values do not hang on the others' sizes.
   base::RandomStream random(base::StreamPurpose::initial_values, seed_, parameter);
   const std::span<T> own(room.data(), static_cast<size_t>(parameters_[parameter].size()));
-  if (entry.initializer.empty()) {
+  if (entry.start) {
+    std::vector<double> made(own.size());
+    entry.start(random, before, made);
+    std::ranges::transform(made, own.begin(), [](double x) { return static_cast<T>(x); });
+  } else if (entry.initializer.empty()) {
     std::ranges::fill(own, static_cast<T>(entry.constant));
   } else {
     initialize<T>(entry.initializer, entry.fan_in, entry.fan_out, random, own, entry.gain);
@@ -155,19 +174,21 @@ int64_t Network<T>::num_parameters() const {
 template <class T>
 void Network<T>::to_shapes(const T* flat, T* to) const {
   for (const Parameter& p : parameters_) {
-    if (p.is_matrix()) {
+    if (!p.is_matrix()) {
+      std::copy_n(flat + p.offset, p.size(), to);
+      to += p.size();
+      continue;
+    }
+    for (int64_t block = 0; block < p.size(); block += p.rows * p.cols, to += p.rows * p.cols) {
+      const T* const own = flat + p.offset + block;
       for_panels(p, [&](int64_t first, int64_t width) {
         if (p.lies == Lies::panels) {
-          copy(flat + p.offset + first * p.rows, width, p.rows, width, to + first, p.cols);
+          copy(own + first * p.rows, width, p.rows, width, to + first, p.cols);
         } else {
-          const T* const panel = flat + p.offset + first * p.cols;
-          transpose(panel, width, p.cols, width, to + first * p.cols, p.cols);
+          transpose(own + first * p.cols, width, p.cols, width, to + first * p.cols, p.cols);
         }
       });
-    } else {
-      std::copy_n(flat + p.offset, p.size(), to);
     }
-    to += p.size();
   }
 }
 
@@ -185,14 +206,16 @@ void Network<T>::from_shape(const Parameter& p, const T* from, T* flat) const {
     std::copy_n(from, p.size(), flat + p.offset);
     return;
   }
-  for_panels(p, [&](int64_t first, int64_t width) {
-    if (p.lies == Lies::panels) {
-      copy(from + first, p.cols, p.rows, width, flat + p.offset + first * p.rows, width);
-    } else {
-      T* const panel = flat + p.offset + first * p.cols;
-      transpose(from + first * p.cols, p.cols, width, p.cols, panel, width);
-    }
-  });
+  for (int64_t block = 0; block < p.size(); block += p.rows * p.cols, from += p.rows * p.cols) {
+    T* const own = flat + p.offset + block;
+    for_panels(p, [&](int64_t first, int64_t width) {
+      if (p.lies == Lies::panels) {
+        copy(from + first, p.cols, p.rows, width, own + first * p.rows, width);
+      } else {
+        transpose(from + first * p.cols, p.cols, width, p.cols, own + first * p.cols, width);
+      }
+    });
+  }
 }
 
 template <class T>

@@ -17,7 +17,7 @@ namespace gd::nn {
 inline constexpr int kNoNode = -1;
 
 // One parameter's shape and its place in the flat buffer, each on a cache-line boundary. To the
-// outside a matrix is (units, inputs), as PyTorch's, and a vector (units,).
+// outside a dense layer's matrix is (units, inputs), as PyTorch's, and a vector (units,).
 struct Parameter {
   std::string name;  // "0.weight"
   int node;          // of the graph, or kNoNode
@@ -25,8 +25,9 @@ struct Parameter {
   int64_t cols;
   int64_t offset;  // elements from the start of the buffer
   Lies lies;
-  std::optional<std::vector<int64_t>> shape = {};  // to the outside, as EntrySpec's
-  int64_t size() const { return rows * cols; }
+  int64_t count = 1;           // matrices, one after the other
+  std::vector<int64_t> shape;  // to the outside
+  int64_t size() const { return count * rows * cols; }
   bool is_matrix() const { return lies != Lies::flat; }
 };
 
@@ -54,16 +55,22 @@ class Network {
   // Of all inputs together.
   int64_t input_size() const { return input_size_; }
   int64_t output_size() const { return graph_.width(graph_.output); }
+  // Of an ensemble, whose output is that of all members side by side; else 1.
+  int64_t members() const { return graph_.members(graph_.output); }
+  // Columns of what the output is compared with, for each member the same.
+  int64_t target_size() const { return graph_.target_size(); }
   uint64_t seed() const { return seed_; }
   int64_t num_parameters() const;  // without the gaps
 
   // Where element i of a parameter, counted row by row in its shape, is in the flat buffer.
   int64_t index(const Parameter& parameter, int64_t i) const {
     if (!parameter.is_matrix()) return parameter.offset + i;
-    const int64_t row = i / parameter.cols, col = i % parameter.cols;
-    return parameter.offset + (parameter.lies == Lies::panels
-                                   ? base::panel_index(parameter.rows, parameter.cols, row, col)
-                                   : base::panel_index(parameter.cols, parameter.rows, col, row));
+    const int64_t block = i / (parameter.rows * parameter.cols) * parameter.rows * parameter.cols;
+    const int64_t row = (i - block) / parameter.cols, col = (i - block) % parameter.cols;
+    return parameter.offset + block +
+           (parameter.lies == Lies::panels
+                ? base::panel_index(parameter.rows, parameter.cols, row, col)
+                : base::panel_index(parameter.cols, parameter.rows, col, row));
   }
   // The runs of a flat buffer without gaps.
   ops::Extents extents() const { return extents_; }
@@ -92,7 +99,8 @@ class Network {
   void place_parameters();
   void place(const std::string& name, int node, const EntrySpec& entry);
   void draw();
-  void draw(const EntrySpec& entry, size_t parameter, std::vector<T>& room);
+  void draw(const EntrySpec& entry, size_t parameter, const std::vector<double>& before,
+            std::vector<T>& room);
 
   Graph graph_;
   int64_t input_size_;

@@ -118,6 +118,7 @@ ValueId Builder<T>::new_gradient(ValueId value) {
   // That at the network's input goes to the caller, unless more has to be added to it.
   const Value of = values_[static_cast<size_t>(value)];
   values_.push_back({of.cols, 0, Value::Pool::passing});
+  values_.back().exact = of.exact;
   if (of.pool == Value::Pool::batch && !gradients_.contains(value)) {
     values_.back().pool = Value::Pool::batch;
     values_.back().is_input_gradient = true;
@@ -183,7 +184,8 @@ ValueId Builder<T>::activate(const ActivationUse<T>& use, ValueId z) {
       (has_loss() && loss_takes_logits_of_softmax(loss_of_output(), use.kernel->name));
   if (left_out) return z;
   const ValueId output = value(cols(z), z);
-  add(activation_step<T>(node_, {Pointwise<T>::Kind::activation, z, output, kNoValue, use}));
+  add(activation_step<T>(node_,
+                         {Pointwise<T>::Kind::activation, z, output, kNoValue, use, rows_of(use)}));
   return output;
 }
 
@@ -192,7 +194,8 @@ void Builder<T>::activate_backward(const ActivationUse<T>& use, ValueId z, Value
                                    ValueId gradient) {
   if (output == z) return;  // the identity, or left out
   const ValueId saved = use.kernel->from_output ? output : z;
-  add(activation_step<T>(node_, {Pointwise<T>::Kind::derivative, gradient, gradient, saved, use}));
+  add(activation_step<T>(
+      node_, {Pointwise<T>::Kind::derivative, gradient, gradient, saved, use, rows_of(use)}));
 }
 
 template class Builder<float>;

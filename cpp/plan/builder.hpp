@@ -85,7 +85,15 @@ class Builder {
   }
   // Whether the parameter there trains: the gradient at one that does not is not wanted.
   bool trains(int64_t offset) const;
-  void set_output(ValueId value) { outputs_[static_cast<size_t>(node_)] = value; }
+  void set_output(ValueId value) {
+    outputs_[static_cast<size_t>(node_)] = value;
+    if (members() > 1) set_exact(value);
+  }
+  // Of an ensemble, whose values lie side by side in the layer's output, and in its input.
+  int64_t members() const { return network_.graph().members(node_); }
+  int64_t input_members(size_t i = 0) const {
+    return network_.graph().members(spec().inputs.at(i));
+  }
   ValueId output() const { return outputs_[static_cast<size_t>(node_)]; }
   // The name of the loss that takes what the layer makes, where nothing else reads it; else empty.
   const std::string& loss_of_output() const;
@@ -101,6 +109,11 @@ class Builder {
   // A new one, which may take the place of `over`.
   ValueId value(int64_t cols, ValueId over = kNoValue);
   int64_t cols(ValueId value) const { return values_[static_cast<size_t>(value)].cols; }
+  // Its rows follow each other without a gap, so that a part of the columns is a row as well.
+  ValueId set_exact(ValueId value) {
+    values_[static_cast<size_t>(value)].exact = true;
+    return value;
+  }
 
   // ---- gradients ----
 
@@ -153,6 +166,10 @@ class Builder {
   ValueId final_gradient() const { return gradients_.at(final_); }
 
  private:
+  // Members whose rows an activation takes each by itself.
+  int64_t rows_of(const ActivationUse<T>& use) const {
+    return use.kernel->row_wise ? members() : 1;
+  }
   void forward();
   void backward();
   const Lowering<T>& lowering() const;

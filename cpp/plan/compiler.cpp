@@ -47,6 +47,7 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
                                   " heads takes as many losses, got ", heads);
   plan_.head_sums_.resize(heads);
   plan_.together_ = builder_.is_training() ? network_.graph().together() : 1;
+  plan_.by_tiles_ = options_.kind != PlanKind::training || network_.graph().needs_tiles();
   steps();
   passes::prune<T>(builder_.values(), steps_, [&](int64_t at) { return builder_.trains(at); });
   passes::drops(steps_);
@@ -101,7 +102,7 @@ Step<T> Plan<T>::Compiler::gather_step() {
     for (const nn::Head& head : network_.graph().heads) {
       if (!options_.loss.heads.empty()) heads.push_back(network_.graph().width(head.node));
     }
-    auto gather = std::make_unique<Gather<T>>(network_.input_size(), network_.output_size(), heads,
+    auto gather = std::make_unique<Gather<T>>(network_.input_size(), network_.target_size(), heads,
                                               options_.capacity, gathered_, options_.max_workers);
     plan_.gather_ = gather.get();
     return gather;
@@ -116,15 +117,19 @@ Step<T> Plan<T>::Compiler::loss_step(ValueId output, ValueId gradient) {
   step.make = [this, output, gradient](const Step<T>&,
                                        const Places<T>& places) -> std::unique_ptr<Operation<T>> {
     const Rows<T> none;
+    const Rows<T> at_output = gradient == kNoValue ? none : places.of(gradient);
     if (!options_.loss.heads.empty()) {
-      return std::make_unique<HeadLosses<T>>(
-          head_parts(), places.of(output), plan_.sample_loss_, options_.capacity,
-          gradient == kNoValue ? none : places.of(gradient), options_.max_workers);
+      return std::make_unique<HeadLosses<T>>(head_parts(), places.of(output), plan_.sample_loss_,
+                                             options_.capacity, at_output, options_.max_workers);
     }
-    return std::make_unique<Loss<T>>(
-        ops::find_loss<T>(options_.loss.name), options_.loss.parameters, places.of(output),
-        plan_.sample_loss_, gradient == kNoValue ? none : places.of(gradient),
-        options_.max_workers);
+    const auto& loss = ops::find_loss<T>(options_.loss.name);
+    if (const int64_t members = network_.members(); members > 1) {
+      return std::make_unique<MembersLoss<T>>(loss, options_.loss.parameters, places.of(output),
+                                              members, plan_.sample_loss_, at_output,
+                                              options_.max_workers);
+    }
+    return std::make_unique<Loss<T>>(loss, options_.loss.parameters, places.of(output),
+                                     plan_.sample_loss_, at_output, options_.max_workers);
   };
   return step;
 }
@@ -201,11 +206,15 @@ void Plan<T>::Compiler::place_values() {
   std::vector<T*> slots;
   for (int i = 0; i < slots_.slots; ++i) slots.push_back(take(options_.capacity, widest));
   places_.rows.resize(values.size());
+  std::vector<char> exact(values.size());
+  for (size_t v = 0; v < values.size(); ++v) {
+    if (values[v].exact) exact[static_cast<size_t>(slots_.place[v])] = 1;
+  }
   for (size_t v = 0; v < values.size(); ++v) {
     const Value& value = values[v];
     Rows<T>& rows = places_.rows[v];
     rows.cols = value.cols;
-    rows.stride = stride_of<T>(value.cols);
+    rows.stride = exact[v] != 0 ? value.cols : stride_of<T>(value.cols);
     if (const auto place = static_cast<size_t>(slots_.place[v]); place != v) {
       rows = places_.rows[place];
     } else if (value.rows > 0) {  // of all samples together
@@ -244,7 +253,7 @@ void Plan<T>::Compiler::layout() {
   memory_.replicas = bytes_used() - memory_.packing - memory_.activations - memory_.gradients;
   if (options_.gathers) {
     gathered_.x = take(capacity, network_.input_size());
-    gathered_.target = take(capacity, network_.output_size());
+    gathered_.target = take(capacity, network_.target_size());
     gathered_.weights = take(losses, capacity);
   }
   memory_.batch =

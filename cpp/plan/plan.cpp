@@ -16,7 +16,7 @@ int64_t Plan<T>::flops(int64_t rows) const {
 template <class T>
 Sharing Plan<T>::sharing(int64_t rows) const {
   const int64_t flops = this->flops(rows);
-  if (options_.kind != PlanKind::training || together_ != 1) {
+  if (by_tiles_) {
     return {workers_for(flops, options_.max_workers), SharedBy::tiles};
   }
   return choose_sharing({rows, flops, flat_size_, part_of(rows)}, options_.max_workers);

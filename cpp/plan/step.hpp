@@ -29,6 +29,7 @@ struct Value {
   ValueId over = kNoValue;
   // Whether the caller reads it when all is done, or writes it before backward.
   bool is_output = false;
+  bool exact = false;  // no gap between its rows
   bool is_output_gradient = false;
   bool is_input_gradient = false;  // of the pool of the batch
   int64_t column = 0;              // where it begins in the batch's x, or in the gradient at it
@@ -45,6 +46,8 @@ struct Rows {
   // widest: where its first row begins is a multiple of this. Without data: its first column in x.
   int64_t pitch = 0;
 
+  // Whether it is for all samples together.
+  bool of_all() const { return data != nullptr && pitch == 0; }
   const T* read(const Batch<T>& batch) const {
     if (data != nullptr) return data + batch.first_row * pitch;
     return (is_gradient ? batch.input_gradient : batch.x) + pitch;
@@ -95,6 +98,7 @@ struct Pointwise {
   ValueId to = kNoValue;
   ValueId other = kNoValue;  // what else it reads
   ActivationUse<T> use = {};
+  int64_t members = 1;  // of an activation of whole rows: of so many side by side
   T factor = 1;
   uint32_t threshold = 0;  // of 2^32, below which a word drops its element
   uint32_t layer = 0;      // whose words these are

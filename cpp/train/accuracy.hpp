@@ -2,8 +2,10 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "data/dataset.hpp"
+#include "ops/formulas.hpp"
 
 namespace gd::train {
 
@@ -16,8 +18,8 @@ class AccuracyCounter {
  public:
   static bool counts(const std::string& loss) { return one_class(loss) || each_output(loss); }
 
-  explicit AccuracyCounter(const std::string& loss)
-      : one_class_(one_class(loss)), each_output_(each_output(loss)) {}
+  // Of an ensemble the mean of its members' probabilities counts, or of their margins.
+  explicit AccuracyCounter(const std::string& loss, int64_t members = 1);
 
   // outputs (rows.size(), any)
   void add(base::MatrixView<const T> outputs, const data::Dataset<T>& rows);
@@ -36,8 +38,14 @@ class AccuracyCounter {
            loss == "squared_hinge";
   }
 
+  // What tells the class of a row as one member's outputs do.
+  const T* joined(const T* outputs, int64_t classes);
+
   bool one_class_;
   bool each_output_;
+  int64_t members_;
+  const ops::ActivationKernel<T>* probabilities_ = nullptr;  // null: outputs are averaged
+  std::vector<T> joined_;                                    // and what becomes of each member
   double right_ = 0;
   double total_ = 0;
 };

@@ -23,6 +23,20 @@ void copy_rows(base::MatrixView<const T> from, base::MatrixView<T> to) {
   for (int64_t i = 0; i < from.rows; ++i) std::copy_n(from.row(i), from.cols, to.row(i));
 }
 
+// The mean of the members of each row, which lie side by side, added in order.
+template <class T>
+void average_rows(base::MatrixView<const T> from, int64_t members, base::MatrixView<T> to) {
+  for (int64_t i = 0; i < to.rows; ++i) {
+    T* const mean = to.row(i);
+    std::copy_n(from.row(i), to.cols, mean);
+    for (int64_t m = 1; m < members; ++m) {
+      const T* const member = from.row(i) + m * to.cols;
+      for (int64_t j = 0; j < to.cols; ++j) mean[j] += member[j];
+    }
+    for (int64_t j = 0; j < to.cols; ++j) mean[j] /= static_cast<T>(members);
+  }
+}
+
 }  // namespace
 
 void check_rows_together(const nn::Graph& graph, int64_t rows) {
@@ -63,7 +77,7 @@ std::string Model<T>::sizes() const {
   std::string text = std::to_string(network_.input_size());
   // Of those that change it.
   for (const nn::Node& layer : network_.graph().nodes) {
-    if (layer.spec.kind == "dense") text += '-' + std::to_string(layer.width);
+    if (layer.spec.has("units")) text += '-' + std::to_string(layer.width);
   }
   return text;
 }
@@ -109,11 +123,12 @@ plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads
 
 template <class T>
 void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
-                       base::FunctionRef<bool()> stops, Purpose purpose) {
+                       base::FunctionRef<bool()> stops, Purpose purpose, Of of) {
   const Lock lock(mutex_);
   const parallel::ForkSafeMutex::Reading reading(mutex_);
   const int64_t inputs = network_.input_size();
-  const int64_t outputs = network_.output_size();
+  const int64_t members = of == Of::ensemble ? network_.members() : 1;
+  const int64_t outputs = network_.output_size() / members;
   const int64_t at_once = std::min(batch_size, rows);
   Pace pace(rows, 2 * network_.num_parameters());
   plan::Batch<T> batch;
@@ -125,7 +140,9 @@ void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads
       const Region region(RegionKind::other, Zone::kCaller, work(purpose));  // without `stops`
       plan::Plan<T>& plan = plan_for(plan::PlanKind::inference, at_once, threads, inference_);
       plan.forward(batch);
-      copy_rows<T>(plan.output(batch.rows), {out + begin * outputs, batch.rows, outputs});
+      const base::MatrixView<T> to{out + begin * outputs, batch.rows, outputs};
+      members == 1 ? copy_rows<T>(plan.output(batch.rows), to)
+                   : average_rows<T>(plan.output(batch.rows), members, to);
     }
     pace.done(batch.rows);
     if (begin + batch.rows < rows && stops()) return;

@@ -43,11 +43,14 @@ class Model {
   void set_source(std::shared_ptr<profiling::SourceNumber> source);
   profiling::Work work(profiling::Purpose purpose) const;
 
-  // out (rows, outputs) from x (rows, inputs), at most batch_size rows at a time. Ends early where
-  // `stops` says so, which is asked with the mutex held and may wait for Python.
+  // What predict gives of an ensemble: the outputs of all members, or their mean.
+  enum class Of : uint8_t { members, ensemble };
+  // out (rows, outputs), or of the ensemble (rows, target_size), from x (rows, inputs), at most
+  // batch_size rows at a time. Ends early where `stops` says so, which is asked with the mutex held
+  // and may wait for Python.
   void predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
                base::FunctionRef<bool()> stops = NeverStops(),
-               profiling::Purpose purpose = profiling::Purpose::inference);
+               profiling::Purpose purpose = profiling::Purpose::inference, Of of = Of::members);
 
   // One batch, keeping what backward needs.
   void forward_training(const T* x, int64_t rows, int threads, T* out);

@@ -99,6 +99,7 @@ class Probe {
   }
   const nn::Graph& graph() const { return network_.graph(); }
   int64_t evaluations() const { return evaluations_; }
+  int64_t members() const { return network_.members(); }
   int64_t flops() const { return plan_->flops(batch_.batch.rows); }  // of one
 
  private:
@@ -117,15 +118,15 @@ double reach_of(double value, std::optional<double> h) {
 class SampleLosses {
  public:
   SampleLosses(const plan::LossDescription& loss, const Dataset<double>& rows,
-               base::MatrixView<const double> output, double weight_sum)
+               base::MatrixView<const double> output, int64_t members, double weight_sum)
       : kernel_(ops::find_loss<double>(loss.name)),
-        parameters_(kernel_, loss.parameters, output.cols),
+        parameters_(kernel_, loss.parameters, output.cols / members),
         output_(output),
+        members_(members),
         moved_(static_cast<size_t>(output.rows * output.cols)),
         gradient_(moved_.size()) {
     at_.rows = output.rows;
-    at_.outputs = output.cols;
-    at_.prediction = moved_.data();
+    at_.outputs = output.cols / members;
     at_.ldp = at_.ldg = output.cols;
     at_.target = rows.target.data;
     at_.ldt = rows.target.stride;
@@ -134,23 +135,29 @@ class SampleLosses {
     at_.weight_sum = weight_sum;
     at_.parameters = parameters_.data();
     at_.array = parameters_.array();
-    at_.gradient = gradient_.data();
+    differentiates_ = true;
     moved_by(0);
-    at_.gradient = nullptr;
+    differentiates_ = false;
   }
 
   bool of_logits() const { return kernel_.targets != ops::Targets::any; }
 
   // Each output up by so many units in the last place, or down, so that the loss grows.
   std::vector<double> moved_by(double units) {
-    std::vector<double> losses(static_cast<size_t>(output_.rows));
+    std::vector<double> losses(static_cast<size_t>(output_.rows)), own(losses.size());
     for (size_t j = 0; j < moved_.size(); ++j) {
       const auto i = static_cast<int64_t>(j);
       const double p = output_(i / output_.cols, i % output_.cols);
       moved_[j] = p + std::copysign(units * kEps * std::abs(p), units * gradient_[j]);
     }
-    at_.sample_loss = losses.data();
-    kernel_.run(at_);
+    at_.sample_loss = own.data();
+    for (int64_t member = 0; member < members_; ++member) {
+      at_.prediction = moved_.data() + member * at_.outputs;
+      at_.gradient = differentiates_ ? gradient_.data() + member * at_.outputs : nullptr;
+      kernel_.run(at_);
+      for (size_t i = 0; i < own.size(); ++i) losses[i] += own[i];
+    }
+    for (double& loss : losses) loss /= static_cast<double>(members_);
     return losses;
   }
 
@@ -158,6 +165,8 @@ class SampleLosses {
   const ops::LossKernel<double>& kernel_;
   ops::LossTerms<double> parameters_;
   base::MatrixView<const double> output_;
+  int64_t members_;
+  bool differentiates_ = false;
   std::vector<double> moved_;
   std::vector<double> gradient_;
   kernels::LossRows<double> at_{};
@@ -168,10 +177,10 @@ class SampleLosses {
 // which counts only for the curvature at a minimum. A loss of logits is a difference of numbers of
 // about max(1, |p|); and all are sums.
 double least_noise(const plan::LossDescription& loss, const Dataset<double>& rows,
-                   base::MatrixView<const double> output, double weight_sum) {
+                   base::MatrixView<const double> output, int64_t members, double weight_sum) {
   double total = 0;
   if (weight_sum > 0) {
-    SampleLosses losses(loss, rows, output, weight_sum);
+    SampleLosses losses(loss, rows, output, members, weight_sum);
     const std::vector<double> here = losses.moved_by(0);
     const std::vector<double> near = losses.moved_by(2);
     const std::vector<double> up = losses.moved_by(64);
@@ -198,14 +207,16 @@ double least_noise(const plan::LossDescription& loss, const Dataset<double>& row
 double least_noise(Probe& probe, const plan::LossDescription& loss, const Dataset<double>& data) {
   double total = 0;
   probe.outputs(data, [&](const Dataset<double>& rows, base::MatrixView<const double> output) {
-    if (loss.heads.empty()) total += least_noise(loss, rows, output, sum_of_weights(data));
+    if (loss.heads.empty()) {
+      total += least_noise(loss, rows, output, probe.members(), sum_of_weights(data));
+    }
     for (size_t h = 0; h < loss.heads.size(); ++h) {
       const plan::HeadLoss& head = loss.heads[h];
       const nn::Graph& graph = probe.graph();
       output.cols = graph.width(graph.heads[h].node);
       const double weights = sum_of_weights(rows_of_head(data, h));
       total += head.weight * least_noise({head.name, head.parameters, {}}, rows_of_head(rows, h),
-                                         output, weights);
+                                         output, 1, weights);
       output.data += output.cols;
     }
   });

@@ -53,7 +53,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   if (!options_.loss.heads.empty()) {
     heads_.emplace(model_->description().graph(), options_.loss);
   } else if (has_loss()) {
-    loss_terms_.emplace(terms_of<T>(options_.loss, model_->description().output_size()));
+    loss_terms_.emplace(terms_of<T>(options_.loss, model_->description().target_size()));
   }
   if (options_.clip_norm > 0) {  // however large: then it never clips
     base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
@@ -91,10 +91,13 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
     const bool weight = parameter.is_matrix();
     // As it lies in the buffers.
     const bool transposed = parameter.lies == nn::Lies::transposed_panels;
-    spans_.push_back({parameter.offset, transposed ? parameter.cols : parameter.rows,
-                      transposed ? parameter.rows : parameter.cols,
-                      weight ? optim::SpanKind::weight : optim::SpanKind::bias, group,
-                      weight ? ops::Layout::panels : ops::Layout::strided});
+    for (int64_t k = 0; k < parameter.count; ++k) {
+      spans_.push_back({parameter.offset + k * parameter.rows * parameter.cols,
+                        transposed ? parameter.cols : parameter.rows,
+                        transposed ? parameter.rows : parameter.cols,
+                        weight ? optim::SpanKind::weight : optim::SpanKind::bias, group,
+                        weight ? ops::Layout::panels : ops::Layout::strided});
+    }
     if (extents_.empty() || extents_.back().end != parameter.offset) {
       extents_.push_back({parameter.offset, parameter.offset});
     }

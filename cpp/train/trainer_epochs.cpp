@@ -189,7 +189,7 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size,
   const parallel::ForkSafeMutex::Reading reading(model_->mutex());
   if (heads_) return evaluate_heads(data, batch_size, stops);
   const int64_t at_once = std::min(batch_size, data.size());
-  AccuracyCounter<T> correct(options_.loss.name);
+  AccuracyCounter<T> correct(options_.loss.name, model_->description().members());
   Pace pace(data.size(), 2 * model_->description().num_parameters());
   double loss_sum = 0;
   double weight_sum = 0;

@@ -1,4 +1,4 @@
-"""Computes the polynomial coefficients of cpp/kernels/math-inl.hpp and of tanhshrink.hpp.
+"""Computes the polynomial coefficients of math-inl, periodic-inl and tanhshrink in cpp/kernels.
 
 Usage: python docs/design/fit_polynomials.py [--check] [name ...]    (needs mpmath; half a minute)
 
@@ -172,6 +172,18 @@ def shrink(z: mpf) -> mpf:
         return (x - mp.tanh(x)) / x**3
 
 
+def sin_over_turn(z: mpf) -> mpf:
+    """sin(2 pi r) / r for z = r^2."""
+    r = mp.sqrt(z)
+    return mp.sin(2 * mp.pi * r) / r
+
+
+def cos_tail(z: mpf) -> mpf:
+    """(cos(2 pi r) - 1) / z for z = r^2."""
+    with mp.workdps(200):  # z may be near 0
+        return (mp.cos(2 * mp.pi * mp.sqrt(z)) - 1) / z
+
+
 def erf_tail_fit(scalar: str) -> Fit:
     # At the end 1 - erfc rounds to 1.
     end = {"float": mpf(4), "double": mpf(6)}[scalar]
@@ -196,6 +208,17 @@ FITS: dict[str, Callable[[str], Fit]] = {
     "tanhshrink": lambda _: Fit(
         shrink, lambda z: 1 / shrink(z), mpf(0), mpf("1.001"), {"float": 8, "double": 16}
     ),
+    # sin and cos of a turn's eighth, |r| <= 1/8: sin(2 pi r) = r p(z), cos(2 pi r) = 1 + z p(z)
+    "sin": lambda _: Fit(
+        sin_over_turn,
+        lambda z: 1 / sin_over_turn(z),
+        mpf(0),
+        mpf("1.001") / 64,
+        {"float": 4, "double": 7},
+    ),
+    "cos": lambda _: Fit(
+        cos_tail, lambda z: z, mpf(0), mpf("1.001") / 64, {"float": 4, "double": 7}
+    ),
     # erf, |x| > 1: erf(|x|) = 1 - exp(p(|x|))
     "erf_tail": erf_tail_fit,
 }
@@ -219,7 +242,11 @@ def main(arguments: list[str]) -> None:
             printed += texts
     if "--check" in arguments:
         kernels = Path(__file__).parents[2] / "cpp" / "kernels"
-        files = [kernels / "math-inl.hpp", kernels / "formulas" / "activations" / "tanhshrink.hpp"]
+        files = [
+            kernels / "math-inl.hpp",
+            kernels / "periodic-inl.hpp",
+            kernels / "formulas" / "activations" / "tanhshrink.hpp",
+        ]
         text = "".join(file.read_text() for file in files)
         found = set(re.findall(r"-?[0-9][0-9.]*(?:e[-+]?[0-9]+)?f?", text))
         if missing := [each for each in printed if each not in found]:

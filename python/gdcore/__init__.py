@@ -11,6 +11,7 @@ What there is, by topic; ``help(gd.Trainer)`` tells of one of them:
 network        Network
 layers         all of `layers`
 activations    all of `activations`
+columns        compute_bins
 training       Trainer, History
 losses         all of `losses`
 optimizers     all of `optimizers`
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from gdcore import schedules as schedules
     from gdcore import typing as typing
     from gdcore._ranges import range as range
+    from gdcore.binning import compute_bins as compute_bins
     from gdcore.checks import GradientReport as GradientReport
     from gdcore.checks import check_gradients as check_gradients
     from gdcore.checks import numerical_gradient as numerical_gradient
@@ -89,6 +91,7 @@ else:
     # own; tests hold this against what type checkers see above.
     _WHERE = {
         "_ranges": ("range",),
+        "binning": ("compute_bins",),
         "checks": ("GradientReport", "check_gradients", "numerical_gradient"),
         "config": ("get_num_threads", "set_num_threads", "show_config"),
         "groups": ("Group",),

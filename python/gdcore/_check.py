@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import numbers
+import numbers as kinds_of_numbers
 import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -19,9 +19,11 @@ __all__ = [
     "flag_field",
     "integer",
     "listed",
+    "numbers",
     "optional_integer",
     "real",
     "real_field",
+    "required_field",
     "thread_count",
 ]
 
@@ -78,7 +80,7 @@ def real(
         TypeError: It is no real number.
         ValueError: It is NaN, infinite or out of bounds.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, bool) or not isinstance(value, kinds_of_numbers.Real):
         raise TypeError(f"{argument} must be a real number, got {_told(value)}")
     try:
         number = float(value)
@@ -133,6 +135,24 @@ def listed(argument: str, value: object, what: str) -> list[Any]:
         return list(value)
     except (TypeError, NotImplementedError):  # as of arrays of shape (), memory of two dimensions
         raise wrong from None
+
+
+def numbers(argument: str, value: object, **bounds: float) -> tuple[float, ...]:
+    """Returns ``value`` as finite floats, at least one, each within the bounds of `real`.
+
+    Raises:
+        TypeError: It is no sequence of real numbers.
+        ValueError: There are none, or one is NaN, infinite or out of bounds.
+    """
+    found = listed(argument, value, "numbers")
+    if not found:
+        raise ValueError(f"{argument} must hold at least one number, got none")
+    return tuple(real(f"{argument}[{i}]", each, **bounds) for i, each in enumerate(found))
+
+
+def required_field(check: Callable[[str, object], object]) -> Any:
+    """A dataclass field without a default that holds what ``check(name, value)`` makes of it."""
+    return field(metadata={"check": check})
 
 
 def checked_field(default: object, check: Callable[[str, object], object]) -> Any:

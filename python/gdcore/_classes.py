@@ -92,8 +92,34 @@ class Outputs:
             raise ValueError(
                 f"the network's output must not be NaN to tell classes, got it in row {row}"
             )
+        return self._chosen(output, 0.5 if self.last.name in _OF else 0.0)
+
+    def of_members(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """(N, K): the mean of the probabilities of members (N, members, K), added in order."""
+        count = outputs.shape[1]
+        total = self.probabilities(outputs[:, 0]).astype(np.float64)
+        for member in range(1, count):
+            total += self.probabilities(outputs[:, member])
+        return np.asarray(total / count, outputs.dtype)
+
+    def classes_of_members(self, outputs: NDArray[Any]) -> NDArray[np.int64]:
+        """What the mean probabilities of members (N, members, K) say, as `classes` does."""
+        return self._chosen(self.of_members(outputs), 0.5)
+
+    def judged(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """(N, K) as metrics take outputs: of the mean probabilities of members (N, members, K)."""
+        shares = self.of_members(outputs)
+        if self.last.name in _OF:
+            return shares
+        tiny = np.finfo(shares.dtype).tiny
+        logs = np.log(np.maximum(shares, tiny))
+        if self.task == "binary":
+            logs -= np.log(np.maximum(1 - shares, tiny))
+        return np.asarray(logs)
+
+    def _chosen(self, output: NDArray[Any], half: float) -> NDArray[np.int64]:
+        """(N,) the largest of several, or 1 where above ``half``; (N, K) of labels of their own."""
         if self.task == "multiclass":
             return np.asarray(output.argmax(axis=1), np.int64)
-        half = 0.5 if self.last.name in _OF else 0.0
         found = (output > half).astype(np.int64)
         return found[:, 0] if self.size == 1 else found

@@ -52,12 +52,20 @@ def described_layer(layer: Layer | Activation) -> dict[str, Any]:
     described: dict[str, Any] = {"kind": layer.kind}
     for field in fields(layer):
         value = getattr(layer, field.name)
-        if isinstance(value, Formula):
-            value = described_formula(value)
-        elif isinstance(value, tuple):
-            value = [described_layer(each) for each in value]
-        described[field.name] = value
+        # What came later, and is not used, is left out: then earlier versions read the file.
+        if field.metadata.get("came_later") and value == field.default:
+            continue
+        described[field.name] = _described(value)
     return described
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [
+            described_layer(each) if isinstance(each, (Layer, Activation)) else _described(each)
+            for each in value
+        ]
+    return described_formula(value) if isinstance(value, Formula) else value
 
 
 def layer_from(where: str, described: Any) -> Layer | Activation:
@@ -69,7 +77,8 @@ def layer_from(where: str, described: Any) -> Layer | Activation:
     for key, value in arguments.items():
         if isinstance(value, list):
             arguments[key] = [
-                layer_from(f"{where} {key} {i}", each) for i, each in enumerate(value)
+                layer_from(f"{where} {key} {i}", each) if isinstance(each, dict) else each
+                for i, each in enumerate(value)
             ]
         elif isinstance(value, dict):
             family = Initializer if key.endswith("_init") else Activation
@@ -77,7 +86,7 @@ def layer_from(where: str, described: Any) -> Layer | Activation:
     if kind == "activation" and set(arguments) == {"activation"}:
         found: Activation = arguments["activation"]
         return found
-    member = Layer.members.get(kind) if isinstance(kind, str) else None
+    member = Layer.kinds.get(kind) if isinstance(kind, str) else None
     if member is None:
         raise ValueError(f"{where} is of an unknown kind")
     layer: Layer = made(where, member, arguments)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["array", "feature_names", "ordered", "ordered_row", "real_array"]
+__all__ = ["array", "feature_names", "ordered", "ordered_row", "real_array", "real_columns"]
 
 
 def feature_names(x: Any) -> tuple[str, ...] | None:
@@ -62,6 +62,27 @@ def real_array(argument: str, x: Any) -> NDArray[Any]:
     if made.dtype.kind not in "biuf":
         raise TypeError(f"{argument} must hold real numbers, got dtype {made.dtype}")
     return np.asarray(made, order="C")  # NumPy's sums depend on how an array lies
+
+
+def real_columns(argument: str, x: Any) -> NDArray[np.float64]:
+    """(N, columns) of finite real numbers, N at least 1, in float64.
+
+    Raises:
+        TypeError: They are complex, objects or strings, or masked.
+        ValueError: It is of another shape, empty, or not finite; the message names the column.
+    """
+    made = np.asarray(real_array(argument, x), np.float64)
+    if made.ndim != 2:
+        raise ValueError(f"{argument} must have shape (N, columns), got {made.shape}")
+    if not made.size:
+        raise ValueError(f"{argument} must not be empty, got shape {made.shape}")
+    wrong = ~np.isfinite(made).all(axis=0)
+    if wrong.any():
+        column = int(wrong.argmax())
+        names = feature_names(x)
+        told = column if names is None else repr(names[column])
+        raise ValueError(f"{argument} must be finite, got NaN or infinity in column {told}")
+    return made
 
 
 def array(x: Any, argument: str) -> NDArray[Any]:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._frames import real_array
 
-__all__ = ["by_head", "joined", "split"]
+__all__ = ["by_head", "joined", "split", "split_derivatives"]
 
 V = TypeVar("V")
+
+
+class Column(Protocol):
+    """What of a `gdcore.Input` counts here."""
+
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def categories(self) -> tuple[int, ...] | None: ...
 
 
 def by_head(
@@ -68,3 +79,26 @@ def joined(argument: str, given: object, heads: Mapping[str, int]) -> NDArray[An
             )
         arrays.append(array)
     return np.concatenate(arrays, axis=1)
+
+
+def split_derivatives(
+    found: NDArray[Any], inputs: Sequence[Column], heads: Mapping[str, int]
+) -> Any:
+    """(N, all outputs, all inputs) by head, where there are some, and by input where it is a dict.
+
+    What is of one input of real numbers is an array; of several a dict, without those of codes.
+    """
+    if heads:
+        begin, each = 0, {}
+        for name, width in heads.items():
+            each[name] = split_derivatives(found[:, begin : begin + width], inputs, {})
+            begin += width
+        return each
+    if len(inputs) == 1 and not inputs[0].categories:
+        return np.ascontiguousarray(found)
+    begin, by_input = 0, {}
+    for node in inputs:
+        if not node.categories:
+            by_input[node.name] = np.ascontiguousarray(found[:, :, begin : begin + node.size])
+        begin += node.size
+    return by_input

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore._classes import Outputs
 from gdcore._frames import array
 from gdcore._heads import by_head, split
 from gdcore._ranges import Range
@@ -166,10 +167,18 @@ class Judging:
         known = known or []
         if all(key in known for key, _ in self.metrics):
             return {}
-        output = trainer._network._native.predict(
-            self.x, batch_size, trainer._num_threads, validates=True
+        task = getattr(trainer.loss, "task", None)  # of several outputs each has its own
+        network = trainer.network
+        of_signs = isinstance(trainer.loss, (Hinge, SquaredHinge))
+        # Of classes the mean of probabilities counts, of numbers that of outputs.
+        by_members = network.members > 1 and task in ("binary", "multiclass") and not of_signs
+        output = network._native.predict(
+            self.x, batch_size, trainer._num_threads, validates=True, apart=by_members
         )
-        if not (heads := trainer.network.heads):
+        if by_members:
+            outputs = Outputs.of(network, None, task)
+            output = outputs.judged(network._apart(output))
+        if not (heads := network.heads):
             return self.outputs[0].figures(output, known)
         values: dict[str, float] = {}
         for each, part in zip(self.outputs, split(output, heads).values(), strict=True):

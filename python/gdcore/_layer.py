@@ -84,14 +84,14 @@ class Layer(Frozen):
     """
 
     kind: ClassVar[str]
-    members: ClassVar[dict[str, type[Layer]]] = {}
+    kinds: ClassVar[dict[str, type[Layer]]] = {}
     reads: ClassVar[int | None] = 1  # how many values; None: any number
     name: str | None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "kind" in vars(cls):
-            Layer.members[cls.kind] = cls
+            Layer.kinds[cls.kind] = cls
 
     def __post_init__(self) -> None:
         """Checks all fields.

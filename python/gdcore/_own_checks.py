@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdcore._own_loss import Judgement, OwnData, check_finite, judge
 from gdcore.losses import LossFunction
@@ -61,7 +62,8 @@ class OwnGradients:
         """By backpropagation."""
         start = time.perf_counter()
         found = self._judged(self._network.forward(self._data.x, True, None, joined=True))
-        self._network.backward(found.gradient, False, found.parameters)
+        gradient = found.gradient.reshape(len(found.gradient), -1)
+        self._network.backward(gradient, False, found.parameters)
         seconds = time.perf_counter() - start
         return {"gradients": self._network.gradients(), "loss": found.loss, "seconds": seconds}
 
@@ -99,13 +101,19 @@ class OwnGradients:
             "seconds": time.perf_counter() - start,
         }
 
+    def _apart(self, output: NDArray[Any]) -> NDArray[Any]:
+        """Of an ensemble (N, members, outputs), as `gdcore.Network.forward` gives them."""
+        members = self._network.members
+        return output if members == 1 else output.reshape(len(output), members, -1)
+
     def _loss(self) -> float:
         self._evaluations += 1
-        output = self._network.predict(self._data.x, None, None, joined=True)
+        output = self._network.predict(self._data.x, None, None, joined=True, apart=True)
         return self._judged(output).loss
 
     def _judged(self, output: Any) -> Judgement:
-        found = judge(self._own, output, self._data, self._network.free_parameters())
+        parameters = self._network.free_parameters()
+        found = judge(self._own, self._apart(output), self._data, parameters)
         check_finite(self._own, found)
         return found
 

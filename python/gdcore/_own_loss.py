@@ -148,8 +148,8 @@ def judge(
             f"{who} must return the losses of shape ({samples},) where samples have weights, got "
             "one number: which sample it comes from is not known then"
         )
-    weighted = gradient * (samples * share).reshape(-1, 1)
-    return Judgement(float((share * losses).sum()), weighted, free)
+    factors = (samples * share).reshape(-1, *(1 for _ in gradient.shape[1:]))
+    return Judgement(float((share * losses).sum()), gradient * factors, free)
 
 
 def _free_gradient(
@@ -285,9 +285,9 @@ class OwnTrainer:
             weight = batch.weight()
             if weight > 0:
                 output = self.network._native.predict(
-                    batch.x, None, self.num_threads, validates=True, joined=True
+                    batch.x, None, self.num_threads, validates=True, joined=True, apart=True
                 )
-                loss_sum += self._judged(output, batch).loss * weight
+                loss_sum += self._judged(self.network._apart(output), batch).loss * weight
                 weight_sum += weight
         return {"loss": loss_sum / weight_sum}
 
@@ -299,10 +299,14 @@ class OwnTrainer:
 
     flops_per_step = operations
 
+    def _forward(self, batch: OwnData) -> Any:
+        """The outputs, of an ensemble those of its members, with what backward needs."""
+        native = self.network._native
+        return self.network._apart(native.forward(batch.x, True, self.num_threads, joined=True))
+
     def _update(self, batch: OwnData) -> float:
         """One update; nothing has changed where it raises."""
-        output = self.network._native.forward(batch.x, True, self.num_threads, joined=True)
-        found = self._judged(output, batch)
+        found = self._judged(self._forward(batch), batch)
         check_finite(self.own, found)
         self._apply(found)
         return found.loss
@@ -316,8 +320,7 @@ class OwnTrainer:
 
     def _descend(self, batch: OwnData, before: Any) -> float:
         """An update within an epoch, which goes back to its start where it diverges."""
-        output = self.network._native.forward(batch.x, True, self.num_threads, joined=True)
-        found = self._judged(output, batch)
+        found = self._judged(self._forward(batch), batch)
         if not math.isfinite(found.loss):
             became = "NaN" if math.isnan(found.loss) else "infinite"
             self._diverged(f"the loss became {became}", before)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import Any, ClassVar
 
-from gdcore._check import flag_field, integer, listed, real, real_field
+from gdcore._check import flag_field, integer, numbers, real, real_field
 from gdcore._formula import Formula, formula
 from gdcore.typing import LossName, Task
 
@@ -57,17 +57,10 @@ def __dir__() -> list[str]:
 _MOST = 2**53  # C++ takes parameters as float64
 
 
-def _numbers(argument: str, value: object, **bounds: float) -> tuple[float, ...]:
-    numbers = listed(argument, value, "numbers")
-    if not numbers:
-        raise ValueError(f"{argument} must hold at least one number, got none")
-    return tuple(real(f"{argument}[{i}]", each, **bounds) for i, each in enumerate(numbers))
-
-
 def _class_weights(argument: str, value: object) -> tuple[float, ...] | None:
     if value is None:
         return None
-    weights = _numbers(argument, value, at_least=0)
+    weights = numbers(argument, value, at_least=0)
     if not any(weights):
         raise ValueError(f"{argument} must not be all zero")
     return weights
@@ -78,13 +71,13 @@ def _pos_weight(argument: str, value: object) -> float | tuple[float, ...] | Non
         return None
     if _is_number(value):
         return real(argument, value, at_least=0)
-    return _numbers(argument, value, at_least=0)
+    return numbers(argument, value, at_least=0)
 
 
 def _quantiles(argument: str, value: object) -> tuple[float, ...]:
     if _is_number(value):
         return (real(argument, value, above=0, below=1),)
-    return _numbers(argument, value, above=0, below=1)
+    return numbers(argument, value, above=0, below=1)
 
 
 def _is_number(value: object) -> bool:

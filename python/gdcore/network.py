@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gdcore._check import flag, integer, optional_integer, real
-from gdcore._heads import joined, split
+from gdcore._heads import joined, split, split_derivatives
 from gdcore._layer import Layer, LayerLike
 from gdcore._names import choice, unknown
 from gdcore._native import NETWORKS, NativeNetwork, specs_of
@@ -144,8 +144,13 @@ class Network:
 
     @property
     def output_size(self) -> int:
-        """Number of columns of all outputs together."""
-        return self._native.output_size
+        """Number of columns of all outputs together; of an ensemble those of each member."""
+        return self._native.output_size // self.members
+
+    @property
+    def members(self) -> int:
+        """How many members an ensemble has, see `gdcore.EnsembleDense`; 1 of any other network."""
+        return self._native.members
 
     @property
     def num_parameters(self) -> int:
@@ -197,7 +202,8 @@ class Network:
             training: Keeps what `backward` needs.
 
         Returns:
-            (N, output_size); of outputs by name a dict of (N, size) each.
+            (N, output_size); of outputs by name a dict of (N, size) each, of an ensemble the
+            outputs of its members, (N, members, output_size).
 
         Raises:
             TypeError: x is complex, of objects or of strings, or no dict where there are several
@@ -206,7 +212,13 @@ class Network:
                 numbers or out of range, or lacks an input or has too many.
         """
         found = self._native.forward(x, flag("training", training), None)
-        return split(found, self._heads) if self._heads else found
+        return split(found, self._heads) if self._heads else self._apart(found)
+
+    def _apart(self, output: NDArray[Any]) -> NDArray[Any]:
+        """With a dimension for the members, where the network is an ensemble."""
+        if self.members == 1:
+            return output
+        return output.reshape(len(output), self.members, self.output_size)
 
     def predict(self, x: Inputs, batch_size: int | None = None) -> Any:
         """Computes the outputs of any number of rows, in batches, so that memory is bounded.
@@ -216,7 +228,9 @@ class Network:
             batch_size: Rows at a time, at least 1; None chooses. The result does not depend on it.
 
         Returns:
-            As of `forward`; with ``"softmax"`` as last activation, probabilities. Ctrl-C ends it
+            (N, output_size), or a dict of (N, size) each; with ``"softmax"`` as last activation,
+            probabilities. Of an ensemble the mean over its members, in order: of probabilities,
+            where the last activation gives such. Of logits take `predict_proba`. Ctrl-C ends it
             with a KeyboardInterrupt.
 
         Raises:
@@ -253,8 +267,9 @@ class Network:
         Returns:
             (N, output_size), or of a head (N, size). Of one output the probability of class 1,
             1 / (1 + exp(-p)); of several softmax(p), which adds up to 1 in each row, or with
-            ``task="binary"`` 1 / (1 + exp(-p)) each. Computed in float64 and rounded to the
-            network's dtype; apart from sigmoid and softmax layers the last bit may depend on NumPy.
+            ``task="binary"`` 1 / (1 + exp(-p)) each; of an ensemble the mean of its members'
+            probabilities. Computed in float64 and rounded to the network's dtype; apart from
+            sigmoid and softmax layers the last bit may depend on NumPy.
 
         Raises:
             TypeError: As in `predict`, or task or head is no string.
@@ -265,7 +280,14 @@ class Network:
         from gdcore import _classes  # only here: import gdcore stays light
 
         outputs = _classes.Outputs.of(self, self._head(head), task)
+        if self.members > 1:
+            return outputs.of_members(self._members_of(x, batch_size))
         return outputs.probabilities(self._of_head(x, batch_size, head))
+
+    def _members_of(self, x: Inputs, batch_size: int | None) -> NDArray[Any]:
+        """The outputs of all members, (N, members, output_size)."""
+        at_once = optional_integer("batch_size", batch_size)
+        return self._apart(self._native.predict(x, at_once, None, apart=True))
 
     def predict_classes(
         self,
@@ -296,6 +318,8 @@ class Network:
         from gdcore import _classes
 
         outputs = _classes.Outputs.of(self, self._head(head), task)
+        if self.members > 1:
+            return outputs.classes_of_members(self._members_of(x, batch_size))
         return outputs.classes(self._of_head(x, batch_size, head))
 
     def _head(self, given: object) -> str | None:
@@ -345,7 +369,7 @@ class Network:
         outputs, then read `gradients` or call `Trainer.apply_gradients`.
 
         Args:
-            grad_output: dL/d(output), (N, output_size) for the N rows of the last forward; of
+            grad_output: dL/d(output), for the N rows of the last forward and in its shape; of
                 outputs by name a dict of (N, size) each.
             accumulate: Adds to the gradients there are instead of replacing them.
             parameters: dL/dv of each `gdcore.Parameter` v by its name, in its shape; 0 where it is
@@ -370,6 +394,14 @@ class Network:
             parameters = dict(parameters)
         if self._heads:
             grad_output = joined("grad_output", grad_output, self._heads)
+        elif self.members > 1:
+            shape = (self.members, self.output_size)
+            gradient = np.asarray(grad_output)
+            if gradient.ndim != 3 or gradient.shape[1:] != shape:
+                raise ValueError(
+                    f"grad_output must have shape (N, {shape[0]}, {shape[1]}), got {gradient.shape}"
+                )
+            grad_output = gradient.reshape(len(gradient), -1)
         return self._native.backward(grad_output, flag("accumulate", accumulate), parameters)
 
     def jacobian(self, x: Inputs) -> Any:
@@ -390,28 +422,12 @@ class Network:
 
         Raises:
             TypeError: x is complex, of objects or of strings.
-            ValueError: x is of another shape, empty, or not finite.
+            ValueError: x is of another shape, empty, or not finite, or the network is an ensemble.
         """
+        if self.members > 1:
+            raise ValueError(f"jacobian is of one network, got an ensemble of {self.members}")
         found = self._native.jacobian(x)
-        if not self._heads:
-            return self._by_input(found)
-        begin, heads = 0, {}
-        for name, size in self._heads.items():
-            heads[name] = self._by_input(found[:, begin : begin + size])
-            begin += size
-        return heads
-
-    def _by_input(self, found: NDArray[Any]) -> Any:
-        """(N, outputs, inputs), in a dict where inputs are several or hold codes."""
-        inputs = self._wiring.inputs
-        if len(inputs) == 1 and not inputs[0].categories:
-            return np.ascontiguousarray(found)
-        begin, each = 0, {}
-        for node in inputs:
-            if not node.categories:
-                each[node.name] = np.ascontiguousarray(found[:, :, begin : begin + node.size])
-            begin += node.size
-        return each
+        return split_derivatives(found, self._wiring.inputs, self._heads)
 
     def soft_update(self, other: Network, tau: float) -> None:
         """Moves all that is in `state_dict` a step towards another network's.

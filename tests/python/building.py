@@ -36,7 +36,9 @@ def cpp_tests(targets: Sequence[str] = ("all", "training_steps")) -> Path:
     return _build_cpp(BUILD / "cpp-tests", [], targets)
 
 
-def neon_tests(targets: Sequence[str] = ("gd_train", "test_kernels", "test_ops")) -> Path:
+def neon_tests(
+    targets: Sequence[str] = ("gd_train", "test_kernels", "test_layers", "test_ops"),
+) -> Path:
     """The rooms built for 64-bit Arm, and the tests that hold one instruction set to another."""
     return _build_cpp(BUILD / "neon-tests", NEON, targets)
 

@@ -89,8 +89,8 @@ def test_drawn_graphs_train_to_the_same_bits_on_every_instruction_set(
     cpp_build: Path, neon_build: Path
 ) -> None:
     """Layers of all kinds, joined at random: see tests/cpp/layers/gradients_test.cpp."""
-    build_cpp(cpp_build, [], ["test_layers"])
-    build_cpp(neon_build, NEON, ["test_layers"])
+    cpp_tests(["test_layers"])
+    neon_tests(["test_layers"])
     here, arm = (folder / "tests" / "cpp" / "test_layers" for folder in (cpp_build, neon_build))
     found = {}
     for isa in gd.show_config()["isa_available"]:

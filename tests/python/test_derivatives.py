@@ -23,7 +23,16 @@ LOG_STD = gd.Parameter("log_std", 3, init=-0.5)
 # ---- jacobian ----
 
 
-@pytest.mark.parametrize("name", STACKS)
+ENSEMBLES = [name for name in STACKS if network(name).members > 1]
+
+
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_an_ensemble_has_no_jacobian(name: str) -> None:
+    with pytest.raises(ValueError, match="jacobian is of one network, got an ensemble of"):
+        network(name).jacobian(X)
+
+
+@pytest.mark.parametrize("name", [name for name in STACKS if name not in ENSEMBLES])
 def test_the_jacobian_is_pytorchs(name: str) -> None:
     net = network(name)
     gd.Trainer(net, "mse", "sgd").step(X, np.zeros((len(X), net.output_size)))  # averages that tell

@@ -128,6 +128,18 @@ def test_the_slope_of_paths_is_right(example: Any) -> None:
         np.testing.assert_allclose(module.slope(np.array(w)), numerical, rtol=1e-7, atol=1e-7)
 
 
+def test_tabm(example: Any, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    seen = example("tabm").main(tmp_path, quick=True)
+    assert seen["breast_cancer"]["TabM"] < 0.12  # of 63 % that are benign
+    diabetes = seen["diabetes"]
+    assert diabetes["TabM"] < 65  # scores have a spread of 77
+    # The mean of predictions errs no more than they do on average.
+    assert diabetes["TabM"] <= np.sqrt(np.mean(diabetes["members"] ** 2))
+    assert len(np.unique(diabetes["members"])) == 8
+    assert_picture(tmp_path / "tabm.png")
+
+
 def test_batches(example: Any, tmp_path: Path) -> None:
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     runs = example("batches").main(tmp_path, quick=True)

@@ -102,6 +102,21 @@ WRONG: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "layer '0' adds values of one width, got 5 and 3",
     ),
     (lambda: _outputs(lambda x: gd.Add()(x)), ValueError, "layer '0' adds at least 2 values"),
+    (
+        lambda: _outputs(lambda x: {"y": gd.EnsembleDense(2, 3)(x)}),
+        ValueError,
+        "output 'y' has 3 members: an ensemble must be the network's one output, without a name",
+    ),
+    (
+        lambda: _outputs(lambda x: {"p": gd.Dense(1)(x), "y": gd.EnsembleDense(2, 3)(x)}),
+        ValueError,
+        "output 'y' has 3 members",
+    ),
+    (
+        lambda: _outputs(lambda x: gd.Concat()(x, gd.EnsembleDense(2, 3)(x))),
+        ValueError,
+        "of kind 'concat' cannot stand behind the 3 members of an ensemble",
+    ),
     (_coded, ValueError, "layer '0' of kind 'dense' reads numbers, and input 'c' holds codes"),
     (lambda: _coded((2**24 + 1,)), ValueError, "input 'c' has 16777217 categories in column 0"),
     (lambda: network().predict(XA), TypeError, "x must be a dict with an array for each in"),

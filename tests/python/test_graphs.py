@@ -182,6 +182,38 @@ class TestNetwork:
         for key, value in plain.network.state_dict().items():
             np.testing.assert_array_equal(net.state_dict()[key], value)
 
+    def test_an_ensemble_stands_behind_several_inputs(self, tmp_path: Path) -> None:
+        def behind(value: gd.Node) -> gd.Node:
+            h = gd.EnsembleDense(8, 3, "tanh", r_init="normal")(value)
+            side = gd.Dense(8, "gelu")(h)
+            return gd.EnsembleDense(4, 3, shared=False)(gd.Add()(h, gd.BatchNorm(ghost=20)(side)))
+
+        a, b, x = gd.Input(5, name="a"), gd.Input(3, name="b"), gd.Input(8)
+        net = gd.Network(inputs=[a, b], outputs=behind(gd.Concat()(a, b)), dtype="float64")
+        assert (net.members, net.output_size) == (3, 4)
+        alike = gd.Network(inputs=x, outputs=behind(x), dtype="float64", seed=0)
+        alike.load_state_dict(dict(zip(alike.state_dict(), net.state_dict().values(), strict=True)))
+        joined = np.hstack([XA, XB])
+        trainers = [gd.Trainer(each, "cross_entropy", gd.Adam(lr=0.02)) for each in (net, alike)]
+        for trainer, given in zip(trainers, (X, joined), strict=True):
+            trainer.fit(given, KIND, epochs=3, batch_size=40, shuffle=False, progress=False)
+        assert net.forward(X).shape == (N, 3, 4)
+        np.testing.assert_array_equal(net.forward(X), alike.forward(joined))
+        np.testing.assert_array_equal(net.predict_classes(X), alike.predict_classes(joined))
+        told, other = trainers[0].evaluate(X, KIND), trainers[1].evaluate(joined, KIND)
+        assert told == other
+        net.forward(X, training=True)
+        assert {key: v.shape for key, v in net.backward(np.ones((N, 3, 4))).items()} == {
+            "a": (N, 5),
+            "b": (N, 3),
+        }
+        net.save(tmp_path / "net.safetensors")
+        again = gd.Network.load(tmp_path / "net.safetensors")
+        np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
+        for each in (again, pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+            assert each.members == 3
+            np.testing.assert_array_equal(each.predict(X), net.predict(X))
+
     def test_a_head_may_be_read_by_another(self) -> None:
         x = gd.Input(5)
         first = gd.Dense(3)(x)

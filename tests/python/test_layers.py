@@ -10,6 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from layer_twins import (
+    EMBEDDINGS,
+    batch_norm_twin,
+    ensemble_twin,
+    mix_twin,
+    norm_twin,
+    standardize_twin,
+    table_twin,
+)
 
 import gdcore as gd
 from gdcore import _core
@@ -20,6 +29,10 @@ RNG = np.random.default_rng(5)
 INPUTS, ROWS, OUTPUTS = 6, 40, 3
 X = RNG.standard_normal((ROWS, INPUTS))
 Y = RNG.standard_normal((ROWS, OUTPUTS))
+
+
+# From one to four bins a column.
+BINS = [np.linspace(-1.1, 1.3, 2 + column % 4).tolist() for column in range(INPUTS)]
 
 
 def targets(net: gd.Network) -> Any:
@@ -71,6 +84,60 @@ STACKS: dict[str, Callable[[], list[Any]]] = {
         gd.Residual([gd.Dense(INPUTS, "gelu"), gd.LayerNorm()]),
         gd.Dense(OUTPUTS),
     ],
+    "standardize": lambda: [gd.Standardize.of(X + 3), gd.Dense(8, "tanh"), gd.Dense(OUTPUTS)],
+    "parametric": lambda: [
+        gd.Dense(8),
+        gd.ParametricActivation("silu"),
+        gd.Dense(8),
+        gd.ParametricActivation("relu"),
+        gd.Dense(OUTPUTS),
+    ],
+    "ntk": lambda: [
+        gd.Dense(20, "tanh", parametrization="ntk"),
+        gd.Dense(OUTPUTS, parametrization="ntk", bias_init="lecun_normal"),
+    ],
+    "weight norm": lambda: [
+        gd.Dense(40, "silu", weight_norm=True),
+        gd.Dense(OUTPUTS, weight_norm=True, bias=False),
+    ],
+    "linear relu": lambda: [gd.LinearReLUEmbedding(5), gd.Dense(OUTPUTS)],
+    "periodic": lambda: [
+        gd.Dense(4),
+        gd.PeriodicEmbedding(5, frequencies=6, sigma=0.3),
+        gd.Dense(OUTPUTS),
+    ],
+    "periodic lite": lambda: [
+        gd.PeriodicEmbedding(4, frequencies=5, sigma=0.3, lite=True),
+        gd.Dense(OUTPUTS),
+    ],
+    "pbld": lambda: [gd.PeriodicEmbedding.pbld(frequencies=7), gd.Dense(OUTPUTS)],
+    "piecewise A": lambda: [
+        gd.PiecewiseLinearEmbedding(BINS, 3, activation="relu", version="A"),
+        gd.Dense(OUTPUTS),
+    ],
+    "piecewise B": lambda: [
+        gd.Dense(INPUTS),
+        gd.PiecewiseLinearEmbedding(BINS, 3),
+        gd.Dense(OUTPUTS),
+    ],
+    "tabm": lambda: [
+        gd.EnsembleDense(8, 4, "relu", r_init="normal"),
+        gd.EnsembleDense(8, 4, "relu"),
+        gd.EnsembleDense(OUTPUTS, 4, shared=False),
+    ],
+    "tabm mini": lambda: [
+        gd.EnsembleScale(3),
+        gd.Dense(8, "silu"),
+        gd.BatchNorm(),
+        gd.Dense(8, "tanh"),
+        gd.EnsembleDense(OUTPUTS, 3, shared=False),
+    ],
+    "tabm packed": lambda: [
+        gd.Dense(5, "tanh"),
+        gd.EnsembleDense(8, 5, "relu", shared=False, bias=False),
+        gd.Residual([gd.EnsembleDense(8, 5, "gelu")]),
+        gd.EnsembleDense(OUTPUTS, 5, "softmax", shared=False),
+    ],
 }
 
 
@@ -96,11 +163,14 @@ class Twin:
 
     def __init__(self, net: gd.Network) -> None:
         self.torch = pytest.importorskip("torch")
+        self.members = 1
         self.module = self.sequential(net.layers, INPUTS)[0].double()
         state = {key: self.torch.tensor(value) for key, value in net.state_dict().items()}
         missing, extra = self.module.load_state_dict(state, strict=False)
-        assert not extra
-        assert all(key.endswith("num_batches_tracked") for key in missing)
+        # The edges of bins, of which another makes weights.
+        assert all(key.endswith(".bins") for key in extra)
+        theirs = ("num_batches_tracked", "impl.weight", "impl.bias", "impl.mask")
+        assert all(key.endswith((*theirs, "impl.single_bin_mask")) for key in missing)
 
     def sequential(self, layers: Any, width: int) -> tuple[Any, int]:
         modules = []
@@ -113,11 +183,26 @@ class Twin:
         nn = self.torch.nn
         if isinstance(layer, Activation):
             return self.activation(layer), width
+        if isinstance(layer, EMBEDDINGS):
+            activation = getattr(layer, "activation", "relu")
+            return table_twin(layer, width, self.activation(activation))
+        if isinstance(layer, (gd.EnsembleDense, gd.EnsembleScale)):
+            made = ensemble_twin(
+                layer, width, self.activation(getattr(layer, "activation", "identity"))
+            )
+            self.members = layer.members
+            return made, getattr(layer, "units", width)
+        if isinstance(layer, gd.Dense) and (layer.weight_norm or layer.parametrization == "ntk"):
+            return norm_twin(layer, width, self.activation(layer.activation)), layer.units
+        if isinstance(layer, gd.ParametricActivation):
+            return mix_twin(width, self.activation(layer.activation)), width
+        if isinstance(layer, gd.Standardize):
+            return standardize_twin(layer), width
         if isinstance(layer, gd.Dense):
             linear = nn.Linear(width, layer.units, bias=layer.bias)
             return self.joined(linear, self.activation(layer.activation)), layer.units
         if isinstance(layer, gd.BatchNorm):
-            return self.batch_norm(layer, width), width
+            return batch_norm_twin(layer, width, self.members), width
         if isinstance(layer, gd.LayerNorm):
             return nn.LayerNorm(width, layer.eps, layer.affine), width
         if isinstance(layer, gd.RMSNorm):
@@ -131,19 +216,11 @@ class Twin:
         assert isinstance(layer, gd.Residual)
         return self.residual(layer, width)
 
-    def batch_norm(self, layer: gd.BatchNorm, width: int) -> Any:
-        torch, ghost = self.torch, layer.ghost
-
-        class BatchNorm(torch.nn.BatchNorm1d):  # type: ignore[misc, name-defined]
-            def forward(self, x: Any) -> Any:
-                if ghost is None or not self.training:
-                    return super().forward(x)
-                parts = list(x.split(ghost))
-                if len(parts) > 1 and len(parts[-1]) == 1:
-                    parts[-2:] = [torch.cat(parts[-2:])]
-                return torch.cat([super(BatchNorm, self).forward(part) for part in parts])
-
-        return BatchNorm(width, layer.eps, layer.momentum, layer.affine)
+    def predicted(self, x: Any) -> Any:
+        """The mean of the members of an ensemble."""
+        with self.torch.no_grad():
+            output = self.module.eval()(x)
+        return output if self.members == 1 else output.mean(1)
 
     def scale(self, width: int) -> Any:
         nn, torch = self.torch.nn, self.torch
@@ -170,7 +247,7 @@ class Twin:
         name = Activation.resolve("activation", activation).name
         nn = self.torch.nn
         kinds = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
-        kinds["sigmoid"] = nn.Sigmoid
+        kinds |= {"sigmoid": nn.Sigmoid, "softmax": lambda: nn.Softmax(dim=-1)}
         return nn.Identity() if name == "identity" else kinds[name]()
 
     def joined(self, linear: Any, activation: Any) -> Any:
@@ -206,9 +283,7 @@ class TestAgainstPyTorch:
         net = network(name)
         twin = Twin(net)
         x = twin.torch.tensor(X, requires_grad=True)
-        with twin.torch.no_grad():
-            predicted = twin.module.eval()(x)
-        np.testing.assert_allclose(net.predict(X), predicted, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(net.predict(X), twin.predicted(x), rtol=1e-10, atol=1e-12)
         want = twin.module.train()(x)
         got = net.forward(X, training=True)
         np.testing.assert_allclose(got, want.detach(), rtol=1e-10, atol=1e-12)
@@ -227,16 +302,17 @@ class TestAgainstPyTorch:
         x, y = twin.torch.tensor(X), twin.torch.tensor(targets(net))
         for _ in range(100):
             optimizer.zero_grad()
-            loss = twin.torch.nn.functional.mse_loss(twin.module(x), y)
+            output = twin.module(x)
+            wanted = y if twin.members == 1 else y[:, None].expand_as(output)
+            loss = twin.torch.nn.functional.mse_loss(output, wanted)
             loss.backward()
             optimizer.step()
             assert trainer.step(X, targets(net)) == pytest.approx(loss.item(), rel=1e-10)
         want = twin.module.state_dict()  # running averages too
         for key, value in net.state_dict().items():
-            np.testing.assert_allclose(value, want[key], rtol=1e-8, atol=1e-10)
-        with twin.torch.no_grad():
-            predicted = twin.module.eval()(x)
-        np.testing.assert_allclose(net.predict(X), predicted, rtol=1e-8, atol=1e-10)
+            if not key.endswith(".bins"):
+                np.testing.assert_allclose(value, want[key], rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(net.predict(X), twin.predicted(x), rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -274,8 +350,8 @@ class TestEverywhere:
         net = network(name)
         lines = str(net.summary()).splitlines()
         assert f"{net.num_parameters:,}" in lines[-1]
-        keys = {key.rpartition(".")[0] for key in net.state_dict()}
-        assert keys <= {line.split()[0] for line in lines}
+        names = tuple(line.split()[0] + "." for line in lines)
+        assert all(key.startswith(names) for key in net.state_dict())
 
 
 class TestBatchNorm:
@@ -501,8 +577,9 @@ def test_bad_descriptions_are_refused(make: Any, error: type[Exception], words: 
 
 def test_every_kind_in_cpp_has_its_class_and_every_class_its_kind() -> None:
     without_class = {"activation"}  # called by its name
+    without_class |= {"ntk_dense", "weight_norm_dense"}  # forms of Dense
     of_several = {"residual"}
-    assert set(_core.layer_kinds()) - without_class == set(Layer.members) - of_several
+    assert set(_core.layer_kinds()) - without_class == set(Layer.kinds) - of_several
 
 
 def test_layers_show_the_call_that_makes_them() -> None:

@@ -4,6 +4,7 @@
 #include "kernels/dropout-inl.hpp"
 #include "kernels/norm-inl.hpp"
 #include "kernels/per_isa/isa.hpp"
+#include "kernels/periodic-inl.hpp"
 #include "kernels/pointwise-inl.hpp"
 
 namespace gd::kernels {
@@ -22,6 +23,8 @@ void fill(TypedKernels<T>& kernels) {
   layers.dropout = dropout<V>;
   layers.add = add_rows<V>;
   layers.scale = scale_rows<V>;
+  layers.periodic_forward = periodic_forward<V>;
+  layers.periodic_backward = periodic_backward<V>;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ struct activation {
     check_inputs(node, inputs, 1);
     activation_of<T>(node.spec);
     node.width = inputs.width();
+    node.members = inputs.count();
   }
 
   template <class T>

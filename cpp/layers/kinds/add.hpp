@@ -22,6 +22,12 @@ struct add {
                                 ": a shortcut may change it");
     }
     node.width = inputs.width();
+    node.members = inputs.count();
+    for (const int64_t members : inputs.members) {
+      require<base::ValueError>(members == node.members, "layer '", node.spec.name,
+                                "' adds values of as many members, got ", node.members, " and ",
+                                members);
+    }
   }
 
   template <class T>

@@ -33,6 +33,7 @@ struct batch_norm {
                               "' must be at least 2, got ", ghost);
     base::representable<T>(eps, "eps of layer '" + spec.name + "'");
     node.width = inputs.width();
+    node.members = inputs.count();
     node.together = ghost > nn::kMostTogether ? 0 : ghost;
     if (spec.get<bool>("affine")) {
       node.entries.push_back(vector_of("weight", node.width, 1));

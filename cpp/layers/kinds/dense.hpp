@@ -2,12 +2,13 @@
 
 #include "layers/layer.hpp"
 #include "nn/initializers.hpp"
+#include "plan/operations/blocks.hpp"
 #include "plan/operations/column_sum.hpp"
 #include "plan/operations/product.hpp"
 
 namespace gd::layers {
 
-// y = f(x W^T + b), x (N, inputs), W (units, inputs), b (units,).
+// y = f(x W^T + b), x (N, inputs), W (units, inputs), b (units,); of an ensemble each member's x.
 struct dense {
   static constexpr const char* name = "dense";
 
@@ -20,19 +21,25 @@ struct dense {
     require<base::ValueError>(units >= 1, "units of layer '", spec.name,
                               "' must be at least 1, got ", units);
     activation_of<T>(spec);
-    node.width = units;
+    node.members = inputs.count();
+    const int64_t width = inputs.width() / node.members;
+    require<base::ValueError>(!__builtin_mul_overflow(units, node.members, &node.width),
+                              "the output of layer '", spec.name,
+                              "' is wider than can be addressed");
+    node.needs_tiles = node.members > 1;
     nn::EntrySpec weight;
     weight.name = "weight";
     weight.rows = units;
-    weight.cols = inputs.width();
-    weight.fan_in = inputs.width();
+    weight.cols = width;
+    weight.fan_in = width;
     weight.fan_out = units;
     weight.initializer = spec.get<std::string>("weight_init");
     if (spec.has("weight_init_parameters")) {
       weight.gain = spec.get<std::vector<double>>("weight_init_parameters").at(0);
       base::representable<T>(weight.gain, "gain of layer '" + spec.name + "'");
     }
-    weight.lies = lies_as_it_is(inputs, units) ? nn::Lies::panels : nn::Lies::transposed_panels;
+    const bool as_it_is = node.members == 1 && lies_as_it_is(inputs, units);
+    weight.lies = as_it_is ? nn::Lies::panels : nn::Lies::transposed_panels;
     nn::EntrySpec bias = weight;
     bias.name = "bias";
     bias.rows = 1;
@@ -49,6 +56,7 @@ struct dense {
 
   template <class T>
   static void forward(plan::Builder<T>& b) {
+    if (b.members() > 1) return forward_of_members(b);
     const plan::DenseShape shape = shape_of(b);
     plan::cover_products(b, shape);
     const plan::ValueId z = b.value(b.width());
@@ -59,6 +67,7 @@ struct dense {
 
   template <class T>
   static void backward(plan::Builder<T>& b) {
+    if (b.members() > 1) return backward_of_members(b);
     const plan::DenseShape shape = shape_of(b);
     const plan::ValueId delta = b.gradient_of(b.output());
     b.activate_backward(activation_of<T>(b.spec()), b.kept("z"), b.output(), delta);
@@ -72,13 +81,53 @@ struct dense {
     if (shape.bias >= 0) b.add(plan::column_sum_step<T>(b, delta, shape.bias));
   }
 
- private:
+  // By the name of the weight within the layer.
   template <class T>
-  static plan::DenseShape shape_of(const plan::Builder<T>& b) {
-    const nn::Parameter& weight = *b.parameter("weight");
+  static plan::DenseShape shape_of(const plan::Builder<T>& b, const char* weight_name = "weight") {
+    const nn::Parameter& weight = *b.parameter(weight_name);
     const nn::Parameter* const bias = b.parameter("bias");
     return {b.input_width(), b.width(), weight.offset, bias == nullptr ? -1 : bias->offset,
             weight.lies == nn::Lies::panels};
+  }
+
+ private:
+  // The members of an ensemble are rows of one product.
+  template <class T>
+  static plan::BlocksShape shape_of_members(const plan::Builder<T>& b) {
+    plan::BlocksShape shape;
+    shape.count = b.members();
+    shape.inputs = b.input_width() / shape.count;
+    shape.units = b.width() / shape.count;
+    shape.weight = b.parameter("weight")->offset;
+    if (const nn::Parameter* const bias = b.parameter("bias")) shape.bias = bias->offset;
+    shape.shared = true;
+    return shape;
+  }
+
+  template <class T>
+  static void forward_of_members(plan::Builder<T>& b) {
+    const plan::BlocksShape shape = shape_of_members(b);
+    plan::cover_blocks(b, shape);
+    const plan::ValueId z = b.set_exact(b.value(b.width()));
+    b.add(plan::blocks_forward_step<T>(b, shape, b.input(), z));
+    b.keep("z", z);
+    b.set_output(b.activate(activation_of<T>(b.spec()), z));
+  }
+
+  template <class T>
+  static void backward_of_members(plan::Builder<T>& b) {
+    const plan::BlocksShape shape = shape_of_members(b);
+    const plan::ValueId delta = b.gradient_of(b.output());
+    b.activate_backward(activation_of<T>(b.spec()), b.kept("z"), b.output(), delta);
+    if (b.wants_gradient()) {
+      b.give_gradient(0, [&](plan::ValueId to) {
+        b.add(plan::blocks_input_gradient_step<T>(b, shape, delta, to));
+      });
+    }
+    b.add(plan::blocks_weight_gradient_step<T>(b, shape, b.input(), delta));
+    if (shape.bias >= 0) {
+      b.add(plan::members_sum_step<T>(b, delta, shape.count, shape.bias));
+    }
   }
 
   // Whether a panel of a few units wastes more of a vector than one of inputs. Where nothing before

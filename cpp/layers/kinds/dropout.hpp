@@ -23,6 +23,7 @@ struct dropout {
     base::require<base::ValueError>(rate >= 0 && rate < 1, "rate of layer '", node.spec.name,
                                     "' must be in [0, 1), got ", rate);
     node.width = inputs.width();
+    node.members = inputs.count();
   }
 
   template <class T>

@@ -27,26 +27,13 @@ struct glu {
     const plan::ValueId x = b.input();
     const plan::ValueId gate = b.value(b.width()), y = b.value(b.width());
     b.keep("gate", gate);
-    plan::Step<T> step(plan::Zone::kActivationForward, plan::Zone::kForward, b.node(), {x},
-                       {gate, y});
-    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const plan::Rows<T> source = places.of(x), open = places.of(gate), target = places.of(y);
-      return plan::row_pass<T>(made, places, plan::pass_cost<T>(source.cols, 1, 2), source.cols,
-                               [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
-                                 const auto in = source.in(batch);
-                                 const auto f = open.out(batch);
-                                 const auto out = target.out(batch);
-                                 const int64_t half = f.cols;
-                                 for (int64_t i = begin; i < begin + rows; ++i) {
-                                   apply(use, half, in.row(i) + half, f.row(i));
-                                   const T* const a = in.row(i);
-                                   const T* const by = f.row(i);
-                                   T* const to = out.row(i);
-                                   for (int64_t j = 0; j < half; ++j) to[j] = a[j] * by[j];
-                                 }
-                               });
-    };
-    b.add(std::move(step));
+    const int64_t half = b.width();
+    b.add(plan::row_step<T>(plan::Zone::kActivationForward, plan::Zone::kForward, b.node(), {x},
+                            {gate, y}, 1,
+                            [=](const plan::Batch<T>&, const auto& in, const auto& out) {
+                              apply(use, half, in[0] + half, out[0]);
+                              for (int64_t j = 0; j < half; ++j) out[1][j] = in[0][j] * out[0][j];
+                            }));
     b.set_output(y);
   }
 
@@ -56,35 +43,24 @@ struct glu {
     const plan::ActivationUse<T> use = activation_of<T>(b.spec());
     const plan::ValueId x = b.input(), gate = b.kept("gate");
     const plan::ValueId gradient = b.gradient_of(b.output());
+    const int64_t half = b.width();
     b.give_gradient(0, [&](plan::ValueId to) {
-      plan::Step<T> step(plan::Zone::kActivationBackward, plan::Zone::kBackward, b.node(),
-                         {x, gate, gradient}, {to});
-      step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-        const plan::Rows<T> source = places.of(x), open = places.of(gate);
-        const plan::Rows<T> above = places.of(gradient), below = places.of(to);
-        return plan::row_pass<T>(
-            made, places, plan::pass_cost<T>(source.cols, 2, 3), source.cols,
-            [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
-              const auto in = source.in(batch);
-              const auto f = open.in(batch);
-              const auto g = above.in(batch);
-              const auto out = below.out(batch);
-              const int64_t half = f.cols;
-              for (int64_t i = begin; i < begin + rows; ++i) {
-                const T* const a = in.row(i);
-                T* const at_a = out.row(i);
-                T* const at_b = at_a + half;
-                for (int64_t j = 0; j < half; ++j) {
-                  at_a[j] = g.row(i)[j] * f.row(i)[j];
-                  at_b[j] = g.row(i)[j] * a[j];
-                }
-                if (use.kernel == nullptr) continue;
-                const T* const saved = use.kernel->from_output ? f.row(i) : a + half;
-                use.kernel->backward(1, half, saved, half, at_b, half, use.parameters.data());
-              }
-            });
-      };
-      b.add(std::move(step));
+      b.add(plan::row_step<T>(
+          plan::Zone::kActivationBackward, plan::Zone::kBackward, b.node(), {x, gate, gradient},
+          {to}, 2, [=](const plan::Batch<T>&, const auto& in, const auto& out) {
+            const T* const a = in[0];
+            const T* const f = in[1];
+            const T* const g = in[2];
+            T* const at_a = out[0];
+            T* const at_b = at_a + half;
+            for (int64_t j = 0; j < half; ++j) {
+              at_a[j] = g[j] * f[j];
+              at_b[j] = g[j] * a[j];
+            }
+            if (use.kernel == nullptr) return;
+            const T* const saved = use.kernel->from_output ? f : a + half;
+            use.kernel->backward(1, half, saved, half, at_b, half, use.parameters.data());
+          }));
     });
   }
 

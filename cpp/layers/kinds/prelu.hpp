@@ -17,6 +17,7 @@ struct prelu {
     const auto init = node.spec.get<double>("init");
     base::representable<T>(init, "init of layer '" + node.spec.name + "'");
     node.width = inputs.width();
+    node.members = inputs.count();
     node.entries.push_back(
         vector_of("weight", node.spec.get<bool>("shared") ? 1 : node.width, init));
   }
@@ -26,24 +27,17 @@ struct prelu {
     const plan::ValueId x = b.input(), y = b.value(b.width());
     const int64_t weight = b.parameter("weight")->offset;
     const int64_t next = shared(b) ? 0 : 1;  // from a column's weight to the next
-    plan::Step<T> step(plan::Zone::kActivationForward, plan::Zone::kForward, b.node(), {x}, {y});
+    const int64_t width = b.width();
+    auto step =
+        plan::row_step<T>(plan::Zone::kActivationForward, plan::Zone::kForward, b.node(), {x}, {y},
+                          1, [=](const plan::Batch<T>& batch, const auto& in, const auto& out) {
+                            const T* const w = batch.parameters + weight;
+                            const T* const from = in[0];
+                            for (int64_t j = 0; j < width; ++j) {
+                              out[0][j] = from[j] > 0 ? from[j] : w[j * next] * from[j];
+                            }
+                          });
     step.parameters_read = {weight};
-    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const plan::Rows<T> source = places.of(x), target = places.of(y);
-      return plan::row_pass<T>(made, places, plan::pass_cost<T>(source.cols, 1, 2), source.cols,
-                               [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
-                                 const auto in = source.in(batch);
-                                 const auto out = target.out(batch);
-                                 const T* const w = batch.parameters + weight;
-                                 for (int64_t i = begin; i < begin + rows; ++i) {
-                                   const T* const from = in.row(i);
-                                   T* const to = out.row(i);
-                                   for (int64_t j = 0; j < in.cols; ++j) {
-                                     to[j] = from[j] > 0 ? from[j] : w[j * next] * from[j];
-                                   }
-                                 }
-                               });
-    };
     b.add(std::move(step));
     b.set_output(y);
   }
@@ -71,42 +65,26 @@ struct prelu {
   template <class T>
   static plan::Step<T> backward_step(const plan::Builder<T>& b, plan::ValueId gradient,
                                      plan::ValueId each, plan::ValueId to) {
-    const plan::ValueId x = b.input();
-    const int64_t weight = b.parameter("weight")->offset;
+    const int64_t weight = b.parameter("weight")->offset, width = b.width();
     const bool one = shared(b);
-    plan::Step<T> step(plan::Zone::kActivationBackward, plan::Zone::kBackward, b.node(),
-                       {x, gradient}, {each});
-    if (to != plan::kNoValue) step.writes.push_back(to);
+    auto step = plan::row_step<T>(
+        plan::Zone::kActivationBackward, plan::Zone::kBackward, b.node(), {b.input(), gradient},
+        {each, to}, 2, [=](const plan::Batch<T>& batch, const auto& in, const auto& out) {
+          const T* const w = batch.parameters + weight;
+          const T* const from = in[0];
+          const T* const g = in[1];
+          T sum = 0;
+          for (int64_t j = 0; j < width; ++j) {
+            const T term = from[j] > 0 ? T{0} : g[j] * from[j];
+            one ? sum += term : out[0][j] = term;
+          }
+          if (one) out[0][0] = sum;
+          if (out[1] == nullptr) return;
+          for (int64_t j = 0; j < width; ++j) {
+            out[1][j] = from[j] > 0 ? g[j] : w[one ? 0 : j] * g[j];
+          }
+        });
     step.parameters_read = {weight};
-    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const plan::Rows<T> none;
-      const plan::Rows<T> source = places.of(x), above = places.of(gradient);
-      const plan::Rows<T> terms = places.of(each);
-      const plan::Rows<T> below = to == plan::kNoValue ? none : places.of(to);
-      return plan::row_pass<T>(made, places, plan::pass_cost<T>(source.cols, 2, 4), source.cols,
-                               [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
-                                 const auto in = source.in(batch);
-                                 const auto at_output = above.in(batch);
-                                 const auto parts = terms.out(batch);
-                                 const T* const w = batch.parameters + weight;
-                                 for (int64_t i = begin; i < begin + rows; ++i) {
-                                   const T* const from = in.row(i);
-                                   const T* const g = at_output.row(i);
-                                   T* const part = parts.row(i);
-                                   T sum = 0;
-                                   for (int64_t j = 0; j < in.cols; ++j) {
-                                     const T term = from[j] > 0 ? T{0} : g[j] * from[j];
-                                     one ? sum += term : part[j] = term;
-                                   }
-                                   if (one) part[0] = sum;
-                                   if (below.cols == 0) continue;
-                                   T* const gx = below.out(batch).row(i);
-                                   for (int64_t j = 0; j < in.cols; ++j) {
-                                     gx[j] = from[j] > 0 ? g[j] : w[one ? 0 : j] * g[j];
-                                   }
-                                 }
-                               });
-    };
     return step;
   }
 };

@@ -14,6 +14,7 @@ struct scale {
   static void infer(const Inputs& inputs, nn::Node& node) {
     check_inputs(node, inputs, 1);
     node.width = inputs.width();
+    node.members = inputs.count();
     node.entries.push_back(vector_of("weight", node.width, 1));
   }
 
@@ -42,23 +43,14 @@ struct scale {
   template <class T>
   static plan::Step<T> times_weight(const plan::Builder<T>& b, plan::Zone zone, plan::Zone phase,
                                     plan::ValueId from, plan::ValueId to) {
-    const int64_t weight = b.parameter("weight")->offset;
-    plan::Step<T> step(zone, phase, b.node(), {from}, {to});
+    const int64_t weight = b.parameter("weight")->offset, width = b.width();
+    auto step =
+        plan::row_step<T>(zone, phase, b.node(), {from}, {to}, 1,
+                          [=](const plan::Batch<T>& batch, const auto& in, const auto& out) {
+                            const T* const w = batch.parameters + weight;
+                            for (int64_t j = 0; j < width; ++j) out[0][j] = in[0][j] * w[j];
+                          });
     step.parameters_read = {weight};
-    step.make = [=](const plan::Step<T>& made, const plan::Places<T>& places) {
-      const plan::Rows<T> source = places.of(from), target = places.of(to);
-      return plan::row_pass<T>(made, places, plan::pass_cost<T>(source.cols, 1, 2), source.cols,
-                               [=](const plan::Batch<T>& batch, int64_t begin, int64_t rows) {
-                                 const auto in = source.in(batch);
-                                 const auto out = target.out(batch);
-                                 const T* const w = batch.parameters + weight;
-                                 for (int64_t i = begin; i < begin + rows; ++i) {
-                                   const T* const x = in.row(i);
-                                   T* const y = out.row(i);
-                                   for (int64_t j = 0; j < in.cols; ++j) y[j] = x[j] * w[j];
-                                 }
-                               });
-    };
     return step;
   }
 };

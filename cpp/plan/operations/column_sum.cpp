@@ -1,5 +1,8 @@
 #include "plan/operations/column_sum.hpp"
 
+#include <algorithm>
+
+#include "kernels/dispatch.hpp"
 #include "plan/operations/pointwise.hpp"
 
 namespace gd::plan {
@@ -31,6 +34,105 @@ class ColumnSum final : public Operation<T> {
   int64_t offset_;
 };
 
+// The same where each row holds so many of them side by side, which all count.
+template <class T>
+class MembersColumnSum final : public Operation<T> {
+ public:
+  MembersColumnSum(const Step<T>& step, const Places<T>& places, const Rows<T>& value,
+                   int64_t members, int64_t offset)
+      : Operation<T>(step.zone, step.phase, step.node, places.max_workers,
+                     pass_cost<T>(value.cols, 1, 1)),
+        value_(value),
+        members_(members),
+        offset_(offset) {}
+  int64_t updates() const override { return value_.cols / members_; }
+
+ private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override {
+    T* const to = batch.gradients + offset_;
+    auto view = value_.in(batch);
+    view.rows *= members_;
+    view.cols /= members_;
+    view.stride /= members_;
+    ops::column_sum<T>(worker, this->queue(), view, batch.part, batch.accumulate, to,
+                       [&](int64_t begin, int64_t size) {
+                         if (batch.rule == nullptr) return;
+                         const std::span<const T> gradients(to + begin, static_cast<size_t>(size));
+                         batch.rule->update_piece(*batch.update, offset_ + begin, gradients);
+                       });
+  }
+
+  Rows<T> value_;
+  int64_t members_;
+  int64_t offset_;
+};
+
+// Sums of a b over rows, to the gradient at a vector or, without an offset, to a value of all
+// samples.
+template <class T>
+class ColumnProduct final : public Operation<T> {
+ public:
+  ColumnProduct(const Step<T>& step, const Places<T>& places, const ColumnProductUse& use)
+      : Operation<T>(step.zone, step.phase, step.node, places.max_workers,
+                     pass_cost<T>(places.of(use.a).cols, 2, 2)),
+        a_(places.of(use.a)),
+        b_(places.of(use.b)),
+        offset_(use.offset),
+        to_(use.to == kNoValue ? nullptr : places.of(use.to).data) {}
+  int64_t updates() const override { return to_ == nullptr ? a_.cols : 0; }
+
+ private:
+  static constexpr int64_t kColumns = 64;
+  static constexpr int64_t kRows = 32;
+
+  void work(ops::Worker& worker, const Batch<T>& batch) override {
+    const auto a = a_.in(batch);
+    const auto b = b_.in(batch);
+    ops::for_rows(worker, this->queue(), a.cols, kColumns, [&](int64_t begin, int64_t count) {
+      const int64_t end = begin + count;
+      for (int64_t j = begin; j < end;) {
+        // Columns of b come again and again where a has more.
+        const int64_t in_b = j % b.cols;
+        const int64_t cols = std::min({kColumns, end - j, b.cols - in_b});
+        sum(batch, a, b, j, in_b, cols);
+        j += cols;
+      }
+    });
+  }
+
+  void sum(const Batch<T>& batch, base::MatrixView<const T> a, base::MatrixView<const T> b,
+           int64_t in_a, int64_t in_b, int64_t cols) const {
+    const auto& reduce = kernels::kernels().of<T>().reduce;
+    T* const to = to_ == nullptr ? batch.gradients + offset_ + in_a : to_ + in_a;
+    const bool goes_on = to_ == nullptr && batch.accumulate;
+    for (int64_t i0 = 0; i0 < a.rows; i0 += batch.part) {
+      const int64_t end = std::min(a.rows, i0 + batch.part);
+      T part[kColumns];
+      for (int64_t i = i0; i < end; i += kRows) {
+        T products[kRows * kColumns];
+        const int64_t rows = std::min(kRows, end - i);
+        for (int64_t row = 0; row < rows; ++row) {
+          const T* const left = a.row(i + row) + in_a;
+          const T* const right = b.row(i + row) + in_b;
+          T* const product = products + row * kColumns;
+          for (int64_t j = 0; j < cols; ++j) product[j] = left[j] * right[j];
+        }
+        reduce.column_sum(rows, cols, products, kColumns, i > i0, part);
+      }
+      const bool adds = goes_on || i0 > 0;
+      for (int64_t j = 0; j < cols; ++j) to[j] = adds ? to[j] + part[j] : part[j];
+    }
+    if (to_ != nullptr || batch.rule == nullptr) return;
+    const std::span<const T> gradients(to, static_cast<size_t>(cols));
+    batch.rule->update_piece(*batch.update, offset_ + in_a, gradients);
+  }
+
+  Rows<T> a_;
+  Rows<T> b_;
+  int64_t offset_;
+  T* to_;
+};
+
 }  // namespace
 
 template <class T>
@@ -44,7 +146,37 @@ Step<T> column_sum_step(const Builder<T>& builder, ValueId value, int64_t offset
   return step;
 }
 
-template Step<float> column_sum_step(const Builder<float>&, ValueId, int64_t);
-template Step<double> column_sum_step(const Builder<double>&, ValueId, int64_t);
+template <class T>
+Step<T> members_sum_step(const Builder<T>& builder, ValueId value, int64_t members,
+                         int64_t offset) {
+  Step<T> step{Zone::kBiasGradient, Zone::kBackward, builder.node(), {value}, {}};
+  step.parameters_written = {offset};
+  step.make = [=](const Step<T>& made, const Places<T>& places) {
+    return std::make_unique<MembersColumnSum<T>>(made, places, places.of(value), members, offset);
+  };
+  return step;
+}
+
+template <class T>
+Step<T> column_product_step(const Builder<T>& builder, const ColumnProductUse& use) {
+  Step<T> step{Zone::kBiasGradient, Zone::kBackward, builder.node(), {use.a, use.b}, {}};
+  if (use.to == kNoValue) {
+    step.parameters_written = {use.offset};
+  } else {
+    step.writes = {use.to};
+  }
+  step.make = [use](const Step<T>& made, const Places<T>& places) {
+    return std::make_unique<ColumnProduct<T>>(made, places, use);
+  };
+  return step;
+}
+
+#define GD_INSTANTIATE(T)                                                          \
+  template Step<T> column_sum_step(const Builder<T>&, ValueId, int64_t);           \
+  template Step<T> members_sum_step(const Builder<T>&, ValueId, int64_t, int64_t); \
+  template Step<T> column_product_step(const Builder<T>&, const ColumnProductUse&);
+GD_INSTANTIATE(float)
+GD_INSTANTIATE(double)
+#undef GD_INSTANTIATE
 
 }  // namespace gd::plan

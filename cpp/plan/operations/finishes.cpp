@@ -31,10 +31,22 @@ void Finishes<T>::run(const Item& item, const Batch<T>& batch, const Piece& piec
   };
   switch (what.kind) {
     case Kind::activation:
+      if (what.members > 1) {  // their rows follow each other without a gap
+        const int64_t cols = piece.cols / what.members;
+        what.use.kernel->forward(piece.rows * what.members, cols, x, cols, to, cols,
+                                 what.use.parameters.data());
+        return;
+      }
       what.use.kernel->forward(piece.rows, piece.cols, x, ldx, to, item.to.stride,
                                what.use.parameters.data());
       return;
     case Kind::derivative:
+      if (what.members > 1) {
+        const int64_t cols = piece.cols / what.members;
+        what.use.kernel->backward(piece.rows * what.members, cols, other(), cols, to, cols,
+                                  what.use.parameters.data());
+        return;
+      }
       what.use.kernel->backward(piece.rows, piece.cols, other(), item.other.read_stride(batch), to,
                                 item.to.stride, what.use.parameters.data());
       return;

@@ -2,6 +2,9 @@
 
 // Passes over whole values, row by row: what no other step finishes or starts with, copies, sums.
 
+#include <algorithm>
+#include <array>
+
 #include "ops/elementwise.hpp"
 #include "plan/operations/finishes.hpp"
 
@@ -85,6 +88,60 @@ template <class T, class Body>
 std::unique_ptr<Operation<T>> row_pass(const Step<T>& step, const Places<T>& places, Cost cost,
                                        int64_t cols, Body body) {
   return std::make_unique<RowPass<T, Body>>(step, places, cost, cols, std::move(body));
+}
+
+// Most values that a step of rows reads, or writes.
+inline constexpr size_t kMostInRow = 4;
+
+// body(batch, in, out) for each row by itself: `in` has the row of each value that is read, `out`
+// of each that is written. What is kNoValue is null there; of what is read and is for all samples
+// together it is the first row.
+template <class T, class Body>
+Step<T> row_step(Zone zone, Zone phase, int node, const std::vector<ValueId>& reads,
+                 const std::vector<ValueId>& writes, int64_t flops_an_element, Body body) {
+  Step<T> step(zone, phase, node);
+  const auto named = [](const std::vector<ValueId>& values) {
+    std::vector<ValueId> there;
+    std::ranges::copy_if(values, std::back_inserter(there),
+                         [](ValueId value) { return value != kNoValue; });
+    return there;
+  };
+  step.reads = named(reads);
+  step.writes = named(writes);
+  step.make = [=](const Step<T>& made, const Places<T>& places) {
+    using AllRows = std::array<Rows<T>, kMostInRow>;
+    AllRows from, to;
+    int64_t cols = 1, touched = 0;
+    const auto place = [&](const std::vector<ValueId>& values, AllRows& rows) {
+      for (size_t v = 0; v < values.size(); ++v) {
+        if (values[v] == kNoValue) continue;
+        rows.at(v) = places.of(values[v]);
+        cols = std::max(cols, rows[v].cols);
+        touched += rows[v].cols;
+      }
+    };
+    place(reads, from);
+    place(writes, to);
+    Cost cost;
+    cost.flops_a_row = flops_an_element * cols;
+    cost.bytes_a_row = touched * static_cast<int64_t>(sizeof(T));
+    return row_pass<T>(made, places, cost, cols,
+                       [=](const Batch<T>& batch, int64_t begin, int64_t rows) {
+                         for (int64_t i = begin; i < begin + rows; ++i) {
+                           std::array<const T*, kMostInRow> in{};
+                           std::array<T*, kMostInRow> out{};
+                           for (size_t v = 0; v < kMostInRow; ++v) {
+                             if (from[v].cols == 0) continue;
+                             in[v] = from[v].of_all() ? from[v].data : from[v].in(batch).row(i);
+                           }
+                           for (size_t v = 0; v < kMostInRow; ++v) {
+                             if (to[v].cols > 0) out[v] = to[v].out(batch).row(i);
+                           }
+                           body(batch, in, out);
+                         }
+                       });
+  };
+  return step;
 }
 
 }  // namespace gd::plan

@@ -213,7 +213,7 @@ class InputGradient : public Product<T> {
   Finish<T> finish_;
 };
 
-template <class T>
+template <class T, bool kUpdates>
 class WeightGradient final : public Product<T> {
  public:
   WeightGradient(const Step<T>& step, const Places<T>& places, const DenseUse<T>& use, ValueId x,
@@ -222,8 +222,10 @@ class WeightGradient final : public Product<T> {
         x_(places.of(x)),
         delta_(places.of(delta)) {}
 
-  int64_t updates() const override { return this->shape().inputs * this->shape().units; }
-  bool updates_apart() const override { return true; }
+  int64_t updates() const override {
+    return kUpdates ? this->shape().inputs * this->shape().units : 0;
+  }
+  bool updates_apart() const override { return kUpdates; }
 
  private:
   ops::GemmProblem<T> problem(const Batch<T>& batch) const override {
@@ -257,7 +259,7 @@ class WeightGradient final : public Product<T> {
       batch.rule->update_piece(*batch.update, this->shape().weight + begin, gradients);
     };
     const base::FunctionRef<void(int64_t, std::span<const T>)> consume = update;
-    if (batch.rule != nullptr) p.consume = &consume;
+    if (kUpdates && batch.rule != nullptr) p.consume = &consume;
     this->multiply(worker, p);
   }
 
@@ -308,17 +310,29 @@ Step<T> input_gradient_step(const Builder<T>& builder, const DenseShape& shape, 
   return step;
 }
 
-template <class T>
-Step<T> weight_gradient_step(const Builder<T>& builder, const DenseShape& shape, ValueId x,
+template <bool kUpdates, class T>
+Step<T> make_weight_gradient(const Builder<T>& builder, const DenseShape& shape, ValueId x,
                              ValueId delta) {
   Step<T> step{Zone::kWeightGradient, Zone::kBackward, builder.node(), {x, delta}, {}};
   step.parameters_written = {shape.weight};
   step.make = [shape, x, delta, precision = builder.options().precision](
                   const Step<T>& made, const Places<T>& places) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<WeightGradient<T>>(made, places, use_of(shape, places, precision), x,
-                                               delta);
+    return std::make_unique<WeightGradient<T, kUpdates>>(
+        made, places, use_of(shape, places, precision), x, delta);
   };
   return step;
+}
+
+template <class T>
+Step<T> weight_gradient_step(const Builder<T>& builder, const DenseShape& shape, ValueId x,
+                             ValueId delta) {
+  return make_weight_gradient<true>(builder, shape, x, delta);
+}
+
+template <class T>
+Step<T> plain_weight_gradient_step(const Builder<T>& builder, const DenseShape& shape, ValueId x,
+                                   ValueId delta) {
+  return make_weight_gradient<false>(builder, shape, x, delta);
 }
 
 template <class T>
@@ -344,6 +358,8 @@ void cover_products(Builder<T>& builder, const DenseShape& shape) {
   template Step<T> dense_forward_step(const Builder<T>&, const DenseShape&, ValueId, ValueId);   \
   template Step<T> input_gradient_step(const Builder<T>&, const DenseShape&, ValueId, ValueId);  \
   template Step<T> weight_gradient_step(const Builder<T>&, const DenseShape&, ValueId, ValueId); \
+  template Step<T> plain_weight_gradient_step(const Builder<T>&, const DenseShape&, ValueId,     \
+                                              ValueId);                                          \
   template void cover_products(Builder<T>&, const DenseShape&);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

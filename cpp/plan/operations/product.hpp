@@ -41,6 +41,10 @@ Step<T> input_gradient_step(const Builder<T>& builder, const DenseShape& shape, 
 template <class T>
 Step<T> weight_gradient_step(const Builder<T>& builder, const DenseShape& shape, ValueId x,
                              ValueId delta);
+// The gradient alone, whatever the batch asks for.
+template <class T>
+Step<T> plain_weight_gradient_step(const Builder<T>& builder, const DenseShape& shape, ValueId x,
+                                   ValueId delta);
 // What all three pack.
 template <class T>
 void cover_products(Builder<T>& builder, const DenseShape& shape);

@@ -11,7 +11,7 @@ from gdcore._layer import Layer
 from gdcore.activations import Activation
 from gdcore.typing import ActivationName
 
-__all__ = ["GLU", "PReLU", "Scale"]
+__all__ = ["GLU", "PReLU", "ParametricActivation", "Scale"]
 
 
 @frozen
@@ -70,6 +70,38 @@ class PReLU(Layer):
     init: float = real_field(0.25)
     _: KW_ONLY
     name: str | None = None
+
+
+@frozen
+class ParametricActivation(Layer):
+    """An activation that each column may fade out of, or go beyond.
+
+    y = x + (f(x) - x) * weight, x and y (N, width), weight (width,), which is learnt and starts at
+    1, where y = f(x).
+
+    Source: Holzmueller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and
+    boosted trees on tabular data", NeurIPS 2024.
+
+    Args:
+        activation: f, by name or as an object; none that needs whole rows.
+        name: As in `Dense`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument names nothing that there is.
+    """
+
+    kind: ClassVar[str] = "parametric_activation"
+
+    activation: ActivationName | Activation
+    _: KW_ONLY
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the description, and resolves the activation."""
+        activation = Activation.resolve("activation", self.activation)
+        object.__setattr__(self, "activation", activation)
+        super().__post_init__()
 
 
 @frozen

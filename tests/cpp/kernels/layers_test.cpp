@@ -1,4 +1,4 @@
-// Normalization of rows and columns, dropout, sums: every instruction set against the scalar
+// Normalization of rows and columns, dropout, sums, waves: every instruction set against the scalar
 // kernels, bit for bit, and against the formulas.
 
 #include <cmath>
@@ -229,6 +229,84 @@ TEST(dropout_of_some_columns_is_that_of_the_row) {
           }
         }
       });
+}
+
+namespace {
+
+template <class T>
+struct Waved {
+  std::vector<T> y, each_weight, each_phase, gx;
+};
+
+template <class T>
+Waved<T> waved(const TypedKernels<T>& kernels, int64_t features, int64_t frequencies, bool phase) {
+  constexpr int64_t kRows = 3;
+  const int64_t count = features * frequencies, wide = phase ? count : 2 * count;
+  const auto seed = static_cast<uint64_t>(features * 100 + frequencies);
+  Matrix<T> x(512), w(1024), b(1024), y(4096), g(4096), by_weight(4096), by_phase(4096), gx(512);
+  x.shape(kRows, features, 2).fill(gd::testing::normals<T>(kRows * features, seed, 3.0));
+  w.shape(1, count).fill(gd::testing::normals<T>(count, seed + 1, 2.0));
+  b.shape(1, count).fill(gd::testing::normals<T>(count, seed + 2));
+  g.shape(kRows, wide, 1).fill(gd::testing::normals<T>(kRows * wide, seed + 3));
+  y.shape(kRows, wide, 3);
+  by_weight.shape(kRows, count, 1);
+  by_phase.shape(kRows, count);
+  gx.shape(kRows, features, 5);
+  gd::kernels::PeriodicGradientRows<T> p{};
+  p.of = {
+      kRows,    features,  frequencies, x.data(), x.stride(), w.data(), phase ? b.data() : nullptr,
+      y.data(), y.stride()};
+  kernels.layers.periodic_forward(p.of);
+  p.g = g.data();
+  p.ldg = g.stride();
+  p.each_weight = by_weight.data();
+  p.ldw = by_weight.stride();
+  p.each_phase = phase ? by_phase.data() : nullptr;
+  p.ldp = by_phase.stride();
+  p.gx = gx.data();
+  p.ldgx = gx.stride();
+  kernels.layers.periodic_backward(p);
+  for (const Matrix<T>* written : {&y, &by_weight, &by_phase, &gx}) {
+    CHECK(written->surroundings_untouched());
+  }
+  return {y.values(), by_weight.values(), phase ? by_phase.values() : std::vector<T>(),
+          gx.values()};
+}
+
+}  // namespace
+
+TEST(every_instruction_set_makes_the_same_waves) {
+  gd::testing::for_every_table([](const std::string& isa, const auto& kernels, const auto& scalar) {
+    for (const int64_t frequencies : {1, 2, 7, 15, 16, 17, 48, 65}) {
+      for (const bool phase : {true, false}) {
+        const auto got = waved(kernels, 5, frequencies, phase);
+        const auto want = waved(scalar, 5, frequencies, phase);
+        CHECK_SAME(got.y, want.y, isa, " ", frequencies);
+        CHECK_SAME(got.each_weight, want.each_weight, isa, " ", frequencies);
+        CHECK_SAME(got.each_phase, want.each_phase, isa, " ", frequencies);
+        CHECK_SAME(got.gx, want.gx, isa, " ", frequencies);
+      }
+    }
+  });
+}
+
+TEST(waves_are_cosines_and_sines_to_the_last_digits) {
+  gd::testing::for_scalar([]<class T>(const char*, const TypedKernels<T>& kernels) {
+    gd::base::RandomStream random = gd::testing::random_stream(7);
+    const double most = 1.1 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    for (int i = 0; i < 20'000; ++i) {
+      const T one = 1;
+      // Turns of all sizes, and quarters exactly.
+      const double turns = i % 10 == 0 ? static_cast<double>(i % 80) / 8
+                                       : std::ldexp(2 * random.uniform() - 1, i % 16 - 4);
+      const T t = static_cast<T>(turns);
+      T y[2];
+      kernels.layers.periodic_forward({1, 1, 1, &one, 1, &t, nullptr, y, 2});
+      const long double angle = 2 * 3.14159265358979323846264L * std::fmod((long double)t, 1.0L);
+      CHECK_AT(std::abs(static_cast<double>(y[0] - std::cos(angle))) <= most, turns, " ", y[0]);
+      CHECK_AT(std::abs(static_cast<double>(y[1] - std::sin(angle))) <= most, turns, " ", y[1]);
+    }
+  });
 }
 
 TEST(normalized_rows_have_mean_zero_and_variance_one) {

@@ -2,13 +2,11 @@
 // bits however a batch is shared.
 
 #include <cstdlib>
-#include <random>
 
 #include "base/check.hpp"
-#include "cpp/layers/support.hpp"
+#include "cpp/layers/drawn.hpp"
 #include "kernels/dispatch.hpp"
 
-using gd::nn::LayerSpec;
 using gd::nn::Network;
 using gd::plan::Batch;
 using gd::plan::Plan;
@@ -16,45 +14,28 @@ using gd::plan::PlanKind;
 using gd::testing::activation_behind;
 using gd::testing::batch_norm_behind;
 using gd::testing::dense_behind;
+using gd::testing::dense_of_kind;
+using gd::testing::Drawn;
+using gd::testing::drawn_graph;
 using gd::testing::dropout_behind;
+using gd::testing::ensemble_behind;
+using gd::testing::kInputs;
 using gd::testing::layer;
 using gd::testing::network_of;
 using gd::testing::norm_behind;
 using gd::testing::options_of;
+using gd::testing::parametric_behind;
+using gd::testing::periodic_behind;
+using gd::testing::piecewise_behind;
 using gd::testing::Samples;
+using gd::testing::Specs;
+using gd::testing::standardize_behind;
 using gd::testing::text;
+using gd::testing::told;
 
 namespace {
 
 constexpr int64_t kRows = 7;
-constexpr int64_t kInputs = 4;
-
-using Specs = std::vector<LayerSpec>;
-
-struct Drawn {
-  Drawn(Specs layers) : specs(std::move(layers)) {}  // NOLINT(google-explicit-constructor)
-  Drawn(std::initializer_list<LayerSpec> layers) : specs(layers) {}
-
-  template <class T>
-  Network<T> network() const {
-    return network_of<T>(specs, inputs, heads);
-  }
-  // With a loss: that of each head, or one.
-  template <class T>
-  gd::plan::PlanOptions<T> options(PlanKind kind, int64_t rows, int workers = 1) const {
-    auto options = options_of<T>(kind, rows, heads.empty() ? "mse" : "", workers);
-    const char* const losses[] = {"huber", "mse", "bce_with_logits"};
-    for (size_t h = 0; h < heads.size(); ++h) {
-      const auto loss = gd::testing::loss_named(losses[h % 3]);
-      options.loss.heads.push_back({loss.name, loss.parameters, 0.5 + static_cast<double>(h)});
-    }
-    return options;
-  }
-
-  Specs specs;
-  std::vector<gd::nn::InputSpec> inputs = {kInputs};
-  std::vector<gd::nn::Head> heads;
-};
 
 // Samples as a batch, and what it points to.
 template <class T>
@@ -119,7 +100,7 @@ class Distance {
 void check_gradients(const Drawn& drawn, const std::string& where) {
   auto network = drawn.network<double>();
   const int64_t outputs = network.output_size();
-  Samples<double> samples(kRows, kInputs, outputs, 11);
+  Samples<double> samples(kRows, kInputs, network.target_size(), 11);
   const HeadsBatch<double> with_targets(drawn, network, samples, kRows);
   const Batch<double>& batch = with_targets.batch;
   Plan<double> gradient(network, drawn.options<double>(PlanKind::gradient, kRows));
@@ -168,110 +149,6 @@ void check_gradients(const Drawn& drawn, const std::string& where) {
     }
   }
   CHECK_AT(by_parameter.relative() < 1e-6, where, " drawn ", by_parameter.relative());
-}
-
-// Layers at random over one to three inputs, each behind one that is there already, joined where
-// the widths allow it; in the end all that nobody reads is joined too, and makes one to three
-// outputs.
-Drawn drawn_graph(uint32_t seed) {
-  std::mt19937 random(seed);
-  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<uint32_t>(n)); };
-  const char* const smooth[] = {"tanh", "gelu", "silu", "sigmoid", "softmax", "identity"};
-  Drawn drawn(Specs{});
-  Specs& specs = drawn.specs;
-  const int inputs = 1 + below(3);
-  if (inputs > 1) {
-    drawn.inputs.clear();
-    const int64_t first = 1 + below(2);
-    drawn.inputs.emplace_back("a", first, std::vector<int64_t>{});
-    if (inputs == 3) drawn.inputs.emplace_back("b", 1, std::vector<int64_t>{});
-    const int64_t rest = kInputs - first - (inputs - 2);
-    drawn.inputs.emplace_back("c", rest, std::vector<int64_t>{});
-  }
-  std::vector<int64_t> widths;
-  for (const gd::nn::InputSpec& input : drawn.inputs) widths.push_back(input.width);
-  std::vector<bool> read(widths.size());
-  const auto put = [&](LayerSpec spec, int64_t width) {
-    for (const int input : spec.inputs) read[static_cast<size_t>(input)] = true;
-    specs.push_back(std::move(spec));
-    widths.push_back(width);
-    read.push_back(false);
-  };
-  const int count = 2 + below(8);
-  for (int i = 0; i < count; ++i) {
-    const int from = below(3) == 0 ? below(static_cast<int>(widths.size()))
-                                   : static_cast<int>(widths.size()) - 1;
-    const int64_t width = widths[static_cast<size_t>(from)];
-    switch (below(8)) {
-      case 0:
-        put(norm_behind(from, below(2) == 0 ? "layer_norm" : "rms_norm", below(3) > 0), width);
-        break;
-      case 1:
-        put(activation_behind(from, smooth[below(6)]), width);
-        break;
-      case 2:
-        if (below(3) == 0) {
-          const int ghosts[] = {0, 0, 3, 100};
-          put(batch_norm_behind(from, below(3) > 0, ghosts[below(4)]), width);
-        } else if (below(2) == 0) {
-          put(dropout_behind(from, 0.5), width);
-        } else if (below(2) == 0 || width % 2 != 0) {
-          put(layer("scale", {from}, {}), width);
-        } else {
-          put(layer("glu", {from},
-                    {{"activation", std::string(smooth[below(6)])},
-                     {"activation_parameters", std::vector<double>{}}}),
-              width / 2);
-        }
-        break;
-      case 3: {
-        std::vector<int> same;
-        for (size_t j = 0; j < widths.size(); ++j) {
-          if (widths[j] == width) same.push_back(static_cast<int>(j));
-        }
-        const int other = same[static_cast<size_t>(below(static_cast<int>(same.size())))];
-        put(layer("add", {from, other}, {}), width);
-        break;
-      }
-      case 4: {
-        const int other = below(static_cast<int>(widths.size()));
-        put(layer("concat", {other, from}, {}), width + widths[static_cast<size_t>(other)]);
-        break;
-      }
-      default: {
-        const int64_t units = 1 + below(6);
-        put(dense_behind(from, units, smooth[below(6)]), units);
-      }
-    }
-  }
-  std::vector<int> open;
-  for (size_t j = 0; j < read.size(); ++j) {
-    if (!read[j]) open.push_back(static_cast<int>(j));
-  }
-  if (open.size() > 1) put(layer("concat", open, {}), 0);
-  const int last = static_cast<int>(widths.size()) - 1;
-  const int heads = below(3) == 0 ? 1 + below(3) : 0;
-  if (heads == 0) put(dense_behind(last, 3, smooth[below(6)]), 3);
-  std::vector<int> nodes;
-  for (int h = 0; h < heads; ++h) {
-    nodes.push_back(static_cast<int>(widths.size()));
-    drawn.heads.push_back({"h" + std::to_string(h), nodes.back()});
-    // The last may read the one before.
-    const int from = h == 2 && below(2) == 0 ? nodes[1] : last;
-    put(dense_behind(from, 1 + below(3), h < 2 ? smooth[below(6)] : "identity"), 0);
-  }
-  if (heads > 1) put(layer("concat", nodes, {}), 0);
-  return drawn;
-}
-
-std::string told(const Drawn& drawn) {
-  std::string all = std::to_string(drawn.inputs.size()) + " inputs ";
-  for (const LayerSpec& spec : drawn.specs) {
-    all += spec.kind + '(';
-    for (const int input : spec.inputs) all += std::to_string(input) + ' ';
-    all += ") ";
-  }
-  return all;
 }
 
 }  // namespace
@@ -323,6 +200,40 @@ TEST(each_layer_has_right_gradients) {
     };
     check_gradients({glu(0), dense_behind(1, 6), glu(2)}, text("glu ", gate));
   }
+  for (const char* kind : {"ntk_dense", "weight_norm_dense"}) {
+    check_gradients({dense_of_kind(kind, 0, 5, "tanh"), dense_of_kind(kind, 1, 40, "gelu"),
+                     dense_of_kind(kind, 2, 3)},
+                    kind);
+  }
+  check_gradients({standardize_behind(0, kInputs), dense_behind(1, 4), standardize_behind(2, 4)},
+                  "standardize");
+  for (const char* f : {"tanh", "gelu", "silu", "identity"}) {
+    check_gradients({parametric_behind(0, f), dense_behind(1, 4), parametric_behind(2, f)},
+                    text("parametric ", f));
+  }
+  for (int form = 0; form < 8; ++form) {
+    const gd::testing::Waves waves{form % 2 != 0, form / 2 % 2 != 0, form / 4 != 0, 3, "tanh"};
+    check_gradients({periodic_behind(0, waves), dense_behind(1, 4), periodic_behind(2, waves)},
+                    text("periodic ", form));
+  }
+  check_gradients({layer("linear_relu_embedding", {0}, {{"size", int64_t{3}}}), dense_behind(1, 2),
+                   layer("linear_relu_embedding", {2}, {{"size", int64_t{2}}})},
+                  "linear_relu");
+  for (const char* version : {"A", "B"}) {
+    check_gradients({piecewise_behind(0, kInputs, version, "tanh"), dense_behind(1, 3),
+                     piecewise_behind(2, 3, version)},
+                    text("piecewise ", version));
+  }
+  for (const bool shared : {true, false}) {
+    for (const char* f : {"tanh", "softmax", "identity"}) {
+      check_gradients({ensemble_behind(0, 5, 3, shared, f), ensemble_behind(1, 2, 3, shared)},
+                      text("ensemble ", shared, f));
+      check_gradients(
+          {dense_behind(0, 3), ensemble_behind(1, 4, 2, shared, f), dense_behind(2, 3, f),
+           layer("ensemble_scale", {3}, {{"members", int64_t{2}}})},
+          text("members ", shared, f));
+    }
+  }
   check_gradients({activation_behind(0, "tanh"), dense_behind(1, 3)}, "activation first");
   check_gradients({dense_behind(0, 3), activation_behind(1, "identity")}, "identity last");
 }
@@ -343,7 +254,7 @@ namespace {
 template <class T>
 std::vector<T> trained(const Drawn& drawn, int workers, int64_t rows) {
   auto network = drawn.network<T>();
-  const Samples<T> samples(rows, kInputs, network.output_size(), 11);
+  const Samples<T> samples(rows, kInputs, network.target_size(), 11);
   gd::optim::ElementwiseRule<T> rule("sgd", {0.05, 0, 0, 0, 0});
   const HeadsBatch<T> with_targets(drawn, network, samples, rows);
   auto options = drawn.options<T>(PlanKind::training, rows, workers);
@@ -368,7 +279,7 @@ std::vector<T> trained(const Drawn& drawn, int workers, int64_t rows) {
 TEST(drawn_graphs_train_to_the_same_bits_on_any_number_of_workers) {
   gd::testing::for_both_types([]<class T>() {
     for (uint32_t seed = 0; seed < 40; ++seed) {
-      const Drawn drawn = drawn_graph(seed);
+      const Drawn drawn = drawn_graph(seed, true);
       const std::vector<T> want = trained<T>(drawn, 1, 300);
       for (const int workers : gd::testing::kWorkerCounts) {
         CHECK_SAME(trained<T>(drawn, workers, 300), want, "seed ", seed, " workers ", workers);
@@ -382,7 +293,7 @@ TEST(drawn_graphs_train_to_one_number) {
   uint64_t digest = 14695981039346656037u;  // FNV-1a
   gd::testing::for_both_types([&]<class T>() {
     for (uint32_t seed = 0; seed < 40; ++seed) {
-      const std::vector<T> values = trained<T>(drawn_graph(seed), 2, 130);
+      const std::vector<T> values = trained<T>(drawn_graph(seed, true), 2, 130);
       const auto* const bytes = reinterpret_cast<const unsigned char*>(values.data());
       for (size_t i = 0; i < values.size() * sizeof(T); ++i) {
         digest = (digest ^ bytes[i]) * 1099511628211u;
@@ -428,9 +339,9 @@ TEST(relu_and_dropout_train_as_each_by_itself) {
 
 TEST(rows_do_not_see_each_other_in_inference) {
   for (uint32_t seed = 0; seed < 40; ++seed) {
-    auto network = drawn_graph(seed).network<float>();
+    auto network = drawn_graph(seed, true).network<float>();
     const int64_t outputs = network.output_size();
-    const Samples<float> samples(kRows, kInputs, outputs, 11);
+    const Samples<float> samples(kRows, kInputs, network.target_size(), 11);
     Plan<float> together(network, options_of<float>(PlanKind::inference, kRows));
     Plan<float> alone(network, options_of<float>(PlanKind::inference, 1));
     together.forward(samples.batch(kRows, false));
@@ -489,4 +400,31 @@ TEST(graphs_that_cannot_be_are_refused) {
   says({layer("layer_norm", {0}, {{"eps", -1.0}, {"affine", true}})}, "must be at least 0, got -1");
   says({layer("dropout", {0}, {})}, "lacks the option 'rate'");
   says({layer("dropout", {0}, {{"rate", true}})}, "of the wrong type");
+  says({standardize_behind(0, 3)}, "must be as many as its input has columns, 4, got 3");
+  const std::vector<double> four(4, 1.0), zeros(4, 0.0);
+  says({layer("standardize", {0}, {{"means", four}, {"scales", zeros}})}, "must be above 0, got 0");
+  says({parametric_behind(0, "softmax")}, "activation 'softmax' needs whole rows");
+  says({periodic_behind(0, {false, false, true, 1})}, "must be at least 2 where the input");
+  says({piecewise_behind(0, 3, "A")}, "must be those of each column of its input, 4, got those of");
+  says({ensemble_behind(0, 2, 1, true)}, "members of layer");
+  says({ensemble_behind(0, 2, 3, true), ensemble_behind(1, 2, 2, true)}, "must be the 3 of its");
+  says({ensemble_behind(0, 2, 3, true), norm_behind(1, "layer_norm")},
+       "of kind 'layer_norm' cannot stand behind the 3 members of an ensemble");
+  says({ensemble_behind(0, 4, 2, true), dense_behind(0, 8), layer("add", {1, 2}, {})},
+       "of as many members, got 2 and 1");
+  // No output with a name has members, alone or beside others.
+  const auto says_of_heads = [&](Specs specs, std::vector<gd::nn::Head> heads) {
+    std::string error;
+    try {
+      gd::layers::graph_of<float>(std::move(specs), {kInputs}, std::move(heads));
+    } catch (const gd::base::ValueError& found) {
+      error = found.what();
+    }
+    CHECK_AT(error.find("output 'b' has 3 members: an ensemble must be the network's one output") !=
+                 std::string::npos,
+             error);
+  };
+  says_of_heads({ensemble_behind(0, 2, 3, true)}, {{"b", 1}});
+  says_of_heads({dense_behind(0, 2), ensemble_behind(0, 2, 3, true), layer("concat", {1, 2}, {})},
+                {{"a", 1}, {"b", 2}});
 }

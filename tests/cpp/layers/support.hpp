@@ -48,6 +48,77 @@ inline nn::LayerSpec dropout_behind(int input, double rate) {
   return layer("dropout", {input}, {{"rate", rate}});
 }
 
+inline nn::LayerSpec standardize_behind(int input, int64_t width) {
+  std::vector<double> means, scales;
+  for (int64_t i = 0; i < width; ++i) {
+    means.push_back(0.1 * static_cast<double>(i) - 0.3);
+    scales.push_back(0.5 + 0.25 * static_cast<double>(i % 4));
+  }
+  return layer("standardize", {input}, {{"means", means}, {"scales", scales}});
+}
+
+inline nn::LayerSpec parametric_behind(int input, const std::string& name) {
+  return layer("parametric_activation", {input},
+               {{"activation", name}, {"activation_parameters", std::vector<double>{}}});
+}
+
+struct Waves {
+  bool lite = false;
+  bool phase = false;
+  bool keep_input = false;
+  int64_t size = 2;
+  std::string activation = "identity";
+};
+inline nn::LayerSpec periodic_behind(int input, const Waves& waves) {
+  return layer("periodic_embedding", {input},
+               {{"size", waves.size},
+                {"frequencies", int64_t{3}},
+                {"sigma", 0.1},
+                {"activation", waves.activation},
+                {"activation_parameters", std::vector<double>{}},
+                {"lite", waves.lite},
+                {"phase", waves.phase},
+                {"keep_input", waves.keep_input}});
+}
+
+// With from one to four bins a column.
+inline nn::LayerSpec piecewise_behind(int input, int64_t width, const std::string& version,
+                                      const std::string& activation = "identity") {
+  std::vector<double> edges, counts;
+  for (int64_t i = 0; i < width; ++i) {
+    const int64_t bins = 1 + (i + 2) % 4;
+    for (int64_t j = 0; j <= bins; ++j) edges.push_back(0.7 * static_cast<double>(j) - 1.1);
+    counts.push_back(static_cast<double>(bins + 1));
+  }
+  return layer("piecewise_linear_embedding", {input},
+               {{"size", int64_t{2}},
+                {"edges", edges},
+                {"edge_counts", counts},
+                {"version", version},
+                {"activation", activation},
+                {"activation_parameters", std::vector<double>{}}});
+}
+
+inline nn::LayerSpec ensemble_behind(int input, int64_t units, int64_t members, bool shared,
+                                     const std::string& activation = "identity", bool bias = true) {
+  return layer("ensemble_dense", {input},
+               {{"units", units},
+                {"members", members},
+                {"activation", activation},
+                {"activation_parameters", std::vector<double>{}},
+                {"shared", shared},
+                {"bias", bias},
+                {"s_init", std::string("ones")}});
+}
+
+// Another kind of dense layer.
+inline nn::LayerSpec dense_of_kind(const std::string& kind, int input, int64_t units,
+                                   const std::string& activation = "identity") {
+  nn::LayerSpec spec = dense_behind(input, units, activation);
+  spec.kind = kind;
+  return spec;
+}
+
 // A network of them whose parameters are all drawn, so that ones and zeros hide nothing.
 template <class T>
 nn::Network<T> network_of(const std::vector<nn::LayerSpec>& specs,

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "cpp/layers/support.hpp"
 #include "cpp/parallel/sanitizers.hpp"
 #include "cpp/plan/support.hpp"
 
@@ -95,6 +96,38 @@ TEST(steps_allocate_nothing_after_the_first) {
       CHECK_EQ(allocations_in(steps), 0);
     }
   });
+}
+
+TEST(steps_of_tables_and_ensembles_allocate_nothing_after_the_first) {
+  using namespace gd::testing;
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < kRows; ++i) indices.push_back(kRows - 1 - i);
+  for (const bool lite : {false, true}) {
+    for (const double clip : {0.0, 1.0}) {
+      const std::vector<gd::nn::LayerSpec> layers = {
+          standardize_behind(0, 4),
+          periodic_behind(1, {lite, !lite, lite, 3, "relu"}),
+          dense_of_kind(lite ? "ntk_dense" : "weight_norm_dense", 2, 40),
+          parametric_behind(3, "gelu"),
+          dense_behind(4, 6),
+          lite ? piecewise_behind(5, 6, "B", "relu")
+               : layer("linear_relu_embedding", {5}, {{"size", int64_t{2}}}),
+          ensemble_behind(6, 33, 3, true, "relu"),
+          dense_behind(7, 40, "softmax"),
+          layer("ensemble_scale", {8}, {{"members", int64_t{3}}}),
+          ensemble_behind(9, 3, 3, false)};
+      Training<float> training(gd::nn::Network<float>(gd::layers::graph_of<float>(layers, {4}), 7),
+                               "mse", kRows, 3, true, clip);
+      const Samples<float> samples(kRows, 4, 3, 1);
+      const auto steps = [&] {
+        training.step(samples.batch(kRows, false));
+        training.step(samples.batch(3, false));
+        training.step(samples.batch(kRows, false), indices);
+      };
+      steps();
+      CHECK_EQ(allocations_in(steps), 0);
+    }
+  }
 }
 
 TEST(forward_and_backward_allocate_nothing_after_the_first) {

@@ -1,0 +1,225 @@
+#pragma once
+
+// Graphs of layers of all kinds, joined at random.
+
+#include <random>
+
+#include "cpp/layers/support.hpp"
+
+namespace gd::testing {
+
+inline constexpr int64_t kInputs = 4;
+
+using Specs = std::vector<nn::LayerSpec>;
+
+struct Drawn {
+  Drawn(Specs layers) : specs(std::move(layers)) {}  // NOLINT(google-explicit-constructor)
+  Drawn(std::initializer_list<nn::LayerSpec> layers) : specs(layers) {}
+
+  template <class T>
+  nn::Network<T> network() const {
+    return network_of<T>(specs, inputs, heads);
+  }
+  // With a loss: that of each head, or one.
+  template <class T>
+  plan::PlanOptions<T> options(plan::PlanKind kind, int64_t rows, int workers = 1) const {
+    auto options = options_of<T>(kind, rows, heads.empty() ? "mse" : "", workers);
+    const char* const losses[] = {"huber", "mse", "bce_with_logits"};
+    for (size_t h = 0; h < heads.size(); ++h) {
+      const auto loss = loss_named(losses[h % 3]);
+      options.loss.heads.push_back({loss.name, loss.parameters, 0.5 + static_cast<double>(h)});
+    }
+    return options;
+  }
+
+  Specs specs;
+  std::vector<nn::InputSpec> inputs = {kInputs};
+  std::vector<nn::Head> heads;
+};
+
+// Layers of an ensemble at random, behind node `from`, the last.
+inline void draw_ensemble(std::mt19937& random, int from, int64_t width, Specs& specs) {
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<uint32_t>(n)); };
+  const char* const smooth[] = {"tanh", "gelu", "softmax", "identity"};
+  const int64_t members = 2 + below(3);
+  int at = from;
+  const auto put = [&](nn::LayerSpec spec) {
+    specs.push_back(std::move(spec));
+    ++at;
+  };
+  int64_t units = 1 + below(5);
+  switch (below(3)) {
+    case 0:
+      put(layer("ensemble_scale", {at}, {{"members", members}}));
+      units = width;
+      break;
+    case 1:
+      put(ensemble_behind(at, units, members, true, smooth[below(4)], below(3) > 0));
+      break;
+    default:
+      put(ensemble_behind(at, units, members, false, smooth[below(4)], below(3) > 0));
+  }
+  for (int i = below(4); i > 0; --i) {
+    const int here = at;
+    switch (below(8)) {
+      case 0:
+        put(activation_behind(at, smooth[below(4)]));
+        break;
+      case 1:
+        put(below(2) == 0 ? dropout_behind(at, 0.5) : parametric_behind(at, "tanh"));
+        break;
+      case 2:
+        put(below(3) == 0 ? batch_norm_behind(at, true, 3 * below(2)) : layer("scale", {at}, {}));
+        break;
+      case 3:
+        put(dense_behind(at, units, smooth[below(4)]));
+        put(layer("add", {here, at}, {}));
+        break;
+      case 4:
+        put(layer("ensemble_scale", {at}, {{"members", members}}));
+        break;
+      default:
+        units = 1 + below(5);
+        put(below(3) == 0 ? dense_behind(at, units, smooth[below(4)])
+                          : ensemble_behind(at, units, members, below(2) == 0, smooth[below(4)]));
+    }
+  }
+  put(ensemble_behind(at, 3, members, below(2) == 0, smooth[below(4)]));
+}
+
+// Layers at random over one to three inputs, each behind one that is there already, joined where
+// the widths allow it; in the end all that nobody reads is joined too, and makes one to three
+// outputs, or one of an ensemble. Without `kinks` all are smooth.
+inline Drawn drawn_graph(uint32_t seed, bool kinks = false) {
+  std::mt19937 random(seed);
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<uint32_t>(n)); };
+  const char* const smooth[] = {"tanh", "gelu", "silu", "sigmoid", "softmax", "identity"};
+  Drawn drawn(Specs{});
+  Specs& specs = drawn.specs;
+  const int inputs = 1 + below(3);
+  if (inputs > 1) {
+    drawn.inputs.clear();
+    const int64_t first = 1 + below(2);
+    drawn.inputs.emplace_back("a", first, std::vector<int64_t>{});
+    if (inputs == 3) drawn.inputs.emplace_back("b", 1, std::vector<int64_t>{});
+    const int64_t rest = kInputs - first - (inputs - 2);
+    drawn.inputs.emplace_back("c", rest, std::vector<int64_t>{});
+  }
+  std::vector<int64_t> widths;
+  for (const nn::InputSpec& input : drawn.inputs) widths.push_back(input.width);
+  std::vector<bool> read(widths.size());
+  const auto put = [&](nn::LayerSpec spec, int64_t width) {
+    for (const int input : spec.inputs) read[static_cast<size_t>(input)] = true;
+    specs.push_back(std::move(spec));
+    widths.push_back(width);
+    read.push_back(false);
+  };
+  const int count = 2 + below(8);
+  for (int i = 0; i < count; ++i) {
+    const int from = below(3) == 0 ? below(static_cast<int>(widths.size()))
+                                   : static_cast<int>(widths.size()) - 1;
+    const int64_t width = widths[static_cast<size_t>(from)];
+    switch (below(10)) {
+      case 8:
+        if (width > 12) {
+          put(standardize_behind(from, width), width);
+        } else if (kinks && below(2) == 0) {
+          put(below(2) == 0 ? piecewise_behind(from, width, below(2) == 0 ? "A" : "B", "relu")
+                            : layer("linear_relu_embedding", {from}, {{"size", int64_t{2}}}),
+              2 * width);
+        } else {
+          put(periodic_behind(from, {below(3) == 0, below(2) == 0, below(2) == 0, 2 + below(2)}),
+              0);
+          widths.back() = width * std::get<int64_t>(specs.back().options.at("size"));
+        }
+        break;
+      case 9:
+        if (below(3) == 0) {
+          put(parametric_behind(from, below(2) == 0 ? "tanh" : "gelu"), width);
+        } else {
+          const int64_t units = 1 + below(6);
+          put(dense_of_kind(below(2) == 0 ? "ntk_dense" : "weight_norm_dense", from, units,
+                            smooth[below(6)]),
+              units);
+        }
+        break;
+      case 0:
+        put(norm_behind(from, below(2) == 0 ? "layer_norm" : "rms_norm", below(3) > 0), width);
+        break;
+      case 1:
+        put(activation_behind(from, smooth[below(6)]), width);
+        break;
+      case 2:
+        if (below(3) == 0) {
+          const int ghosts[] = {0, 0, 3, 100};
+          put(batch_norm_behind(from, below(3) > 0, ghosts[below(4)]), width);
+        } else if (below(2) == 0) {
+          put(dropout_behind(from, 0.5), width);
+        } else if (below(2) == 0 || width % 2 != 0) {
+          put(layer("scale", {from}, {}), width);
+        } else {
+          put(layer("glu", {from},
+                    {{"activation", std::string(smooth[below(6)])},
+                     {"activation_parameters", std::vector<double>{}}}),
+              width / 2);
+        }
+        break;
+      case 3: {
+        std::vector<int> same;
+        for (size_t j = 0; j < widths.size(); ++j) {
+          if (widths[j] == width) same.push_back(static_cast<int>(j));
+        }
+        const int other = same[static_cast<size_t>(below(static_cast<int>(same.size())))];
+        put(layer("add", {from, other}, {}), width);
+        break;
+      }
+      case 4: {
+        const int other = below(static_cast<int>(widths.size()));
+        put(layer("concat", {other, from}, {}), width + widths[static_cast<size_t>(other)]);
+        break;
+      }
+      default: {
+        const int64_t units = 1 + below(6);
+        put(dense_behind(from, units, smooth[below(6)]), units);
+      }
+    }
+  }
+  std::vector<int> open;
+  for (size_t j = 0; j < read.size(); ++j) {
+    if (!read[j]) open.push_back(static_cast<int>(j));
+  }
+  if (open.size() > 1) {
+    int64_t all = 0;
+    for (const int node : open) all += widths[static_cast<size_t>(node)];
+    put(layer("concat", open, {}), all);
+  }
+  const int last = static_cast<int>(widths.size()) - 1;
+  if (below(4) == 0) {
+    draw_ensemble(random, last, widths.back(), specs);
+    return drawn;
+  }
+  const int heads = below(3) == 0 ? 1 + below(3) : 0;
+  if (heads == 0) put(dense_behind(last, 3, smooth[below(6)]), 3);
+  std::vector<int> nodes;
+  for (int h = 0; h < heads; ++h) {
+    nodes.push_back(static_cast<int>(widths.size()));
+    drawn.heads.push_back({"h" + std::to_string(h), nodes.back()});
+    // The last may read the one before.
+    const int from = h == 2 && below(2) == 0 ? nodes[1] : last;
+    put(dense_behind(from, 1 + below(3), h < 2 ? smooth[below(6)] : "identity"), 0);
+  }
+  if (heads > 1) put(layer("concat", nodes, {}), 0);
+  return drawn;
+}
+
+inline std::string told(const Drawn& drawn) {
+  std::string all = std::to_string(drawn.inputs.size()) + " inputs ";
+  for (const nn::LayerSpec& spec : drawn.specs) {
+    all += spec.kind + '(';
+    for (const int input : spec.inputs) all += std::to_string(input) + ' ';
+    all += ") ";
+  }
+  return all;
+}
+
+}  // namespace gd::testing

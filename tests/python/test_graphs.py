@@ -376,6 +376,8 @@ class TestTraining:
         with gd.profile() as prof:
             told.step(X, Y)
         assert "(outputs)" in str(prof.table(by="layer"))
+        study = gd.scaling_study(told, X, Y, threads=(1, 2), rounds=1, seconds=0.005)
+        assert study.batch_sizes == (32,)
 
     def test_a_function_is_a_loss_over_several_inputs(self) -> None:
         a, b = gd.Input(5, name="a"), gd.Input(3, name="b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -19,6 +19,7 @@ from gdcore.files import checked_path
 from gdcore.profiling.palette import Picture
 from gdcore.profiling.records import Machine
 from gdcore.profiling.tables import Table
+from gdcore.typing import Inputs
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer
@@ -212,8 +213,8 @@ class ScalingStudy:
 
 def scaling_study(
     trainer: Trainer,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: Inputs,
+    y: Inputs,
     *,
     threads: Iterable[int] = (1, 2, 4),
     batch_sizes: Iterable[int] | None = None,
@@ -232,8 +233,8 @@ def scaling_study(
 
     Args:
         trainer: Whose steps; it must have a loss.
-        x: (N, input_size), finite.
-        y: The targets, as the loss takes them.
+        x: As in `Trainer.step`.
+        y: As in `Trainer.step`.
         threads: Numbers of threads, at least 1 each; 1 is measured in any case.
         batch_sizes: Samples of a step, 1 to N each; None: those of 32, 128, 512, 2048 that there
             are samples for, or N.
@@ -259,13 +260,14 @@ def scaling_study(
     else:
         sizes = _integers("batch_sizes", batch_sizes, "batch sizes", samples)
     numbers = tuple(sorted({1, *numbers}))
-    x = np.ascontiguousarray(x, trainer.network.dtype)  # else every step would copy its rows
-    y = np.ascontiguousarray(array(y, "y"))
+    x = _ready(x, "x", trainer.network.dtype)  # else every step would copy its rows
+    y = _ready(y, "y", None)
     measured, workers = [], []
     for size in sizes:
         copies = {count: _copy(trainer, count) for count in numbers}
         measures = {
-            count: repeated(_step(copy, x, y, size), seconds) for count, copy in copies.items()
+            count: repeated(_step(copy, x, y, size, samples), seconds)
+            for count, copy in copies.items()
         }
         found = in_turns(measures, rounds)
         measured.append([[found[count][i] for count in numbers] for i in range(rounds)])
@@ -296,17 +298,31 @@ def _copy(trainer: Trainer, threads: int) -> Trainer:
         network,
         trainer.loss,
         trainer.optimizer,
+        loss_weights=trainer.loss_weights,
         matmul_precision=trainer.matmul_precision,
         clip_grad_norm=trainer.clip_grad_norm,
         num_threads=threads,
     )
 
 
-def _step(trainer: Trainer, x: NDArray[Any], y: NDArray[Any], size: int) -> Any:
+def _ready(given: Any, name: str, dtype: Any) -> Any:
+    """An array as it is taken without a copy; of a dict each one as an array."""
+    if isinstance(given, Mapping):
+        return {key: array(each, name) for key, each in given.items()}
+    return np.ascontiguousarray(array(given, name), dtype)
+
+
+def _rows(given: Any, begin: int, end: int) -> Any:
+    if isinstance(given, Mapping):
+        return {key: each[begin:end] for key, each in given.items()}
+    return given[begin:end]
+
+
+def _step(trainer: Trainer, x: Any, y: Any, size: int, samples: int) -> Any:
     # Of a batch of more than half the samples there are several, which overlap.
-    last = len(x) - size
-    starts = np.linspace(0, last, max(2, min(len(x) // size, _MOST_BATCHES)), dtype=int)
-    batches = [(x[i : i + size], y[i : i + size]) for i in starts]
+    last = samples - size
+    starts = np.linspace(0, last, max(2, min(samples // size, _MOST_BATCHES)), dtype=int)
+    batches = [(_rows(x, i, i + size), _rows(y, i, i + size)) for i in starts]
 
     def step(number: int) -> None:
         trainer.step(*batches[number % len(batches)])

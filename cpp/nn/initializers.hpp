@@ -16,6 +16,7 @@ namespace gd::nn {
 //   lecun    variance 1 / fan_in               LeCun et al., "Efficient BackProp", 1998
 //            each as _normal or _uniform (on +-sqrt(3 variance))
 //   pytorch  uniform on +-1 / sqrt(fan_in), for weights and biases: torch.nn.Linear's default
+//   normal   variance 1: torch.nn.Embedding's default
 //   zeros
 template <class T>
 void initialize(const std::string& name, int64_t fan_in, int64_t fan_out,

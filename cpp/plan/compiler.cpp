@@ -34,6 +34,7 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
   plan_.flat_size_ = network_.flat_size();
   plan_.whole_batch_ = builder_.is_training() && network_.graph().whole_batch() != nullptr;
   steps();
+  plan_.by_tiles_ = std::ranges::any_of(steps_, [](const Step<T>& step) { return step.by_tiles; });
   passes::fuse(steps_);
   passes::barriers(steps_);
   slots_ = passes::slots(builder_.values(), steps_);
@@ -73,6 +74,7 @@ void Plan<T>::Compiler::steps() {
   if (options_.kind != PlanKind::training) return;
   if (options_.clip_norm > 0) steps_.push_back(clip_step());
   steps_.push_back(update_step());
+  if (!network_.sparse().empty()) steps_.push_back(update_seen_step());
 }
 
 template <class T>
@@ -107,7 +109,8 @@ Step<T> Plan<T>::Compiler::clip_step() {
   Step<T> step{Zone::kClip, Zone::kUpdate};
   step.parameters_written = {0};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<Clip<T>>(network_.gradients(), network_.extents(), options_.clip_norm,
+    const ops::Seen gradients{network_.dense_extents(), network_.sparse()};
+    return std::make_unique<Clip<T>>(network_.gradients(), gradients, options_.clip_norm,
                                      options_.max_workers);
   };
   return step;
@@ -118,8 +121,21 @@ Step<T> Plan<T>::Compiler::update_step() {
   Step<T> step{Zone::kUpdate, Zone::kUpdate};
   step.parameters_read = {0};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<Update<T>>(*options_.rule, options_.update, network_.num_parameters(),
+    optim::UpdateInput<T> input = options_.update;
+    if (!network_.sparse().empty()) input.extents = network_.dense_extents();
+    return std::make_unique<Update<T>>(*options_.rule, input, network_.num_dense_parameters(),
                                        options_.max_workers);
+  };
+  return step;
+}
+
+template <class T>
+Step<T> Plan<T>::Compiler::update_seen_step() {
+  Step<T> step{Zone::kUpdate, Zone::kUpdate};
+  step.parameters_read = {0};
+  step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
+    return std::make_unique<UpdateSeen<T>>(*options_.rule, options_.update, network_.sparse(),
+                                           options_.max_workers);
   };
   return step;
 }

@@ -23,6 +23,7 @@ class Plan<T>::Compiler {
   Step<T> loss_step(ValueId output, ValueId gradient);
   Step<T> clip_step();
   Step<T> update_step();
+  Step<T> update_seen_step();
 
   // Lays out the arena. Runs twice: the first time without memory, to learn its size.
   void layout();

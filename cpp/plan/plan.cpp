@@ -16,7 +16,7 @@ int64_t Plan<T>::flops(int64_t rows) const {
 template <class T>
 Schedule Plan<T>::schedule(int64_t rows) const {
   const int64_t flops = this->flops(rows);
-  if (options_.kind != PlanKind::training || whole_batch_) {
+  if (options_.kind != PlanKind::training || whole_batch_ || by_tiles_) {
     return {workers_for(flops, options_.max_workers), Sharing::by_tiles};
   }
   return choose_schedule({rows, flops, flat_size_, part_of(rows)}, options_.max_workers);

@@ -148,6 +148,7 @@ class Plan {
   int64_t flops_fixed_ = 0;
   bool fuses_update_ = false;
   bool whole_batch_ = false;  // a layer needs all rows at once
+  bool by_tiles_ = false;     // a step cannot be shared by samples
   ops::TileQueue add_queue_;
   Replicas<T> replicas_;
   std::vector<OwnPieces> own_pieces_;  // of each worker

@@ -67,7 +67,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     spans_.push_back({parameter.offset, transposed ? parameter.cols : parameter.rows,
                       transposed ? parameter.rows : parameter.cols,
                       weight ? optim::SpanKind::weight : optim::SpanKind::bias, 0,
-                      weight ? ops::Layout::panels : ops::Layout::strided});
+                      parameter.in_panels() ? ops::Layout::panels : ops::Layout::strided});
   }
   update_.spans = spans_;
   update_.extents = network.extents();
@@ -91,9 +91,14 @@ template <class T>
 void Trainer<T>::make_apply() {
   const int threads = this->threads();
   if (apply_threads_ == threads) return;
-  apply_.emplace(rule_, update_, model_->description().num_parameters(), threads);
+  nn::Network<T>& network = model_->network();
+  optim::UpdateInput<T> dense = update_;
+  if (!network.sparse().empty()) dense.extents = network.dense_extents();
+  apply_.emplace(rule_, dense, network.num_dense_parameters(), threads);
+  if (!network.sparse().empty()) apply_seen_.emplace(rule_, update_, network.sparse(), threads);
   if (options_.clip_norm > 0) {
-    clip_.emplace(model_->network().gradients(), update_.extents, options_.clip_norm, threads);
+    const ops::Seen gradients{network.dense_extents(), network.sparse()};
+    clip_.emplace(network.gradients(), gradients, options_.clip_norm, threads);
   }
   apply_threads_ = threads;
 }
@@ -452,6 +457,7 @@ void Trainer<T>::apply_gradients() {
   make_apply();
   const int workers = plan::update_workers(network.flat_size(), rule_.states(), apply_threads_);
   apply_->reset();
+  if (apply_seen_) apply_seen_->reset();
   if (clip_) clip_->reset();
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
     if (clip_) {
@@ -459,6 +465,7 @@ void Trainer<T>::apply_gradients() {
       worker.barrier();
     }
     apply_->run(worker, {});
+    if (apply_seen_) apply_seen_->run(worker, {});
   });
   nn::check_gaps(update_.extents, network.flat_size(), update_.weights, "parameters");
   network.note_change();

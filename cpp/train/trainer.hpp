@@ -189,7 +189,8 @@ class Trainer {
   std::unique_ptr<plan::Plan<T>> evaluation_;
   std::optional<plan::Clip<T>> clip_;  // for gradients from outside
   std::optional<plan::Update<T>> apply_;
-  int apply_threads_ = 0;  // that both are for
+  std::optional<plan::UpdateSeen<T>> apply_seen_;  // of what is sparse
+  int apply_threads_ = 0;                          // that both are for
   std::unique_ptr<optim::Schedule> schedule_;
   optim::ScheduleUnit schedule_unit_ = optim::ScheduleUnit::epoch;
   // Atomic: Python reads and sets them while another thread trains.

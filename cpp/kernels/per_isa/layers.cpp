@@ -3,6 +3,7 @@
 #include "kernels/dropout-inl.hpp"
 #include "kernels/norm-inl.hpp"
 #include "kernels/per_isa/isa.hpp"
+#include "kernels/tables-inl.hpp"
 
 namespace gd::kernels {
 namespace {
@@ -11,6 +12,7 @@ template <class T>
 void fill(TypedKernels<T>& kernels) {
   using V = Vec<T>;
   kernels.layers = {norm_forward<V>, norm_backward<V>, dropout<T>};
+  kernels.tables = {lookup<V>, entry_sum<V>};
 }
 
 }  // namespace

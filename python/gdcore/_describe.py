@@ -54,7 +54,8 @@ def described_layer(layer: Layer | Activation) -> dict[str, Any]:
         if isinstance(value, Formula):
             value = described_formula(value)
         elif isinstance(value, tuple):
-            value = [described_layer(each) for each in value]
+            layers = (Layer, Activation)
+            value = [described_layer(each) if isinstance(each, layers) else each for each in value]
         described[field.name] = value
     return described
 
@@ -68,7 +69,8 @@ def layer_from(where: str, described: Any) -> Layer | Activation:
     for key, value in arguments.items():
         if isinstance(value, list):
             arguments[key] = [
-                layer_from(f"{where} {key} {i}", each) for i, each in enumerate(value)
+                layer_from(f"{where} {key} {i}", each) if isinstance(each, dict) else each
+                for i, each in enumerate(value)
             ]
         elif isinstance(value, dict):
             arguments[key] = formula_from(Activation, key, value)

@@ -14,6 +14,7 @@ name                values                      source
 ``lecun_normal``    N(sqrt(1 / n))              LeCun et al., "Efficient BackProp", 1998
 ``lecun_uniform``   U(sqrt(3 / n))              the same
 ``pytorch``         U(sqrt(1 / n))              PyTorch's ``Linear``, weights and biases
+``normal``          N(1)                        PyTorch's ``Embedding``
 ``zeros``           0                           the usual bias
 ==================  ==========================  ================================================
 
@@ -40,6 +41,7 @@ NAMES: tuple[InitializerName, ...] = (
     "lecun_normal",
     "lecun_uniform",
     "pytorch",
+    "normal",
     "zeros",
 )
 

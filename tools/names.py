@@ -36,9 +36,11 @@ Written by tools/names.py from what there is; a formula of one's own is passed a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 '''
 
@@ -46,6 +48,9 @@ TAIL = '''
 _Float = np.float32 | np.float64
 DType = DTypeName | type[_Float] | type[float] | np.dtype[_Float]
 """The argument dtype of `gdcore.Network`."""
+
+Inputs = ArrayLike | Mapping[str, ArrayLike]
+"""An array, or arrays by the names of a network's inputs or outputs."""
 
 
 def __dir__() -> list[str]:
@@ -76,7 +81,7 @@ def aliases() -> dict[str, tuple[Iterable[str], str]]:
 def generate() -> str:
     found = aliases()
     parts = [HEAD, "__all__ = [\n"]
-    parts += [f'    "{name}",\n' for name in sorted([*found, "DType"])]
+    parts += [f'    "{name}",\n' for name in sorted([*found, "DType", "Inputs"])]
     parts.append("]\n")
     for name, (names, what) in found.items():
         literal = "".join(f'    "{each}",\n' for each in names)

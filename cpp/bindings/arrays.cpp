@@ -207,6 +207,8 @@ int64_t check_batch_size(int64_t batch_size) {
 }
 
 template py::array_t<int64_t> converted<int64_t>(const py::array&, std::string_view);
+template py::array_t<float> converted<float>(const py::array&, std::string_view);
+template py::array_t<double> converted<double>(const py::array&, std::string_view);
 template py::array_t<float> real_array<float>(py::handle, std::string_view);
 template py::array_t<double> real_array<double>(py::handle, std::string_view);
 template Vanished vanished<float>(py::handle, const py::array_t<float>&);

@@ -15,14 +15,17 @@ namespace {
 
 using Checked = train::Model<double>;
 
-HeldData<double> checked(Checked& model, const std::string& loss,
-                         const std::vector<double>& parameters, py::handle x, py::handle y,
-                         py::handle sample_weight) {
-  const auto& network = model.description();
-  const ops::LossTerms<double> terms(ops::find_loss<double>(loss), parameters,
-                                     network.output_size());
-  return hold_data<double>(in_order(model, x), y, sample_weight, network.input_size(),
-                           network.output_size(), terms);
+HeldData<double> checked(Checked& model, const plan::LossDescription& loss, py::handle x,
+                         py::handle y, py::handle sample_weight) {
+  const nn::Graph& graph = model.description().graph();
+  const py::object ordered = in_order(model, x);
+  if (!loss.heads.empty()) {
+    const train::Heads<double> heads(graph, loss);
+    return hold_data_of_heads<double>(ordered, y, sample_weight, graph, heads);
+  }
+  const ops::LossTerms<double> terms(ops::find_loss<double>(loss.name), loss.parameters,
+                                     graph.width(graph.output));
+  return hold_data<double>(ordered, y, sample_weight, graph, terms);
 }
 
 py::array_t<double> flat(const std::vector<double>& values) {
@@ -30,16 +33,19 @@ py::array_t<double> flat(const std::vector<double>& values) {
 }
 
 // Flat arrays, in the order of state_dict or of `closer`.
-py::dict numerical(Checked& model, const std::string& loss, std::vector<double> loss_parameters,
+py::dict numerical(Checked& model, std::optional<std::string> loss_name,
+                   std::vector<double> loss_parameters, const std::vector<HeadLossTuple>& heads,
                    py::handle x, py::handle y, py::handle sample_weight, std::optional<double> h,
                    const std::optional<std::vector<int64_t>>& closer,
                    std::optional<int> num_threads) {
-  const HeldData<double> data = checked(model, loss, loss_parameters, x, y, sample_weight);
+  const plan::LossDescription loss =
+      loss_from(std::move(loss_name), std::move(loss_parameters), heads);
+  const HeldData<double> data = checked(model, loss, x, y, sample_weight);
   const int threads = resolve_threads(num_threads);
   Interrupts interrupts;
   const train::NumericalGradient found = without_gil([&] {
     return train::numerical_gradient(
-        model, {loss, std::move(loss_parameters)}, data.view, h, threads,
+        model, loss, data.view, h, threads,
         closer ? std::optional<std::span<const int64_t>>(*closer) : std::nullopt, interrupts);
   });
   interrupts.rethrow();
@@ -54,16 +60,18 @@ py::dict numerical(Checked& model, const std::string& loss, std::vector<double> 
   return result;
 }
 
-py::dict backpropagation(Checked& model, const std::string& loss,
-                         std::vector<double> loss_parameters, py::handle x, py::handle y,
+py::dict backpropagation(Checked& model, std::optional<std::string> loss_name,
+                         std::vector<double> loss_parameters,
+                         const std::vector<HeadLossTuple>& heads, py::handle x, py::handle y,
                          py::handle sample_weight, std::optional<int> num_threads) {
-  const HeldData<double> data = checked(model, loss, loss_parameters, x, y, sample_weight);
+  const plan::LossDescription loss =
+      loss_from(std::move(loss_name), std::move(loss_parameters), heads);
+  const HeldData<double> data = checked(model, loss, x, y, sample_weight);
   const int threads = resolve_threads(num_threads);
   train::ExactGradient found;
   {
     const WithoutGil released;
-    found = train::backpropagation_gradient(model, {loss, std::move(loss_parameters)}, data.view,
-                                            threads);
+    found = train::backpropagation_gradient(model, loss, data.view, threads);
   }
   py::dict result;
   result["gradients"] =
@@ -77,11 +85,11 @@ py::dict backpropagation(Checked& model, const std::string& loss,
 
 void bind_checks(py::module_& m) {
   m.def("numerical_gradient_network", numerical, py::arg("network"), py::arg("loss"),
-        py::arg("loss_parameters"), py::arg("x"), py::arg("y"), py::arg("sample_weight"),
-        py::arg("h"), py::arg("closer"), py::arg("num_threads"));
+        py::arg("loss_parameters"), py::arg("heads"), py::arg("x"), py::arg("y"),
+        py::arg("sample_weight"), py::arg("h"), py::arg("closer"), py::arg("num_threads"));
   m.def("backpropagation_gradient_network", backpropagation, py::arg("network"), py::arg("loss"),
-        py::arg("loss_parameters"), py::arg("x"), py::arg("y"), py::arg("sample_weight"),
-        py::arg("num_threads"));
+        py::arg("loss_parameters"), py::arg("heads"), py::arg("x"), py::arg("y"),
+        py::arg("sample_weight"), py::arg("num_threads"));
 }
 
 }  // namespace gd::bindings

@@ -5,6 +5,7 @@
 #include "bindings/bind.hpp"
 #include "bindings/classes.hpp"
 #include "bindings/frames.hpp"
+#include "bindings/inputs.hpp"
 #include "bindings/states.hpp"
 #include "layers/registry.hpp"
 
@@ -12,20 +13,53 @@ namespace gd::bindings {
 
 namespace {
 
+// Name, columns and categories of an input.
+using InputTuple = std::tuple<std::string, int64_t, std::vector<int64_t>>;
+
+using HeadTuple = std::pair<std::string, int>;
+
+template <class T>
+nn::Graph graph_from(std::vector<nn::LayerSpec> layers, const std::vector<InputTuple>& inputs,
+                     const std::vector<HeadTuple>& heads) {
+  std::vector<nn::InputSpec> specs;
+  for (const auto& [name, width, categories] : inputs) specs.emplace_back(name, width, categories);
+  std::vector<nn::Head> named;
+  for (const auto& [name, node] : heads) {
+    if (!name.empty()) named.push_back({name, node});
+  }
+  return layers::graph_of<T>(std::move(layers), std::move(specs), std::move(named));
+}
+
+// x as the network takes it, or what `joined` made of it.
+template <class T>
+py::array_t<T> checked_x(train::Model<T>& model, py::handle x, bool joined) {
+  const nn::Graph& graph = model.description().graph();
+  if (joined) return finite_matrix<T>(x, "x", -1, model.description().input_size());
+  return input_matrix<T>(graph, in_order(model, x), "x");
+}
+
 template <class T>
 void bind_network_of(py::module_& m, const char* name) {
   using Model = train::Model<T>;
   using Array = py::array_t<T>;
 
   auto cls = py::class_<Model, ModelPointer<T>>(m, name);
-  cls.def(py::init([](std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed) {
-            return std::make_shared<Model>(std::move(layers), input_size, seed);
+  cls.def(py::init([](std::vector<nn::LayerSpec> layers, const std::vector<InputTuple>& inputs,
+                      const std::vector<HeadTuple>& heads, uint64_t seed) {
+            return std::make_shared<Model>(graph_from<T>(std::move(layers), inputs, heads), seed);
           }),
-          py::arg("layers"), py::arg("input_size"), py::arg("seed"));
+          py::arg("layers"), py::arg("inputs"), py::arg("heads"), py::arg("seed"));
   cls.def_property_readonly("input_size",
                             [](const Model& self) { return self.description().input_size(); });
   cls.def_property_readonly("output_size",
                             [](const Model& self) { return self.description().output_size(); });
+  // Name and size of each output with a name.
+  cls.def_property_readonly("heads", [](const Model& self) {
+    const nn::Graph& graph = self.description().graph();
+    std::vector<std::pair<std::string, int64_t>> heads;
+    for (const nn::Head& head : graph.heads) heads.emplace_back(head.name, graph.width(head.node));
+    return heads;
+  });
   // Of parameters, and of what layers keep beside.
   const auto names_of = [](const std::vector<nn::Parameter>& entries) {
     std::vector<std::string> names;
@@ -40,9 +74,10 @@ void bind_network_of(py::module_& m, const char* name) {
   // Of a description alone, before anything of its size is allocated.
   cls.def_static(
       "shapes",
-      [](std::vector<nn::LayerSpec> layers, int64_t input_size) {
+      [](std::vector<nn::LayerSpec> layers, const std::vector<InputTuple>& inputs,
+         const std::vector<HeadTuple>& heads) {
         py::dict shapes;
-        for (const nn::Node& node : layers::graph_of<T>(std::move(layers), {input_size}).nodes) {
+        for (const nn::Node& node : graph_from<T>(std::move(layers), inputs, heads).nodes) {
           for (const nn::EntrySpec& entry : node.entries) {
             py::tuple shape = py::make_tuple(entry.cols);
             if (entry.lies != nn::Lies::flat) shape = py::make_tuple(entry.rows, entry.cols);
@@ -51,7 +86,7 @@ void bind_network_of(py::module_& m, const char* name) {
         }
         return shapes;
       },
-      py::arg("layers"), py::arg("input_size"));
+      py::arg("layers"), py::arg("inputs"), py::arg("heads"));
   // Of each layer its name, width, number of parameters and forward FLOPs of a sample.
   cls.def("layer_table", [](Model& self) {
     py::list rows;
@@ -71,11 +106,18 @@ void bind_network_of(py::module_& m, const char* name) {
   cls.def_property_readonly("num_parameters",
                             [](const Model& self) { return self.description().num_parameters(); });
 
+  // All inputs side by side, (N, input_size), as forward and predict take them once more.
+  cls.def(
+      "joined",
+      [](Model& self, py::handle x, const std::string& argument) {
+        return input_matrix<T>(self.description().graph(), in_order(self, x, argument), argument);
+      },
+      py::arg("x"), py::arg("name"));
+
   cls.def(
       "forward",
-      [](Model& self, py::handle x_in, bool training, std::optional<int> num_threads) {
-        const auto x =
-            finite_matrix<T>(in_order(self, x_in), "x", -1, self.description().input_size());
+      [](Model& self, py::handle x_in, bool training, std::optional<int> num_threads, bool joined) {
+        const auto x = checked_x(self, x_in, joined);
         const int64_t rows = x.shape(0);
         const int threads = resolve_threads(num_threads);
         Array out = new_matrix<T>(rows, self.description().output_size());
@@ -92,14 +134,13 @@ void bind_network_of(py::module_& m, const char* name) {
         interrupts.rethrow();
         return out;
       },
-      py::arg("x"), py::arg("training"), py::arg("num_threads"));
+      py::arg("x"), py::arg("training"), py::arg("num_threads"), py::arg("joined") = false);
 
   cls.def(
       "predict",
       [](Model& self, py::handle x_in, std::optional<int64_t> batch_size,
-         std::optional<int> num_threads, bool validates) {
-        const auto x =
-            finite_matrix<T>(in_order(self, x_in), "x", -1, self.description().input_size());
+         std::optional<int> num_threads, bool validates, bool joined) {
+        const auto x = checked_x(self, x_in, joined);
         const int64_t rows = x.shape(0);
         const int64_t at_once = check_batch_size(batch_size.value_or(train::kDefaultBatch));
         const int threads = resolve_threads(num_threads);
@@ -113,7 +154,8 @@ void bind_network_of(py::module_& m, const char* name) {
         interrupts.rethrow();
         return out;
       },
-      py::arg("x"), py::arg("batch_size"), py::arg("num_threads"), py::arg("validates") = false);
+      py::arg("x"), py::arg("batch_size"), py::arg("num_threads"), py::arg("validates") = false,
+      py::arg("joined") = false);
 
   cls.def(
       "backward",
@@ -124,9 +166,8 @@ void bind_network_of(py::module_& m, const char* name) {
         Array out = new_matrix<T>(rows, self.description().input_size());
         const T* from = gradient.data();
         T* to = out.mutable_data();
-        const WithoutGil released;
-        self.backward(from, rows, accumulate, to);
-        return out;
+        without_gil([&] { self.backward(from, rows, accumulate, to); });
+        return split_inputs<T>(self.description().graph(), std::move(out));
       },
       py::arg("grad_output"), py::arg("accumulate"));
 
@@ -176,8 +217,9 @@ void bind_network_of(py::module_& m, const char* name) {
     const auto& description = self.description();
     std::vector<nn::LayerSpec> layers;
     for (const nn::Node& node : description.graph().nodes) layers.push_back(node.spec);
-    auto copy = std::make_shared<train::Model<double>>(std::move(layers), description.input_size(),
-                                                       description.seed());
+    nn::Graph graph = layers::graph_of<double>(std::move(layers), description.graph().inputs,
+                                               description.graph().heads);
+    auto copy = std::make_shared<train::Model<double>>(std::move(graph), description.seed());
     const auto parameters = static_cast<size_t>(description.num_parameters());
     std::vector<T> values(parameters + static_cast<size_t>(description.state_size()));
     without_gil([&] {

@@ -1,12 +1,12 @@
 #include <pybind11/stl.h>
 
-#include <chrono>
-
 #include "base/check.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/classes.hpp"
 #include "bindings/frames.hpp"
+#include "bindings/progress_call.hpp"
+#include "bindings/python_schedule.hpp"
 #include "bindings/states.hpp"
 #include "bindings/targets.hpp"
 #include "data/sampler.hpp"
@@ -19,107 +19,6 @@ using base::require;
 using base::StateError;
 
 namespace {
-
-// Between two steps: at most 20 times a second takes the GIL, lets Python see signals and tells the
-// progress; tells `on_batch`, if there is one, of each batch and its loss, and stops the epoch
-// where that returns False. A Python error stops the epoch and is raised after it.
-class ProgressCall {
- public:
-  ProgressCall(py::object callable, py::object on_batch, int64_t samples)
-      : callable_(std::move(callable)),
-        on_batch_(std::move(on_batch)),
-        each_(!on_batch_.is_none()),
-        samples_(samples) {}
-
-  bool operator()(int64_t done, std::optional<double> loss) {
-    const auto now = Clock::now();
-    const bool due = done >= samples_ || now - last_ >= kInterval;
-    const bool told = each_ && loss.has_value();
-    if (!due && !told) return true;
-    const WithGil gil;
-    try {
-      if (told && !called(on_batch_, py::float_(*loss)).cast<bool>()) return false;
-    } catch (...) {
-      error_ = std::current_exception();
-      return false;
-    }
-    if (!due) return true;
-    last_ = now;
-    if (python_call([] { return PyErr_CheckSignals(); }) != 0) {
-      error_ = std::make_exception_ptr(py::error_already_set());
-      return false;
-    }
-    try {
-      if (!callable_.is_none()) called(callable_, py::int_(done));
-    } catch (...) {
-      error_ = std::current_exception();
-      return false;
-    }
-    return true;
-  }
-
-  void rethrow() const {
-    if (error_) std::rethrow_exception(error_);
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  static constexpr auto kInterval = std::chrono::milliseconds(50);
-
-  py::object callable_;
-  py::object on_batch_;
-  bool each_;
-  int64_t samples_;
-  Clock::time_point last_ = Clock::now();
-  std::exception_ptr error_;
-};
-
-// A Python function of time as a schedule. Called with or without the GIL held.
-class PythonSchedule final : public optim::Schedule {
- public:
-  explicit PythonSchedule(py::object function) : function_(std::move(function)) {}
-  ~PythonSchedule() override {
-    const WithGil gil;
-    function_ = py::object();
-  }
-  PythonSchedule(const PythonSchedule&) = delete;
-  PythonSchedule& operator=(const PythonSchedule&) = delete;
-
-  double rate(double, int64_t t) const override {
-    const WithGil gil;
-    return called(function_, py::int_(t)).cast<double>();
-  }
-
-  // For Python's garbage collector.
-  int traverse(visitproc visit, void* arg) const {
-    Py_VISIT(function_.ptr());
-    return 0;
-  }
-  void clear() { function_ = py::none(); }
-
- private:
-  py::object function_;
-};
-
-// A function may reach the trainer that holds it: the garbage collector has to see it.
-template <class T>
-void hold_as_python_does(PyHeapTypeObject* heap_type) {
-  static constexpr auto schedule_of = [](PyObject* self) -> PythonSchedule* {
-    if (!py::detail::is_holder_constructed(self)) return nullptr;
-    return dynamic_cast<PythonSchedule*>(py::cast<train::Trainer<T>&>(py::handle(self)).schedule());
-  };
-  PyTypeObject& type = heap_type->ht_type;
-  type.tp_flags |= Py_TPFLAGS_HAVE_GC;
-  type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
-    Py_VISIT(Py_TYPE(self));
-    const PythonSchedule* const schedule = schedule_of(self);
-    return schedule == nullptr ? 0 : schedule->traverse(visit, arg);
-  };
-  type.tp_clear = [](PyObject* self) {
-    if (PythonSchedule* const schedule = schedule_of(self)) schedule->clear();
-    return 0;
-  };
-}
 
 template <class T>
 void set_schedule(train::Trainer<T>& trainer, const py::object& function,
@@ -198,9 +97,32 @@ template <class T>
 HeldData<T> checked_data(train::Trainer<T>& trainer, py::handle x, py::handle y,
                          py::handle sample_weight, const DataNames& names = {}) {
   require_loss(trainer);
-  const auto& network = trainer.model().description();
-  return hold_data<T>(x, y, sample_weight, network.input_size(), network.output_size(),
-                      trainer.loss_terms(), names);
+  const nn::Graph& graph = trainer.model().description().graph();
+  if (trainer.heads() != nullptr) {
+    return hold_data_of_heads<T>(x, y, sample_weight, graph, *trainer.heads(), names);
+  }
+  return hold_data<T>(x, y, sample_weight, graph, trainer.loss_terms(), names);
+}
+
+template <class T>
+HeldData<T> checked_sample(train::Trainer<T>& trainer, py::handle x, py::handle y) {
+  require_loss(trainer);
+  const nn::Graph& graph = trainer.model().description().graph();
+  const py::object row = row_in_order(trainer.model(), x);
+  if (trainer.heads() != nullptr) return hold_sample_of_heads<T>(row, y, graph, *trainer.heads());
+  return hold_sample<T>(row, y, graph, trainer.loss_terms());
+}
+
+// "price_loss", and "kind_accuracy" where there is one.
+template <class T>
+void tell_heads(train::Trainer<T>& trainer, const std::vector<train::HeadFigures>& figures,
+                py::dict& to) {
+  const nn::Graph& graph = trainer.model().description().graph();
+  for (size_t h = 0; h < figures.size(); ++h) {
+    const std::string& name = graph.heads[h].name;
+    to[py::str(name + "_loss")] = figures[h].loss;
+    if (figures[h].accuracy) to[py::str(name + "_accuracy")] = *figures[h].accuracy;
+  }
 }
 
 template <class T>
@@ -235,12 +157,13 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
 
   auto cls = py::class_<Trainer>(m, name, py::custom_type_setup(hold_as_python_does<T>));
   cls.def(py::init([](ModelPointer<T> network, std::optional<std::string> loss,
-                      std::vector<double> loss_parameters, std::string rule,
-                      std::vector<double> hyper, std::optional<int> num_threads, uint64_t seed,
-                      std::optional<double> clip_grad_norm, const std::string& matmul_precision) {
+                      std::vector<double> loss_parameters, const std::vector<HeadLossTuple>& heads,
+                      std::string rule, std::vector<double> hyper, std::optional<int> num_threads,
+                      uint64_t seed, std::optional<double> clip_grad_norm,
+                      const std::string& matmul_precision) {
             train::TrainerOptions options;
             options.precision = ops::precision_named(matmul_precision);
-            options.loss = {loss.value_or(""), std::move(loss_parameters)};
+            options.loss = loss_from(std::move(loss), std::move(loss_parameters), heads);
             options.rule = std::move(rule);
             options.hyper = std::move(hyper);
             options.threads = num_threads ? resolve_threads(num_threads) : 0;
@@ -249,8 +172,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
             const WithoutGil released;  // the network may be in use
             return std::make_unique<Trainer>(std::move(network), options);
           }),
-          py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("rule"),
-          py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
+          py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("heads"),
+          py::arg("rule"), py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
           py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest");
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property(
@@ -265,7 +188,6 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def("rate_at", &Trainer::rate_at, py::arg("t"));
   cls.def("scheduled_at", &Trainer::scheduled_at, py::arg("t"));
   cls.def_property_readonly("base_lr", &Trainer::base_lr);
-  cls.def_property_readonly("has_accuracy", &Trainer::has_accuracy);
   cls.def_property_readonly("steps", &Trainer::steps);
   cls.def_property_readonly("epochs", &Trainer::epochs);
   cls.def("set_schedule", set_schedule<T>, py::arg("function"), py::arg("parts"),
@@ -295,10 +217,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def(
       "learn_one",
       [](Trainer& self, py::handle x, py::handle y) {
-        require_loss(self);
-        const auto& network = self.model().description();
-        const Data data = hold_sample<T>(row_in_order(self.model(), x), y, network.input_size(),
-                                         network.output_size(), self.loss_terms());
+        const Data data = checked_sample(self, x, y);
         const WithoutGil released;
         return self.step(data.view);
       },
@@ -341,7 +260,12 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           loss = self.fit_epoch(data.view, at_once, shuffle, call);
         }
         call.rethrow();
-        return loss;
+        py::dict result;
+        result["loss"] = loss;
+        std::vector<train::HeadFigures> figures;
+        for (const double each : self.head_losses()) figures.push_back({each, std::nullopt});
+        tell_heads(self, figures, result);
+        return result;
       },
       py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("progress"),
       py::arg("on_batch"));
@@ -357,6 +281,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         py::dict result;
         result["loss"] = found.loss;
         if (found.accuracy) result["accuracy"] = *found.accuracy;
+        tell_heads(self, found.heads, result);
         return result;
       },
       py::arg("data"), py::arg("batch_size"));
@@ -398,6 +323,11 @@ void bind_trainer(py::module_& m) {
         return py::array_t<int64_t>(static_cast<py::ssize_t>(order.size()), order.data());
       },
       py::arg("samples"), py::arg("seed"), py::arg("epoch"));
+
+  m.def(
+      "has_accuracy",
+      [](const std::string& loss) { return train::AccuracyCounter<double>::counts(loss); },
+      py::arg("loss"));
 
   // For a with block. It begins and ends in C++: between two lines of Python a signal's handler may
   // raise, and then nobody would give it back.

@@ -33,21 +33,23 @@ Names names_of(py::handle x);
 // x (N, inputs) with its columns where the model was trained to find them.
 template <class T>
 py::object in_order(train::Model<T>& model, py::handle x, std::string_view argument = "x") {
-  if (has_no_names(x)) return py::reinterpret_borrow<py::object>(x);
+  const bool several = model.description().graph().inputs.size() > 1;  // in a dict
+  if (has_no_names(x) || several) return py::reinterpret_borrow<py::object>(x);
   const Names names = without_gil([&] { return model.input_names(); });
   return ordered_table(x, argument, names, kDtype<T>);
 }
 
 template <class T>
 py::object row_in_order(train::Model<T>& model, py::handle x) {
-  if (has_no_names(x)) return py::reinterpret_borrow<py::object>(x);
+  const bool several = model.description().graph().inputs.size() > 1;
+  if (has_no_names(x) || several) return py::reinterpret_borrow<py::object>(x);
   return ordered_row(x, "x", without_gil([&] { return model.input_names(); }));
 }
 
 // Keeps the names of a table that the model was trained with, if it has none yet.
 template <class T>
 void keep_names(train::Model<T>& model, py::handle x) {
-  if (has_no_names(x)) return;
+  if (has_no_names(x) || model.description().graph().inputs.size() > 1) return;
   const Names names = names_of(x);
   if (names.empty()) return;
   without_gil([&] {

@@ -214,14 +214,20 @@ void count_labels(HeldData<T>& held, const Labels& labels, const ops::LossTerms<
 }  // namespace
 
 template <class T>
-HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int64_t inputs,
-                      int64_t outputs, const ops::LossTerms<T>& loss, const DataNames& names) {
+HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, const nn::Graph& graph,
+                      const ops::LossTerms<T>& loss, const DataNames& names) {
   HeldData<T> held;
-  auto inputs_array = finite_matrix<T>(x, names.x, -1, inputs);
-  const int64_t rows = inputs_array.shape()[0];
-  held.view.x = {inputs_array.data(), rows, inputs};
-  held.x = std::move(inputs_array);
+  auto inputs = input_matrix<T>(graph, x, names.x);
+  held.view.x = {inputs.data(), inputs.shape()[0], inputs.shape()[1]};
+  held.x = std::move(inputs);
+  hold_targets(held, y, sample_weight, graph.width(graph.output), loss, names);
+  return held;
+}
 
+template <class T>
+void hold_targets(HeldData<T>& held, py::handle y, py::handle sample_weight, int64_t outputs,
+                  const ops::LossTerms<T>& loss, const DataNames& names) {
+  const int64_t rows = held.view.size();
   const py::array target =
       is_ready<T>(y) ? py::reinterpret_borrow<py::array>(y) : any_real_array(y, names.y);
   std::optional<Labels> labels;
@@ -245,7 +251,6 @@ HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, int6
     held.weights = std::move(weights);
   }
   if (labels) count_labels(held, *labels, loss, names);
-  return held;
 }
 
 namespace {
@@ -270,62 +275,72 @@ py::object python_number(py::handle y) {
 }  // namespace
 
 template <class T>
-HeldData<T> hold_sample(py::handle x, py::handle y, int64_t inputs, int64_t outputs,
+HeldData<T> hold_sample(py::handle x, py::handle y, const nn::Graph& graph,
                         const ops::LossTerms<T>& loss) {
   HeldData<T> held;
-  auto row = real_array<T>(x, "x");
-  if (row.ndim() != 1 || row.shape(0) != inputs) {
-    fail<ValueError>("x must have shape ", shape_text({inputs}), ", got ", shape_text(row));
-  }
-  check_finite(row, "x");
-  held.view.x = {row.data(), 1, inputs};
+  auto row = input_row<T>(graph, x, "x");
+  held.view.x = {row.data(), 1, row.shape()[0]};
   held.x = std::move(row);
+  hold_target_of_sample(held, y, graph.width(graph.output), loss, "y");
+  return held;
+}
 
+template <class T>
+void hold_target_of_sample(HeldData<T>& held, py::handle y, int64_t outputs,
+                           const ops::LossTerms<T>& loss, std::string_view name) {
   const int64_t columns = loss.columns();
   if (is_ready<T>(y) && columns == outputs) {
     auto target = py::reinterpret_borrow<py::array_t<T>>(y);
     if (target.ndim() == 1 && target.shape()[0] == outputs) {
-      check_dense(target, loss, "y");
+      check_dense(target, loss, name);
       held.view.target = {target.data(), 1, outputs};
       held.target = std::move(target);
-      return held;
+      return;
     }
   }
 
-  const py::array target = any_real_array(python_number(y), "y");
+  const py::array target = any_real_array(python_number(y), name);
   const bool number = target.ndim() == 0;
   const bool categories = loss.targets() == ops::Targets::categories;
   if (number && categories) {
-    Labels label = labels_of(target, outputs, loss.ignore_index(), "y");
+    Labels label = labels_of(target, outputs, loss.ignore_index(), name);
     held.view.labels = label.labels.data();
     held.target = label.labels;
-    count_labels(held, label, loss, {});
-    return held;
+    count_labels(held, label, loss, {"x", name, "sample_weight"});
+    return;
   }
   const bool fits = number ? columns == 1 : target.ndim() == 1 && target.shape(0) == columns;
   if (!fits) {
     const char* alone = categories     ? "be one class label or "
                         : columns == 1 ? "be one number or "
                                        : "";
-    fail<ValueError>("y must ", alone, "have shape ", shape_text({columns}),
+    fail<ValueError>(name, " must ", alone, "have shape ", shape_text({columns}),
                      categories ? " of probabilities" : "", " for one sample, got ",
                      number ? std::string("a single number") : "shape " + shape_text(target));
   }
-  auto dense = converted<T>(target, "y");
-  check_dense(dense, loss, "y");
+  auto dense = converted<T>(target, name);
+  check_dense(dense, loss, name);
   dense = repeated<T>(std::move(dense), 1, columns, outputs);
   held.view.target = {dense.data(), 1, outputs};
   held.target = std::move(dense);
-  return held;
 }
 
-template HeldData<float> hold_sample<float>(py::handle, py::handle, int64_t, int64_t,
+template HeldData<float> hold_sample<float>(py::handle, py::handle, const nn::Graph&,
                                             const ops::LossTerms<float>&);
-template HeldData<double> hold_sample<double>(py::handle, py::handle, int64_t, int64_t,
+template HeldData<double> hold_sample<double>(py::handle, py::handle, const nn::Graph&,
                                               const ops::LossTerms<double>&);
-template HeldData<float> hold_data<float>(py::handle, py::handle, py::handle, int64_t, int64_t,
+template HeldData<float> hold_data<float>(py::handle, py::handle, py::handle, const nn::Graph&,
                                           const ops::LossTerms<float>&, const DataNames&);
-template HeldData<double> hold_data<double>(py::handle, py::handle, py::handle, int64_t, int64_t,
+template HeldData<double> hold_data<double>(py::handle, py::handle, py::handle, const nn::Graph&,
                                             const ops::LossTerms<double>&, const DataNames&);
+
+template void hold_targets<float>(HeldData<float>&, py::handle, py::handle, int64_t,
+                                  const ops::LossTerms<float>&, const DataNames&);
+template void hold_targets<double>(HeldData<double>&, py::handle, py::handle, int64_t,
+                                   const ops::LossTerms<double>&, const DataNames&);
+template void hold_target_of_sample<float>(HeldData<float>&, py::handle, int64_t,
+                                           const ops::LossTerms<float>&, std::string_view);
+template void hold_target_of_sample<double>(HeldData<double>&, py::handle, int64_t,
+                                            const ops::LossTerms<double>&, std::string_view);
 
 }  // namespace gd::bindings

@@ -6,6 +6,16 @@
 
 namespace gd::data {
 
+// Targets and weights of one of several heads, of all samples; see Dataset.
+template <class T>
+struct HeadData {
+  int64_t rows = 0;
+  base::MatrixView<const T> target;
+  const int64_t* labels = nullptr;
+  const T* weights = nullptr;
+  const double* shares = nullptr;
+};
+
 // Samples somebody else owns: inputs, and either dense targets or class indices, and weights or
 // none (then all are one).
 template <class T>
@@ -16,6 +26,10 @@ struct Dataset {
   const T* weights = nullptr;        // (N,)
   // (N,), how much each sample counts in the sum of weights, where that is not its weight.
   const double* shares = nullptr;
+  // Of each head where there are several; then the four above are null. Their rows begin at
+  // first_row.
+  const HeadData<T>* heads = nullptr;
+  int64_t first_row = 0;
 
   int64_t size() const { return x.rows; }
 
@@ -31,6 +45,7 @@ struct Dataset {
     if (labels != nullptr) part.labels += begin;
     if (weights != nullptr) part.weights += begin;
     if (shares != nullptr) part.shares += begin;
+    part.first_row += begin;
     return part;
   }
 };

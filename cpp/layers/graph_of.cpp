@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "base/check.hpp"
@@ -8,6 +9,7 @@
 
 namespace gd::layers {
 
+using base::fail;
 using base::require;
 using base::ValueError;
 
@@ -65,6 +67,75 @@ void check_order(const nn::Graph& graph, const nn::LayerSpec& layer) {
   }
 }
 
+std::string told(const nn::Graph& graph, int input) {
+  const std::string& name = graph.inputs[static_cast<size_t>(input)].name;
+  return name.empty() ? base::message("input ", input) : "input '" + name + "'";
+}
+
+// What each input is, and that their columns can be counted.
+template <class T>
+void check_inputs_of(const nn::Graph& graph) {
+  constexpr int64_t kMostCodes = int64_t{1} << std::numeric_limits<T>::digits;
+  require<ValueError>(!graph.inputs.empty(), "a network must have at least one input, got none");
+  int64_t columns = 0;
+  std::set<std::string> names;
+  for (size_t i = 0; i < graph.inputs.size(); ++i) {
+    const nn::InputSpec& input = graph.inputs[i];
+    const std::string who = told(graph, static_cast<int>(i));
+    if (graph.inputs.size() == 1 && !input.holds_codes()) {
+      require<ValueError>(input.width >= 1, "input_size must be at least 1, got ", input.width);
+    }
+    require<ValueError>(input.width >= 1, who, " must have at least 1 column, got ", input.width);
+    require<ValueError>(!__builtin_add_overflow(columns, input.width, &columns),
+                        "the inputs have more columns than can be addressed");
+    require<ValueError>(graph.inputs.size() == 1 || !input.name.empty(), who,
+                        " must have a name: there are several");
+    require<ValueError>(names.insert(input.name).second, "two inputs are named '", input.name, "'");
+    if (!input.holds_codes()) continue;
+    require<ValueError>(static_cast<int64_t>(input.categories.size()) == input.width, who, " has ",
+                        input.width, " columns, got ", input.categories.size(), " categories");
+    for (size_t column = 0; column < input.categories.size(); ++column) {
+      const int64_t codes = input.categories[column];
+      require<ValueError>(codes >= 1, who, " must have at least 1 category in column ", column,
+                          ", got ", codes);
+      require<ValueError>(codes <= kMostCodes, who, " has ", codes, " categories in column ",
+                          column, ": the network's dtype holds codes exactly up to ", kMostCodes,
+                          sizeof(T) == sizeof(float) ? ", float64 more of them" : "");
+    }
+  }
+}
+
+// What a layer reads.
+Inputs inputs_of(const nn::Graph& graph, const nn::LayerSpec& layer, bool reads_codes) {
+  Inputs read;
+  for (const int input : layer.inputs) {
+    read.widths.push_back(graph.width(input));
+    read.categories.emplace_back();
+    if (!graph.is_input(input)) continue;
+    const nn::InputSpec& spec = graph.inputs[static_cast<size_t>(input)];
+    require<ValueError>(reads_codes || !spec.holds_codes(), "layer '", layer.name, "' of kind '",
+                        layer.kind, "' reads numbers, and ", told(graph, input),
+                        " holds codes: an Embedding makes numbers of them");
+    read.categories.back() = spec.categories;
+  }
+  read.of_network = of_network(graph, layer.inputs);
+  return read;
+}
+
+void check_heads(const nn::Graph& graph) {
+  if (graph.heads.empty()) return;
+  std::set<std::string> names;
+  std::vector<int> nodes;
+  for (const nn::Head& head : graph.heads) {
+    require<ValueError>(names.insert(head.name).second, "two outputs are named '", head.name, "'");
+    nodes.push_back(head.node);
+  }
+  const nn::LayerSpec& last = graph.layer(graph.output).spec;
+  const bool fits = nodes.size() == 1 ? nodes.front() == graph.output
+                                      : last.kind == "concat" && last.inputs == nodes;
+  require<ValueError>(fits, "layer '", last.name, "' does not join the outputs with a name");
+}
+
 void check_all_read(const nn::Graph& graph) {
   std::set<int> read = {graph.output};
   for (const nn::Node& node : graph.nodes) {
@@ -72,21 +143,21 @@ void check_all_read(const nn::Graph& graph) {
   }
   for (int node = 0; node < graph.output; ++node) {
     if (read.contains(node)) continue;
-    require<ValueError>(!graph.is_input(node), "input ", node, " is read by no layer");
-    base::fail<ValueError>("the output of layer '", graph.layer(node).spec.name,
-                           "' is read by no layer and is not the network's");
+    if (graph.is_input(node)) fail<ValueError>(told(graph, node), " is read by no layer");
+    fail<ValueError>("the output of layer '", graph.layer(node).spec.name,
+                     "' is read by no layer and is not the network's");
   }
 }
 
 }  // namespace
 
 template <class T>
-nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<int64_t> inputs) {
+nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<nn::InputSpec> inputs,
+                   std::vector<nn::Head> heads) {
   nn::Graph graph;
   graph.inputs = std::move(inputs);
-  for (const int64_t width : graph.inputs) {
-    require<ValueError>(width >= 1, "input_size must be at least 1, got ", width);
-  }
+  graph.heads = std::move(heads);
+  check_inputs_of<T>(graph);
   require<ValueError>(!layers.empty(), "layers must hold at least one layer, got none");
   std::set<std::string> names;
   for (nn::LayerSpec& layer : layers) {
@@ -96,9 +167,7 @@ nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<int64_t> input
     require<ValueError>(kind != nullptr, "unknown kind of layer '", layer.kind,
                         "', expected one of: ", all_kinds());
     check_order(graph, layer);
-    Inputs read;
-    for (const int input : layer.inputs) read.widths.push_back(graph.width(input));
-    read.of_network = of_network(graph, layer.inputs);
+    const Inputs read = inputs_of(graph, layer, kind->reads_codes);
     nn::Node node;
     node.spec = std::move(layer);
     kind->infer(read, node);
@@ -110,6 +179,7 @@ nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<int64_t> input
   }
   graph.output = graph.first_layer() + static_cast<int>(graph.nodes.size()) - 1;
   check_all_read(graph);
+  check_heads(graph);
   return graph;
 }
 
@@ -131,7 +201,9 @@ std::vector<nn::LayerSpec> stack_of(const std::vector<DenseSpec>& layers) {
 
 template plan::ActivationUse<float> activation_of(const nn::LayerSpec&);
 template plan::ActivationUse<double> activation_of(const nn::LayerSpec&);
-template nn::Graph graph_of<float>(std::vector<nn::LayerSpec>, std::vector<int64_t>);
-template nn::Graph graph_of<double>(std::vector<nn::LayerSpec>, std::vector<int64_t>);
+template nn::Graph graph_of<float>(std::vector<nn::LayerSpec>, std::vector<nn::InputSpec>,
+                                   std::vector<nn::Head>);
+template nn::Graph graph_of<double>(std::vector<nn::LayerSpec>, std::vector<nn::InputSpec>,
+                                    std::vector<nn::Head>);
 
 }  // namespace gd::layers

@@ -5,6 +5,8 @@
 //
 //   struct dense {
 //     static constexpr const char* name = "dense";
+//     // Only where it takes inputs of codes, as an embedding does.
+//     static constexpr bool reads_codes = true;
 //     // Checks the options, and says the width of the output and what the layer keeps; ValueError
 //     // that names the layer.
 //     template <class T> static void infer(const Inputs& inputs, nn::Node& node);
@@ -25,6 +27,9 @@ namespace gd::layers {
 // What a layer reads.
 struct Inputs {
   std::vector<int64_t> widths;
+  // Of each value how many codes each of its columns has; empty where it holds real numbers. Kinds
+  // that say `reads_codes` see such values, no others do.
+  std::vector<std::vector<int64_t>> categories;
   bool of_network = false;  // nothing before it trains: all are inputs of the network
 
   int64_t width() const { return widths.front(); }

@@ -9,9 +9,16 @@ namespace gd::layers {
 
 namespace {
 
+template <class K>
+constexpr bool reads_codes() {
+  if constexpr (requires { K::reads_codes; }) return K::reads_codes;
+  return false;
+}
+
 template <class T>
 constexpr Kind<T> kKinds[] = {
-#define GD_KIND(kind) {kind::infer<T>, {kind::name, kind::forward<T>, kind::backward<T>}},
+#define GD_KIND(kind) \
+  {kind::infer<T>, {kind::name, kind::forward<T>, kind::backward<T>}, reads_codes<kind>()},
     GD_LAYERS(GD_KIND)
 #undef GD_KIND
 };

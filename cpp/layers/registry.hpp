@@ -17,11 +17,13 @@ const plan::Lowering<T>* lowering(const std::string& kind);
 
 std::vector<std::string> layer_kinds();
 
-// The graph of layers over inputs of those widths, with every shape and entry; the last layer's
-// output is the network's. ValueError for an unknown kind, options out of their domain, doubled or
-// empty names, widths that do not go together, what is not read by anything.
+// The graph of layers over inputs, with every shape and entry; the last layer's output is the
+// network's. ValueError for an unknown kind, options out of their domain, doubled or empty names,
+// widths that do not go together, codes that a layer cannot read or T cannot hold, what is not read
+// by anything. With heads, see nn::Graph, the last layer is the one's node, or reads all of theirs.
 template <class T>
-nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<int64_t> inputs);
+nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<nn::InputSpec> inputs,
+                   std::vector<nn::Head> heads = {});
 
 // A stack of dense layers, as tests and benchmarks write it: y = f(x W^T + b).
 struct DenseSpec {

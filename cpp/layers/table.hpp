@@ -10,6 +10,7 @@ template <class T>
 struct Kind {
   void (*infer)(const Inputs& inputs, nn::Node& node);
   plan::Lowering<T> lowering;
+  bool reads_codes;
 };
 
 // By its name; null where there is none.

@@ -37,6 +37,24 @@ struct EntrySpec {
   bool sparse = false;
 };
 
+// What a network is given: columns of the one matrix x (N, input_size) that all inputs lie in, side
+// by side in their order.
+struct InputSpec {
+  InputSpec() = default;
+  // Real numbers, without a name.
+  InputSpec(int64_t columns) : width(columns) {}  // NOLINT(google-explicit-constructor)
+  InputSpec(std::string of, int64_t columns, std::vector<int64_t> codes)
+      : name(std::move(of)), width(columns), categories(std::move(codes)) {}
+
+  std::string name;  // may be empty where there is no other
+  int64_t width = 0;
+  // Of each column how many codes it has, from 0 on, which stand in x as numbers. Empty: real
+  // numbers.
+  std::vector<int64_t> categories;
+
+  bool holds_codes() const { return !categories.empty(); }
+};
+
 struct Node {
   LayerSpec spec;
   int64_t width = 0;  // columns of its output
@@ -44,10 +62,19 @@ struct Node {
   bool needs_whole_batch = false;  // in training: rows see each other
 };
 
+// An output with a name, and the node that makes it.
+struct Head {
+  std::string name;
+  int node = 0;
+};
+
 struct Graph {
-  std::vector<int64_t> inputs;  // their widths
-  std::vector<Node> nodes;      // the layers
-  int output = 0;               // a node, counted as LayerSpec::inputs are
+  std::vector<InputSpec> inputs;
+  std::vector<Node> nodes;  // the layers
+  int output = 0;           // a node, counted as LayerSpec::inputs are
+  // Empty where the output is one without a name; one that is the output node; or several, which
+  // the output node, a concat, puts side by side.
+  std::vector<Head> heads;
 
   int first_layer() const { return static_cast<int>(inputs.size()); }
   bool is_input(int node) const { return node < first_layer(); }
@@ -60,7 +87,13 @@ struct Graph {
     return nullptr;
   }
   int64_t width(int node) const {
-    return is_input(node) ? inputs[static_cast<size_t>(node)] : layer(node).width;
+    return is_input(node) ? inputs[static_cast<size_t>(node)].width : layer(node).width;
+  }
+  // Columns of x.
+  int64_t input_size() const {
+    int64_t size = 0;
+    for (const InputSpec& input : inputs) size += input.width;
+    return size;
   }
 };
 

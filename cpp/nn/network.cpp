@@ -66,7 +66,7 @@ const Parameter* find(const std::vector<Parameter>& all, int node, const std::st
 
 template <class T>
 Network<T>::Network(Graph graph, uint64_t seed, bool draws)
-    : graph_(std::move(graph)), seed_(seed) {
+    : graph_(std::move(graph)), input_size_(graph_.input_size()), seed_(seed) {
   place_parameters();
   values_ = make_flat();
   if (draws) draw();

@@ -44,7 +44,8 @@ class Network {
   T* state() { return state_.data(); }
   const T* state() const { return state_.data(); }
   int64_t state_size() const;
-  int64_t input_size() const { return graph_.inputs.front(); }
+  // Of all inputs together.
+  int64_t input_size() const { return input_size_; }
   int64_t output_size() const { return graph_.width(graph_.output); }
   uint64_t seed() const { return seed_; }
   int64_t num_parameters() const;  // without the gaps
@@ -93,6 +94,7 @@ class Network {
   void draw();
 
   Graph graph_;
+  int64_t input_size_;
   uint64_t seed_;
   std::vector<Parameter> parameters_;
   std::vector<Parameter> kept_;

@@ -14,6 +14,20 @@ struct Draw {
   int64_t first_row = 0;  // of a piece in its batch
 };
 
+// Targets of one of several heads, as Batch has them of the only one.
+template <class T>
+struct HeadBatch {
+  const T* target = nullptr;  // (rows, its outputs), or null when labels are given
+  int64_t target_stride = 0;
+  const int64_t* labels = nullptr;  // (rows,)
+  const T* weights = nullptr;       // (rows,), or null for ones
+  double weight_sum = 0;            // of the whole step; 0: the head counts nothing in it
+  double start = 0;                 // what its sum of losses goes on from
+  // Whether rows are counted from those that were gathered for a piece of a step, and not from the
+  // step's own.
+  bool is_piece = false;
+};
+
 // What changes from step to step; everything else is fixed when the plan is compiled.
 template <class T>
 struct Batch {
@@ -25,13 +39,15 @@ struct Batch {
   const int64_t* labels = nullptr;  // (rows,)
   const T* weights = nullptr;       // (rows,), or null for ones
   double weight_sum = 0;            // of the rows
-  int64_t first_row = 0;            // where its rows lie in the plan's buffers
-  int64_t rows_together = 0;        // of all that run at once, this being part of them
-  int64_t part = kSumPart;          // longest chain of a sum over samples
-  const T* parameters = nullptr;    // a flat buffer
-  T* gradients = nullptr;           // laid out as the parameters
-  T* state = nullptr;               // what layers keep beside them
-  bool accumulate = false;          // gradients are added to what is there
+  // Of each head where there are several losses; then the four above are null, and the sum is 1.
+  const HeadBatch<T>* heads = nullptr;
+  int64_t first_row = 0;          // where its rows lie in the plan's buffers
+  int64_t rows_together = 0;      // of all that run at once, this being part of them
+  int64_t part = kSumPart;        // longest chain of a sum over samples
+  const T* parameters = nullptr;  // a flat buffer
+  T* gradients = nullptr;         // laid out as the parameters
+  T* state = nullptr;             // what layers keep beside them
+  bool accumulate = false;        // gradients are added to what is there
   // With a rule, gradients are used up as they are made, and none is kept.
   optim::Rule<T>* rule = nullptr;
   const optim::UpdateInput<T>* update = nullptr;

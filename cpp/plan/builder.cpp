@@ -16,11 +16,15 @@ Builder<T>::Builder(const nn::Network<T>& network, const BuildOptions& options,
                     FindLowering<T> find)
     : network_(network), options_(options), find_(find) {
   const nn::Graph& graph = network_.graph();
-  for (const int64_t width : graph.inputs) {
+  int64_t column = 0;
+  for (const nn::InputSpec& input : graph.inputs) {
     outputs_.push_back(static_cast<ValueId>(values_.size()));
-    values_.push_back({width, 0, Value::Pool::batch});
-    // Only who differentiates from outside asks for the gradient at the input.
-    trains_.push_back(options_.kind == PlanKind::differentiable ? 1 : 0);
+    values_.push_back({input.width, 0, Value::Pool::batch});
+    values_.back().column = column;
+    column += input.width;
+    // Only who differentiates from outside asks for the gradient at an input, and codes have none.
+    const bool asked = options_.kind == PlanKind::differentiable && !input.holds_codes();
+    trains_.push_back(asked ? 1 : 0);
   }
   for (const nn::Node& layer : graph.nodes) {
     const auto trains = [&](int input) { return trains_[static_cast<size_t>(input)] != 0; };
@@ -57,7 +61,7 @@ void Builder<T>::backward() {
   is_backward_ = true;
   const nn::Graph& graph = network_.graph();
   node_ = graph.output;
-  if (const ValueId own = output(); own != final_ && trains_.front() != 0) {
+  if (const ValueId own = output(); own != final_ && trains_[static_cast<size_t>(node_)] != 0) {
     gradients_[own] = new_gradient(own);
     add(copy_step<T>(node_, gradients_.at(final_), gradients_.at(own)));
   }
@@ -102,6 +106,7 @@ ValueId Builder<T>::new_gradient(ValueId value) {
   if (of.pool == Value::Pool::batch && !gradients_.contains(value)) {
     values_.back().pool = Value::Pool::batch;
     values_.back().is_input_gradient = true;
+    values_.back().column = of.column;
   }
   return static_cast<ValueId>(values_.size() - 1);
 }
@@ -113,6 +118,23 @@ ValueId Builder<T>::gradient_of(ValueId value) {
   const ValueId gradient = new_gradient(value);
   values_.back().is_output_gradient = value == final_;
   return gradients_[value] = gradient;
+}
+
+template <class T>
+const std::string& Builder<T>::loss_of_output() const {
+  static const std::string none;
+  const nn::Graph& graph = network_.graph();
+  if (options_.head_losses.empty()) return node_ == graph.output ? options_.loss : none;
+  int64_t readers = 0;
+  for (const nn::Node& layer : graph.nodes) {
+    readers += std::ranges::count(layer.spec.inputs, node_);
+  }
+  for (size_t h = 0; h < graph.heads.size(); ++h) {
+    // The only reader of one of several puts them side by side.
+    const bool alone = readers == (graph.heads.size() > 1 ? 1 : 0);
+    if (graph.heads[h].node == node_ && alone) return options_.head_losses[h];
+  }
+  return none;
 }
 
 template <class T>
@@ -143,7 +165,7 @@ template <class T>
 ValueId Builder<T>::activate(const ActivationUse<T>& use, ValueId z) {
   const bool left_out =
       use.kernel == nullptr ||
-      (is_output() && has_loss() && loss_takes_logits_of_softmax(options_.loss, use.kernel->name));
+      (has_loss() && loss_takes_logits_of_softmax(loss_of_output(), use.kernel->name));
   if (left_out) return z;
   const ValueId output = value(cols(z), z);
   add(activation_step<T>(node_, {use, false, output, z}));

@@ -32,7 +32,8 @@ struct BuildOptions {
   int64_t capacity = 1;
   int max_workers = 1;
   ops::Precision precision = ops::Precision::highest;
-  std::string loss;  // its name, empty: none
+  std::string loss;  // its name, empty: none, or those of the heads
+  std::vector<std::string> head_losses;
 };
 
 template <class T>
@@ -82,7 +83,8 @@ class Builder {
   }
   void set_output(ValueId value) { outputs_[static_cast<size_t>(node_)] = value; }
   ValueId output() const { return outputs_[static_cast<size_t>(node_)]; }
-  bool is_output() const { return node_ == network_.graph().output; }
+  // The name of the loss that takes what the layer makes, where nothing else reads it; else empty.
+  const std::string& loss_of_output() const;
 
   // What forward leaves for backward, by a name of the layer's own.
   void keep(const std::string& name, ValueId value) { kept_[{node_, name}] = value; }

@@ -4,6 +4,7 @@
 
 #include "plan/cost_model.hpp"
 #include "plan/operations/clip.hpp"
+#include "plan/operations/head_losses.hpp"
 #include "plan/operations/loss.hpp"
 #include "plan/operations/update.hpp"
 
@@ -13,8 +14,10 @@ namespace {
 
 template <class T>
 BuildOptions build_options(const PlanOptions<T>& options) {
-  return {options.kind, options.capacity, options.max_workers, options.precision,
-          options.loss.name};
+  BuildOptions made{options.kind,      options.capacity,  options.max_workers,
+                    options.precision, options.loss.name, {}};
+  for (const HeadLoss& head : options.loss.heads) made.head_losses.push_back(head.name);
+  return made;
 }
 
 template <class T>
@@ -32,6 +35,11 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
       builder_(network, build_options(options_), options_.lowerings) {
   plan_.network_ = &network_;
   plan_.flat_size_ = network_.flat_size();
+  const size_t heads = options_.loss.heads.size();
+  base::require<base::ValueError>(heads == 0 || heads == network.graph().heads.size(),
+                                  "a network of ", network.graph().heads.size(),
+                                  " heads takes as many losses, got ", heads);
+  plan_.head_sums_.resize(heads);
   plan_.whole_batch_ = builder_.is_training() && network_.graph().whole_batch() != nullptr;
   steps();
   plan_.by_tiles_ = std::ranges::any_of(steps_, [](const Step<T>& step) { return step.by_tiles; });
@@ -81,7 +89,11 @@ template <class T>
 Step<T> Plan<T>::Compiler::gather_step() {
   Step<T> step{Zone::kGather, Zone::kData};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    auto gather = std::make_unique<Gather<T>>(network_.input_size(), network_.output_size(),
+    std::vector<int64_t> heads;
+    for (const nn::Head& head : network_.graph().heads) {
+      if (!options_.loss.heads.empty()) heads.push_back(network_.graph().width(head.node));
+    }
+    auto gather = std::make_unique<Gather<T>>(network_.input_size(), network_.output_size(), heads,
                                               options_.capacity, gathered_, options_.max_workers);
     plan_.gather_ = gather.get();
     return gather;
@@ -96,12 +108,31 @@ Step<T> Plan<T>::Compiler::loss_step(ValueId output, ValueId gradient) {
   step.make = [this, output, gradient](const Step<T>&,
                                        const Places<T>& places) -> std::unique_ptr<Operation<T>> {
     const Rows<T> none;
+    if (!options_.loss.heads.empty()) {
+      return std::make_unique<HeadLosses<T>>(
+          head_parts(), places.of(output), plan_.sample_loss_, options_.capacity,
+          gradient == kNoValue ? none : places.of(gradient), options_.max_workers);
+    }
     return std::make_unique<Loss<T>>(
         ops::find_loss<T>(options_.loss.name), options_.loss.parameters, places.of(output),
         plan_.sample_loss_, gradient == kNoValue ? none : places.of(gradient),
         options_.max_workers);
   };
   return step;
+}
+
+template <class T>
+std::vector<HeadLossPart<T>> Plan<T>::Compiler::head_parts() const {
+  std::vector<HeadLossPart<T>> parts;
+  int64_t column = 0;
+  for (size_t h = 0; h < options_.loss.heads.size(); ++h) {
+    const HeadLoss& loss = options_.loss.heads[h];
+    const int64_t outputs = network_.graph().width(network_.graph().heads[h].node);
+    const ops::LossTerms<T> terms(ops::find_loss<T>(loss.name), loss.parameters, outputs);
+    parts.push_back({terms, column, outputs, loss.weight});
+    column += outputs;
+  }
+  return parts;
 }
 
 template <class T>
@@ -194,7 +225,8 @@ void Plan<T>::Compiler::place_values() {
       rows.data = slots[static_cast<size_t>(slots_.slot[v])];
     } else {
       rows.is_gradient = value.is_input_gradient;
-      rows.stride = value.cols;
+      rows.stride = network_.input_size();
+      rows.pitch = value.column;
     }
   }
 }
@@ -207,7 +239,8 @@ void Plan<T>::Compiler::layout() {
   places_.scratch.data = take(options_.max_workers, places_.scratch.size.all());
   memory_.packing = bytes_used();
   place_values();
-  if (has_loss(options_.kind)) plan_.sample_loss_ = take(1, capacity);
+  const auto losses = std::max<int64_t>(1, static_cast<int64_t>(options_.loss.heads.size()));
+  if (has_loss(options_.kind)) plan_.sample_loss_ = take(losses, capacity);
   memory_.activations = bytes_used() - memory_.packing;
   if (options_.kind == PlanKind::training && options_.max_workers > 1) {
     plan_.partials_ = most_partial_gradients();
@@ -219,7 +252,7 @@ void Plan<T>::Compiler::layout() {
   if (options_.gathers) {
     gathered_.x = take(capacity, network_.input_size());
     gathered_.target = take(capacity, network_.output_size());
-    gathered_.weights = take(1, capacity);
+    gathered_.weights = take(losses, capacity);
   }
   memory_.batch =
       bytes_used() - memory_.packing - memory_.activations - memory_.gradients - memory_.replicas;

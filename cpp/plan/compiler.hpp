@@ -1,5 +1,6 @@
 #pragma once
 
+#include "plan/operations/head_losses.hpp"
 #include "plan/passes/passes.hpp"
 #include "plan/plan.hpp"
 
@@ -21,6 +22,7 @@ class Plan<T>::Compiler {
   void steps();
   Step<T> gather_step();
   Step<T> loss_step(ValueId output, ValueId gradient);
+  std::vector<HeadLossPart<T>> head_parts() const;
   Step<T> clip_step();
   Step<T> update_step();
   Step<T> update_seen_step();

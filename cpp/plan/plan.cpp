@@ -196,8 +196,27 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   }
   if (is_last && options_.kind == PlanKind::training) network_->note_change();
   if constexpr (nn::kChecksGaps) check_gaps();
+  if (piece.heads != nullptr) return add_head_losses(piece, is_first);
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));
   return ops::weighted_sum<T>(losses, piece.weights, start);
+}
+
+template <class T>
+double Plan<T>::add_head_losses(const Batch<T>& piece, bool is_first) {
+  double total = 0;
+  for (size_t h = 0; h < head_sums_.size(); ++h) {
+    const HeadBatch<T>& head = piece.heads[h];
+    if (is_first) head_sums_[h] = head.start;
+    const std::span<const T> losses(sample_loss_ + static_cast<int64_t>(h) * capacity(),
+                                    static_cast<size_t>(piece.rows));
+    const int64_t row = head.is_piece ? 0 : piece.draw.first_row;
+    const T* const weights = head.weights == nullptr ? nullptr : head.weights + row;
+    head_sums_[h] = ops::weighted_sum<T>(losses, weights, head_sums_[h]);
+    if (head.weight_sum > 0) {
+      total += options_.loss.heads[h].weight * (head_sums_[h] / head.weight_sum);
+    }
+  }
+  return total;
 }
 
 template class Plan<float>;

@@ -17,9 +17,19 @@
 
 namespace gd::plan {
 
-struct LossDescription {
-  std::string name;  // empty: none
+// One of several losses, of a head of the network.
+struct HeadLoss {
+  std::string name;
   std::vector<double> parameters;
+  double weight = 1;  // in the sum of all
+};
+
+struct LossDescription {
+  std::string name;  // empty: none, or those of the heads
+  std::vector<double> parameters;
+  std::vector<HeadLoss> heads;  // as many as the network has, in their order
+
+  bool none() const { return name.empty() && heads.empty(); }
 };
 
 template <class T>
@@ -72,6 +82,9 @@ class Plan {
   // All of a plan with a loss; returns start + w_0 l_0 + w_1 l_1 + ... So a sum over many batches
   // is one chain, however they are cut.
   double add_losses(const Batch<T>& batch, double start);
+  // Of a plan with losses of several heads: what each one's sum was after the last step, or
+  // add_losses, which begins with HeadBatch::start.
+  const std::vector<double>& head_sums() const { return head_sums_; }
 
   base::MatrixView<const T> output(int64_t rows) const {
     return {output_.data, rows, output_.cols, output_.stride};
@@ -123,6 +136,8 @@ class Plan {
     int64_t rows;   // of the batch
   };
   double run_piece(size_t first, Batch<T> piece, Place place, double start);
+  // Adds a piece's losses to the heads' sums; returns the loss of all.
+  double add_head_losses(const Batch<T>& piece, bool is_first);
   // Rows of the piece that begins there, and whether its gradients go on from the network's.
   int64_t rows_at_once(int64_t begin, int64_t rows) const;
   bool goes_on(Place place);
@@ -137,7 +152,8 @@ class Plan {
   size_t update_begin_ = 0;  // what follows the gradients
   Rows<T> output_;
   Rows<T> output_gradient_;
-  T* sample_loss_ = nullptr;
+  T* sample_loss_ = nullptr;  // (capacity,), or of several heads (heads, capacity)
+  std::vector<double> head_sums_;
   nn::Network<T>* network_ = nullptr;
   T* gradients_ = nullptr;       // the network's
   T* partial_ = nullptr;         // gradients of parts, one after the other

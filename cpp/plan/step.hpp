@@ -30,6 +30,7 @@ struct Value {
   bool is_output = false;
   bool is_output_gradient = false;
   bool is_input_gradient = false;  // of the pool of the batch
+  int64_t column = 0;              // where it begins in the batch's x, or in the gradient at it
 };
 
 // Where a value's rows lie. What a batch supplies itself has no place here.
@@ -40,18 +41,18 @@ struct Rows {
   int64_t cols = 0;
   int64_t stride = 0;
   // Values of different widths share memory, so that a part of a batch has its place in it by the
-  // widest: where its first row begins is a multiple of this.
+  // widest: where its first row begins is a multiple of this. Without data: its first column in x.
   int64_t pitch = 0;
 
   const T* read(const Batch<T>& batch) const {
     if (data != nullptr) return data + batch.first_row * pitch;
-    return is_gradient ? batch.input_gradient : batch.x;
+    return (is_gradient ? batch.input_gradient : batch.x) + pitch;
   }
   int64_t read_stride(const Batch<T>& batch) const {
     return data != nullptr || is_gradient ? stride : batch.x_stride;
   }
   T* write(const Batch<T>& batch) const {
-    return data == nullptr ? batch.input_gradient : data + batch.first_row * pitch;
+    return data == nullptr ? batch.input_gradient + pitch : data + batch.first_row * pitch;
   }
   base::MatrixView<const T> in(const Batch<T>& batch) const {
     return {read(batch), batch.rows, cols, read_stride(batch)};

@@ -37,7 +37,10 @@ void check_rows_together(const nn::Graph& graph, int64_t rows) {
 
 template <class T>
 Model<T>::Model(std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed)
-    : network_(layers::graph_of<T>(std::move(layers), {input_size}), seed) {
+    : Model(layers::graph_of<T>(std::move(layers), {input_size}), seed) {}
+
+template <class T>
+Model<T>::Model(nn::Graph graph, uint64_t seed) : network_(std::move(graph), seed) {
   set_source(std::make_shared<profiling::SourceNumber>(
       profiling::NamedSource{.kind = "network",
                              .network = sizes(),

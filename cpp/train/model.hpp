@@ -22,6 +22,8 @@ void check_rows_together(const nn::Graph& graph, int64_t rows);
 template <class T>
 class Model {
  public:
+  Model(nn::Graph graph, uint64_t seed);
+  // Of layers over one input of real numbers.
   Model(std::vector<nn::LayerSpec> layers, int64_t input_size, uint64_t seed);
 
   // Sizes, names and seed never change and may be read without the lock.

@@ -15,6 +15,7 @@
 #include "plan/cost_model.hpp"
 #include "profiling/recorder.hpp"
 #include "train/batch_of.hpp"
+#include "train/heads.hpp"
 
 namespace gd::train {
 
@@ -46,11 +47,30 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Data as a plan takes them; what it points to is here and in the data.
+struct WeighedBatch {
+  WeighedBatch(const Dataset<double>& data, const nn::Graph& graph,
+               const plan::LossDescription& loss) {
+    if (loss.heads.empty()) {
+      batch = batch_of(data);
+      return;
+    }
+    heads.emplace(graph, loss);
+    batch = batch_of(data, heads->weigh(data));
+    batch.heads = heads->batch();
+  }
+  WeighedBatch(const WeighedBatch&) = delete;
+  WeighedBatch& operator=(const WeighedBatch&) = delete;
+
+  std::optional<Heads<double>> heads;
+  plan::Batch<double> batch;
+};
+
 // A copy of the network with a loss to call, for one worker.
 class Probe {
  public:
   Probe(Model<double>& model, const plan::LossDescription& loss, const Dataset<double>& data)
-      : network_(model.description().graph(), 0, false), batch_(batch_of(data)) {
+      : network_(model.description().graph(), 0, false), batch_(data, network_.graph(), loss) {
     ops::copy_extents<double>(network_.extents(), model.network().values(), network_.values());
     std::copy_n(model.network().state(), network_.state_size(), network_.state());
     plan::PlanOptions<double> options;
@@ -64,7 +84,7 @@ class Probe {
   double& value(int64_t offset) { return network_.values()[offset]; }
   double loss() {
     ++evaluations_;
-    return plan_->step(batch_);
+    return plan_->step(batch_.batch);
   }
 
   // Calls each(rows of the data, their outputs) for all data.
@@ -77,12 +97,13 @@ class Probe {
       each(rows, plan_->output(rows.size()));
     }
   }
+  const nn::Graph& graph() const { return network_.graph(); }
   int64_t evaluations() const { return evaluations_; }
-  int64_t flops() const { return plan_->flops(batch_.rows); }  // of one
+  int64_t flops() const { return plan_->flops(batch_.batch.rows); }  // of one
 
  private:
   nn::Network<double> network_;
-  plan::Batch<double> batch_;
+  WeighedBatch batch_;
   std::unique_ptr<plan::Plan<double>> plan_;
   int64_t evaluations_ = 0;
 };
@@ -146,10 +167,10 @@ class SampleLosses {
 // to a few units in the last place, or, where a large logit went through softmax, to some dozen,
 // which counts only for the curvature at a minimum. A loss of logits is a difference of numbers of
 // about max(1, |p|); and all are sums.
-double least_noise(Probe& probe, const plan::LossDescription& loss, const Dataset<double>& data) {
-  const double weight_sum = sum_of_weights(data);
+double least_noise(const plan::LossDescription& loss, const Dataset<double>& rows,
+                   base::MatrixView<const double> output, double weight_sum) {
   double total = 0;
-  probe.outputs(data, [&](const Dataset<double>& rows, base::MatrixView<const double> output) {
+  if (weight_sum > 0) {
     SampleLosses losses(loss, rows, output, weight_sum);
     const std::vector<double> here = losses.moved_by(0);
     const std::vector<double> near = losses.moved_by(2);
@@ -169,6 +190,23 @@ double least_noise(Probe& probe, const plan::LossDescription& loss, const Datase
       const double curvature = std::abs(up[j] + down[j] - 2 * here[j]);
       const double weight = rows.weights == nullptr ? 1.0 : rows.weights[i];
       total += weight / weight_sum * (kEps * magnitude + slope + curvature);
+    }
+  }
+  return total;
+}
+
+double least_noise(Probe& probe, const plan::LossDescription& loss, const Dataset<double>& data) {
+  double total = 0;
+  probe.outputs(data, [&](const Dataset<double>& rows, base::MatrixView<const double> output) {
+    if (loss.heads.empty()) total += least_noise(loss, rows, output, sum_of_weights(data));
+    for (size_t h = 0; h < loss.heads.size(); ++h) {
+      const plan::HeadLoss& head = loss.heads[h];
+      const nn::Graph& graph = probe.graph();
+      output.cols = graph.width(graph.heads[h].node);
+      const double weights = sum_of_weights(rows_of_head(data, h));
+      total += head.weight * least_noise({head.name, head.parameters, {}}, rows_of_head(rows, h),
+                                         output, weights);
+      output.data += output.cols;
     }
   });
   return total;
@@ -418,10 +456,10 @@ ExactGradient backpropagation_gradient(Model<double>& model, const plan::LossDes
   options.max_workers = threads;
   options.loss = loss;
   plan::Plan<double> plan(model.network(), options);
-  const plan::Batch<double> batch = batch_of(data);
+  const WeighedBatch batch(data, model.description().graph(), loss);
   ExactGradient result;
   const auto start = Clock::now();
-  result.loss = plan.step(batch);
+  result.loss = plan.step(batch.batch);
   result.seconds = seconds_since(start);
   model.network().set_gradients_valid(true);
   result.gradient.resize(static_cast<size_t>(model.description().num_parameters()));

@@ -33,6 +33,13 @@ ops::LossTerms<T> terms_of(const plan::LossDescription& loss, int64_t outputs) {
   return {ops::find_loss<T>(loss.name), loss.parameters, outputs};
 }
 
+// As recordings show it.
+std::string told(const plan::LossDescription& loss) {
+  std::string all = loss.name;
+  for (const plan::HeadLoss& head : loss.heads) all += (all.empty() ? "" : " + ") + head.name;
+  return all;
+}
+
 }  // namespace
 
 template <class T>
@@ -43,7 +50,9 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       rule_(options.rule, options.hyper),
       threads_(options.threads),
       lr_(options.hyper.front()) {
-  if (has_loss()) {
+  if (!options_.loss.heads.empty()) {
+    heads_.emplace(model_->description().graph(), options_.loss);
+  } else if (has_loss()) {
     loss_terms_.emplace(terms_of<T>(options_.loss, model_->description().output_size()));
   }
   if (options_.clip_norm > 0) {  // however large: then it never clips
@@ -53,7 +62,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       profiling::NamedSource{.kind = "trainer",
                              .network = model_->sizes(),
                              .optimizer = options_.rule,
-                             .loss = options_.loss.name,
+                             .loss = told(options_.loss),
                              .dtype = sizeof(T) == sizeof(float) ? "float32" : "float64"});
   const Lock lock(model_->mutex());
   model_->set_source(source_);
@@ -235,7 +244,7 @@ double Trainer<T>::step(const Dataset& batch) {
   plan::Plan<T>& plan = training_plan(batch.size(), false);
   begin_update(lr);
   model_->network().set_gradients_valid(false);
-  plan::Batch<T> rows = batch_of(batch);
+  plan::Batch<T> rows = heads_ ? this->batch(batch, weigh(batch)) : batch_of(batch);
   rows.draw = draw();
   const double loss = plan.step(rows);
   end_update();
@@ -243,57 +252,15 @@ double Trainer<T>::step(const Dataset& batch) {
 }
 
 template <class T>
-double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
-                             Progress progress) {
-  ask_for_threads();
-  const int64_t at_once = std::min(batch_size, data.size());
-  shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
-  data::BatchSampler sampler(data.size(), at_once);
-  const nn::Graph& graph = model_->description().graph();
-  check_rows_together(graph, at_once);
-  check_rows_together(graph, sampler.batch_rows(sampler.batches() - 1));  // it may be short
-  {
-    Region region(RegionKind::other, Zone::kCaller, work(0));
-    if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
-    region.lap(Zone::kData);
-    take_snapshot();
-    region.lap(Zone::kSnapshot);
-  }
-  double loss_sum = 0;
-  double weight_sum = 0;
-  for (int64_t i = 0; i < sampler.batches(); ++i) {
-    const int64_t begin = sampler.batch_begin(i);
-    const double lr = this->lr();
-    std::optional<double> batch_loss;
-    {
-      const Region region(RegionKind::step, Zone::kCallback, work(sampler.batch_rows(i)));
-      const Lock lock(model_->mutex());
-      const ops::KernelScope scope;
-      plan::Plan<T>& plan = training_plan(at_once, shuffle);
-      const Dataset rows = data.rows(begin, sampler.batch_rows(i));
-      const double weights =
-          shuffle ? sum_of_weights(data, sampler.batch(i)) : sum_of_weights(rows);
-      if (weights > 0) {  // a batch of samples without weight says nothing
-        begin_update(lr);
-        model_->network().set_gradients_valid(false);
-        plan::Batch<T> batch = batch_of(shuffle ? data : rows, weights);
-        batch.draw = draw();
-        const double loss = shuffle ? plan.step(batch, sampler.batch(i)) : plan.step(batch);
-        end_update();
-        if (!std::isfinite(loss)) diverged(loss, lr);
-        batch_loss = loss;
-        loss_sum += loss * weights;
-        weight_sum += weights;
-      }
-      if (i + 1 == sampler.batches()) {
-        check_end(data, at_once, lr);
-        ++epochs_;
-      }
-    }
-    if (!progress(begin + sampler.batch_rows(i), batch_loss)) break;
-    model_->mutex().give_way();
-  }
-  return loss_sum / weight_sum;
+double Trainer<T>::weigh(const Dataset& rows) {
+  return heads_ ? heads_->weigh(rows) : sum_of_weights(rows);
+}
+
+template <class T>
+plan::Batch<T> Trainer<T>::batch(const Dataset& rows, double weights) const {
+  plan::Batch<T> made = batch_of(rows, weights);
+  if (heads_) made.heads = heads_->batch();
+  return made;
 }
 
 template <class T>
@@ -305,142 +272,6 @@ int64_t Trainer<T>::learn_many(const Dataset& data, double* losses, Progress pro
     if (!progress(i + 1, losses[i])) return i + 1;
   }
   return data.size();
-}
-
-template <class T>
-void Trainer<T>::take_snapshot() {
-  const Lock lock(model_->mutex());
-  if (!known_to_be_right()) {
-    require<StateError>(
-        all_finite(update_.weights),
-        "the parameters are not finite, so that no epoch can go on from them: give the "
-        "network others with load_state_dict");
-    require<StateError>(states_finite(),
-                        "the optimizer's state is not finite, so that no epoch can go on from it: "
-                        "make a new trainer of the network");
-  }
-  const int64_t size = model_->description().flat_size();
-  const auto arrays = static_cast<int64_t>(1 + states_.size());
-  const nn::Network<T>& network = model_->network();
-  if (snapshot_.size() == 0) {
-    snapshot_ = base::AlignedBuffer<T>(arrays * size);
-    state_snapshot_ = base::AlignedBuffer<T>(network.state_size());
-  }
-  std::copy_n(network.state(), network.state_size(), state_snapshot_.data());
-  T* to = snapshot_.data();
-  ops::copy_extents<T>(update_.extents, update_.weights, to);
-  for (const T* state : state_pointers_) ops::copy_extents<T>(update_.extents, state, to += size);
-  snapshot_steps_ = steps_;
-}
-
-template <class T>
-bool Trainer<T>::all_finite(const T* flat) const {
-  return ops::all_finite<T>(flat, update_.extents);
-}
-
-template <class T>
-bool Trainer<T>::states_finite() const {
-  return std::ranges::all_of(state_pointers_, [&](const T* state) { return all_finite(state); });
-}
-
-template <class T>
-bool Trainer<T>::known_to_be_right() const {
-  return right_steps_ == steps_ && right_version_ == model_->network().version();
-}
-
-template <class T>
-void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr) {
-  if (!all_finite(update_.weights)) diverged("a parameter left the finite numbers", lr);
-  if (!states_finite()) diverged("the optimizer's state left the finite numbers", lr);
-  const nn::Network<T>& network = model_->network();
-  const auto kept = static_cast<size_t>(network.state_size());
-  if (!ops::all_finite<T>(std::span<const T>(network.state(), kept))) {
-    diverged("what a layer keeps left the finite numbers", lr);
-  }
-  if (may_overflow()) {
-    const Dataset rows = data.rows(0, std::min(batch_size, kDefaultBatch));
-    const double weights = sum_of_weights(rows);
-    if (weights > 0) {
-      const Region region(RegionKind::other, Zone::kStep, validating());
-      const double sum = evaluation_plan(rows.size()).add_losses(batch_of(rows, weights), 0);
-      if (!std::isfinite(sum)) diverged(sum, lr);
-    }
-  }
-  right_steps_ = steps_;
-  right_version_ = model_->network().version();
-}
-
-template <class T>
-bool Trainer<T>::may_overflow() const {
-  // Outputs are about |x| times the product of the layers' Frobenius norms at most, with those of
-  // their biases; a loss squares them at most.
-  double product = 1;
-  for (const optim::ParameterSpan& span : spans_) {
-    const T sum = ops::sum_squares(
-        std::span<const T>(update_.weights + span.offset, static_cast<size_t>(span.size())));
-    product *= std::max(1.0, std::sqrt(static_cast<double>(sum)));
-  }
-  return !(product < std::pow(static_cast<double>(std::numeric_limits<T>::max()), 0.3));
-}
-
-template <class T>
-void Trainer<T>::restore_snapshot() {
-  const int64_t size = model_->description().flat_size();
-  const T* from = snapshot_.data();
-  ops::copy_extents<T>(update_.extents, from, update_.weights);
-  for (T* state : state_pointers_) ops::copy_extents<T>(update_.extents, from += size, state);
-  steps_ = snapshot_steps_;
-  nn::Network<T>& network = model_->network();
-  std::copy_n(state_snapshot_.data(), network.state_size(), network.state());
-  network.note_change();
-}
-
-template <class T>
-void Trainer<T>::diverged(double loss, double lr) {
-  diverged(std::isnan(loss) ? "the loss became NaN" : "the loss became infinite", lr);
-}
-
-template <class T>
-void Trainer<T>::diverged(const char* what, double lr) {
-  const int64_t step = steps_;
-  restore_snapshot();
-  throw base::DivergenceError(base::message(
-      what, " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
-      "; parameters and optimizer are back where the epoch began. Try a smaller learning rate or "
-      "clip_grad_norm."));
-}
-
-template <class T>
-Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size,
-                                base::FunctionRef<bool()> stops) {
-  const Lock lock(model_->mutex());
-  const parallel::ForkSafeMutex::Reading reading(model_->mutex());
-  const int64_t at_once = std::min(batch_size, data.size());
-  AccuracyCounter<T> correct(options_.loss.name);
-  Pace pace(data.size(), 2 * model_->description().num_parameters());
-  double loss_sum = 0;
-  double weight_sum = 0;
-  for (int64_t begin = 0; begin < data.size(); begin += at_once) {
-    const Dataset batch = data.rows(begin, std::min(at_once, data.size() - begin));
-    // Each sample counts by its own weight, so a batch without any adds nothing.
-    const double weights = sum_of_weights(batch);
-    weight_sum += weights;
-    for (int64_t done = 0; done < batch.size();) {
-      const Dataset rows = batch.rows(done, pace.next(batch.size() - done));
-      if (weights > 0) {
-        // Without what `stops` does.
-        const Region region(RegionKind::other, Zone::kCaller, validating());
-        const ops::KernelScope scope;
-        plan::Plan<T>& plan = evaluation_plan(at_once);
-        loss_sum = plan.add_losses(batch_of(rows, weights), loss_sum);
-        correct.add(plan.output(rows.size()), rows);
-      }
-      done += rows.size();
-      pace.done(rows.size());
-      if (begin + done < data.size() && stops()) return {};
-    }
-  }
-  return {loss_sum / weight_sum, correct.result()};
 }
 
 template <class T>
@@ -494,81 +325,10 @@ void Trainer<T>::set_position(const Position& position) {
   right_steps_ = -1;
 }
 
-namespace {
-
-// Nothing told about a batch may overflow, nor may sums of it.
-void check_countable(double amount, int64_t batch_size) {
-  require<ValueError>(amount < 0x1p62, "batch_size must be smaller: what ", batch_size,
-                      " samples take is beyond 2^62");
-}
-
-double at(int64_t a_row, int64_t fixed, int64_t rows) {
-  return static_cast<double>(a_row) * static_cast<double>(rows) + static_cast<double>(fixed);
-}
-
-}  // namespace
-
 template <class T>
 void Trainer<T>::set_state(int index, const nn::Parameter& parameter, const T* from) {
   const Lock lock(model_->mutex());
   model_->description().from_shape(parameter, from, state_pointers_.at(static_cast<size_t>(index)));
-}
-
-template <class T>
-MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
-  const Lock lock(model_->mutex());
-  const auto flat = model_->description().flat_size() * static_cast<int64_t>(sizeof(T));
-  MemoryPlan result;
-  result.parameters = flat;
-  result.gradients = flat;
-  result.states = flat * rule_.states();
-  if (has_loss()) {
-    result.snapshot = result.parameters + result.states;
-    result.plan = plan::Plan<T>::memory(model_->network(),
-                                        training_options(rows_at_once(batch_size), shuffle));
-    result.gradients += result.plan.gradients;  // of the parts that workers take
-    result.parameters += result.plan.replicas;
-  } else {  // forward and backward keep whole batches, and their input
-    // No less than what a row takes, in bytes kept for it and in operations.
-    int64_t columns = model_->description().input_size();
-    for (const auto& layer : model_->description().graph().nodes) columns += 16 + 4 * layer.width;
-    const int64_t a_row = columns * int64_t{sizeof(T)} + 8 * model_->description().flat_size();
-    check_countable(at(a_row, 0, batch_size), batch_size);
-    plan::PlanOptions<T> options;
-    options.lowerings = layers::lowering<T>;
-    options.kind = plan::PlanKind::differentiable;
-    options.capacity = batch_size;
-    options.max_workers = threads();
-    result.plan = plan::Plan<T>::memory(model_->network(), options);
-    result.plan.batch = batch_size * model_->description().input_size() * int64_t{sizeof(T)};
-  }
-  return result;
-}
-
-template <class T>
-std::vector<OperationInfo> Trainer<T>::operations(int64_t batch_size) {
-  const Lock lock(model_->mutex());
-  const nn::Graph& graph = model_->description().graph();
-  std::vector<OperationInfo> result;
-  double flops = 0;
-  double bytes = 0;
-  for (const auto& operation : training_plan(batch_size, training_gathers_).operations()) {
-    const int node = operation->node();
-    const plan::Cost& cost = operation->cost();
-    flops += at(cost.flops_a_row, cost.flops_fixed, batch_size);
-    bytes += at(cost.bytes_a_row, cost.bytes_fixed, batch_size);
-    check_countable(std::max(flops, bytes), batch_size);
-    result.push_back({operation->zone(), operation->phase(),
-                      node < 0 ? std::string() : graph.layer(node).spec.name,
-                      cost.flops(batch_size), cost.bytes(batch_size)});
-  }
-  return result;
-}
-
-template <class T>
-int Trainer<T>::workers(int64_t batch_size) {
-  const Lock lock(model_->mutex());
-  return training_plan(batch_size, training_gathers_).workers(rows_at_once(batch_size));
 }
 
 template class Trainer<float>;

@@ -14,6 +14,7 @@
 #include "plan/operations/update.hpp"
 #include "profiling/recorder.hpp"
 #include "train/accuracy.hpp"
+#include "train/heads.hpp"
 #include "train/model.hpp"
 
 namespace gd::train {
@@ -57,6 +58,7 @@ struct Position {
 struct Evaluation {
   double loss = 0;
   std::optional<double> accuracy;  // for losses over classes
+  std::vector<HeadFigures> heads;  // where there are several losses
 };
 
 // Owns the optimizer's state and the position in training; shares the model. All data must have
@@ -73,8 +75,9 @@ class Trainer {
   Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& options);
 
   Model<T>& model() { return *model_; }
-  bool has_loss() const { return !options_.loss.name.empty(); }
-  const ops::LossTerms<T>& loss_terms() const { return *loss_terms_; }  // where it has one
+  bool has_loss() const { return !options_.loss.none(); }
+  const ops::LossTerms<T>& loss_terms() const { return *loss_terms_; }   // where it has one
+  const Heads<T>* heads() const { return heads_ ? &*heads_ : nullptr; }  // where it has several
 
   // One update on one batch; returns the loss before it.
   double step(const Dataset& batch);
@@ -84,6 +87,8 @@ class Trainer {
   // loss or a parameter is not finite any more, everything goes back to where the epoch began and a
   // DivergenceError names epoch, step and learning rate.
   double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress);
+  // Of each head in the last epoch.
+  const std::vector<double>& head_losses() const { return head_losses_; }
 
   // Ends early where `stops` says so, which is asked with the model's mutex held and may wait for
   // Python; then the result says nothing.
@@ -117,7 +122,6 @@ class Trainer {
   double scheduled_at(int64_t t) const { return schedule_->rate(lr_, t); }
   // What it starts from.
   double base_lr() const { return lr_; }
-  bool has_accuracy() const { return AccuracyCounter<T>::counts(options_.loss.name); }
   // Null: the rate stays what it is.
   void set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::ScheduleUnit unit);
   optim::Schedule* schedule() const { return schedule_.get(); }
@@ -157,6 +161,12 @@ class Trainer {
   bool states_finite() const;
   // Whether nothing has changed since the end of an epoch that was found to be right.
   bool known_to_be_right() const;
+  // Rows as a plan takes them, and by what their losses' sum is divided; with several heads what
+  // belongs to these, too.
+  double weigh(const Dataset& rows);
+  plan::Batch<T> batch(const Dataset& rows, double weights) const;
+  Evaluation evaluate_heads(const Dataset& data, int64_t batch_size,
+                            base::FunctionRef<bool()> stops);
   // The last update of an epoch has no loss after it that would tell: what it left must be finite,
   // and its loss too.
   void check_end(const Dataset& data, int64_t batch_size, double lr);
@@ -173,6 +183,8 @@ class Trainer {
   bool whole_batch_;                                 // a layer sees all rows of a batch together
   std::shared_ptr<profiling::SourceNumber> source_;  // of what it does, for recordings
   std::optional<ops::LossTerms<T>> loss_terms_;
+  std::optional<Heads<T>> heads_;
+  std::vector<double> head_losses_;
   optim::ElementwiseRule<T> rule_;
   std::vector<base::AlignedBuffer<T>> states_;
   std::vector<T*> state_pointers_;

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gdcore._layer import last_activation
 from gdcore._names import choice
 from gdcore.activations import Activation
 from gdcore.typing import Task
@@ -16,7 +16,7 @@ from gdcore.typing import Task
 if TYPE_CHECKING:
     from gdcore.network import Network
 
-__all__ = ["classes", "probabilities", "task_of"]
+__all__ = ["Outputs"]
 
 _TASKS: tuple[Task, ...] = ("binary", "multiclass")
 # What makes probabilities of its sums, and of what.
@@ -25,64 +25,75 @@ _OF: dict[str, Task] = {"sigmoid": "binary", "softmax": "multiclass"}
 _LOGITS_OF: dict[str, Task] = {"log_softmax": "multiclass"}
 
 
-def task_of(network: Network, given: object) -> Task:
-    """What the outputs of a network mean: ``"binary"`` or ``"multiclass"``.
+@dataclass(frozen=True)
+class Outputs:
+    """What a network's outputs, or those of one of its heads, mean.
 
-    Raises:
-        TypeError: The argument task is no string.
-        ValueError: It is neither of them, or the outputs cannot be that.
+    Attributes:
+        size: How many there are.
+        last: What makes them of sums that may be any number.
+        task: ``"binary"`` or ``"multiclass"``.
     """
-    task = None if given is None else choice("task", given, _TASKS)
-    last = _last(network)
-    outputs = network.output_size
-    made = _OF.get(last.name) or _LOGITS_OF.get(last.name)
-    if made is None and last.bounds != (-math.inf, math.inf):
-        raise ValueError(
-            "the last layer must be linear, sigmoid, softmax or log_softmax to tell classes, got "
-            f"{last.name!r}, whose outputs are neither logits nor probabilities"
-        )
-    found = task or made or ("binary" if outputs == 1 else "multiclass")
-    if made is not None and found != made:
-        raise ValueError(f"task must be {made!r} for a last layer of {last.name!r}, got {found!r}")
-    if found == "multiclass" and outputs == 1:
-        raise ValueError(
-            "task 'multiclass' needs an output for each of at least two classes, got one output"
-        )
-    return found
 
+    size: int
+    last: Activation
+    task: Task
 
-def probabilities(network: Network, output: NDArray[Any], task: Task) -> NDArray[Any]:
-    """(N, K) probabilities of outputs (N, K), in their dtype, rounded once from float64."""
-    if _last(network).name in _OF:
-        return output
-    p = output.astype(np.float64)
-    if task == "multiclass":
-        with np.errstate(invalid="ignore"):  # of infinite outputs NaN
-            shifted = np.exp(p - p.max(axis=1, keepdims=True))
-        p = shifted / shifted.sum(axis=1, keepdims=True)
-    else:
-        small = np.exp(-np.abs(p))  # at most 1: nothing overflows
-        p = np.where(p >= 0, 1.0, small) / (1.0 + small)
-    return p.astype(output.dtype)
+    @classmethod
+    def of(cls, network: Network, head: str | None, given: object) -> Outputs:
+        """The outputs of a head, or of a network without heads.
 
+        Raises:
+            TypeError: The argument task is no string.
+            ValueError: It is neither of them, or the outputs cannot be that.
+        """
+        task = None if given is None else choice("task", given, _TASKS)
+        last = network._wiring.last(head)
+        size = network.output_size if head is None else network.heads[head]
+        made = _OF.get(last.name) or _LOGITS_OF.get(last.name)
+        if made is None and last.bounds != (-math.inf, math.inf):
+            raise ValueError(
+                "the last layer must be linear, sigmoid, softmax or log_softmax to tell classes, "
+                f"got {last.name!r}, whose outputs are neither logits nor probabilities"
+            )
+        found = task or made or ("binary" if size == 1 else "multiclass")
+        if made is not None and found != made:
+            raise ValueError(
+                f"task must be {made!r} for a last layer of {last.name!r}, got {found!r}"
+            )
+        if found == "multiclass" and size == 1:
+            raise ValueError(
+                "task 'multiclass' needs an output for each of at least two classes, got one output"
+            )
+        return cls(size, last, found)
 
-def classes(network: Network, output: NDArray[Any], task: Task) -> NDArray[np.int64]:
-    """(N,) the largest of several outputs, or 1 where the outputs say more than one half, else 0.
+    def probabilities(self, output: NDArray[Any]) -> NDArray[Any]:
+        """(N, K) probabilities of outputs (N, K), in their dtype, rounded once from float64."""
+        if self.last.name in _OF:
+            return output
+        p = output.astype(np.float64)
+        if self.task == "multiclass":
+            with np.errstate(invalid="ignore"):  # of infinite outputs NaN
+                shifted = np.exp(p - p.max(axis=1, keepdims=True))
+            p = shifted / shifted.sum(axis=1, keepdims=True)
+        else:
+            small = np.exp(-np.abs(p))  # at most 1: nothing overflows
+            p = np.where(p >= 0, 1.0, small) / (1.0 + small)
+        return p.astype(output.dtype)
 
-    Raises:
-        ValueError: An output is NaN, of which there is no class.
-    """
-    if np.isnan(output).any():
-        row = int(np.isnan(output).any(axis=1).argmax())
-        raise ValueError(
-            f"the network's output must not be NaN to tell classes, got it in row {row}"
-        )
-    if task == "multiclass":
-        return np.asarray(output.argmax(axis=1), np.int64)
-    half = 0.5 if _last(network).name in _OF else 0.0
-    found = (output > half).astype(np.int64)
-    return found[:, 0] if network.output_size == 1 else found
+    def classes(self, output: NDArray[Any]) -> NDArray[np.int64]:
+        """(N,) the largest of several outputs, or 1 where they say more than one half, else 0.
 
-
-def _last(network: Network) -> Activation:
-    return last_activation(network.layers)
+        Raises:
+            ValueError: An output is NaN, of which there is no class.
+        """
+        if np.isnan(output).any():
+            row = int(np.isnan(output).any(axis=1).argmax())
+            raise ValueError(
+                f"the network's output must not be NaN to tell classes, got it in row {row}"
+            )
+        if self.task == "multiclass":
+            return np.asarray(output.argmax(axis=1), np.int64)
+        half = 0.5 if self.last.name in _OF else 0.0
+        found = (output > half).astype(np.int64)
+        return found[:, 0] if self.size == 1 else found

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
 from gdcore._formula import Formula
-from gdcore._layer import Graph, Layer
+from gdcore._layer import Layer
 from gdcore.activations import Activation
 
-__all__ = ["described_formula", "described_layer", "formula_from", "layer_from", "made", "shapes"]
+__all__ = ["described_formula", "described_layer", "formula_from", "layer_from", "made"]
 
 F = TypeVar("F", bound=Formula)
 T = TypeVar("T")
@@ -82,22 +82,6 @@ def layer_from(where: str, described: Any) -> Layer | Activation:
         raise ValueError(f"{where} is of an unknown kind")
     layer: Layer = made(where, member, arguments)
     return layer
-
-
-def shapes(
-    layers: Sequence[Layer | Activation], dtype: str, inputs: Any
-) -> dict[str, tuple[int, ...]]:
-    """Of the layers' parameters, by their keys; with what a file says is the number of inputs.
-
-    Raises:
-        ValueError: They do not make a network.
-    """
-    from gdcore._native import NETWORKS, specs_of  # only here: descriptions need no C++
-
-    try:
-        return NETWORKS[dtype].shapes(specs_of(Graph.of(layers).specs), inputs)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the network cannot be: {error}") from None
 
 
 def made(what: str, factory: Callable[..., T], arguments: Mapping[str, Any]) -> T:

@@ -112,10 +112,11 @@ class Fitting:
                     break
                 advance = self._on_progress(trainer, bar.epoch(number) if bar else None)
                 _core.profile_mark("callback")
-                loss = native.fit_epoch(self.data, self.batch_size, self.shuffle, advance, on_batch)
+                values: dict[str, float] = native.fit_epoch(
+                    self.data, self.batch_size, self.shuffle, advance, on_batch
+                )
                 if trainer.epochs < number:  # stopped within the epoch
                     break
-                values = {"loss": loss}
                 if self.validation is not None:
                     with Range("validation"):
                         found = self.validation.scores(trainer)
@@ -184,13 +185,15 @@ def _tell(callback: Callback, trainer: Trainer, error: BaseException) -> None:
             )
 
 
-def figures_of(has_accuracy: bool, validation: Judging | None) -> dict[str, bool | None]:
+def figures_of(trainer: Trainer, validation: Judging | None) -> dict[str, bool | None]:
     """The keys that the history will have, with whether higher is better; None: not known."""
-    figures: dict[str, bool | None] = {"loss": False}
+    losses = {"loss": False} | {f"{head}_loss": False for head in trainer._objective.heads}
+    figures: dict[str, bool | None] = {**losses}
     if validation is not None:
-        figures["val_loss"] = False
-        if has_accuracy:
-            figures["val_accuracy"] = True
+        figures |= {f"val_{key}": higher for key, higher in losses.items()}
+        for prefix, (loss, _) in trainer._objective.by_prefix(trainer.network).items():
+            if loss is not None and _core.has_accuracy(loss.name):
+                figures[f"val_{prefix}accuracy"] = True
         for key, metric in validation.metrics:
             figures[f"val_{key}"] = _higher_is_better(key, metric)
     return figures

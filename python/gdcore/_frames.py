@@ -7,7 +7,7 @@ A table is what has columns: of pandas, polars, pyarrow, or of anything else tha
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,11 @@ def array(x: Any, argument: str) -> NDArray[Any]:
         TypeError: What is in a column is no number.
         ValueError: It cannot be made an array.
     """
+    if isinstance(x, Mapping):
+        raise TypeError(
+            f"{argument} must be an array, got a {type(x).__name__}: arrays by name are for "
+            "networks with several inputs, or with names for their outputs"
+        )
     try:
         made = np.asarray(x)
     except MemoryError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._frames import array
+from gdcore._heads import by_head, split
 from gdcore._ranges import Range
 from gdcore._warn import warn
-from gdcore.losses import Hinge, SquaredHinge
+from gdcore.losses import Hinge, Loss, SquaredHinge
 from gdcore.metrics import Accuracy, Computed, OfClasses, resolve_metrics, takes_no_weights
 
 if TYPE_CHECKING:
+    from gdcore.network import Network
     from gdcore.training import Trainer
 
 __all__ = ["NAMES", "VALIDATION_NAMES", "Judging"]
@@ -25,24 +28,87 @@ VALIDATION_NAMES = ("validation_data[0]", "validation_data[1]", "validation_data
 
 
 @dataclass(frozen=True)
-class Judging:
-    """Data as C++ holds them, and as metrics take them, beside the metrics.
+class Judged:
+    """Targets of one output, and the metrics that judge it.
 
     Attributes:
-        data: Checked and converted once.
-        x: As given.
+        loss: That of the output, or None.
+        prefix: What stands before its figures: its name where it has one.
         y: An array, in the shape of the output, or labels (N,), of what counts.
         weight: (N,) or None.
         metrics: Their keys and what computes them.
         counted: (N,) whether metrics see the sample, or None: they see all.
     """
 
-    data: Any
-    x: Any
+    loss: Loss | None
+    prefix: str
     y: Any
     weight: Any
     metrics: list[tuple[str, Computed]]
     counted: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        loss: Loss | None,
+        prefix: str,
+        size: int,
+        targets: tuple[Any, Any],
+        metrics: list[tuple[str, Computed]],
+        names: tuple[str, str],
+    ) -> Judged:
+        """Checks what was given; warns of metrics that leave the weights out."""
+        y, weight = targets
+        if not metrics:
+            return cls(loss, prefix, y, weight, metrics)
+        y = array(y, names[0])
+        if size == 1:
+            y = y.reshape(-1, 1)
+        if weight is not None:
+            weight = np.asarray(array(weight, names[1]), np.float64)
+            for key, metric in metrics:
+                if takes_no_weights(metric):
+                    warn(
+                        f"the metric {prefix + key!r} is computed without the sample weights: its "
+                        "function takes no argument sample_weight"
+                    )
+        counted = None
+        ignored = getattr(loss, "ignore_index", None)
+        if ignored is not None and y.ndim == 1 and (y == ignored).any():
+            counted = y != ignored
+            y = y[counted]
+            weight = None if weight is None else weight[counted]
+        return cls(loss, prefix, y, weight, metrics, counted)
+
+    def figures(self, output: NDArray[Any], known: list[str]) -> dict[str, float]:
+        """The metrics of outputs (N, size), without those that are known."""
+        if self.counted is not None:
+            output = output[self.counted]
+        task = None if self.loss is None else self.loss.task
+        of_signs = isinstance(self.loss, (Hinge, SquaredHinge))
+        values = {}
+        for key, metric in self.metrics:
+            if self.prefix + key in known:
+                continue
+            with Range(f"metric {self.prefix}{key}"):
+                y = self.y > 0 if of_signs and isinstance(metric, OfClasses) else self.y
+                values[self.prefix + key] = metric(y, output, self.weight, task=task)
+        return values
+
+
+@dataclass(frozen=True)
+class Judging:
+    """Data as C++ holds them, and as metrics take them, beside the metrics.
+
+    Attributes:
+        data: Checked and converted once.
+        x: As given.
+        outputs: What is judged, in order; one where outputs have no names.
+    """
+
+    data: Any
+    x: Any
+    outputs: list[Judged]
 
     @classmethod
     def of(
@@ -53,35 +119,24 @@ class Judging:
         names: tuple[str, str, str] = NAMES,
     ) -> Judging:
         """Checks what was given; warns of metrics that leave the weights out."""
-        resolved = resolve_metrics(metrics)
+        network = trainer.network
+        by_name = _metrics_of(network, metrics)
         x, y, weight = arrays
         data = trainer._prepare(x, y, weight, names)
-        if not resolved:
-            return cls(data, x, y, weight, resolved)
-        targets = array(y, names[1])
-        if trainer.network.output_size == 1:
-            targets = targets.reshape(-1, 1)
-        if weight is not None:
-            weight = np.asarray(array(weight, names[2]), np.float64)
-            for key, metric in resolved:
-                if takes_no_weights(metric):
-                    warn(
-                        f"the metric {key!r} is computed without the sample weights: its function "
-                        "takes no argument sample_weight"
-                    )
-        counted = None
-        ignored = getattr(trainer.loss, "ignore_index", None)
-        if ignored is not None and targets.ndim == 1 and (targets == ignored).any():
-            counted = targets != ignored
-            targets = targets[counted]
-            weight = None if weight is None else weight[counted]
-        return cls(data, x, targets, weight, resolved, counted)
+        judged = []
+        for prefix, (loss, size) in trainer._objective.by_prefix(network).items():
+            head = prefix[:-1] if network.heads else None
+            targets = y if head is None else y[head]
+            weights = weight.get(head) if isinstance(weight, Mapping) else weight
+            called = (names[1], names[2]) if head is None else (f"{names[1]}[{head!r}]", names[2])
+            judged.append(Judged.of(loss, prefix, size, (targets, weights), by_name[head], called))
+        return cls(data, x, judged)
 
     @classmethod
     def validation(cls, trainer: Trainer, given: Any, metrics: object) -> Judging | None:
         """The argument validation_data of `Trainer.fit`, or None where there is none."""
         if given is None:
-            if resolve_metrics(metrics):
+            if any(_metrics_of(trainer.network, metrics).values()):
                 raise ValueError(
                     "metrics are computed on validation_data, got None; pass "
                     "validation_data=(x, y) to see them on the training data"
@@ -91,6 +146,11 @@ class Judging:
             raise TypeError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
         x, y, *weights = given
         return cls.of(trainer, (x, y, weights[0] if weights else None), metrics, VALIDATION_NAMES)
+
+    @property
+    def metrics(self) -> list[tuple[str, Computed]]:
+        """Their keys, with the name of the output before them where it has one."""
+        return [(out.prefix + key, metric) for out in self.outputs for key, metric in out.metrics]
 
     def scores(self, trainer: Trainer, batch_size: int | None = None) -> dict[str, float]:
         """Loss, accuracy and metrics."""
@@ -103,19 +163,27 @@ class Judging:
         self, trainer: Trainer, batch_size: int | None = None, known: list[str] | None = None
     ) -> dict[str, float]:
         """The metrics alone, without those that are known."""
-        wanted = [each for each in self.metrics if each[0] not in (known or ())]
-        if not wanted:
+        known = known or []
+        if all(key in known for key, _ in self.metrics):
             return {}
         output = trainer._network._native.predict(
             self.x, batch_size, trainer._num_threads, validates=True
         )
-        if self.counted is not None:
-            output = output[self.counted]
-        task = None if trainer.loss is None else trainer.loss.task
-        of_signs = isinstance(trainer.loss, (Hinge, SquaredHinge))
-        values = {}
-        for key, metric in wanted:
-            with Range(f"metric {key}"):
-                y = self.y > 0 if of_signs and isinstance(metric, OfClasses) else self.y
-                values[key] = metric(y, output, self.weight, task=task)
+        if not (heads := trainer.network.heads):
+            return self.outputs[0].figures(output, known)
+        values: dict[str, float] = {}
+        for each, part in zip(self.outputs, split(output, heads).values(), strict=True):
+            values |= each.figures(part, known)
         return values
+
+
+def _metrics_of(network: Network, given: object) -> dict[str | None, list[tuple[str, Computed]]]:
+    """The argument metrics: of each output, where they have names, what judges it."""
+    if not network.heads:
+        if isinstance(given, Mapping):
+            raise TypeError("metrics must be a sequence: the network's outputs have no names")
+        return {None: resolve_metrics(given)}
+    if not isinstance(given, Mapping) and not resolve_metrics(given):
+        given = {}
+    found = by_head("metrics", given, network.heads, default=())
+    return {head: resolve_metrics(metrics) for head, metrics in found.items()}

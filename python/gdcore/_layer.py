@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Union
 from gdcore._check import listed
 from gdcore._formula import Formula
 from gdcore._frozen import Frozen
+from gdcore._node import Node, made_by
 from gdcore.activations import Activation, Identity
 from gdcore.typing import ActivationName
 
@@ -18,7 +19,6 @@ __all__ = [
     "LayerLike",
     "Spec",
     "checked_layers",
-    "last_activation",
     "layer_names",
 ]
 
@@ -33,34 +33,36 @@ class Spec(NamedTuple):
 
 
 class Graph:
-    """Layers as C++ takes them, each after those it reads; node 0 is the network's input.
+    """Layers as C++ takes them, each after those it reads; the first nodes are the inputs.
 
     Attributes:
         specs: What C++ takes.
         shown: For each of them the layer of Python's that it is of.
+        places: The nodes of the inputs, then of the layers that `follow` added.
+        heads: Name and node of each output; empty: the last node is the output.
     """
 
-    def __init__(self) -> None:
-        """A graph of the input alone."""
+    def __init__(self, inputs: int = 1) -> None:
+        """A graph of so many inputs alone."""
+        self._inputs = inputs
         self.specs: list[Spec] = []
         self.shown: list[Layer | Activation] = []
-
-    @classmethod
-    def of(cls, layers: Sequence[Layer | Activation]) -> Graph:
-        """Layers in a row.
-
-        Raises:
-            ValueError: Two have one name.
-        """
-        graph = cls()
-        graph.extend(layers, layer_names("layers", layers), 0)
-        return graph
+        self.places = list(range(inputs))
+        self.heads: list[tuple[str, int]] = []
 
     def add(self, spec: Spec, shown: Layer | Activation) -> int:
         """Adds a layer of C++, which is shown as one of Python's; returns its node."""
         self.specs.append(spec)
         self.shown.append(shown)
-        return len(self.specs)
+        return self._inputs + len(self.specs) - 1
+
+    def follow(self, layer: Layer | Activation, name: str, reads: Sequence[int]) -> None:
+        """Adds a layer behind others, by their index in `places`."""
+        nodes = [self.places[index] for index in reads]
+        if isinstance(layer, Activation) or layer.reads == 1:
+            self.places.append(self.extend([layer], [name], nodes[0]))
+        else:
+            self.places.append(self.add(Spec(layer.kind, name, nodes, layer.options()), layer))
 
     def extend(self, layers: Sequence[Layer | Activation], names: Sequence[str], node: int) -> int:
         """Adds layers in a row behind a node; returns the last one's."""
@@ -83,6 +85,7 @@ class Layer(Frozen):
 
     kind: ClassVar[str]
     members: ClassVar[dict[str, type[Layer]]] = {}
+    reads: ClassVar[int | None] = 1  # how many values; None: any number
     name: str | None
 
     def __init_subclass__(cls) -> None:
@@ -99,6 +102,16 @@ class Layer(Frozen):
         """
         super().__post_init__()
         check_name(self.name)
+
+    def __call__(self, *nodes: Node) -> Node:
+        """Makes a node of nodes; see `gdcore.Node`.
+
+        Each call is a layer of its own, with parameters of its own.
+
+        Raises:
+            TypeError: What it is called on is no node, or there are too many or too few.
+        """
+        return made_by(self, nodes, self.reads)
 
     def options(self) -> dict[str, Any]:
         """The fields as C++ takes them; those that are None are left out."""
@@ -166,8 +179,15 @@ def checked_layers(argument: str, layers: Any) -> tuple[Layer | Activation, ...]
     return tuple(row)
 
 
-def layer_names(argument: str, layers: Sequence[Layer | Activation]) -> tuple[str, ...]:
+def layer_names(
+    argument: str, layers: Sequence[Layer | Activation], *, called: bool = False
+) -> tuple[str, ...]:
     """What stands for each in the keys of ``state_dict``: its name, or else its index.
+
+    Args:
+        argument: What they are called in messages.
+        layers: In order.
+        called: Whether they were called on nodes, in that order.
 
     Raises:
         ValueError: Two have one name.
@@ -178,15 +198,10 @@ def layer_names(argument: str, layers: Sequence[Layer | Activation]) -> tuple[st
         name = str(index) if own is None else own
         if name in names:
             both = f"{argument}[{names[name]}] and {argument}[{index}]"
-            raise ValueError(f"{both} must have different names, got {name!r} twice")
+            hint = ": a layer with a name can be called once, each call is another layer" * called
+            raise ValueError(f"{both} must have different names, got {name!r} twice{hint}")
         names[name] = index
     return tuple(names)
-
-
-def last_activation(layers: Sequence[Layer | Activation]) -> Activation:
-    """What makes the outputs of layers in a row from sums that may be any number."""
-    last = layers[-1]
-    return last if isinstance(last, Activation) else last.output_activation()
 
 
 def _options_of(name: str, value: Any) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gdcore._native import NativeTrainer
+from gdcore.typing import Inputs
 
 __all__ = ["Online"]
 
@@ -19,7 +20,7 @@ class Online:
     # Looked up once: each time anew takes a twentieth of the smallest step.
     _learn_one: Callable[..., float]
 
-    def learn_one(self, x: ArrayLike, y: ArrayLike) -> float:
+    def learn_one(self, x: Inputs, y: Inputs) -> float:
         """Online learning: makes one update on one sample as it comes.
 
         Samples may keep coming for ever, in any mixture with `learn_many`, `step` and `fit`. It is
@@ -29,9 +30,9 @@ class Online:
         ...     loss = trainer.learn_one(x, y)
 
         Args:
-            x: (input_size,), finite.
+            x: (input_size,), finite; of several inputs a dict of (size,) each.
             y: The sample's target, as the loss takes it: a label, (outputs,) numbers, or for one
-                output a number; no other shape.
+                output a number; no other shape. Of outputs with names a dict of them.
 
         Returns:
             The loss of the sample before the update.
@@ -43,15 +44,15 @@ class Online:
         """
         return self._learn_one(x, y)
 
-    def learn_many(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+    def learn_many(self, x: Inputs, y: Inputs) -> NDArray[np.float64]:
         """Online learning: makes one update on each sample, in order, as `learn_one` does.
 
         It checks the samples once, and trains to the bits of one `learn_one` after the other.
         Ctrl-C stops between two samples with a KeyboardInterrupt.
 
         Args:
-            x: (N, input_size), finite.
-            y: The targets, as the loss takes them.
+            x: (N, input_size), finite; of several inputs a dict of (N, size) each.
+            y: The targets, as the loss takes them; of outputs with names a dict of them.
 
         Returns:
             (N,), the loss of each sample before its own update.

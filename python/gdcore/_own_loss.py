@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -163,6 +163,8 @@ class OwnTrainer:
     def prepare(self, x: Any, y: Any, sample_weight: Any, names: Any) -> OwnData:
         """Checks and converts."""
         size, dtype = self.network.input_size, self.network.dtype
+        if not self.network._wiring.is_plain:
+            x = self.network._native.joined(x, names[0])
         return prepared(x, y, sample_weight, size, dtype, tuple(names))
 
     def step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
@@ -177,10 +179,14 @@ class OwnTrainer:
 
     def learn_one(self, x: Any, y: Any) -> float:
         """See `gdcore.Trainer.learn_one`."""
-        row = array(ordered_row(x, "x", self.network.feature_names), "x")
-        if row.shape != (self.network.input_size,):
-            raise ValueError(f"x must have shape ({self.network.input_size},), got {row.shape}")
-        return self._update(self.prepare(row[None], array(y, "y")[None], None, ("x", "y", "")))
+        if isinstance(x, Mapping):
+            rows: Any = {key: array(each, f"x[{key!r}]")[None] for key, each in x.items()}
+        else:
+            row = array(ordered_row(x, "x", self.network.feature_names), "x")
+            if row.shape != (self.network.input_size,):
+                raise ValueError(f"x must have shape ({self.network.input_size},), got {row.shape}")
+            rows = row[None]
+        return self._update(self.prepare(rows, array(y, "y")[None], None, ("x", "y", "")))
 
     def learn_many(self, x: Any, y: Any) -> NDArray[np.float64]:
         """See `gdcore.Trainer.learn_many`."""
@@ -196,7 +202,7 @@ class OwnTrainer:
         shuffle: bool,
         progress: Callable[[int], None] | None,
         on_batch: Callable[[float], bool] | None,
-    ) -> float:
+    ) -> dict[str, float]:
         """One pass over the data; see `gdcore.Trainer.fit`."""
         at_once = min(batch_size or data.samples, data.samples)
         order = None
@@ -223,7 +229,7 @@ class OwnTrainer:
                 progress(end)
             if not going_on:
                 break
-        return loss_sum / weight_sum
+        return {"loss": loss_sum / weight_sum}
 
     def evaluate(self, data: OwnData, batch_size: int | None) -> dict[str, float]:
         """See `gdcore.Trainer.evaluate`."""
@@ -234,7 +240,7 @@ class OwnTrainer:
             weight = batch.weight()
             if weight > 0:
                 output = self.network._native.predict(
-                    batch.x, None, self.num_threads, validates=True
+                    batch.x, None, self.num_threads, validates=True, joined=True
                 )
                 loss_sum += judge(self.own, output, batch).loss * weight
                 weight_sum += weight
@@ -250,7 +256,7 @@ class OwnTrainer:
 
     def _update(self, batch: OwnData) -> float:
         """One update; nothing has changed where it raises."""
-        output = self.network._native.forward(batch.x, True, self.num_threads)
+        output = self.network._native.forward(batch.x, True, self.num_threads, joined=True)
         found = judge(self.own, output, batch)
         check_finite(self.own, found)
         self.network.backward(found.gradient)
@@ -259,7 +265,7 @@ class OwnTrainer:
 
     def _descend(self, batch: OwnData, before: Any) -> float:
         """An update within an epoch, which goes back to its start where it diverges."""
-        output = self.network._native.forward(batch.x, True, self.num_threads)
+        output = self.network._native.forward(batch.x, True, self.num_threads, joined=True)
         found = judge(self.own, output, batch)
         if not math.isfinite(found.loss):
             became = "NaN" if math.isnan(found.loss) else "infinite"
@@ -323,7 +329,7 @@ class _Own64(OwnTrainer, _core.Trainer64):  # type: ignore[misc]
 def own_trainer(own: LossFunction, network: Any, seed: int, *options: Any) -> Any:
     """A trainer with a function for a loss; ``options`` as the compiled ones take them."""
     made: Any = (_Own32 if network.dtype == np.float32 else _Own64)(
-        network._native, None, [], *options
+        network._native, None, [], [], *options
     )
     made.own, made.network, made.seed = own, network, seed
     return made

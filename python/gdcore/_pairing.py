@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from gdcore._layer import last_activation
 from gdcore._warn import warn
 from gdcore.activations import Activation
 from gdcore.losses import Loss
@@ -18,30 +17,31 @@ __all__ = ["as_saved", "check_outputs", "check_pairing", "tell_saved"]
 _saved: ContextVar[bool] = ContextVar("_saved", default=False)
 
 
-def check_pairing(loss: Loss, network: Network) -> None:
-    """Checks that the loss can train the network; within `as_saved` anything is right.
+def check_pairing(loss: Loss, network: Network, head: str | None = None) -> None:
+    """Checks that the loss can train the network, or one of its heads.
 
-    Warns where the last layer bounds the logits of the loss, so that some targets are out of reach.
+    Within `as_saved` anything is right. Warns where the last layer bounds the logits of the loss,
+    so that some targets are out of reach.
 
     Raises:
         ValueError: The loss needs more outputs, or takes logits and gets probabilities.
     """
     if _saved.get():
         return
-    if message := _wrong(loss, network):
-        raise ValueError(message)
-    if message := _doubtful(loss, network):
-        warn(message)
+    if message := _wrong(loss, network, head):
+        raise ValueError(_of(head) + message)
+    if message := _doubtful(loss, network, head):
+        warn(_of(head) + message)
 
 
-def check_outputs(loss: Loss, network: Network) -> None:
+def check_outputs(loss: Loss, network: Network, head: str | None = None) -> None:
     """Checks that the loss has something to say about so many outputs.
 
     Raises:
         ValueError: The loss is over classes, and there is one output.
     """
-    if message := _too_few(loss, network):
-        raise ValueError(message)
+    if message := _too_few(loss, network, head):
+        raise ValueError(_of(head) + message)
 
 
 @contextmanager
@@ -57,14 +57,19 @@ def as_saved() -> Iterator[None]:
         _saved.reset(token)
 
 
-def tell_saved(loss: Loss, network: Network) -> None:
+def tell_saved(loss: Loss, network: Network, head: str | None = None) -> None:
     """Warns where a trainer out of a file has a loss and a network that do not go together."""
-    if message := _wrong(loss, network) or _doubtful(loss, network):
-        warn(f"the trainer is read as it was saved, but {message}")
+    if message := _wrong(loss, network, head) or _doubtful(loss, network, head):
+        warn(f"the trainer is read as it was saved, but {_of(head)}{message}")
 
 
-def _too_few(loss: Loss, network: Network) -> str | None:
-    if loss.task != "multiclass" or network.output_size > 1:
+def _of(head: str | None) -> str:
+    return "" if head is None else f"output {head!r}: "
+
+
+def _too_few(loss: Loss, network: Network, head: str | None) -> str | None:
+    size = network.output_size if head is None else network.heads[head]
+    if loss.task != "multiclass" or size > 1:
         return None
     return (
         f"loss {loss.name!r} needs a network with an output for each of at least two classes, got "
@@ -77,10 +82,16 @@ def _of_logarithms(loss: Loss) -> bool:
     return loss.name in ("nll", "kl_div")
 
 
-def _wrong(loss: Loss, network: Network) -> str | None:
-    if message := _too_few(loss, network):
+def _wrong(loss: Loss, network: Network, head: str | None) -> str | None:
+    if message := _too_few(loss, network, head):
         return message
-    last = _last(network)
+    last = network._wiring.last(head)
+    softmax = loss.name == "cross_entropy" and last.name == "softmax"
+    if softmax and head is not None and network._wiring.readers(head) > 1:
+        return (
+            "loss 'cross_entropy' takes logits, and the last layer's softmax cannot be left out in "
+            "training, since others read it too: let them read a softmax of their own"
+        )
     if last.bounds == (0.0, 1.0) and _of_logarithms(loss):
         return (
             f"loss {loss.name!r} takes log-probabilities, got a last layer with the activation "
@@ -95,8 +106,8 @@ def _wrong(loss: Loss, network: Network) -> str | None:
     )
 
 
-def _doubtful(loss: Loss, network: Network) -> str | None:
-    last = _last(network)
+def _doubtful(loss: Loss, network: Network, head: str | None) -> str | None:
+    last = network._wiring.last(head)
     low, high = last.bounds
     if _of_logarithms(loss) and high > 0:
         return (
@@ -123,7 +134,3 @@ def _takes_logits(loss: Loss, last: Activation) -> bool:
     if loss.name == "cross_entropy" and last.name in ("softmax", "log_softmax"):
         return False
     return loss.task in ("binary", "multiclass") and not _of_logarithms(loss)
-
-
-def _last(network: Network) -> Activation:
-    return last_activation(network.layers)

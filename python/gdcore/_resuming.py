@@ -89,6 +89,7 @@ def _trainer_from(
             for_network,
             parts.loss if own is None else own,
             parts.optimizer,
+            loss_weights=parts.loss_weights,
             schedule=parts.schedule if schedule is None else schedule,
             num_threads=num_threads,
             **parts.arguments,
@@ -108,8 +109,10 @@ def _trainer_from(
                 native.input_names = list(loaded.feature_names)
             del loaded  # and its memory
             trainer = made(network)
-    if trainer.loss is not None and own is None:
-        tell_saved(trainer.loss, trainer.network)
+    if trainer._objective.one is not None and own is None:
+        tell_saved(trainer._objective.one, trainer.network)
+    for head, each in trainer._objective.heads.items():
+        tell_saved(each, trainer.network, head)
     return trainer
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdcore import _html
-from gdcore._layer import Graph
 from gdcore.activations import Activation
 
 if TYPE_CHECKING:
@@ -37,9 +36,12 @@ class Summary(str):
 
 def summary_of(network: Network) -> Summary:
     """See `Network.summary`."""
-    rows: list[tuple[str, ...]] = [("input", "", f"(N, {network.input_size:,})", "", "", "", "")]
+    rows: list[tuple[str, ...]] = []
+    for each in network.inputs:
+        kind = "" if each.categories is None else "codes"
+        rows.append((each.name or "input", kind, f"(N, {each.size:,})", "", "", "", ""))
     size, all_flops = network.dtype.itemsize, 0
-    shown_layers = Graph.of(network.layers).shown
+    shown_layers = network._wiring.graph().shown
     table = network._native.layer_table()
     for shown, (name, width, parameters, flops) in zip(shown_layers, table, strict=True):
         all_flops += flops

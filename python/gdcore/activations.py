@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from gdcore._check import real_field
 from gdcore._formula import Formula, formula
+from gdcore._node import Node, made_by
 
 __all__ = [
     "CELU",
@@ -48,6 +49,14 @@ def __dir__() -> list[str]:
 
 class Activation(Formula, family="an activation"):
     """Base of all activations; see `gdcore.Dense`."""
+
+    def __call__(self, node: Node) -> Node:
+        """Makes a node of a node; see `gdcore.Node`.
+
+        Raises:
+            TypeError: What it is called on is no node.
+        """
+        return made_by(self, (node,), 1)
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -24,9 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 from gdcore import _core
 from gdcore._check import real
 from gdcore._frames import ordered, real_array
-from gdcore._pairing import check_outputs
-from gdcore.losses import Loss, LossFunction, LossLike, resolve_loss
+from gdcore._objective import Objective
+from gdcore._pairing import as_saved, check_outputs
+from gdcore.losses import LossFunction, LossLike
 from gdcore.network import Network
+from gdcore.typing import Inputs
 
 __all__ = [
     "GradientReport",
@@ -237,11 +239,12 @@ def _verdict(report: ParameterReport) -> str:
 
 def check_gradients(
     net: Network,
-    loss: LossLike,
-    x: ArrayLike,
-    y: ArrayLike,
-    sample_weight: ArrayLike | None = None,
+    loss: LossLike | Mapping[str, LossLike],
+    x: Inputs,
+    y: Inputs,
+    sample_weight: Inputs | None = None,
     *,
+    loss_weights: Mapping[str, float] | None = None,
     h: float | None = None,
     tolerance: float = 1e-6,
 ) -> GradientReport:
@@ -269,10 +272,12 @@ def check_gradients(
     Args:
         net: The network.
         loss: A loss by name or as an object, or a function, see `gdcore.LossFunction`; then the
-            differences are taken in Python, on one thread.
-        x: (N, input_size), finite.
-        y: The targets, as the loss takes them.
-        sample_weight: (N,), finite, at least 0, not all 0.
+            differences are taken in Python, on one thread. Where outputs have names, a dict of a
+            loss for each.
+        x: As in `Trainer.step`.
+        y: As in `Trainer.step`.
+        sample_weight: As in `Trainer.step`.
+        loss_weights: As in `Trainer`.
         h: The step of the differences, above 0; None for eps^(1/3) max(1, |w_i|), about 6e-6.
         tolerance: The largest relative error, in norm for an array, that passes, beside what
             rounding and step may make; above 0. No single number may be off by more either.
@@ -286,10 +291,11 @@ def check_gradients(
         raise TypeError(f"net must be a gdcore.Network, got {type(net).__name__}")
     if net.num_parameters == 0:
         raise ValueError("net must have parameters to check, got a network of layers without any")
-    formula = resolve_loss("loss", loss)
+    with as_saved():  # whatever can be differentiated is checked
+        objective = Objective.of(loss, loss_weights, net)
     step = None if h is None else real("h", h, above=0)
     tolerance = real("tolerance", tolerance, above=0)
-    exact, numerical = _gradients(net, formula, x, y, sample_weight, step)
+    exact, numerical = _gradients(net, objective, x, y, sample_weight, step)
     first = numerical(None)
     backward = np.concatenate([gradient.ravel() for gradient in exact["gradients"].values()])
     found = _Differences(backward, first)
@@ -318,21 +324,25 @@ def check_gradients(
 
 
 def _gradients(
-    net: Network, loss: Loss, x: Any, y: Any, sample_weight: Any, h: float | None
+    net: Network, objective: Objective, x: Any, y: Any, sample_weight: Any, h: float | None
 ) -> tuple[dict[str, Any], Callable[[list[int] | None], dict[str, Any]]]:
     """The gradient by backpropagation, and what takes differences."""
-    native = net._native.to64()
+    native, loss = net._native.to64(), objective.one
     if isinstance(loss, LossFunction):
         from gdcore._own_checks import OwnGradients  # only here: they are seldom asked for
         from gdcore._own_loss import prepared
 
         table = ordered(x, "x", net.feature_names, np.float64)
         names = ("x", "y", "sample_weight")
+        if not net._wiring.is_plain:
+            table = native.joined(table, "x")
         data = prepared(table, y, sample_weight, net.input_size, np.float64, names)
         own = OwnGradients(native, loss, data, h)
         return own.exact(), own.numerical
-    check_outputs(loss, net)
-    about = (native, loss.name, loss.parameters(), x, y, sample_weight)
+    for head, each in {None: loss, **objective.heads}.items():
+        if each is not None:
+            check_outputs(each, net, head)
+    about = (native, *objective.compiled(), x, y, sample_weight)
 
     def numerical(closer: list[int] | None) -> dict[str, Any]:
         return _core.numerical_gradient_network(*about, h, closer, None)

@@ -1,4 +1,4 @@
-"""The network: layers in a row, with their parameters."""
+"""The network: layers with their parameters."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gdcore._check import flag, integer, optional_integer
-from gdcore._layer import Graph, Layer, LayerLike, checked_layers, layer_names
-from gdcore._names import unknown
+from gdcore._heads import joined, split
+from gdcore._layer import Layer, LayerLike, checked_layers
+from gdcore._names import choice, unknown
 from gdcore._native import NETWORKS, NativeNetwork, specs_of
+from gdcore._node import Input, Node
+from gdcore._wiring import Wiring
 from gdcore.activations import Activation
-from gdcore.typing import DType, Task
+from gdcore.typing import DType, Inputs, Task
 
 if TYPE_CHECKING:
     from gdcore._summary import Summary
@@ -28,13 +31,28 @@ def __dir__() -> list[str]:
 
 
 class Network:
-    """Layers in a row, and the parameters they start from.
+    """Layers, and the parameters they start from.
+
+    Layers stand in a row:
 
     >>> net = gdcore.Network([gdcore.Dense(64, "relu"), gdcore.Dense(10)], input_size=784)
     >>> net.predict(x)  # (N, 784) -> (N, 10)
 
+    or are joined in any way without a cycle, by calling them on nodes:
+
+    >>> a, b = gdcore.Input(12, name="a"), gdcore.Input(3, name="b")
+    >>> h = gdcore.Concat()(gdcore.Dense(32, "relu")(a), b)
+    >>> outputs = {"price": gdcore.Dense(1)(h), "kind": gdcore.Dense(4)(h)}
+    >>> net = gdcore.Network(inputs=[a, b], outputs=outputs)
+    >>> net.predict({"a": xa, "b": xb})["kind"]  # (N, 4)
+
+    With several inputs, x is everywhere a dict of an array for each, by name; with outputs in a
+    dict, so is what comes out, and what belongs to it: targets, losses, gradients. One input is an
+    array, and so is one output that was not given in a dict.
+
     Wherever an array goes in, real numbers of any dtype are taken: what is not C-contiguous and of
-    the network's dtype is copied into that form first. So are tables, see `feature_names`, each
+    the network's dtype is copied into that form first; several inputs, and codes, are always
+    copied. So are tables, see `feature_names`, each
     column of its own type, as long as it has numbers or booleans and none is missing. Results are
     new arrays of the network's dtype. Rows do not see each other: ``forward(x)[i]`` has the bits of
     ``forward(x[i:i+1])[0]``.
@@ -45,44 +63,60 @@ class Network:
 
     Args:
         layers: At least one, each reading what the one before it makes; see `gdcore.layers`. An
-            activation, or its name, may stand among them.
-        input_size: Number of inputs, at least 1.
+            activation, or its name, may stand among them. Or else outputs are given.
+        input_size: Number of columns of real numbers that the first layer reads, at least 1.
+        inputs: In place of input_size, an `Input`, or with outputs a sequence of them; each has a
+            name where there are several.
+        outputs: In place of layers, a node, or a dict of nodes by name. What leads from inputs to
+            them is the network. Names do not begin with ``"val"``.
         dtype: ``"float32"`` or ``"float64"``, of parameters and arithmetic.
         seed: Decides the first values, at least 0. The same description and seed make the same
             network, on every machine.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument is out of its domain, two layers have one name, or the sizes are
-            more than can be addressed.
+        ValueError: An argument is out of its domain, two layers, inputs or outputs have one name,
+            widths do not go together, an input leads nowhere or is another network's, a layer
+            cannot read codes, or the sizes are more than can be addressed.
     """
 
     def __init__(
         self,
-        layers: Sequence[LayerLike],
+        layers: Sequence[LayerLike] | None = None,
         *,
-        input_size: int,
+        input_size: int | None = None,
+        inputs: Input | Sequence[Input] | None = None,
+        outputs: Node | Mapping[str, Node] | None = None,
         dtype: DType = "float32",
         seed: int = 0,
     ) -> None:
-        self._layers = checked_layers("layers", layers)
-        self._layer_names = layer_names("layers", self._layers)
+        self._wiring = _wired(layers, input_size, inputs, outputs)
         self._dtype = _checked_dtype(dtype)
         self._seed = integer("seed", seed, at_least=0)
-        self._native = self._made(integer("input_size", input_size))
+        self._make()
 
     @property
     def layers(self) -> tuple[Layer | Activation, ...]:
-        """The layers, and the activations that stand among them."""
-        return self._layers
+        """The layers, and the activations that stand among them; in the order they were made in."""
+        return self._wiring.layers
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """What stands before the dot in the keys of `state_dict`.
 
-        A layer's name where it has one, else its index.
+        A layer's name where it has one, else its index: its place in `layers`.
         """
-        return self._layer_names
+        return self._wiring.names
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What it is given."""
+        return self._wiring.inputs
+
+    @property
+    def heads(self) -> dict[str, int]:
+        """Of outputs given in a dict, name and size of each; else empty."""
+        return dict(self._heads)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -96,12 +130,12 @@ class Network:
 
     @property
     def input_size(self) -> int:
-        """Number of inputs."""
+        """Number of columns of all inputs together."""
         return self._native.input_size
 
     @property
     def output_size(self) -> int:
-        """Number of outputs."""
+        """Number of columns of all outputs together."""
         return self._native.output_size
 
     @property
@@ -118,12 +152,18 @@ class Network:
         their columns by name, wherever one goes in: in any order, while missing columns, and
         columns that are too many, are a ValueError. Arrays have no names and are taken as they are,
         and so are tables whose columns are not named by strings. Names are saved with the network.
+        With several inputs there are none: tables in a dict are taken as they are.
         """
         return tuple(self._native.input_names) or None
 
     def __repr__(self) -> str:
-        """Sizes, activations and other layers in a row, e.g. ``784 -> 64 relu -> 10``."""
-        row = [str(self.input_size)]
+        """Sizes, activations and other layers in a row, e.g. ``784 -> 64 relu -> 10``.
+
+        Of layers that are joined otherwise their number, between inputs and outputs.
+        """
+        if not self._wiring.is_row:
+            return self._joined_repr()
+        row = [_shown_input(self._wiring.inputs[0])]
         for layer in self.layers:
             told = layer.name if isinstance(layer, Activation) else layer.shown()
             if isinstance(layer, Activation):
@@ -132,41 +172,58 @@ class Network:
                 row.append(told)
         return f"Network({' -> '.join(row)}, {self.dtype}, {self.num_parameters:,} parameters)"
 
-    def forward(self, x: ArrayLike, training: bool = False) -> NDArray[Any]:
+    def _joined_repr(self) -> str:
+        inputs = " + ".join(map(_shown_input, self._wiring.inputs))
+        outputs = ", ".join(f"{name} {size}" for name, size in self._heads.items())
+        return (
+            f"Network({inputs} -> {len(self.layers)} layers -> {outputs or self.output_size}, "
+            f"{self.dtype}, {self.num_parameters:,} parameters)"
+        )
+
+    def forward(self, x: Inputs, training: bool = False) -> Any:
         """Computes the outputs of one batch.
 
         Args:
-            x: (N, input_size), finite.
+            x: (N, input_size), finite; of several inputs a dict of (N, size) each.
             training: Keeps what `backward` needs.
 
         Returns:
-            (N, output_size).
+            (N, output_size); of outputs by name a dict of (N, size) each.
 
         Raises:
-            TypeError: x is complex, of objects or of strings.
-            ValueError: x is of another shape, empty, or not finite.
+            TypeError: x is complex, of objects or of strings, or no dict where there are several
+                inputs.
+            ValueError: x is of another shape, empty, or not finite, holds codes that are no whole
+                numbers or out of range, or lacks an input or has too many.
         """
-        return self._native.forward(x, flag("training", training), None)
+        found = self._native.forward(x, flag("training", training), None)
+        return split(found, self._heads) if self._heads else found
 
-    def predict(self, x: ArrayLike, batch_size: int | None = None) -> NDArray[Any]:
+    def predict(self, x: Inputs, batch_size: int | None = None) -> Any:
         """Computes the outputs of any number of rows, in batches, so that memory is bounded.
 
         Args:
-            x: (N, input_size), finite.
+            x: As in `forward`.
             batch_size: Rows at a time, at least 1; None chooses. The result does not depend on it.
 
         Returns:
-            (N, output_size); with ``"softmax"`` as last activation, probabilities. Ctrl-C ends it
+            As of `forward`; with ``"softmax"`` as last activation, probabilities. Ctrl-C ends it
             with a KeyboardInterrupt.
 
         Raises:
-            TypeError: x is complex, of objects or of strings, or batch_size no integer.
-            ValueError: x is of another shape, empty, or not finite, or batch_size is below 1.
+            TypeError: As in `forward`, or batch_size is no integer.
+            ValueError: As in `forward`, or batch_size is below 1.
         """
-        return self._native.predict(x, optional_integer("batch_size", batch_size), None)
+        found = self._native.predict(x, optional_integer("batch_size", batch_size), None)
+        return split(found, self._heads) if self._heads else found
 
     def predict_proba(
-        self, x: ArrayLike, batch_size: int | None = None, *, task: Task | None = None
+        self,
+        x: Inputs,
+        batch_size: int | None = None,
+        *,
+        task: Task | None = None,
+        head: str | None = None,
     ) -> NDArray[Any]:
         """Computes what the outputs say of classes, as probabilities.
 
@@ -182,25 +239,32 @@ class Network:
             task: ``"binary"``: each output is the logit of a label of its own, as
                 ``"bce_with_logits"`` trains several; ``"multiclass"``: of one class of K. None goes
                 by the form.
+            head: Which output, where they have names; may be left out where there is one.
 
         Returns:
-            (N, output_size). Of one output the probability of class 1, 1 / (1 + exp(-p)); of
-            several softmax(p), which adds up to 1 in each row, or with ``task="binary"``
-            1 / (1 + exp(-p)) each. Computed in float64 and rounded to the network's dtype; apart
-            from sigmoid and softmax layers the last bit may depend on NumPy.
+            (N, output_size), or of a head (N, size). Of one output the probability of class 1,
+            1 / (1 + exp(-p)); of several softmax(p), which adds up to 1 in each row, or with
+            ``task="binary"`` 1 / (1 + exp(-p)) each. Computed in float64 and rounded to the
+            network's dtype; apart from sigmoid and softmax layers the last bit may depend on NumPy.
 
         Raises:
-            TypeError: As in `predict`, or task is no string.
+            TypeError: As in `predict`, or task or head is no string.
             ValueError: As in `predict`; or the last layer has an activation that bounds its outputs
-                and gives no probabilities, such as relu; or it cannot be of that task.
+                and gives no probabilities, such as relu; or it cannot be of that task; or there is
+                no such head.
         """
         from gdcore import _classes  # only here: import gdcore stays light
 
-        found = _classes.task_of(self, task)
-        return _classes.probabilities(self, self.predict(x, batch_size), found)
+        outputs = _classes.Outputs.of(self, self._head(head), task)
+        return outputs.probabilities(self._of_head(x, batch_size, head))
 
     def predict_classes(
-        self, x: ArrayLike, batch_size: int | None = None, *, task: Task | None = None
+        self,
+        x: Inputs,
+        batch_size: int | None = None,
+        *,
+        task: Task | None = None,
+        head: str | None = None,
     ) -> NDArray[np.int64]:
         """Computes the most likely class of each row; outputs are taken as in `predict_proba`.
 
@@ -208,6 +272,7 @@ class Network:
             x: As in `predict`.
             batch_size: As in `predict`.
             task: As in `predict_proba`.
+            head: As in `predict_proba`.
 
         Returns:
             (N,) of int64: of several outputs the place of the largest, of equal ones the first; of
@@ -221,8 +286,24 @@ class Network:
         """
         from gdcore import _classes
 
-        found = _classes.task_of(self, task)
-        return _classes.classes(self, self.predict(x, batch_size), found)
+        outputs = _classes.Outputs.of(self, self._head(head), task)
+        return outputs.classes(self._of_head(x, batch_size, head))
+
+    def _head(self, given: object) -> str | None:
+        """The argument head: the name of an output, None where they have none."""
+        names = list(self._heads)
+        if given is None and len(names) < 2:
+            return names[0] if names else None
+        if not names:
+            raise ValueError(f"head must be None: the outputs have no names, got {given!r}")
+        if given is None:
+            raise ValueError(f"head must be given where there are several: {', '.join(names)}")
+        return choice("head", given, names)
+
+    def _of_head(self, x: Any, batch_size: int | None, head: str | None) -> NDArray[Any]:
+        found = self.predict(x, batch_size)
+        chosen: NDArray[Any] = found[self._head(head)] if self._heads else found
+        return chosen
 
     def summary(self) -> Summary:
         """Tells the layers, one a line.
@@ -242,25 +323,31 @@ class Network:
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
 
-    def backward(self, grad_output: ArrayLike, accumulate: bool = False) -> NDArray[Any]:
+    def backward(self, grad_output: Inputs, accumulate: bool = False) -> Any:
         """Carries a gradient from the outputs back to the parameters and the inputs.
 
         Any loss works with it: after ``forward(x, training=True)`` give its derivative by the
         outputs, then read `gradients` or call `Trainer.apply_gradients`.
 
         Args:
-            grad_output: dL/d(output), (N, output_size) for the N rows of the last forward.
+            grad_output: dL/d(output), (N, output_size) for the N rows of the last forward; of
+                outputs by name a dict of (N, size) each.
             accumulate: Adds to the gradients there are instead of replacing them.
 
         Returns:
-            dL/dx, (N, input_size).
+            dL/dx, (N, input_size); of several inputs a dict of (N, size) each. Codes have no
+            gradient: they are not in the dict, and of codes alone it is None.
 
         Raises:
             RuntimeError: No ``forward(x, training=True)`` came before, or the parameters have
                 changed since.
-            TypeError: grad_output is complex, of objects or of strings.
-            ValueError: grad_output is of another shape, or not finite.
+            TypeError: grad_output is complex, of objects or of strings, or no dict where outputs
+                have names.
+            ValueError: grad_output is of another shape, or not finite, or lacks an output or has
+                too many.
         """
+        if self._heads:
+            grad_output = joined("grad_output", grad_output, self._heads)
         return self._native.backward(grad_output, flag("accumulate", accumulate))
 
     def gradients(self) -> dict[str, NDArray[Any]]:
@@ -361,15 +448,57 @@ class Network:
         return vars(self) | held
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
         input_size, parameters, *names = state["_native"]  # older ones have no names
-        self._native = self._made(input_size)
+        if "_layers" in state:  # older ones are a row
+            state = {**state, "_wiring": Wiring.of_row(state["_layers"], Input(input_size))}
+        for key in ("_wiring", "_dtype", "_seed"):
+            setattr(self, key, state[key])
+        self._make()
         self.load_state_dict(parameters)
         self._native.input_names = list((names and names[0]) or ())
 
-    def _made(self, input_size: int) -> NativeNetwork:
-        specs = specs_of(Graph.of(self._layers).specs)
-        return NETWORKS[self._dtype.name](specs, input_size, self._seed)
+    def _make(self) -> None:
+        """What C++ holds."""
+        graph = self._wiring.graph()
+        inputs = [each.described() for each in self._wiring.inputs]
+        arguments = (specs_of(graph.specs), inputs, graph.heads, self._seed)
+        self._native: NativeNetwork = NETWORKS[self._dtype.name](*arguments)
+        self._heads: dict[str, int] = dict(self._native.heads)
+
+    def _again(self, **changed: Any) -> Network:
+        """One of the same description, but for dtype or seed, with first values of its own."""
+        options = {"dtype": self._dtype.name, "seed": self._seed, **changed}
+        return Network(**self._wiring.arguments(), **options)
+
+
+def _wired(layers: Any, input_size: Any, inputs: Any, outputs: Any) -> Wiring:
+    """The description out of what `Network` was given: a row of layers, or nodes."""
+    if layers is not None and outputs is not None:
+        raise TypeError("layers and outputs must not be given together: outputs lead to layers")
+    if input_size is not None and inputs is not None:
+        raise TypeError("input_size and inputs must not be given together")
+    if layers is not None:
+        row = checked_layers("layers", layers)
+        if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+            inputs = inputs[0]
+        if inputs is not None and not isinstance(inputs, Input):
+            raise TypeError(
+                "inputs must be one gdcore.Input for layers in a row, got "
+                f"{type(inputs).__name__}: nodes join several"
+            )
+        if inputs is None and input_size is None:
+            raise TypeError("a network of layers in a row needs input_size, or inputs, got neither")
+        return Wiring.of_row(row, inputs or Input(integer("input_size", input_size)))
+    if outputs is None:
+        raise TypeError("a network needs layers, or inputs and outputs, got neither")
+    if inputs is None:
+        raise TypeError("a network with outputs needs its inputs, got none")
+    return Wiring.of_nodes(inputs, outputs)
+
+
+def _shown_input(given: Input) -> str:
+    size = f"{given.size}" if given.categories is None else f"{given.size} codes"
+    return size if given.name is None else f"{given.name} {size}"
 
 
 def _checked_dtype(dtype: Any) -> np.dtype[Any]:

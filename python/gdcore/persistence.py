@@ -22,11 +22,13 @@ from gdcore._describe import (
     formula_from,
     layer_from,
     made,
-    shapes,
 )
+from gdcore._layer import checked_layers
 from gdcore._names import choice
+from gdcore._node import Input
 from gdcore._stored import StoredArray
 from gdcore._warn import warn
+from gdcore._wiring import Wiring
 from gdcore.files import PathLike
 from gdcore.history import History
 from gdcore.losses import Loss, LossFunction
@@ -65,9 +67,10 @@ _MOST = 2**53  # steps and epochs that a file may tell: far from where adding ov
 
 def described_network(network: Network) -> dict[str, Any]:
     """All that makes the network again, but for its parameters."""
+    wiring = network._wiring
     described = {
         "layers": [described_layer(layer) for layer in network.layers],
-        "input_size": network.input_size,
+        **({"input_size": network.input_size} if wiring.is_plain else wiring.described()),
         "dtype": network.dtype.name,
         "seed": network.seed,
     }
@@ -110,7 +113,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     description = {
         "kind": "trainer",
         "network": described_network(trainer.network),
-        "loss": _described_loss(trainer.loss),
+        "loss": _described_loss(trainer.loss, trainer.loss_weights),
         "optimizer": described_formula(trainer.optimizer),
         "schedule": described,
         "matmul_precision": trainer.matmul_precision,
@@ -131,7 +134,9 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     files.write(path, _finite(arrays), description)
 
 
-def _described_loss(loss: Loss | None) -> dict[str, Any] | None:
+def _described_loss(loss: Any, weights: dict[str, float] | None) -> dict[str, Any] | None:
+    if weights is not None:
+        return {"heads": [[name, described_formula(loss[name]), w] for name, w in weights.items()]}
     if isinstance(loss, LossFunction):
         return {"name": _FUNCTION}
     return None if loss is None else described_formula(loss)
@@ -162,7 +167,8 @@ class TrainerParts:
 
     Attributes:
         loss: None where gradients came from outside, or it was a function of one's own, which no
-            file can hold.
+            file can hold; a dict where outputs have names.
+        loss_weights: What each of these counts, or None.
         own_loss: Whether it was.
         optimizer: Its description.
         schedule: None where it was a function of one's own, too.
@@ -174,7 +180,8 @@ class TrainerParts:
         arrays: All that the file has; `state` names the optimizer's among them.
     """
 
-    loss: Loss | None
+    loss: Loss | dict[str, Loss] | None
+    loss_weights: dict[str, float] | None
     own_loss: bool
     optimizer: Optimizer
     schedule: Schedule | ScheduleName | None
@@ -227,21 +234,27 @@ class Checkpoint:
         described = self.description.get("network")
         if not isinstance(described, dict) or not isinstance(described.get("layers"), list):
             raise ValueError("the network is not described")
-        dtype, inputs = described.get("dtype"), described.get("input_size")
+        dtype = described.get("dtype")
         if dtype not in ("float32", "float64"):  # NumPy would take many a text
             raise ValueError(f"dtype {dtype!r} is unknown")
         layers = [layer_from(f"layer {i}", each) for i, each in enumerate(described["layers"])]
+        if "inputs" in described:
+            wiring = Wiring.from_described(layers, described)
+        else:
+            given = Input(integer("input_size", described.get("input_size")))
+            wiring = Wiring.of_row(checked_layers("layers", layers), given)
         # Before anything of the described size is allocated: a forged file may name any.
-        parameters = self._parameters(shapes(layers, dtype, inputs), dtype)
+        parameters = self._parameters(_shapes(wiring, dtype), dtype)
         if self.description["kind"] == "network" and len(self.arrays) != len(parameters):
             raise ValueError("there are arrays that belong to nothing")
         names = described.get("feature_names", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("the inputs' names are not described")
+        inputs = sum(each.size for each in wiring.inputs)
         if len(names) not in (0, inputs):
             raise ValueError(f"there are {len(names)} names of {inputs} inputs")
-        arguments = {key: described.get(key) for key in ("input_size", "dtype", "seed")}
-        return NetworkParts({"layers": layers, **arguments}, names, parameters)
+        arguments = {**wiring.arguments(), "dtype": dtype, "seed": described.get("seed")}
+        return NetworkParts(arguments, names, parameters)
 
     def _parameters(
         self, expected: Mapping[str, tuple[Any, ...]], dtype: str
@@ -262,8 +275,11 @@ class Checkpoint:
         loss, schedule = told.get("loss"), told.get("schedule")
         own_loss = loss == {"name": _FUNCTION}
         own_schedule = schedule == {"name": _FUNCTION}
+        by_head = _losses_from(loss)
+        one = None if loss is None or own_loss or by_head else formula_from(Loss, "loss", loss)
         return TrainerParts(
-            loss=None if loss is None or own_loss else formula_from(Loss, "loss", loss),
+            loss={name: each for name, each, _ in by_head} or one,
+            loss_weights={name: weight for name, _, weight in by_head} or None,
             own_loss=own_loss,
             optimizer=formula_from(Optimizer, "optimizer", told.get("optimizer")),
             schedule=None if own_schedule else _schedule_from(schedule),
@@ -296,6 +312,31 @@ def opened(path: PathLike) -> Iterator[Checkpoint]:
     """Opens a model file, to be read in parts; raises as `gdcore.files.read_description` does."""
     with files.opened(path) as stored:
         yield Checkpoint(path, stored.description(), stored.arrays)
+
+
+def _shapes(wiring: Wiring, dtype: str) -> dict[str, tuple[int, ...]]:
+    """Of what the layers keep, by keys; ValueError where they do not make a network."""
+    from gdcore._native import NETWORKS, specs_of  # only here: descriptions need no C++
+
+    graph = wiring.graph()
+    inputs = [each.described() for each in wiring.inputs]
+    try:
+        return NETWORKS[dtype].shapes(specs_of(graph.specs), inputs, graph.heads)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the network cannot be: {error}") from None
+
+
+def _losses_from(described: Any) -> list[tuple[str, Loss, float]]:
+    """Of outputs with names; empty where it is one loss."""
+    if not isinstance(described, dict) or "heads" not in described:
+        return []
+    rows = described["heads"]
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows) or not rows:
+        raise ValueError("the losses are not described")
+    return [
+        (name, formula_from(Loss, "loss", loss), real("loss_weights", weight, at_least=0))
+        for name, loss, weight in rows
+    ]
 
 
 def _schedule_from(described: Any) -> Schedule | ScheduleName | None:

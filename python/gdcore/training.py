@@ -7,27 +7,25 @@ from operator import is_
 from os import PathLike
 from typing import Any, NoReturn, SupportsIndex
 
-from numpy.typing import ArrayLike
-
 from gdcore import _core
 from gdcore._check import flag, integer, optional_integer, real, thread_count
 from gdcore._fitting import Fitting, figures_of, one_at_a_time
 from gdcore._frames import array, feature_names, ordered
 from gdcore._judging import NAMES, VALIDATION_NAMES, Judging
 from gdcore._native import TRAINERS, NativeTrainer
+from gdcore._objective import Objective
 from gdcore._online import Online
-from gdcore._pairing import check_pairing
 from gdcore._planning import Operation, Planning
 from gdcore._warn import warn
 from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.history import History
 from gdcore.linalg import checked_precision
-from gdcore.losses import Loss, LossFunction, LossLike, resolve_loss
+from gdcore.losses import LossFunction, LossLike
 from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import Function, Schedule, resolve_schedule, spread
-from gdcore.typing import MetricName, OptimizerName, Precision, ScheduleName
+from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, ScheduleName
 
 __all__ = ["Operation", "Trainer"]
 
@@ -35,6 +33,8 @@ __all__ = ["Operation", "Trainer"]
 def __dir__() -> list[str]:
     return __all__
 
+
+Metrics = Sequence[MetricName | Metric | Callable[..., float]]
 
 _DEFAULTS = (32, True, None, None, None, (), (), True)
 _BARE = (
@@ -53,6 +53,13 @@ class Trainer(Online, Planning):
     see `gdcore.losses` for l_i and the targets y of each loss. Arrays are taken as in `Network`.
     Whatever is not right raises before anything has changed.
 
+    Where the network's outputs have names, each has a loss, and targets, by name; each loss is such
+    a mean of its own, and what is trained is sum over outputs of loss_weight x loss:
+
+    >>> loss = {"price": "mse", "kind": "cross_entropy"}
+    >>> trainer = gdcore.Trainer(net, loss, "adamw", loss_weights={"price": 0.1})
+    >>> trainer.fit({"a": xa, "b": xb}, {"price": yp, "kind": yk}, epochs=10)
+
     `fit` raises FloatingPointError where the loss becomes NaN or infinite in an epoch: it names
     epoch, step and learning rate, and parameters and optimizer are back where the epoch began.
 
@@ -62,7 +69,8 @@ class Trainer(Online, Planning):
         network: What to train; its parameters are changed in place.
         loss: A loss by name or as an object; a function (prediction, target) -> (loss, gradient) of
             one's own, see `gdcore.LossFunction`; or None where gradients come from elsewhere,
-            see `apply_gradients`. ``"bce_with_logits"`` and ``"cross_entropy"`` take logits: a
+            see `apply_gradients`. Where outputs have names, a dict of a loss for each, none of them
+            a function. ``"bce_with_logits"`` and ``"cross_entropy"`` take logits: a
             last layer with an activation that bounds them, such as relu or tanh, is warned of.
         optimizer: An optimizer by name or as an object.
         matmul_precision: Of the products in training steps: ``"highest"``, ``"high"`` or
@@ -75,6 +83,8 @@ class Trainer(Online, Planning):
             PyTorch's ``clip_grad_norm_``. None: no limit.
             Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
             networks", ICML 2013, arXiv:1211.5063.
+        loss_weights: Where outputs have names, what each loss counts in their sum, by name: finite,
+            at least 0, one above 0. One that is left out counts 1.
         schedule: How the learning rate changes, see `gdcore.schedules`: an object such as
             ``gdcore.schedules.Cosine(t_max=10)``, a function of the number of epochs done that
             returns the learning rate, or a name: ``"constant"``, ``"step"``, ``"exponential"`` or
@@ -87,27 +97,26 @@ class Trainer(Online, Planning):
         ValueError: An argument is out of its domain or names nothing that there is, or loss and
             network do not go together: ``"cross_entropy"`` over one output, or a loss of logits
             over probabilities, as of sigmoid (but for ``"cross_entropy"`` over softmax, see
-            `gdcore.CrossEntropy`).
+            `gdcore.CrossEntropy`); or an output has no loss, or a loss no output.
     """
 
     def __init__(
         self,
         network: Network,
-        loss: LossLike | None,
+        loss: LossLike | Mapping[str, LossLike] | None,
         optimizer: OptimizerName | Optimizer,
         *,
         matmul_precision: Precision = "highest",
         num_threads: int | None = None,
         clip_grad_norm: float | None = None,
+        loss_weights: Mapping[str, float] | None = None,
         schedule: Schedule | ScheduleName | Callable[[int], float] | None = None,
         seed: int | None = None,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network must be a gdcore.Network, got {type(network).__name__}")
         self._network = network
-        self._loss = None if loss is None else resolve_loss("loss", loss)
-        if self._loss is not None and not isinstance(self._loss, LossFunction):
-            check_pairing(self._loss, network)
+        self._objective = Objective.of(loss, loss_weights, network)
         self._optimizer = Optimizer.resolve("optimizer", optimizer)
         self._matmul_precision = checked_precision(
             "matmul_precision", matmul_precision, network.dtype
@@ -140,7 +149,7 @@ class Trainer(Online, Planning):
             self._clip_grad_norm,
             self._matmul_precision,
         )
-        network, loss = self._network, self._loss
+        network, loss = self._network, self._objective.one
         if isinstance(loss, LossFunction):
             from gdcore._own_loss import own_trainer  # only here: import gdcore stays light
 
@@ -150,8 +159,8 @@ class Trainer(Online, Planning):
                     f"{self._matmul_precision!r}"
                 )
             return own_trainer(loss, network, self._seed, *options)
-        name, numbers = (None, []) if loss is None else (loss.name, loss.parameters())
-        return TRAINERS[network.dtype.name](network._native, name, numbers, *options)
+        compiled = self._objective.compiled()
+        return TRAINERS[network.dtype.name](network._native, *compiled, *options)
 
     @property
     def network(self) -> Network:
@@ -159,9 +168,14 @@ class Trainer(Online, Planning):
         return self._network
 
     @property
-    def loss(self) -> Loss | None:
-        """The loss as an object, or None."""
-        return self._loss
+    def loss(self) -> Any:
+        """The loss as an object, a dict of them where outputs have names, or None."""
+        return self._objective.given
+
+    @property
+    def loss_weights(self) -> dict[str, float] | None:
+        """What each loss counts where outputs have names; else None."""
+        return dict(self._objective.weights) or None
 
     @property
     def optimizer(self) -> Optimizer:
@@ -245,19 +259,20 @@ class Trainer(Online, Planning):
             "and make a new trainer"
         )
 
-    def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def step(self, x: Inputs, y: Inputs, sample_weight: Inputs | None = None) -> float:
         """Makes one update on one batch.
 
         Where training diverges, this and online learning go on, with losses that are infinite or
         NaN; `fit` stops.
 
         Args:
-            x: (N, input_size), finite.
-            y: The targets, as the loss takes them.
-            sample_weight: (N,), finite, at least 0, not all 0.
+            x: (N, input_size), finite; of several inputs a dict of (N, size) each.
+            y: The targets, as the loss takes them; of outputs with names a dict of them.
+            sample_weight: (N,), finite, at least 0, not all 0; of outputs with names also a dict of
+                them, in which those without may be missing.
 
         Returns:
-            The loss of the batch before the update.
+            The loss of the batch before the update, of several the sum.
 
         Raises:
             RuntimeError: The trainer has no loss.
@@ -270,17 +285,17 @@ class Trainer(Online, Planning):
     @one_at_a_time
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Inputs,
+        y: Inputs,
         *,
         epochs: int | None = None,
         until_epoch: int | None = None,
         batch_size: int | None = 32,
         shuffle: bool = True,
-        sample_weight: ArrayLike | None = None,
-        validation_data: tuple[ArrayLike, ...] | None = None,
+        sample_weight: Inputs | None = None,
+        validation_data: tuple[Inputs, ...] | None = None,
         validation_split: float | None = None,
-        metrics: Sequence[MetricName | Metric | Callable[..., float]] = (),
+        metrics: Metrics | Mapping[str, Metrics] = (),
         callbacks: Sequence[Callback] = (),
         progress: bool = True,
     ) -> History:
@@ -292,8 +307,8 @@ class Trainer(Online, Planning):
         The names of a table's columns are kept, see `Network.feature_names`.
 
         Args:
-            x: (N, input_size), finite.
-            y: The targets, as the loss takes them.
+            x: As in `step`.
+            y: As in `step`.
             epochs: How many more; at least 1. One if until_epoch is None too; where nothing else
                 is given either, as a scikit-learn ``Pipeline`` calls it, that is told by a warning.
             until_epoch: In place of epochs, how many in total, with those before this call; at
@@ -303,7 +318,7 @@ class Trainer(Online, Planning):
                 is left.
             shuffle: Takes the samples of each epoch in another order, which depends on seed and
                 epoch alone. A batch of all samples has no order, and is taken as it is.
-            sample_weight: (N,), finite, at least 0, not all 0.
+            sample_weight: As in `step`.
             validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch.
             validation_split: In place of validation_data, the share of the samples that is held
                 out, above 0 and below 1: the last ones, as they were given, before any shuffling;
@@ -314,14 +329,16 @@ class Trainer(Online, Planning):
                 shape of the output or labels (N,), and the weights if they have an argument
                 ``sample_weight``; where they have none and there are weights, a warning tells. Each
                 metric is tried once before the first epoch, so that what it cannot judge is an
-                error before any update.
+                error before any update. Where outputs have names, a dict of such sequences by name.
             callbacks: What to do after batches and epochs, see `gdcore.callbacks`.
             progress: Shows a bar on standard error, or in the notebook.
 
         Returns:
             One float an epoch for ``"loss"``, the mean of the losses before each update, and with
             validation data for ``"val_loss"``, ``"val_accuracy"`` if the loss has one, and
-            ``"val_..."`` for each metric.
+            ``"val_..."`` for each metric. Where outputs have names, say ``"kind"``, also for
+            ``"kind_loss"`` and ``"val_kind_loss"``, before its weight, and accuracy and metrics are
+            called ``"val_kind_accuracy"``.
 
         Warns:
             UserWarning: The schedule is over: from here on no rate is left that would train. Or
@@ -364,7 +381,7 @@ class Trainer(Online, Planning):
             resolve_callbacks(callbacks),
             options[2],
         )
-        figures = figures_of(self._native.has_accuracy, validation)
+        figures = figures_of(self, validation)
         fitting.check(figures)
         _core.profile_mark("data")
         first = self.epochs + 1
@@ -399,19 +416,19 @@ class Trainer(Online, Planning):
 
     def evaluate(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
+        x: Inputs,
+        y: Inputs,
+        sample_weight: Inputs | None = None,
         batch_size: int | None = None,
         *,
-        metrics: Sequence[MetricName | Metric | Callable[..., float]] = (),
+        metrics: Metrics | Mapping[str, Metrics] = (),
     ) -> dict[str, float]:
         """Computes the loss, for classes the accuracy, and metrics, without an update.
 
         Args:
-            x: (N, input_size), finite.
-            y: The targets, as the loss takes them.
-            sample_weight: (N,), finite, at least 0, not all 0.
+            x: As in `step`.
+            y: As in `step`.
+            sample_weight: As in `step`.
             batch_size: Rows at a time, at least 1; None chooses. It changes no more than the
                 rounding of the loss.
             metrics: What else to compute, as in `fit`.
@@ -421,7 +438,9 @@ class Trainer(Online, Planning):
             ``"cross_entropy"``, ``"nll"`` and ``"focal"`` the share of the samples whose largest
             output is their class, for ``"bce_with_logits"``, ``"binary_focal"`` and the hinge
             losses the share of the outputs that are above 0 where the target is above 1/2, and not
-            above 0 where it is not. What has the label ignore_index does not count.
+            above 0 where it is not. What has the label ignore_index does not count. Where outputs
+            have names, ``"loss"`` is the weighted sum, and each has its ``"kind_loss"``,
+            ``"kind_accuracy"`` and metrics.
 
         Raises:
             RuntimeError: The trainer has no loss.
@@ -537,20 +556,19 @@ class Trainer(Online, Planning):
         """The arrays in two: without their last rows, and these."""
         share = real("validation_split", share, above=0, below=1)
         # All of them first, so that messages tell a row by its place in what was given.
-        self._prepare(x, y, sample_weight, NAMES)
-        arrays = [array(x, "x"), array(y, "y")]
-        if sample_weight is not None:
-            arrays.append(array(sample_weight, "sample_weight"))
-        rows = len(arrays[0])
-        kept = int(rows * (1 - share) + 1e-9)  # 100 (1 - 0.29) is a little less than 71
+        samples = self._prepare(x, y, sample_weight, NAMES).samples
+        kept = int(samples * (1 - share) + 1e-9)  # 100 (1 - 0.29) is a little less than 71
         if kept == 0:
             raise ValueError(
-                f"validation_split must leave at least one of the {rows} samples for training, "
+                f"validation_split must leave at least one of the {samples} samples for training, "
                 f"got {share:g}"
             )
-        training = [each[:kept] for each in arrays]
-        held_out = tuple(each[kept:] for each in arrays)
-        return (training[0], training[1], training[2] if len(training) > 2 else None), held_out
+        pairs = [
+            _parted(each, name, kept)
+            for each, name in zip((x, y, sample_weight), NAMES, strict=True)
+        ]
+        held_out = tuple(each[1] for each in pairs if each[1] is not None)
+        return (pairs[0][0], pairs[1][0], pairs[2][0]), held_out
 
     def _ordered(self, data: Any, names: Sequence[str] | None) -> Any:
         """Validation data with the columns of a table where they are in x."""
@@ -561,3 +579,17 @@ class Trainer(Online, Planning):
     def _prepare(self, x: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Any:
         """The arrays, checked and converted once, for the trainer of this dtype."""
         return self._native.prepare(x, y, sample_weight, names)
+
+
+def _parted(given: Any, name: str, kept: int) -> tuple[Any, Any]:
+    """An array's first rows and the others, or those of all arrays in a dict."""
+    if given is None:
+        return None, None
+    if not isinstance(given, Mapping):
+        made = array(given, name)
+        return made[:kept], made[kept:]
+    parts = {key: _parted(each, f"{name}[{key!r}]", kept) for key, each in given.items()}
+    return (
+        {key: first for key, (first, _) in parts.items()},
+        {key: rest for key, (_, rest) in parts.items()},
+    )

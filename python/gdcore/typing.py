@@ -7,9 +7,11 @@ Written by tools/names.py from what there is; a formula of one's own is passed a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = [
     "ActivationName",
@@ -17,6 +19,7 @@ __all__ = [
     "DTypeName",
     "DifferenceBy",
     "InitializerName",
+    "Inputs",
     "LossName",
     "MetricName",
     "Mode",
@@ -169,6 +172,9 @@ Unit = Literal[
 _Float = np.float32 | np.float64
 DType = DTypeName | type[_Float] | type[float] | np.dtype[_Float]
 """The argument dtype of `gdcore.Network`."""
+
+Inputs = ArrayLike | Mapping[str, ArrayLike]
+"""An array, or arrays by the names of a network's inputs or outputs."""
 
 
 def __dir__() -> list[str]:

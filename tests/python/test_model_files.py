@@ -167,8 +167,17 @@ def changed(description: Any, place: tuple[Any, ...]) -> tuple[Any, Any]:
 BAD = (None, -1, 0, 0.5, 1e300, np.nan, "x", ",", [], [[]], {}, {"name": []}, True, 2**40, 2**70)
 
 
-def test_any_part_of_a_description_is_forged(path: Path) -> None:
-    rich(path)
+def joined(path: Path) -> None:
+    """A trainer of two inputs and two outputs."""
+    a, b = gd.Input(2, name="a"), gd.Input(3, name="b")
+    h = gd.Concat()(a, gd.Dense(2)(b))
+    net = gd.Network(inputs=[a, b], outputs={"u": gd.Dense(1)(h), "v": gd.Dense(2)(h)})
+    gd.Trainer(net, {"u": "mse", "v": gd.Huber(0.5)}, "sgd", loss_weights={"u": 2}).save(path)
+
+
+@pytest.mark.parametrize("write", [rich, joined])
+def test_any_part_of_a_description_is_forged(write: Callable[[Path], Any], path: Path) -> None:
+    write(path)
     arrays, description = unpacked(path)
     places = list(leaves(description))
     assert len(places) > 50

@@ -19,13 +19,22 @@ constexpr int64_t kRowsAPiece = 16;
 }  // namespace
 
 template <class T>
-Gather<T>::Gather(int64_t inputs, int64_t outputs, int64_t capacity, const GatherBuffers<T>& to,
-                  int max_workers)
+Gather<T>::Gather(int64_t inputs, int64_t outputs, const std::vector<int64_t>& heads,
+                  int64_t capacity, const GatherBuffers<T>& to, int max_workers)
     : Operation<T>(Zone::kGather, Zone::kData, -1, max_workers, gather_cost<T>(inputs, outputs)),
       inputs_(inputs),
       outputs_(outputs),
       to_(to),
-      labels_(static_cast<size_t>(capacity)) {}
+      labels_(static_cast<size_t>(capacity) * std::max<size_t>(1, heads.size())),
+      gathered_(heads.size()) {
+  int64_t column = 0;
+  int64_t first = 0;
+  for (const int64_t width : heads) {
+    heads_.push_back({width, to_.target + column, labels_.data() + first, to_.weights + first});
+    column += width;
+    first += capacity;
+  }
+}
 
 template <class T>
 Batch<T> Gather<T>::prepare(const Batch<T>& from, std::span<const int64_t> indices) {
@@ -41,7 +50,32 @@ Batch<T> Gather<T>::prepare(const Batch<T>& from, std::span<const int64_t> indic
   }
   if (from.labels != nullptr) batch.labels = labels_.data();
   if (from.weights != nullptr) batch.weights = to_.weights;
+  if (from.heads == nullptr) return batch;
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    HeadBatch<T>& head = gathered_[h];
+    head = from.heads[h];
+    head.is_piece = true;
+    head.target_stride = outputs_;
+    if (head.target != nullptr) head.target = heads_[h].target;
+    if (head.labels != nullptr) head.labels = heads_[h].labels;
+    if (head.weights != nullptr) head.weights = heads_[h].weights;
+  }
+  batch.heads = gathered_.data();
   return batch;
+}
+
+template <class T>
+void Gather<T>::copy_heads(int64_t row, int64_t to) const {
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    const HeadBatch<T>& from = from_.heads[h];
+    const Head& head = heads_[h];
+    if (from.target != nullptr) {
+      std::copy_n(from.target + row * from.target_stride, head.outputs,
+                  head.target + to * outputs_);
+    }
+    if (from.labels != nullptr) head.labels[to] = from.labels[row];
+    if (from.weights != nullptr) head.weights[to] = from.weights[row];
+  }
 }
 
 template <class T>
@@ -57,6 +91,7 @@ void Gather<T>::work(ops::Worker& worker, const Batch<T>& batch) {
       }
       if (from_.labels != nullptr) labels_[static_cast<size_t>(i)] = from_.labels[row];
       if (from_.weights != nullptr) to_.weights[i] = from_.weights[row];
+      if (from_.heads != nullptr) copy_heads(row, i);
     }
   });
 }

@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdcore._layer import Layer as Layer
-from gdcore.layers import branches, dense, dropout, embedding, gates, normalization
+from gdcore.layers import branches, dense, dropout, embedding, gates, joins, normalization
 from gdcore.layers.branches import *  # noqa: F403
 from gdcore.layers.dense import *  # noqa: F403
 from gdcore.layers.dropout import *  # noqa: F403
 from gdcore.layers.embedding import *  # noqa: F403
 from gdcore.layers.gates import *  # noqa: F403
+from gdcore.layers.joins import *  # noqa: F403
 from gdcore.layers.normalization import *  # noqa: F403
 
 if not TYPE_CHECKING:  # type checkers see what a star brings, and could not follow a sum
     __all__ = ["Layer"]
-    for _module in (branches, dense, dropout, embedding, gates, normalization):
+    for _module in (branches, dense, dropout, embedding, gates, joins, normalization):
         __all__ += _module.__all__
 
     def __dir__() -> list[str]:

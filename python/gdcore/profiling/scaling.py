@@ -287,11 +287,10 @@ def _integers(argument: str, values: Any, what: str, at_most: int) -> tuple[int,
 
 def _copy(trainer: Trainer, threads: int) -> Trainer:
     """A trainer that does the same steps, from the same parameters."""
-    from gdcore.network import Network
     from gdcore.training import Trainer as Kind  # a subclass may take other arguments
 
     own = trainer.network
-    network = Network(own.layers, input_size=own.input_size, dtype=own.dtype, seed=own.seed)
+    network = own._again()
     network.load_state_dict(own.state_dict())
     return Kind(
         network,

@@ -30,6 +30,58 @@ constexpr int64_t kInputs = 4;
 
 using Specs = std::vector<LayerSpec>;
 
+struct Drawn {
+  Drawn(Specs layers) : specs(std::move(layers)) {}  // NOLINT(google-explicit-constructor)
+
+  template <class T>
+  Network<T> network() const {
+    return network_of<T>(specs, inputs, heads);
+  }
+  // With a loss: that of each head, or one.
+  template <class T>
+  gd::plan::PlanOptions<T> options(PlanKind kind, int64_t rows, int workers = 1) const {
+    auto options = options_of<T>(kind, rows, heads.empty() ? "mse" : "", workers);
+    const char* const losses[] = {"huber", "mse", "bce_with_logits"};
+    for (size_t h = 0; h < heads.size(); ++h) {
+      const auto loss = gd::testing::loss_named(losses[h % 3]);
+      options.loss.heads.push_back({loss.name, loss.parameters, 0.5 + static_cast<double>(h)});
+    }
+    return options;
+  }
+
+  Specs specs;
+  std::vector<gd::nn::InputSpec> inputs = {kInputs};
+  std::vector<gd::nn::Head> heads;
+};
+
+// Samples as a batch, and what it points to.
+template <class T>
+struct HeadsBatch {
+  HeadsBatch(const Drawn& drawn, const Network<T>& network, const Samples<T>& samples, int64_t rows)
+      : batch(samples.batch(rows, false)) {
+    int64_t column = 0;
+    for (const gd::nn::Head& head : drawn.heads) {
+      gd::plan::HeadBatch<T> own;
+      own.target = samples.target.data() + column;
+      own.target_stride = samples.outputs;
+      own.weight_sum = static_cast<double>(rows);
+      if (column > 0) {  // all but the first are weighted
+        own.weights = samples.weights.data();
+        own.weight_sum = samples.batch(rows, false, true).weight_sum;
+      }
+      heads.push_back(own);
+      column += network.graph().width(head.node);
+    }
+    if (heads.empty()) return;
+    batch.heads = heads.data();
+    batch.target = nullptr;
+    batch.weight_sum = 1;
+  }
+
+  std::vector<gd::plan::HeadBatch<T>> heads;
+  Batch<T> batch;
+};
+
 // Of the fourth order (Richardson): what is normalized may bend sharply.
 double difference(double& value, const std::function<double()>& loss) {
   const double here = value;
@@ -62,13 +114,14 @@ class Distance {
 
 // Of the mean squared error by every parameter, as checks do it; and of a weighted sum of outputs
 // by the input and every parameter with what dropout draws, as training does.
-void check_gradients(const Specs& specs, const std::string& where) {
-  auto network = network_of<double>(specs, kInputs);
+void check_gradients(const Drawn& drawn, const std::string& where) {
+  auto network = drawn.network<double>();
   const int64_t outputs = network.output_size();
   Samples<double> samples(kRows, kInputs, outputs, 11);
-  const Batch<double> batch = samples.batch(kRows, false);
-  Plan<double> gradient(network, options_of<double>(PlanKind::gradient, kRows, "mse"));
-  Plan<double> evaluation(network, options_of<double>(PlanKind::evaluation, kRows, "mse"));
+  const HeadsBatch<double> with_targets(drawn, network, samples, kRows);
+  const Batch<double>& batch = with_targets.batch;
+  Plan<double> gradient(network, drawn.options<double>(PlanKind::gradient, kRows));
+  Plan<double> evaluation(network, drawn.options<double>(PlanKind::evaluation, kRows));
   CHECK_AT(gradient.step(batch) == evaluation.step(batch), where);
   Distance checked;
   for (const gd::nn::Parameter& p : network.parameters()) {
@@ -106,24 +159,36 @@ void check_gradients(const Specs& specs, const std::string& where) {
     input.add(at_input[i], difference(samples.x[i], sum));
   }
   CHECK_AT(input.relative() < 1e-6, where, " input ", input.relative());
-  Distance drawn;
+  Distance by_parameter;
   for (const gd::nn::Parameter& p : network.parameters()) {
     for (int64_t i = p.offset; i < p.offset + p.size(); ++i) {
-      drawn.add(network.gradients()[i], difference(network.values()[i], sum));
+      by_parameter.add(network.gradients()[i], difference(network.values()[i], sum));
     }
   }
-  CHECK_AT(drawn.relative() < 1e-6, where, " drawn ", drawn.relative());
+  CHECK_AT(by_parameter.relative() < 1e-6, where, " drawn ", by_parameter.relative());
 }
 
-// Layers at random, each behind one that is there already, joined where the widths allow it; in
-// the end all that nobody reads is joined too.
-Specs drawn_graph(uint32_t seed) {
+// Layers at random over one to three inputs, each behind one that is there already, joined where
+// the widths allow it; in the end all that nobody reads is joined too, and makes one to three
+// outputs.
+Drawn drawn_graph(uint32_t seed) {
   std::mt19937 random(seed);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<uint32_t>(n)); };
   const char* const smooth[] = {"tanh", "gelu", "silu", "sigmoid", "softmax", "identity"};
-  Specs specs;
-  std::vector<int64_t> widths = {kInputs};
-  std::vector<bool> read = {false};
+  Drawn drawn(Specs{});
+  Specs& specs = drawn.specs;
+  const int inputs = 1 + below(3);
+  if (inputs > 1) {
+    drawn.inputs.clear();
+    const int64_t first = 1 + below(2);
+    drawn.inputs.emplace_back("a", first, std::vector<int64_t>{});
+    if (inputs == 3) drawn.inputs.emplace_back("b", 1, std::vector<int64_t>{});
+    const int64_t rest = kInputs - first - (inputs - 2);
+    drawn.inputs.emplace_back("c", rest, std::vector<int64_t>{});
+  }
+  std::vector<int64_t> widths;
+  for (const gd::nn::InputSpec& input : drawn.inputs) widths.push_back(input.width);
+  std::vector<bool> read(widths.size());
   const auto put = [&](LayerSpec spec, int64_t width) {
     for (const int input : spec.inputs) read[static_cast<size_t>(input)] = true;
     specs.push_back(std::move(spec));
@@ -181,13 +246,24 @@ Specs drawn_graph(uint32_t seed) {
     if (!read[j]) open.push_back(static_cast<int>(j));
   }
   if (open.size() > 1) put(layer("concat", open, {}), 0);
-  put(dense_behind(static_cast<int>(specs.size()), 3, smooth[below(6)]), 3);
-  return specs;
+  const int last = static_cast<int>(widths.size()) - 1;
+  const int heads = below(3) == 0 ? 1 + below(3) : 0;
+  if (heads == 0) put(dense_behind(last, 3, smooth[below(6)]), 3);
+  std::vector<int> nodes;
+  for (int h = 0; h < heads; ++h) {
+    nodes.push_back(static_cast<int>(widths.size()));
+    drawn.heads.push_back({"h" + std::to_string(h), nodes.back()});
+    // The last may read the one before.
+    const int from = h == 2 && below(2) == 0 ? nodes[1] : last;
+    put(dense_behind(from, 1 + below(3), h < 2 ? smooth[below(6)] : "identity"), 0);
+  }
+  if (heads > 1) put(layer("concat", nodes, {}), 0);
+  return drawn;
 }
 
-std::string told(const Specs& specs) {
-  std::string all;
-  for (const LayerSpec& spec : specs) {
+std::string told(const Drawn& drawn) {
+  std::string all = std::to_string(drawn.inputs.size()) + " inputs ";
+  for (const LayerSpec& spec : drawn.specs) {
     all += spec.kind + '(';
     for (const int input : spec.inputs) all += std::to_string(input) + ' ';
     all += ") ";
@@ -248,8 +324,8 @@ TEST(drawn_graphs_have_right_gradients) {
   const char* const asked = std::getenv("GDCORE_DRAWN_GRAPHS");
   const auto count = static_cast<uint32_t>(asked == nullptr ? 1000 : std::atoi(asked));
   for (uint32_t seed = 0; seed < count; ++seed) {
-    const Specs specs = drawn_graph(seed);
-    check_gradients(specs, text("seed ", seed, " ", told(specs)));
+    const Drawn drawn = drawn_graph(seed);
+    check_gradients(drawn, text("seed ", seed, " ", told(drawn)));
   }
 }
 
@@ -257,11 +333,12 @@ namespace {
 
 // Values after a few steps, with dropout and all.
 template <class T>
-std::vector<T> trained(const Specs& specs, int workers, int64_t rows) {
-  auto network = network_of<T>(specs, kInputs);
+std::vector<T> trained(const Drawn& drawn, int workers, int64_t rows) {
+  auto network = drawn.network<T>();
   const Samples<T> samples(rows, kInputs, network.output_size(), 11);
   gd::optim::ElementwiseRule<T> rule("sgd", {0.05, 0, 0, 0, 0});
-  auto options = options_of<T>(PlanKind::training, rows, "mse", workers);
+  const HeadsBatch<T> with_targets(drawn, network, samples, rows);
+  auto options = drawn.options<T>(PlanKind::training, rows, workers);
   options.rule = &rule;
   options.update.extents = network.extents();
   options.update.weights = network.values();
@@ -269,7 +346,7 @@ std::vector<T> trained(const Specs& specs, int workers, int64_t rows) {
   Plan<T> plan(network, options);
   for (int step = 1; step <= 3; ++step) {
     rule.begin_step(0.05, step);
-    Batch<T> batch = samples.batch(rows, false);
+    Batch<T> batch = with_targets.batch;
     batch.draw = {7, static_cast<uint64_t>(step), 0};
     plan.step(batch);
   }
@@ -281,10 +358,10 @@ std::vector<T> trained(const Specs& specs, int workers, int64_t rows) {
 TEST(drawn_graphs_train_to_the_same_bits_on_any_number_of_workers) {
   gd::testing::for_both_types([]<class T>() {
     for (uint32_t seed = 0; seed < 40; ++seed) {
-      const Specs specs = drawn_graph(seed);
-      const std::vector<T> want = trained<T>(specs, 1, 300);
+      const Drawn drawn = drawn_graph(seed);
+      const std::vector<T> want = trained<T>(drawn, 1, 300);
       for (const int workers : gd::testing::kWorkerCounts) {
-        CHECK_SAME(trained<T>(specs, workers, 300), want, "seed ", seed, " workers ", workers);
+        CHECK_SAME(trained<T>(drawn, workers, 300), want, "seed ", seed, " workers ", workers);
       }
     }
   });
@@ -292,8 +369,9 @@ TEST(drawn_graphs_train_to_the_same_bits_on_any_number_of_workers) {
 
 TEST(rows_do_not_see_each_other_in_inference) {
   for (uint32_t seed = 0; seed < 40; ++seed) {
-    auto network = network_of<float>(drawn_graph(seed), kInputs);
-    const Samples<float> samples(kRows, kInputs, 3, 11);
+    auto network = drawn_graph(seed).network<float>();
+    const int64_t outputs = network.output_size();
+    const Samples<float> samples(kRows, kInputs, outputs, 11);
     Plan<float> together(network, options_of<float>(PlanKind::inference, kRows));
     Plan<float> alone(network, options_of<float>(PlanKind::inference, 1));
     together.forward(samples.batch(kRows, false));
@@ -301,7 +379,7 @@ TEST(rows_do_not_see_each_other_in_inference) {
       Batch<float> row = samples.batch(1, false);
       row.x += i * kInputs;
       alone.forward(row);
-      CHECK_SAME(alone.output(1).row(0), together.output(kRows).row(i), 3, "seed ", seed);
+      CHECK_SAME(alone.output(1).row(0), together.output(kRows).row(i), outputs, "seed ", seed);
     }
   }
 }
@@ -319,6 +397,28 @@ TEST(graphs_that_cannot_be_are_refused) {
     const std::string error = error_of(std::move(specs));
     CHECK_AT(error.find(what) != std::string::npos, error);
   };
+  const auto says_of = [&](std::vector<gd::nn::InputSpec> inputs, const std::string& what) {
+    std::string error;
+    try {
+      gd::layers::graph_of<float>({layer("concat", {0, 1}, {})}, std::move(inputs));
+    } catch (const gd::base::ValueError& found) {
+      error = found.what();
+    }
+    CHECK_AT(error.find(what) != std::string::npos, error);
+  };
+  const auto input = [](const std::string& name, int64_t width, std::vector<int64_t> codes = {}) {
+    return gd::nn::InputSpec(name, width, std::move(codes));
+  };
+  says_of({}, "at least one input");
+  says_of({input("a", 2), input("", 2)}, "input 1 must have a name");
+  says_of({input("a", 2), input("a", 2)}, "two inputs are named 'a'");
+  says_of({input("a", 2), input("b", 0)}, "input 'b' must have at least 1 column, got 0");
+  says_of({input("a", INT64_MAX), input("b", 2)}, "more columns than can be addressed");
+  says_of({input("a", 2), input("b", 2, {3})}, "input 'b' has 2 columns, got 1 categories");
+  says_of({input("a", 2), input("b", 1, {0})}, "at least 1 category in column 0, got 0");
+  says_of({input("a", 2), input("b", 1, {1 << 25})}, "has 33554432 categories in column 0");
+  says_of({input("a", 2), input("b", 1, {3})}, "reads numbers, and input 'b' holds codes");
+  says_of({input("a", 2), input("b", 1), input("c", 1)}, "input 'c' is read by no layer");
   says({dense_behind(1, 3)}, "reads what comes after it");
   says({dense_behind(0, 3), dense_behind(0, 3)}, "is read by no layer");
   says({layer("dense", {}, {})}, "reads nothing");

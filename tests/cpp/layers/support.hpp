@@ -48,12 +48,19 @@ inline nn::LayerSpec dropout_behind(int input, double rate) {
 
 // A network of them whose parameters are all drawn, so that ones and zeros hide nothing.
 template <class T>
-nn::Network<T> network_of(const std::vector<nn::LayerSpec>& specs, int64_t inputs) {
-  nn::Network<T> network(layers::graph_of<T>(specs, {inputs}), 3);
+nn::Network<T> network_of(const std::vector<nn::LayerSpec>& specs,
+                          const std::vector<nn::InputSpec>& inputs,
+                          const std::vector<nn::Head>& heads = {}) {
+  nn::Network<T> network(layers::graph_of<T>(specs, inputs, heads), 3);
   std::vector<T> values = normals<T>(network.num_parameters(), 5);
   for (T& value : values) value *= T(0.5);
   network.from_shapes(values.data(), network.values());
   return network;
+}
+
+template <class T>
+nn::Network<T> network_of(const std::vector<nn::LayerSpec>& specs, int64_t inputs) {
+  return network_of<T>(specs, std::vector<nn::InputSpec>{inputs});
 }
 
 }  // namespace gd::testing

@@ -1,0 +1,269 @@
+// Epochs of a trainer, and the way back from one that diverges.
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/check.hpp"
+#include "data/sampler.hpp"
+#include "train/batch_of.hpp"
+#include "train/trainer.hpp"
+
+namespace gd::train {
+
+using base::require;
+using base::StateError;
+using profiling::Region;
+using profiling::RegionKind;
+using profiling::Zone;
+using Lock = std::lock_guard<parallel::ForkSafeMutex>;
+
+template <class T>
+double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
+                             Progress progress) {
+  ask_for_threads();
+  const int64_t at_once = std::min(batch_size, data.size());
+  shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
+  data::BatchSampler sampler(data.size(), at_once);
+  const nn::Graph& graph = model_->description().graph();
+  check_rows_together(graph, at_once);
+  check_rows_together(graph, sampler.batch_rows(sampler.batches() - 1));  // it may be short
+  {
+    Region region(RegionKind::other, Zone::kCaller, work(0));
+    if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
+    region.lap(Zone::kData);
+    take_snapshot();
+    region.lap(Zone::kSnapshot);
+  }
+  HeadSums sums(heads_ ? heads_->size() : 0);
+  double loss_sum = 0;
+  double weight_sum = 0;
+  for (int64_t i = 0; i < sampler.batches(); ++i) {
+    const int64_t begin = sampler.batch_begin(i);
+    const double lr = this->lr();
+    std::optional<double> batch_loss;
+    {
+      const Region region(RegionKind::step, Zone::kCallback, work(sampler.batch_rows(i)));
+      const Lock lock(model_->mutex());
+      const ops::KernelScope scope;
+      plan::Plan<T>& plan = training_plan(at_once, shuffle);
+      const Dataset rows = data.rows(begin, sampler.batch_rows(i));
+      const double weights = heads_
+                                 ? (shuffle ? heads_->weigh(data, sampler.batch(i)) : weigh(rows))
+                             : shuffle ? sum_of_weights(data, sampler.batch(i))
+                                       : sum_of_weights(rows);
+      if (weights > 0) {  // a batch of samples without weight says nothing
+        begin_update(lr);
+        model_->network().set_gradients_valid(false);
+        plan::Batch<T> batch = this->batch(shuffle ? data : rows, weights);
+        batch.draw = draw();
+        const double loss = shuffle ? plan.step(batch, sampler.batch(i)) : plan.step(batch);
+        end_update();
+        if (!std::isfinite(loss)) diverged(loss, lr);
+        batch_loss = loss;
+        loss_sum += loss * weights;
+        weight_sum += weights;
+        if (heads_) heads_->add(sums, plan.head_sums());
+      }
+      if (i + 1 == sampler.batches()) {
+        check_end(data, at_once, lr);
+        ++epochs_;
+      }
+    }
+    if (!progress(begin + sampler.batch_rows(i), batch_loss)) break;
+    model_->mutex().give_way();
+  }
+  if (!heads_) return loss_sum / weight_sum;
+  head_losses_.clear();
+  for (size_t h = 0; h < heads_->size(); ++h) head_losses_.push_back(sums.mean(h));
+  return heads_->total(sums);
+}
+
+template <class T>
+void Trainer<T>::take_snapshot() {
+  const Lock lock(model_->mutex());
+  if (!known_to_be_right()) {
+    require<StateError>(
+        all_finite(update_.weights),
+        "the parameters are not finite, so that no epoch can go on from them: give the "
+        "network others with load_state_dict");
+    require<StateError>(states_finite(),
+                        "the optimizer's state is not finite, so that no epoch can go on from it: "
+                        "make a new trainer of the network");
+  }
+  const int64_t size = model_->description().flat_size();
+  const auto arrays = static_cast<int64_t>(1 + states_.size());
+  const nn::Network<T>& network = model_->network();
+  if (snapshot_.size() == 0) {
+    snapshot_ = base::AlignedBuffer<T>(arrays * size);
+    state_snapshot_ = base::AlignedBuffer<T>(network.state_size());
+  }
+  std::copy_n(network.state(), network.state_size(), state_snapshot_.data());
+  T* to = snapshot_.data();
+  ops::copy_extents<T>(update_.extents, update_.weights, to);
+  for (const T* state : state_pointers_) ops::copy_extents<T>(update_.extents, state, to += size);
+  snapshot_steps_ = steps_;
+}
+
+template <class T>
+bool Trainer<T>::all_finite(const T* flat) const {
+  return ops::all_finite<T>(flat, update_.extents);
+}
+
+template <class T>
+bool Trainer<T>::states_finite() const {
+  return std::ranges::all_of(state_pointers_, [&](const T* state) { return all_finite(state); });
+}
+
+template <class T>
+bool Trainer<T>::known_to_be_right() const {
+  return right_steps_ == steps_ && right_version_ == model_->network().version();
+}
+
+template <class T>
+void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr) {
+  if (!all_finite(update_.weights)) diverged("a parameter left the finite numbers", lr);
+  if (!states_finite()) diverged("the optimizer's state left the finite numbers", lr);
+  const nn::Network<T>& network = model_->network();
+  const auto kept = static_cast<size_t>(network.state_size());
+  if (!ops::all_finite<T>(std::span<const T>(network.state(), kept))) {
+    diverged("what a layer keeps left the finite numbers", lr);
+  }
+  if (may_overflow()) {
+    const Dataset rows = data.rows(0, std::min(batch_size, kDefaultBatch));
+    const double weights = weigh(rows);
+    if (weights > 0) {
+      const Region region(RegionKind::other, Zone::kStep, validating());
+      const double sum = evaluation_plan(rows.size()).add_losses(batch(rows, weights), 0);
+      if (!std::isfinite(sum)) diverged(sum, lr);
+    }
+  }
+  right_steps_ = steps_;
+  right_version_ = model_->network().version();
+}
+
+template <class T>
+bool Trainer<T>::may_overflow() const {
+  // Outputs are about |x| times the product of the layers' Frobenius norms at most, with those of
+  // their biases; a loss squares them at most.
+  double product = 1;
+  for (const optim::ParameterSpan& span : spans_) {
+    const T sum = ops::sum_squares(
+        std::span<const T>(update_.weights + span.offset, static_cast<size_t>(span.size())));
+    product *= std::max(1.0, std::sqrt(static_cast<double>(sum)));
+  }
+  return !(product < std::pow(static_cast<double>(std::numeric_limits<T>::max()), 0.3));
+}
+
+template <class T>
+void Trainer<T>::restore_snapshot() {
+  const int64_t size = model_->description().flat_size();
+  const T* from = snapshot_.data();
+  ops::copy_extents<T>(update_.extents, from, update_.weights);
+  for (T* state : state_pointers_) ops::copy_extents<T>(update_.extents, from += size, state);
+  steps_ = snapshot_steps_;
+  nn::Network<T>& network = model_->network();
+  std::copy_n(state_snapshot_.data(), network.state_size(), network.state());
+  network.note_change();
+}
+
+template <class T>
+void Trainer<T>::diverged(double loss, double lr) {
+  diverged(std::isnan(loss) ? "the loss became NaN" : "the loss became infinite", lr);
+}
+
+template <class T>
+void Trainer<T>::diverged(const char* what, double lr) {
+  const int64_t step = steps_;
+  restore_snapshot();
+  throw base::DivergenceError(base::message(
+      what, " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
+      "; parameters and optimizer are back where the epoch began. Try a smaller learning rate or "
+      "clip_grad_norm."));
+}
+
+template <class T>
+Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size,
+                                base::FunctionRef<bool()> stops) {
+  const Lock lock(model_->mutex());
+  const parallel::ForkSafeMutex::Reading reading(model_->mutex());
+  if (heads_) return evaluate_heads(data, batch_size, stops);
+  const int64_t at_once = std::min(batch_size, data.size());
+  AccuracyCounter<T> correct(options_.loss.name);
+  Pace pace(data.size(), 2 * model_->description().num_parameters());
+  double loss_sum = 0;
+  double weight_sum = 0;
+  for (int64_t begin = 0; begin < data.size(); begin += at_once) {
+    const Dataset batch = data.rows(begin, std::min(at_once, data.size() - begin));
+    // Each sample counts by its own weight, so a batch without any adds nothing.
+    const double weights = sum_of_weights(batch);
+    weight_sum += weights;
+    for (int64_t done = 0; done < batch.size();) {
+      const Dataset rows = batch.rows(done, pace.next(batch.size() - done));
+      if (weights > 0) {
+        // Without what `stops` does.
+        const Region region(RegionKind::other, Zone::kCaller, validating());
+        const ops::KernelScope scope;
+        plan::Plan<T>& plan = evaluation_plan(at_once);
+        loss_sum = plan.add_losses(batch_of(rows, weights), loss_sum);
+        correct.add(plan.output(rows.size()), rows);
+      }
+      done += rows.size();
+      pace.done(rows.size());
+      if (begin + done < data.size() && stops()) return {};
+    }
+  }
+  return {loss_sum / weight_sum, correct.result(), {}};
+}
+
+template <class T>
+Evaluation Trainer<T>::evaluate_heads(const Dataset& data, int64_t batch_size,
+                                      base::FunctionRef<bool()> stops) {
+  const int64_t at_once = std::min(batch_size, data.size());
+  std::vector<AccuracyCounter<T>> correct;
+  for (const plan::HeadLoss& head : options_.loss.heads) correct.emplace_back(head.name);
+  Pace pace(data.size(), 2 * model_->description().num_parameters());
+  HeadSums sums(heads_->size());
+  for (int64_t begin = 0; begin < data.size(); begin += at_once) {
+    const Dataset batch = data.rows(begin, std::min(at_once, data.size() - begin));
+    heads_->weigh(batch);
+    heads_->count(sums);
+    for (int64_t done = 0; done < batch.size();) {
+      const Dataset rows = batch.rows(done, pace.next(batch.size() - done));
+      {
+        const Region region(RegionKind::other, Zone::kCaller, validating());
+        const ops::KernelScope scope;
+        plan::Plan<T>& plan = evaluation_plan(at_once);
+        const plan::Batch<T> part = this->batch(rows, heads_->weigh(rows));
+        heads_->go_on_from(sums);
+        plan.add_losses(part, 0);
+        sums.losses = plan.head_sums();
+        base::MatrixView<const T> output = plan.output(rows.size());
+        for (size_t h = 0; h < heads_->size(); ++h) {
+          const nn::Graph& graph = model_->description().graph();
+          output.cols = graph.width(graph.heads[h].node);
+          correct[h].add(output, rows_of_head(rows, h));
+          output.data += output.cols;
+        }
+      }
+      done += rows.size();
+      pace.done(rows.size());
+      if (begin + done < data.size() && stops()) return {};
+    }
+  }
+  Evaluation found;
+  found.loss = heads_->total(sums);
+  for (size_t h = 0; h < heads_->size(); ++h) {
+    found.heads.push_back({sums.mean(h), correct[h].result()});
+  }
+  return found;
+}
+
+#define GD_INSTANTIATE(T)                                                         \
+  template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress); \
+  template Evaluation Trainer<T>::evaluate(const Dataset&, int64_t, base::FunctionRef<bool()>);
+GD_INSTANTIATE(float)
+GD_INSTANTIATE(double)
+#undef GD_INSTANTIATE
+
+}  // namespace gd::train

@@ -81,6 +81,7 @@ InitializerName = Literal[
     "lecun_normal",
     "lecun_uniform",
     "pytorch",
+    "normal",
     "zeros",
 ]
 """Initial values, see `gdcore.initializers`."""

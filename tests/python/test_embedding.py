@@ -47,9 +47,7 @@ class Twin:
         nn = torch.nn
         pairs = zip(CATEGORIES, SIZES, strict=True)
         self.tables = nn.ModuleList(nn.Embedding(n, size, sparse=sparse) for n, size in pairs)
-        self.rest = nn.Sequential(
-            nn.Identity(), nn.Linear(sum(SIZES), 12), nn.Linear(12, OUTPUTS)
-        )
+        self.rest = nn.Sequential(nn.Identity(), nn.Linear(sum(SIZES), 12), nn.Linear(12, OUTPUTS))
         self.tables.double()
         self.rest.double()
         state = {key: torch.tensor(value) for key, value in net.state_dict().items()}
@@ -134,7 +132,7 @@ class TestAgainstPyTorch:
 
 def parts_of(trainer: gd.Trainer) -> list[dict[str, Any]]:
     """Parameters, and each state of the rule."""
-    _, parameters, _, states = trainer._native.copy()
+    _, parameters, states = trainer._native.copy()
     return [parameters, *states]
 
 

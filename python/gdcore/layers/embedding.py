@@ -34,8 +34,8 @@ class Embedding(Layer):
     Args:
         size: Numbers in a row, at least 1; a sequence: one for each column.
         sparse: Whether rules leave the rows alone that a batch does not name.
-        weight_init: How the tables start, a name from `gdcore.initializers`, for n = size inputs and
-            m = categories outputs. The default ``"pytorch"`` is that of PyTorch's ``Embedding``
+        weight_init: How the tables start, a name from `gdcore.initializers`, for n = size inputs
+            and m = categories outputs. The default ``"pytorch"`` is that of PyTorch's ``Embedding``
             here, the same as ``"normal"``.
         name: As in `Dense`.
 
@@ -67,7 +67,8 @@ class Embedding(Layer):
 def _size(size: Any) -> int | tuple[int, ...]:
     if not isinstance(size, (list, tuple)):
         return integer("size", size)
-    found = tuple(integer(f"size[{k}]", each) for k, each in enumerate(listed("size", size, "integers")))
+    sizes = enumerate(listed("size", size, "integers"))
+    found = tuple(integer(f"size[{k}]", each) for k, each in sizes)
     if not found:
         raise ValueError("size must be an integer or hold one for each column, got none")
     return found

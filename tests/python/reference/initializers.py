@@ -11,6 +11,8 @@ def variance(name: str, fan_in: int, fan_out: int) -> float:
         return 0.0
     if name == "pytorch":  # kaiming_uniform_(a=sqrt(5)), so a bound of 1 / sqrt(fan_in)
         return 1.0 / (3.0 * fan_in)
+    if name == "normal":  # torch.nn.init.normal_
+        return 1.0
     family = name.rsplit("_", 1)[0]
     return {
         "he": 2.0 / fan_in,  # He et al. 2015
@@ -21,6 +23,6 @@ def variance(name: str, fan_in: int, fan_out: int) -> float:
 
 def bound(name: str, fan_in: int, fan_out: int) -> float | None:
     """The largest magnitude a value can have; None for the normal forms."""
-    if name.endswith("_normal"):
+    if name.endswith("normal"):
         return None
     return math.sqrt(3.0 * variance(name, fan_in, fan_out))

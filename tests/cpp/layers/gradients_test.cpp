@@ -49,6 +49,29 @@ struct Drawn {
     return options;
   }
 
+  // Codes where an input holds them.
+  template <class T>
+  Samples<T> samples(int64_t rows, int64_t outputs) const {
+    Samples<T> made(rows, kInputs, outputs, 11);
+    int64_t column = 0;
+    for (const gd::nn::InputSpec& input : inputs) {
+      for (const int64_t codes : input.categories) {
+        const auto own = gd::testing::labels_below(codes, rows, static_cast<uint64_t>(column));
+        for (int64_t i = 0; i < rows; ++i) {
+          const T code = static_cast<T>(own[static_cast<size_t>(i)]);
+          made.x[static_cast<size_t>(i * kInputs + column)] = code;
+        }
+        ++column;
+      }
+      if (!input.holds_codes()) column += input.width;
+    }
+    return made;
+  }
+  // Of columns before that of codes.
+  int64_t differentiable_inputs() const {
+    return inputs.back().holds_codes() ? kInputs - inputs.back().width : kInputs;
+  }
+
   Specs specs;
   std::vector<gd::nn::InputSpec> inputs = {kInputs};
   std::vector<gd::nn::Head> heads;
@@ -117,7 +140,7 @@ class Distance {
 void check_gradients(const Drawn& drawn, const std::string& where) {
   auto network = drawn.network<double>();
   const int64_t outputs = network.output_size();
-  Samples<double> samples(kRows, kInputs, outputs, 11);
+  Samples<double> samples = drawn.samples<double>(kRows, outputs);
   const HeadsBatch<double> with_targets(drawn, network, samples, kRows);
   const Batch<double>& batch = with_targets.batch;
   Plan<double> gradient(network, drawn.options<double>(PlanKind::gradient, kRows));
@@ -156,6 +179,7 @@ void check_gradients(const Drawn& drawn, const std::string& where) {
   outside.backward(back);
   Distance input;
   for (size_t i = 0; i < at_input.size(); ++i) {
+    if (static_cast<int64_t>(i) % kInputs >= drawn.differentiable_inputs()) continue;
     input.add(at_input[i], difference(samples.x[i], sum));
   }
   CHECK_AT(input.relative() < 1e-6, where, " input ", input.relative());
@@ -184,8 +208,15 @@ Drawn drawn_graph(uint32_t seed) {
     drawn.inputs.emplace_back("a", first, std::vector<int64_t>{});
     if (inputs == 3) drawn.inputs.emplace_back("b", 1, std::vector<int64_t>{});
     const int64_t rest = kInputs - first - (inputs - 2);
-    drawn.inputs.emplace_back("c", rest, std::vector<int64_t>{});
+    std::vector<int64_t> codes;
+    if (below(2) == 0) {
+      for (int64_t j = 0; j < rest; ++j) codes.push_back(1 + below(5));
+    }
+    drawn.inputs.emplace_back("c", rest, codes);
   }
+  // What reads codes; all others read that in their place.
+  const int coded = drawn.inputs.back().holds_codes() ? inputs - 1 : -1;
+  const auto readable = [&](int node) { return node == coded ? inputs : node; };
   std::vector<int64_t> widths;
   for (const gd::nn::InputSpec& input : drawn.inputs) widths.push_back(input.width);
   std::vector<bool> read(widths.size());
@@ -195,9 +226,21 @@ Drawn drawn_graph(uint32_t seed) {
     widths.push_back(width);
     read.push_back(false);
   };
+  if (coded >= 0) {
+    std::vector<double> sizes;
+    double width = 0;
+    for (int64_t j = 0; j < drawn.inputs.back().width; ++j) {
+      sizes.push_back(1 + below(3));
+      width += sizes.back();
+    }
+    put(layer(
+            "embedding", {coded},
+            {{"size", sizes}, {"sparse", below(2) == 0}, {"weight_init", std::string("pytorch")}}),
+        static_cast<int64_t>(width));
+  }
   const int count = 2 + below(8);
   for (int i = 0; i < count; ++i) {
-    const int from = below(3) == 0 ? below(static_cast<int>(widths.size()))
+    const int from = below(3) == 0 ? readable(below(static_cast<int>(widths.size())))
                                    : static_cast<int>(widths.size()) - 1;
     const int64_t width = widths[static_cast<size_t>(from)];
     switch (below(8)) {
@@ -224,14 +267,15 @@ Drawn drawn_graph(uint32_t seed) {
       case 3: {
         std::vector<int> same;
         for (size_t j = 0; j < widths.size(); ++j) {
-          if (widths[j] == width) same.push_back(static_cast<int>(j));
+          const int node = static_cast<int>(j);
+          if (widths[j] == width && node != coded) same.push_back(node);
         }
         const int other = same[static_cast<size_t>(below(static_cast<int>(same.size())))];
         put(layer("add", {from, other}, {}), width);
         break;
       }
       case 4: {
-        const int other = below(static_cast<int>(widths.size()));
+        const int other = readable(below(static_cast<int>(widths.size())));
         put(layer("concat", {other, from}, {}), width + widths[static_cast<size_t>(other)]);
         break;
       }
@@ -335,7 +379,7 @@ namespace {
 template <class T>
 std::vector<T> trained(const Drawn& drawn, int workers, int64_t rows) {
   auto network = drawn.network<T>();
-  const Samples<T> samples(rows, kInputs, network.output_size(), 11);
+  const Samples<T> samples = drawn.samples<T>(rows, network.output_size());
   gd::optim::ElementwiseRule<T> rule("sgd", {0.05, 0, 0, 0, 0});
   const HeadsBatch<T> with_targets(drawn, network, samples, rows);
   auto options = drawn.options<T>(PlanKind::training, rows, workers);
@@ -369,9 +413,10 @@ TEST(drawn_graphs_train_to_the_same_bits_on_any_number_of_workers) {
 
 TEST(rows_do_not_see_each_other_in_inference) {
   for (uint32_t seed = 0; seed < 40; ++seed) {
-    auto network = drawn_graph(seed).network<float>();
+    const Drawn drawn = drawn_graph(seed);
+    auto network = drawn.network<float>();
     const int64_t outputs = network.output_size();
-    const Samples<float> samples(kRows, kInputs, outputs, 11);
+    const Samples<float> samples = drawn.samples<float>(kRows, outputs);
     Plan<float> together(network, options_of<float>(PlanKind::inference, kRows));
     Plan<float> alone(network, options_of<float>(PlanKind::inference, 1));
     together.forward(samples.batch(kRows, false));

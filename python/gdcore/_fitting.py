@@ -192,7 +192,8 @@ def figures_of(trainer: Trainer, validation: Judging | None) -> dict[str, bool |
     if validation is not None:
         figures |= {f"val_{key}": higher for key, higher in losses.items()}
         for prefix, (loss, _) in trainer._objective.by_prefix(trainer.network).items():
-            if loss is not None and _core.has_accuracy(loss.name):
+            name = getattr(loss, "name", None)  # a function of one's own has none
+            if name is not None and _core.has_accuracy(name):
                 figures[f"val_{prefix}accuracy"] = True
         for key, metric in validation.metrics:
             figures[f"val_{key}"] = _higher_is_better(key, metric)

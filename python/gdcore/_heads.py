@@ -57,7 +57,7 @@ def split(output: NDArray[Any], heads: Mapping[str, int]) -> dict[str, NDArray[A
 
 def joined(argument: str, given: object, heads: Mapping[str, int]) -> NDArray[Any]:
     """What `split` made of one matrix, put together again; errors name argument and head."""
-    arrays = []
+    arrays: list[NDArray[Any]] = []
     for name, each in by_head(argument, given, heads).items():
         array = real_array(f"{argument}[{name!r}]", each)
         rows = len(arrays[0]) if arrays else None

@@ -181,10 +181,10 @@ def made_by(layer: Any, nodes: tuple[Any, ...], reads: int | None) -> Node:
         raise TypeError(f"{kind} reads {_values(reads)}, got {len(nodes)}{joined}")
     if not nodes:
         raise TypeError(f"{kind} reads at least one value, got none")
-    node: Node = object.__new__(Node)
+    made: Node = object.__new__(Node)
     for key, value in (("_layer", layer), ("_reads", nodes), ("_number", next(_number))):
-        object.__setattr__(node, key, value)
-    return node
+        object.__setattr__(made, key, value)
+    return made
 
 
 def _values(count: int) -> str:

@@ -339,9 +339,10 @@ def _gradients(
         data = prepared(table, y, sample_weight, net.input_size, np.float64, names)
         own = OwnGradients(native, loss, data, h)
         return own.exact(), own.numerical
-    for head, each in {None: loss, **objective.heads}.items():
-        if each is not None:
-            check_outputs(each, net, head)
+    if loss is not None:
+        check_outputs(loss, net)
+    for head, each in objective.heads.items():
+        check_outputs(each, net, head)
     about = (native, *objective.compiled(), x, y, sample_weight)
 
     def numerical(closer: list[int] | None) -> dict[str, Any]:

@@ -32,6 +32,7 @@ using Specs = std::vector<LayerSpec>;
 
 struct Drawn {
   Drawn(Specs layers) : specs(std::move(layers)) {}  // NOLINT(google-explicit-constructor)
+  Drawn(std::initializer_list<LayerSpec> layers) : specs(layers) {}
 
   template <class T>
   Network<T> network() const {

@@ -88,8 +88,11 @@ class Training {
  public:
   Training(const std::vector<layers::DenseSpec>& layers, int64_t inputs, const std::string& loss,
            int64_t capacity, int max_workers, bool gathers = false, double clip_norm = 0)
-      : network_(network_of<T>(layers, inputs, 7)),
-        rule_("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {
+      : Training(network_of<T>(layers, inputs, 7), loss, capacity, max_workers, gathers,
+                 clip_norm) {}
+  Training(nn::Network<T> network, const std::string& loss, int64_t capacity, int max_workers,
+           bool gathers = false, double clip_norm = 0)
+      : network_(std::move(network)), rule_("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {
     for (int i = 0; i < rule_.states(); ++i) states_.push_back(network_.make_flat());
     for (auto& state : states_) pointers_.push_back(state.data());
     plan::PlanOptions<T> options =

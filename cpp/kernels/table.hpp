@@ -409,6 +409,53 @@ struct LayerKernels {
   void (*periodic_backward)(const PeriodicGradientRows<T>& rows);
 };
 
+// ---- tables ----
+
+// Tables side by side: y[i, column + j] = table[x[i, k], j] for table k, whose rows lie one after
+// the other.
+struct LookupTable {
+  int64_t offset;  // in the parameters
+  int64_t width;
+  int64_t column;
+  bool is_large;  // more than the caches hold: rows are fetched ahead
+};
+
+template <class T>
+struct LookupRows {
+  int64_t rows;
+  int64_t tables;
+  const LookupTable* table;
+  const T* parameters;
+  const T* codes;  // (rows, tables)
+  int64_t ldc;
+  T* y;
+  int64_t ldy;
+};
+
+// That row `row` of a batch reads row `code` of a table.
+struct TableEntry {
+  uint32_t code;
+  uint32_t row;
+};
+
+// to[j] = (add ? to[j] : 0) + the chain of additions of from[row, j] over entries.
+template <class T>
+struct EntrySum {
+  int64_t count;
+  const TableEntry* entries;
+  int64_t width;
+  const T* from;
+  int64_t ldf;
+  bool add;
+  T* to;
+};
+
+template <class T>
+struct TableKernels {
+  void (*lookup)(const LookupRows<T>& rows);
+  void (*entry_sum)(const EntrySum<T>& sum);
+};
+
 #define GD_COUNT(name) +1
 inline constexpr int kActivations = 0 GD_ACTIVATIONS(GD_COUNT);
 inline constexpr int kLosses = 0 GD_LOSSES(GD_COUNT);
@@ -425,6 +472,7 @@ struct TypedKernels {
   int64_t (*fma_peak)(int64_t rounds, T* sink);
   ReduceKernels<T> reduce;
   LayerKernels<T> layers;
+  TableKernels<T> tables;
   void (*scale)(int64_t size, T factor, T* x);
   ActivationKernel<T> activations[kActivations];
   LossKernel<T> losses[kLosses];

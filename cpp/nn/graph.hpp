@@ -20,8 +20,8 @@ namespace gd::nn {
 // mostly of its transpose, as the forward pass reads it and the weight gradient is written: row i
 // holds what input i gives to each unit, and units next to each other are one range. Where that
 // would leave many lanes of a vector idle, they are of the matrix as it is, and only the forward
-// pass has to transpose.
-enum class Lies : uint8_t { flat, transposed_panels, panels };
+// pass has to transpose. A table lies row after row, for a batch reads whole rows of it.
+enum class Lies : uint8_t { flat, transposed_panels, panels, rows };
 
 // What is trained, or what a layer keeps beside: no rule updates that, and it has no gradient.
 enum class Role : uint8_t { parameter, state };
@@ -46,6 +46,10 @@ struct EntrySpec {
   std::function<void(base::RandomStream& random, std::span<const double> before,
                      std::span<double> own)>
       start;
+
+  // Of a matrix of which a batch sees few rows of what lies in memory: rules leave the others
+  // alone.
+  bool sparse = false;
 
   int64_t size() const { return count * rows * cols; }
   std::vector<int64_t> outer_shape() const {

@@ -24,12 +24,14 @@ double glorot(double fan_in, double fan_out) { return 2.0 / (fan_in + fan_out); 
 double lecun(double fan_in, double) { return 1.0 / fan_in; }
 double pytorch(double fan_in, double) { return 1.0 / (3.0 * fan_in); }
 double none(double, double) { return 0.0; }
+double one(double, double) { return 1.0; }
 
 constexpr Initializer kInitializers[] = {
     {"glorot_normal", Shape::normal, glorot}, {"glorot_uniform", Shape::uniform, glorot},
     {"he_normal", Shape::normal, he},         {"he_uniform", Shape::uniform, he},
     {"lecun_normal", Shape::normal, lecun},   {"lecun_uniform", Shape::uniform, lecun},
-    {"orthogonal", Shape::orthogonal, none},  {"pytorch", Shape::uniform, pytorch},
+    {"normal", Shape::normal, one},           {"orthogonal", Shape::orthogonal, none},
+    {"pytorch", Shape::uniform, pytorch},
     {"zeros", Shape::constant, none},
 };
 

@@ -16,6 +16,7 @@ namespace gd::nn {
 //   lecun    variance 1 / fan_in               LeCun et al., "Efficient BackProp", 1998
 //            each as _normal or _uniform (on +-sqrt(3 variance))
 //   pytorch  uniform on +-1 / sqrt(fan_in), for weights and biases: torch.nn.Linear's default
+//   normal   variance 1: torch.nn.Embedding's default
 //   zeros
 //   orthogonal  a matrix (fan_out, fan_in) whose rows, or columns where these are fewer, are
 //            orthogonal, each of length `gain`        Saxe et al., ICLR 2014, arXiv:1312.6120

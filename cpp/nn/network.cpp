@@ -43,6 +43,18 @@ void for_panels(const Parameter& weight, F&& f) {
   }
 }
 
+void append(std::vector<parallel::Range>& extents, int64_t at, int64_t size) {
+  if (extents.empty() || extents.back().end != at) extents.push_back({at, at});
+  extents.back().end = at + size;
+}
+
+ops::SeenRows seen_rows_of(const Parameter& p) {
+  if (p.lies == Lies::rows) return {p.offset, p.rows, p.cols, p.cols};
+  base::require<base::StateError>(p.lies == Lies::transposed_panels, "'", p.name,
+                                  "' does not lie as what is sparse has to");
+  return {p.offset, p.cols, p.rows, base::kPanel};
+}
+
 const Parameter* find(const std::vector<Parameter>& all, int node, const std::string& key) {
   for (const Parameter& parameter : all) {
     if (parameter.node == node && parameter.name == key) return &parameter;
@@ -83,13 +95,17 @@ template <class T>
 void Network<T>::place(const std::string& name, int node, const EntrySpec& entry) {
   const int64_t size = entry.size();
   const int64_t at = flat_size_;
-  parameters_.push_back({name, node, entry.rows, entry.cols, at, entry.lies, entry.count,
-                         entry.outer_shape()});
+  parameters_.push_back(
+      {name, node, entry.rows, entry.cols, at, entry.lies, entry.count, entry.outer_shape()});
   base::require<base::ValueError>(
       !__builtin_add_overflow(flat_size_, base::padded<T>(size), &flat_size_),
       "the parameters of the network do not fit into memory");
-  if (extents_.empty() || extents_.back().end != at) extents_.push_back({at, at});
-  extents_.back().end = at + size;
+  append(extents_, at, size);
+  if (entry.sparse) {
+    sparse_.push_back(std::make_unique<ops::SeenRows>(seen_rows_of(parameters_.back())));
+  } else {
+    append(dense_extents_, at, size);
+  }
 }
 
 template <class T>
@@ -153,6 +169,14 @@ const Parameter* Network<T>::kept(int node, const std::string& name) const {
 }
 
 template <class T>
+ops::SeenRows* Network<T>::seen_rows(const Parameter& parameter) const {
+  for (const auto& seen : sparse_) {
+    if (seen->offset() == parameter.offset) return seen.get();
+  }
+  return nullptr;
+}
+
+template <class T>
 int64_t Network<T>::state_size() const {
   return kept_.empty() ? 0 : kept_.back().offset + kept_.back().size();
 }
@@ -174,7 +198,7 @@ int64_t Network<T>::num_parameters() const {
 template <class T>
 void Network<T>::to_shapes(const T* flat, T* to) const {
   for (const Parameter& p : parameters_) {
-    if (!p.is_matrix()) {
+    if (!p.in_panels()) {
       std::copy_n(flat + p.offset, p.size(), to);
       to += p.size();
       continue;
@@ -202,7 +226,7 @@ void Network<T>::from_shapes(const T* from, T* flat) const {
 
 template <class T>
 void Network<T>::from_shape(const Parameter& p, const T* from, T* flat) const {
-  if (!p.is_matrix()) {
+  if (!p.in_panels()) {
     std::copy_n(from, p.size(), flat + p.offset);
     return;
   }

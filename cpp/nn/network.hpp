@@ -10,6 +10,7 @@
 #include "base/panels.hpp"
 #include "nn/gaps.hpp"
 #include "nn/graph.hpp"
+#include "ops/seen_rows.hpp"
 
 namespace gd::nn {
 
@@ -29,6 +30,7 @@ struct Parameter {
   std::vector<int64_t> shape;  // to the outside
   int64_t size() const { return count * rows * cols; }
   bool is_matrix() const { return lies != Lies::flat; }
+  bool in_panels() const { return lies == Lies::panels || lies == Lies::transposed_panels; }
 };
 
 // A graph and its parameters, all in one flat buffer.
@@ -61,10 +63,12 @@ class Network {
   int64_t target_size() const { return graph_.target_size(); }
   uint64_t seed() const { return seed_; }
   int64_t num_parameters() const;  // without the gaps
+  // Of those the ones that are not sparse.
+  int64_t num_dense_parameters() const { return ops::elements_of(dense_extents_); }
 
   // Where element i of a parameter, counted row by row in its shape, is in the flat buffer.
   int64_t index(const Parameter& parameter, int64_t i) const {
-    if (!parameter.is_matrix()) return parameter.offset + i;
+    if (!parameter.in_panels()) return parameter.offset + i;
     const int64_t block = i / (parameter.rows * parameter.cols) * parameter.rows * parameter.cols;
     const int64_t row = (i - block) / parameter.cols, col = (i - block) % parameter.cols;
     return parameter.offset + block +
@@ -74,6 +78,12 @@ class Network {
   }
   // The runs of a flat buffer without gaps.
   ops::Extents extents() const { return extents_; }
+  // The same without what is sparse, and of that the rows that gradients() are of; all others of
+  // its rows are zero there.
+  ops::Extents dense_extents() const { return dense_extents_; }
+  const ops::SparseTables& sparse() const { return sparse_; }
+  // Those of a parameter; null where it is not sparse.
+  ops::SeenRows* seen_rows(const Parameter& parameter) const;
   // A buffer laid out like the values, zero.
   base::AlignedBuffer<T> make_flat() const;
   // Between a flat buffer and parameters one after the other, each in its shape, without gaps.
@@ -109,6 +119,8 @@ class Network {
   std::vector<Parameter> kept_;
   base::AlignedBuffer<T> state_;
   std::vector<parallel::Range> extents_;
+  std::vector<parallel::Range> dense_extents_;
+  ops::SparseTables sparse_;
   int64_t flat_size_ = 0;
   base::AlignedBuffer<T> values_;
   base::AlignedBuffer<T> gradients_;

@@ -147,19 +147,19 @@ namespace {
 
 // The norm of numbers whose squares are beyond T, by one worker: scaled by the largest of them.
 template <class T>
-double scaled_norm(const T* x, Extents extents) {
-  const Range all{0, extents_end(extents)};
+double scaled_norm(const T* x, const Seen& seen) {
+  const Range all{0, seen.end()};
   double largest = 0;
   double squares = 0;
   const auto absolute = [](T value) { return std::abs(static_cast<double>(value)); };
-  for_extents(extents, all, [&](Range run) {
+  seen.for_runs(all, [&](Range run) {
     for (int64_t i = run.begin; i < run.end; ++i) {
       const double value = absolute(x[i]);
       largest = value > largest || std::isnan(value) ? value : largest;
     }
   });
   if (!(largest > 0) || std::isinf(largest)) return largest;
-  for_extents(extents, all, [&](Range run) {
+  seen.for_runs(all, [&](Range run) {
     for (int64_t i = run.begin; i < run.end; ++i) {
       const double value = absolute(x[i]) / largest;
       squares += value * value;
@@ -171,13 +171,13 @@ double scaled_norm(const T* x, Extents extents) {
 }  // namespace
 
 template <class T>
-double clip_norm(Worker& worker, ClipState& state, double max_norm, T* x, Extents extents) {
+double clip_norm(Worker& worker, ClipState& state, double max_norm, T* x, const Seen& seen) {
   const auto& typed = kernels::kernels().of<T>();
   const auto pieces = static_cast<int64_t>(state.sums_.size());
   const auto piece_at = [](int64_t piece) { return Range{piece * kGrain, (piece + 1) * kGrain}; };
   state.sum_queue_.for_each(worker, pieces, [&](int64_t piece) {
     double sum = 0;
-    for_extents(extents, piece_at(piece), [&](Range run) {
+    seen.for_runs(piece_at(piece), [&](Range run) {
       sum += static_cast<double>(typed.reduce.sum_squares(run.size(), x + run.begin));
     });
     state.sums_[static_cast<size_t>(piece)] = sum;
@@ -187,14 +187,14 @@ double clip_norm(Worker& worker, ClipState& state, double max_norm, T* x, Extent
   for (const double sum : state.sums_) squares += sum;
   double norm = std::sqrt(squares);
   if (!std::isfinite(squares)) {
-    norm = scaled_norm(x, extents);
+    norm = scaled_norm(x, seen);
     worker.barrier();  // before anybody scales what others still read
   }
   const T factor = static_cast<T>(max_norm / (norm + 1e-6));
   if (factor >= 1) return norm;  // NaN is not
   state.scale_queue_.for_each(worker, pieces, [&](int64_t piece) {
-    for_extents(extents, piece_at(piece),
-                [&](Range run) { typed.scale(run.size(), factor, x + run.begin); });
+    seen.for_runs(piece_at(piece),
+                  [&](Range run) { typed.scale(run.size(), factor, x + run.begin); });
   });
   return norm;
 }
@@ -256,7 +256,7 @@ void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::ato
   template void add_parts<T>(std::span<const T>, const T*, int64_t, int64_t, T*);                \
   template void update<T>(Worker&, TileQueue&, const kernels::RuleKernel<T>&, int,               \
                           const kernels::RuleSpan<T>&, Extents);                                 \
-  template double clip_norm<T>(Worker&, ClipState&, double, T*, Extents);                        \
+  template double clip_norm<T>(Worker&, ClipState&, double, T*, const Seen&);                    \
   template double weighted_sum<T>(std::span<const T>, const T*, double);                         \
   template bool all_finite<T>(std::span<const T>);                                               \
   template T sum_squares<T>(std::span<const T>);                                                 \

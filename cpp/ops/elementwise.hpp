@@ -12,6 +12,7 @@
 #include "base/matrix_view.hpp"
 #include "ops/collective.hpp"
 #include "ops/extents.hpp"
+#include "ops/seen_rows.hpp"
 
 namespace gd::ops {
 
@@ -64,18 +65,18 @@ class ClipState {
 
  private:
   template <class T>
-  friend double clip_norm(Worker&, ClipState&, double, T*, Extents);
+  friend double clip_norm(Worker&, ClipState&, double, T*, const Seen&);
 
   TileQueue sum_queue_;
   TileQueue scale_queue_;
   std::vector<double> sums_;  // of the squares of each piece
 };
 
-// x = x min(1, max_norm / (norm + 1e-6)) with the Euclidean norm of all of x's extents, as
-// PyTorch's clip_grad_norm_ does; also where the squares are beyond T. Returns the norm before.
+// x = x min(1, max_norm / (norm + 1e-6)) with the Euclidean norm of all that x is of, as PyTorch's
+// clip_grad_norm_ does; also where the squares are beyond T. Returns the norm before.
 // Waits for all workers in between.
 template <class T>
-double clip_norm(Worker& worker, ClipState& state, double max_norm, T* x, Extents extents);
+double clip_norm(Worker& worker, ClipState& state, double max_norm, T* x, const Seen& seen);
 
 // start + w[0] x[0] + w[1] x[1] + ..., on one thread, in double and in this order; without weights
 // start + x[0] + x[1] + ...

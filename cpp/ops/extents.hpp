@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "parallel/partition.hpp"
 
@@ -33,6 +34,15 @@ void for_extents(Extents extents, parallel::Range piece, F&& f) {
   for (; extent != extents.end() && extent->begin < piece.end; ++extent) {
     f(parallel::Range{std::max(extent->begin, piece.begin), std::min(extent->end, piece.end)});
   }
+}
+
+// What lies in both.
+inline std::vector<parallel::Range> common(Extents a, Extents b) {
+  std::vector<parallel::Range> both;
+  for (const parallel::Range& run : a) {
+    for_extents(b, run, [&](parallel::Range part) { both.push_back(part); });
+  }
+  return both;
 }
 
 // What `piece` has of one flat buffer to the same places of another.

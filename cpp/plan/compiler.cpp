@@ -40,6 +40,9 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
       options_(plan.options_),
       builder_(network, build_options(options_), options_.lowerings) {
   plan_.network_ = &network_;
+  if (options_.kind == PlanKind::training) {
+    plan_.dense_extents_ = ops::common(options_.update.extents, network_.dense_extents());
+  }
   plan_.flat_size_ = network_.flat_size();
   const size_t heads = options_.loss.heads.size();
   base::require<base::ValueError>(heads == 0 || heads == network.graph().heads.size(),
@@ -51,6 +54,8 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
   steps();
   passes::prune<T>(builder_.values(), steps_, [&](int64_t at) { return builder_.trains(at); });
   passes::drops(steps_);
+  const auto by_tiles = [](const Step<T>& step) { return step.by_tiles; };
+  plan_.by_tiles_ = plan_.by_tiles_ || std::ranges::any_of(steps_, by_tiles);
   passes::fuse(steps_);
   passes::barriers(steps_);
   slots_ = passes::slots(builder_.values(), steps_);
@@ -92,6 +97,7 @@ void Plan<T>::Compiler::steps() {
   if (options_.kind != PlanKind::training) return;
   if (options_.clip_norm > 0) steps_.push_back(clip_step());
   steps_.push_back(update_step());
+  if (!network_.sparse().empty()) steps_.push_back(update_seen_step());
 }
 
 template <class T>
@@ -153,8 +159,9 @@ Step<T> Plan<T>::Compiler::clip_step() {
   Step<T> step{Zone::kClip, Zone::kUpdate};
   step.parameters_written = {0};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<Clip<T>>(network_.gradients(), options_.update.extents,
-                                     options_.clip_norm, options_.max_workers);
+    const ops::Seen gradients{plan_.dense_extents_, network_.sparse()};
+    return std::make_unique<Clip<T>>(network_.gradients(), gradients, options_.clip_norm,
+                                     options_.max_workers);
   };
   return step;
 }
@@ -164,7 +171,20 @@ Step<T> Plan<T>::Compiler::update_step() {
   Step<T> step{Zone::kUpdate, Zone::kUpdate};
   step.parameters_read = {0};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
-    return std::make_unique<Update<T>>(*options_.rule, options_.update, options_.max_workers);
+    optim::UpdateInput<T> input = options_.update;
+    input.extents = plan_.dense_extents_;
+    return std::make_unique<Update<T>>(*options_.rule, input, options_.max_workers);
+  };
+  return step;
+}
+
+template <class T>
+Step<T> Plan<T>::Compiler::update_seen_step() {
+  Step<T> step{Zone::kUpdate, Zone::kUpdate};
+  step.parameters_read = {0};
+  step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
+    return std::make_unique<UpdateSeen<T>>(*options_.rule, options_.update, network_.sparse(),
+                                           options_.max_workers);
   };
   return step;
 }

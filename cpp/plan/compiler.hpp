@@ -25,6 +25,7 @@ class Plan<T>::Compiler {
   std::vector<HeadLossPart<T>> head_parts() const;
   Step<T> clip_step();
   Step<T> update_step();
+  Step<T> update_seen_step();
 
   // Lays out the arena. Runs twice: the first time without memory, to learn its size.
   void layout();

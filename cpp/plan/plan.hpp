@@ -168,8 +168,9 @@ class Plan {
   int64_t flops_a_row_ = 0;
   int64_t flops_fixed_ = 0;
   bool fuses_update_ = false;
-  int64_t together_ = 1;   // rows that see each other, as nn::Graph has it
-  bool by_tiles_ = false;  // no part of a batch goes through all layers alone
+  int64_t together_ = 1;                        // rows that see each other, as nn::Graph has it
+  bool by_tiles_ = false;                       // no part of a batch goes through all layers alone
+  std::vector<parallel::Range> dense_extents_;  // of what trains, without what is sparse
   ops::TileQueue add_queue_;
   Replicas<T> replicas_;
   std::vector<OwnPieces> own_pieces_;  // of each worker

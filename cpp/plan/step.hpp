@@ -132,6 +132,9 @@ struct Step {
   // it at once.
   std::vector<int64_t> parameters_read;
   std::vector<int64_t> parameters_written;
+  // Whether workers that take parts of a batch through all layers could not share it: what it sums
+  // is no buffer that each could have of its own.
+  bool by_tiles = false;
 
   // What passes may join: a step may go on with each piece of its result while that is in cache;
   // and begin with what would be done to a value that it takes, before it reads a piece of that.

@@ -35,6 +35,8 @@
   X(kInputGradient, "input_gradient", "dY W: not done for the first layer")                        \
   X(kNormForward, "norm_forward", "rows brought to one mean and spread")                          \
   X(kNormBackward, "norm_backward", "the gradient behind a normalization")                        \
+  X(kLookup, "lookup", "rows of tables copied to where codes ask for them")                        \
+  X(kTableGradient, "table_gradient", "rows of a batch added up by the rows of a table they read") \
   X(kDropout, "dropout", "elements left out at random, and their gradients")                      \
   X(kAdd, "add", "sums of layers' outputs, and of the gradients where several layers read one")     \
   X(kAddParts, "add_parts", "sum of the gradients of parts of a batch, where workers share it")    \

@@ -73,6 +73,10 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   list_trained(network);
   update_.spans = spans_;
   update_.extents = extents_;
+  dense_extents_ = ops::common(extents_, network.dense_extents());
+  require<ValueError>(options_.groups.empty() || network.sparse().empty(),
+                      "groups must not be given where an Embedding is sparse: its rows follow the "
+                      "trainer's hyperparameters");
   update_.weights = network.values();
   update_.gradients = network.gradients();
   update_.states = state_pointers_.data();
@@ -96,7 +100,7 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
                         transposed ? parameter.cols : parameter.rows,
                         transposed ? parameter.rows : parameter.cols,
                         weight ? optim::SpanKind::weight : optim::SpanKind::bias, group,
-                        weight ? ops::Layout::panels : ops::Layout::strided});
+                        parameter.in_panels() ? ops::Layout::panels : ops::Layout::strided});
     }
     if (extents_.empty() || extents_.back().end != parameter.offset) {
       extents_.push_back({parameter.offset, parameter.offset});
@@ -123,9 +127,14 @@ template <class T>
 void Trainer<T>::make_apply() {
   const int threads = this->threads();
   if (apply_threads_ == threads) return;
-  apply_.emplace(*rule_, update_, threads);
+  nn::Network<T>& network = model_->network();
+  optim::UpdateInput<T> dense = update_;
+  dense.extents = dense_extents_;
+  apply_.emplace(*rule_, dense, threads);
+  if (!network.sparse().empty()) apply_seen_.emplace(*rule_, update_, network.sparse(), threads);
   if (options_.clip_norm > 0) {
-    clip_.emplace(model_->network().gradients(), update_.extents, options_.clip_norm, threads);
+    const ops::Seen gradients{dense_extents_, network.sparse()};
+    clip_.emplace(network.gradients(), gradients, options_.clip_norm, threads);
   }
   apply_threads_ = threads;
 }
@@ -309,6 +318,7 @@ void Trainer<T>::apply_gradients() {
   make_apply();
   const int workers = plan::update_workers(network.flat_size(), states(), apply_threads_);
   apply_->reset();
+  if (apply_seen_) apply_seen_->reset();
   if (clip_) clip_->reset();
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
     if (clip_) {
@@ -316,6 +326,7 @@ void Trainer<T>::apply_gradients() {
       worker.barrier();
     }
     apply_->run(worker, {});
+    if (apply_seen_) apply_seen_->run(worker, {});
   });
   nn::check_gaps(network.extents(), network.flat_size(), update_.weights, "parameters");
   network.note_change();

@@ -196,8 +196,9 @@ class Trainer {
   std::unique_ptr<optim::Rule<T>> rule_;
   std::vector<base::AlignedBuffer<T>> states_;
   std::vector<T*> state_pointers_;
-  std::vector<optim::ParameterSpan> spans_;  // of the parameters that train
-  std::vector<parallel::Range> extents_;     // of them
+  std::vector<optim::ParameterSpan> spans_;     // of the parameters that train
+  std::vector<parallel::Range> extents_;        // of them
+  std::vector<parallel::Range> dense_extents_;  // of those that are not sparse
   optim::UpdateInput<T> update_;
   // Parameters, then states, as they were when the epoch began.
   base::AlignedBuffer<T> snapshot_;
@@ -210,7 +211,8 @@ class Trainer {
   std::unique_ptr<plan::Plan<T>> evaluation_;
   std::optional<plan::Clip<T>> clip_;  // for gradients from outside
   std::optional<plan::Update<T>> apply_;
-  int apply_threads_ = 0;  // that both are for
+  std::optional<plan::UpdateSeen<T>> apply_seen_;  // of what is sparse
+  int apply_threads_ = 0;                          // that both are for
   std::unique_ptr<optim::Schedule> schedule_;
   optim::ScheduleUnit schedule_unit_ = optim::ScheduleUnit::epoch;
   // Atomic: Python reads and sets them while another thread trains.

@@ -14,6 +14,7 @@ name                values                      source
 ``lecun_normal``    N(sqrt(1 / n))              LeCun et al., "Efficient BackProp", 1998
 ``lecun_uniform``   U(sqrt(3 / n))              the same
 ``pytorch``         U(sqrt(1 / n))              PyTorch's ``Linear``, weights and biases
+``normal``          N(1)                        PyTorch's ``Embedding``
 ``orthogonal``      see `Orthogonal`, gain 1    Saxe et al., arXiv:1312.6120; of weights alone
 ``zeros``           0                           the usual bias
 ==================  ==========================  ================================================
@@ -54,6 +55,7 @@ NAMES: tuple[InitializerName, ...] = (
     "lecun_uniform",
     "orthogonal",
     "pytorch",
+    "normal",
     "zeros",
 )
 

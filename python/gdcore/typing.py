@@ -82,6 +82,7 @@ InitializerName = Literal[
     "lecun_uniform",
     "orthogonal",
     "pytorch",
+    "normal",
     "zeros",
 ]
 """Initial values, see `gdcore.initializers`."""

@@ -6,6 +6,7 @@
 #include "kernels/per_isa/isa.hpp"
 #include "kernels/periodic-inl.hpp"
 #include "kernels/pointwise-inl.hpp"
+#include "kernels/tables-inl.hpp"
 
 namespace gd::kernels {
 namespace {
@@ -25,6 +26,7 @@ void fill(TypedKernels<T>& kernels) {
   layers.scale = scale_rows<V>;
   layers.periodic_forward = periodic_forward<V>;
   layers.periodic_backward = periodic_backward<V>;
+  kernels.tables = {lookup<V>, entry_sum<V>};
 }
 
 }  // namespace

@@ -15,17 +15,16 @@ Cost clip_cost(int64_t size) {
 }  // namespace
 
 template <class T>
-Clip<T>::Clip(T* gradients, ops::Extents extents, double max_norm, int max_workers)
-    : Operation<T>(Zone::kClip, Zone::kUpdate, -1, max_workers,
-                   clip_cost<T>(ops::elements_of(extents))),
+Clip<T>::Clip(T* gradients, const ops::Seen& seen, double max_norm, int max_workers)
+    : Operation<T>(Zone::kClip, Zone::kUpdate, -1, max_workers, clip_cost<T>(seen.most_elements())),
       gradients_(gradients),
-      extents_(extents),
+      seen_(seen),
       max_norm_(max_norm),
-      state_(ops::extents_end(extents), max_workers) {}
+      state_(seen.end(), max_workers) {}
 
 template <class T>
 void Clip<T>::work(ops::Worker& worker, const Batch<T>&) {
-  ops::clip_norm(worker, state_, max_norm_, gradients_, extents_);
+  ops::clip_norm(worker, state_, max_norm_, gradients_, seen_);
 }
 
 template class Clip<float>;

@@ -4,11 +4,11 @@
 
 namespace gd::plan {
 
-// Scales the whole gradient, a flat buffer, so that its norm is at most max_norm.
+// Scales the whole gradient, in a flat buffer, so that its norm is at most max_norm.
 template <class T>
 class Clip final : public Operation<T> {
  public:
-  Clip(T* gradients, ops::Extents extents, double max_norm, int max_workers);
+  Clip(T* gradients, const ops::Seen& seen, double max_norm, int max_workers);
   void reset() override { state_.reset(); }
   bool meets(const Batch<T>& /*batch*/, int /*workers*/) const override { return true; }
 
@@ -16,7 +16,7 @@ class Clip final : public Operation<T> {
   void work(ops::Worker& worker, const Batch<T>& batch) override;
 
   T* gradients_;
-  ops::Extents extents_;
+  ops::Seen seen_;
   double max_norm_;
   ops::ClipState state_;
 };

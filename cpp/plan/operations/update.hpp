@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ops/seen_rows.hpp"
 #include "optim/rule.hpp"
 #include "plan/operation.hpp"
 
@@ -19,6 +20,21 @@ class Update final : public Operation<T> {
 
   optim::Rule<T>& rule_;
   optim::UpdateInput<T> input_;
+};
+
+// The same of what is sparse: the rows that the gradient has seen, and no others.
+template <class T>
+class UpdateSeen final : public Operation<T> {
+ public:
+  UpdateSeen(optim::Rule<T>& rule, const optim::UpdateInput<T>& input,
+             const ops::SparseTables& tables, int max_workers);
+
+ private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override;
+
+  optim::Rule<T>& rule_;
+  optim::UpdateInput<T> input_;
+  const ops::SparseTables& tables_;
 };
 
 }  // namespace gd::plan

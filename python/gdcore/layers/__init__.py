@@ -13,6 +13,7 @@ from gdcore.layers import (
     branches,
     dense,
     dropout,
+    embedding,
     ensembles,
     gates,
     joins,
@@ -22,6 +23,7 @@ from gdcore.layers import (
 from gdcore.layers.branches import *  # noqa: F403
 from gdcore.layers.dense import *  # noqa: F403
 from gdcore.layers.dropout import *  # noqa: F403
+from gdcore.layers.embedding import *  # noqa: F403
 from gdcore.layers.ensembles import *  # noqa: F403
 from gdcore.layers.gates import *  # noqa: F403
 from gdcore.layers.joins import *  # noqa: F403
@@ -34,6 +36,7 @@ if not TYPE_CHECKING:  # type checkers see what a star brings, and could not fol
         branches,
         dense,
         dropout,
+        embedding,
         ensembles,
         gates,
         joins,

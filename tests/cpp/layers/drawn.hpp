@@ -24,12 +24,35 @@ struct Drawn {
   template <class T>
   plan::PlanOptions<T> options(plan::PlanKind kind, int64_t rows, int workers = 1) const {
     auto options = options_of<T>(kind, rows, heads.empty() ? "mse" : "", workers);
-    const char* const losses[] = {"huber", "mse", "bce_with_logits"};
+    const char* const losses[] = {"log_cosh", "mse", "bce_with_logits"};
     for (size_t h = 0; h < heads.size(); ++h) {
       const auto loss = loss_named(losses[h % 3]);
       options.loss.heads.push_back({loss.name, loss.parameters, 0.5 + static_cast<double>(h)});
     }
     return options;
+  }
+
+  // Codes where an input holds them.
+  template <class T>
+  Samples<T> samples(int64_t rows, int64_t outputs) const {
+    Samples<T> made(rows, kInputs, outputs, 11);
+    int64_t column = 0;
+    for (const nn::InputSpec& input : inputs) {
+      for (const int64_t codes : input.categories) {
+        const auto own = labels_below(codes, rows, static_cast<uint64_t>(column));
+        for (int64_t i = 0; i < rows; ++i) {
+          const T code = static_cast<T>(own[static_cast<size_t>(i)]);
+          made.x[static_cast<size_t>(i * kInputs + column)] = code;
+        }
+        ++column;
+      }
+      if (!input.holds_codes()) column += input.width;
+    }
+    return made;
+  }
+  // Of columns before that of codes.
+  int64_t differentiable_inputs() const {
+    return inputs.back().holds_codes() ? kInputs - inputs.back().width : kInputs;
   }
 
   Specs specs;
@@ -103,8 +126,15 @@ inline Drawn drawn_graph(uint32_t seed, bool kinks = false) {
     drawn.inputs.emplace_back("a", first, std::vector<int64_t>{});
     if (inputs == 3) drawn.inputs.emplace_back("b", 1, std::vector<int64_t>{});
     const int64_t rest = kInputs - first - (inputs - 2);
-    drawn.inputs.emplace_back("c", rest, std::vector<int64_t>{});
+    std::vector<int64_t> codes;
+    if (below(2) == 0) {
+      for (int64_t j = 0; j < rest; ++j) codes.push_back(1 + below(5));
+    }
+    drawn.inputs.emplace_back("c", rest, codes);
   }
+  // What reads codes; all others read that in their place.
+  const int coded = drawn.inputs.back().holds_codes() ? inputs - 1 : -1;
+  const auto readable = [&](int node) { return node == coded ? inputs : node; };
   std::vector<int64_t> widths;
   for (const nn::InputSpec& input : drawn.inputs) widths.push_back(input.width);
   std::vector<bool> read(widths.size());
@@ -114,9 +144,21 @@ inline Drawn drawn_graph(uint32_t seed, bool kinks = false) {
     widths.push_back(width);
     read.push_back(false);
   };
+  if (coded >= 0) {
+    std::vector<double> sizes;
+    double width = 0;
+    for (int64_t j = 0; j < drawn.inputs.back().width; ++j) {
+      sizes.push_back(1 + below(3));
+      width += sizes.back();
+    }
+    put(layer(
+            "embedding", {coded},
+            {{"size", sizes}, {"sparse", below(2) == 0}, {"weight_init", std::string("pytorch")}}),
+        static_cast<int64_t>(width));
+  }
   const int count = 2 + below(8);
   for (int i = 0; i < count; ++i) {
-    const int from = below(3) == 0 ? below(static_cast<int>(widths.size()))
+    const int from = below(3) == 0 ? readable(below(static_cast<int>(widths.size())))
                                    : static_cast<int>(widths.size()) - 1;
     const int64_t width = widths[static_cast<size_t>(from)];
     switch (below(10)) {
@@ -167,14 +209,15 @@ inline Drawn drawn_graph(uint32_t seed, bool kinks = false) {
       case 3: {
         std::vector<int> same;
         for (size_t j = 0; j < widths.size(); ++j) {
-          if (widths[j] == width) same.push_back(static_cast<int>(j));
+          const int node = static_cast<int>(j);
+          if (widths[j] == width && node != coded) same.push_back(node);
         }
         const int other = same[static_cast<size_t>(below(static_cast<int>(same.size())))];
         put(layer("add", {from, other}, {}), width);
         break;
       }
       case 4: {
-        const int other = below(static_cast<int>(widths.size()));
+        const int other = readable(below(static_cast<int>(widths.size())));
         put(layer("concat", {other, from}, {}), width + widths[static_cast<size_t>(other)]);
         break;
       }

@@ -58,6 +58,7 @@ constexpr Expected kExpected[] = {
     {"lecun_normal", 1.0 / kFanIn, true},
     {"lecun_uniform", 1.0 / kFanIn, false},
     {"pytorch", 1.0 / (3.0 * kFanIn), false},
+    {"normal", 1.0, true},
 };
 
 }  // namespace

@@ -23,7 +23,7 @@ std::vector<double> clip(std::vector<T>& x, double max_norm, int workers, ClipSt
   state.reset();
   gd::testing::on_team(workers, [&](Worker& worker, gd::ops::TileQueue&) {
     norms[static_cast<size_t>(worker.index())] =
-        gd::ops::clip_norm<T>(worker, state, max_norm, x.data(), extents);
+        gd::ops::clip_norm<T>(worker, state, max_norm, x.data(), {extents, {}});
   });
   return norms;
 }

@@ -130,6 +130,37 @@ TEST(steps_of_tables_and_ensembles_allocate_nothing_after_the_first) {
   }
 }
 
+TEST(steps_with_tables_allocate_nothing_after_the_first) {
+  Samples<float> samples(kRows, 2, 3, 1);
+  for (float& code : samples.x) code = code > 0 ? 1 : 0;
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < kRows; ++i) indices.push_back(kRows - 1 - i);
+  for (const bool sparse : {false, true}) {
+    for (const double clip : {0.0, 1.0}) {
+      const gd::nn::LayerSpec tables{
+          "embedding",
+          "tables",
+          {0},
+          {{"size", int64_t{40}}, {"sparse", sparse}, {"weight_init", std::string("pytorch")}}};
+      std::vector<gd::nn::LayerSpec> layers = gd::testing::stacked({300, 3}, "gelu", "identity");
+      layers[0].inputs = {1};
+      layers[1].inputs = {2};
+      layers.insert(layers.begin(), tables);
+      Training<float> training(
+          gd::nn::Network<float>(
+              gd::layers::graph_of<float>(layers, {gd::nn::InputSpec("codes", 2, {500, 2})}), 7),
+          "mse", kRows, 3, true, clip);
+      const auto steps = [&] {
+        training.step(samples.batch(kRows, false));
+        training.step(samples.batch(3, false));
+        training.step(samples.batch(kRows, false), indices);
+      };
+      steps();
+      CHECK_EQ(allocations_in(steps), 0);
+    }
+  }
+}
+
 TEST(forward_and_backward_allocate_nothing_after_the_first) {
   const Samples<float> samples(kRows, kInputs, 10, 2);
   auto network =

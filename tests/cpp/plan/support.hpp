@@ -59,7 +59,7 @@ inline plan::LossDescription loss_named(const std::string& name) {
       {"delta", 0.4}, {"label_smoothing", 0.1}, {"ignore_index", -100},
       {"beta", 0.6},  {"gamma", 1.5},           {"alpha", 0.4},
       {"eps", 1e-8},  {"log_input", 1},         {"log_var", 1}};
-  plan::LossDescription loss{name, {}};
+  plan::LossDescription loss{name, {}, {}};
   for (const ops::FormulaInfo& known : ops::loss_formulas()) {
     if (known.name != name) continue;
     for (const std::string& each : ops::split_names(ops::find_loss<double>(name).parameters)) {

@@ -13,6 +13,8 @@ def variance(name: str, fan_in: int, fan_out: int) -> float:
         return 1.0 / (3.0 * fan_in)
     if name == "orthogonal":  # rows or columns of length 1
         return 1.0 / max(fan_in, fan_out)
+    if name == "normal":  # torch.nn.init.normal_
+        return 1.0
     family = name.rsplit("_", 1)[0]
     return {
         "he": 2.0 / fan_in,  # He et al. 2015
@@ -23,6 +25,6 @@ def variance(name: str, fan_in: int, fan_out: int) -> float:
 
 def bound(name: str, fan_in: int, fan_out: int) -> float | None:
     """The largest magnitude a value can have; None for the normal forms."""
-    if name.endswith("_normal") or name == "orthogonal":
+    if name.endswith("normal") or name == "orthogonal":
         return None
     return math.sqrt(3.0 * variance(name, fan_in, fan_out))

@@ -1,0 +1,78 @@
+#pragma once
+
+// Rows of tables: copied to where codes ask for them, and sums of rows of a batch by code. Included
+// after an ISA's vec.hpp.
+
+#include "kernels/lanes-inl.hpp"
+#include "kernels/table.hpp"
+
+namespace gd::kernels {
+namespace {
+
+template <class T>
+inline const T* looked_up(const LookupRows<T>& p, const LookupTable& table, T code) {
+  return p.parameters + table.offset + static_cast<int64_t>(code) * table.width;
+}
+
+template <class V, class T = typename V::scalar>
+void lookup(const LookupRows<T>& p) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t i = 0; i < p.rows; ++i) {
+    const T* const codes = p.codes + i * p.ldc;
+    T* const y = p.y + i * p.ldy;
+    if (i + 1 < p.rows) {
+      for (int64_t k = 0; k < p.tables; ++k) {
+        const LookupTable& table = p.table[k];
+        if (!table.is_large) continue;
+        const T* const next = looked_up(p, table, codes[p.ldc + k]);
+        for (int64_t j = 0; j < table.width; j += kLine) __builtin_prefetch(next + j);
+      }
+    }
+    for (int64_t k = 0; k < p.tables; ++k) {
+      const LookupTable& table = p.table[k];
+      const T* const from = looked_up(p, table, codes[k]);
+      T* const to = y + table.column;
+      for_vectors<V>(
+          table.width, [&](int64_t j) { V::store(to + j, V::load(from + j)); },
+          [&](int64_t j, int n) { V::store(to + j, n, V::load(from + j, n, 0)); });
+    }
+  }
+}
+
+// The sums of `count` vectors of columns from j on, the last of n lanes.
+template <class V, int Count, class T = typename V::scalar>
+inline void entry_sum_block(const EntrySum<T>& p, int64_t j, int n) {
+  V sum[Count];
+  for (int v = 0; v < Count; ++v) sum[v] = V::set1(0);
+  for (int64_t e = 0; e < p.count; ++e) {
+    const T* const from = p.from + static_cast<int64_t>(p.entries[e].row) * p.ldf + j;
+    for (int v = 0; v < Count; ++v) {
+      const int lanes = v + 1 < Count ? V::width : n;
+      sum[v] = V::add(sum[v], load_lanes<V>(from, v * V::width, lanes, 0));
+    }
+  }
+  for (int v = 0; v < Count; ++v) {
+    const int lanes = v + 1 < Count ? V::width : n;
+    T* const to = p.to + j + v * V::width;
+    if (p.add) sum[v] = V::add(load_lanes<V>(to, 0, lanes, 0), sum[v]);
+    if (lanes == V::width) {
+      V::store(to, sum[v]);
+    } else {
+      V::store(to, lanes, sum[v]);
+    }
+  }
+}
+
+template <class V, class T = typename V::scalar>
+void entry_sum(const EntrySum<T>& p) {
+  constexpr int kBlock = 4;
+  int64_t j = 0;
+  for (; j + kBlock * V::width <= p.width; j += kBlock * V::width) {
+    entry_sum_block<V, kBlock>(p, j, V::width);
+  }
+  for (; j + V::width <= p.width; j += V::width) entry_sum_block<V, 1>(p, j, V::width);
+  if (j < p.width) entry_sum_block<V, 1>(p, j, static_cast<int>(p.width - j));
+}
+
+}  // namespace
+}  // namespace gd::kernels

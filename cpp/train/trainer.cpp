@@ -33,13 +33,20 @@ ops::LossTerms<T> terms_of(const plan::LossDescription& loss, int64_t outputs) {
   return {ops::find_loss<T>(loss.name), loss.parameters, outputs};
 }
 
+int64_t most_rows(int64_t together) {
+  if (together == 0) return std::numeric_limits<int64_t>::max();
+  const int64_t spare = together == 1 ? 0 : 1;  // see plan::Plan::rows_at_once
+  return plan::most_rows(together) + spare;
+}
+
 }  // namespace
 
 template <class T>
 Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& options)
     : model_(std::move(model)),
       options_(options),
-      together_(model_->description().graph().together()),
+      rows_meet_(model_->description().graph().meeting() != nullptr),
+      most_rows_(most_rows(model_->description().graph().together())),
       rule_(options.rule, options.hyper),
       threads_(options.threads),
       lr_(options.hyper.front()) {
@@ -115,9 +122,7 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
 
 template <class T>
 int64_t Trainer<T>::rows_at_once(int64_t rows) const {
-  if (together_ == 0) return rows;
-  const int64_t spare = together_ == 1 ? 0 : 1;  // see plan::Plan::rows_at_once
-  return std::min(rows, plan::most_rows(together_) + spare);
+  return std::min(rows, most_rows_);
 }
 
 template <class T>
@@ -224,7 +229,7 @@ void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::
 
 template <class T>
 double Trainer<T>::step(const Dataset& batch) {
-  if (together_ != 1) check_rows_together(model_->description().graph(), batch.size());
+  if (rows_meet_) check_rows_together(model_->description().graph(), batch.size());
   const double lr = this->lr();  // before the lock: a schedule may be a caller's function
   const Region region(RegionKind::step, Zone::kCaller, work(batch.size()));
   const Lock lock(model_->mutex());

@@ -170,7 +170,8 @@ class Trainer {
 
   std::shared_ptr<Model<T>> model_;
   TrainerOptions options_;
-  int64_t together_;  // rows that see each other, as nn::Graph has it
+  bool rows_meet_;                                   // a layer's rows see each other in training
+  int64_t most_rows_;                                // of a batch, that go through at once
   std::shared_ptr<profiling::SourceNumber> source_;  // of what it does, for recordings
   std::optional<ops::LossTerms<T>> loss_terms_;
   optim::ElementwiseRule<T> rule_;

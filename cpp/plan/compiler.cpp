@@ -248,7 +248,7 @@ void Plan<T>::Compiler::place_values() {
     } else {
       rows.is_gradient = value.is_input_gradient;
       rows.stride = network_.input_size();
-      rows.pitch = value.column;
+      rows.pitch = value.column * static_cast<int64_t>(sizeof(T));
     }
   }
 }

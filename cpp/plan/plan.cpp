@@ -85,16 +85,20 @@ void Plan<T>::backward(Batch<T> batch) {
 
 template <class T>
 int64_t Plan<T>::rows_at_once(int64_t begin, int64_t rows) const {
-  if (together_ != 1) {
-    const int64_t left = rows - begin;
-    // What is left over must not be a single row, so that there is room for one more.
-    const int64_t most = together_ == 0 ? 0 : (capacity() - 1) / most_rows(together_);
-    base::require<base::ValueError>((left <= capacity() || most > 0) && rows <= ops::kLongSum,
-                                    "a batch of ", rows,
-                                    " rows is more than a layer that sees them together takes");
-    return left <= capacity() ? left : most * most_rows(together_);
-  }
+  if (together_ != 1) [[unlikely]]
+    return rows_together_at_once(begin, rows);
   return std::min({capacity(), rows - begin, ops::kLongSum - begin % ops::kLongSum});
+}
+
+template <class T>
+int64_t Plan<T>::rows_together_at_once(int64_t begin, int64_t rows) const {
+  const int64_t left = rows - begin;
+  // What is left over must not be a single row, so that there is room for one more.
+  const int64_t most = together_ == 0 ? 0 : (capacity() - 1) / most_rows(together_);
+  base::require<base::ValueError>((left <= capacity() || most > 0) && rows <= ops::kLongSum,
+                                  "a batch of ", rows,
+                                  " rows is more than a layer that sees them together takes");
+  return left <= capacity() ? left : most * most_rows(together_);
 }
 
 // Sums over a batch begin anew as those of one long matmul do, see ops/gemm.hpp.

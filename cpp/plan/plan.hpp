@@ -145,6 +145,7 @@ class Plan {
   double add_head_losses(const Batch<T>& piece, bool is_first);
   // Rows of the piece that begins there, and whether its gradients go on from the network's.
   int64_t rows_at_once(int64_t begin, int64_t rows) const;
+  [[gnu::noinline]] int64_t rows_together_at_once(int64_t begin, int64_t rows) const;
   bool goes_on(Place place);
   void check_gaps() const;  // of all flat buffers, see nn/gaps.hpp
 

@@ -43,20 +43,23 @@ struct Rows {
   int64_t cols = 0;
   int64_t stride = 0;
   // Values of different widths share memory, so that a part of a batch has its place in it by the
-  // widest: where its first row begins is a multiple of this. Without data: its first column in x.
+  // widest: where its first row begins is a multiple of this. Without data: its first column in x,
+  // in bytes, which a step adds in one instruction.
   int64_t pitch = 0;
 
   // Whether it is for all samples together.
   bool of_all() const { return data != nullptr && pitch == 0; }
   const T* read(const Batch<T>& batch) const {
     if (data != nullptr) return data + batch.first_row * pitch;
-    return (is_gradient ? batch.input_gradient : batch.x) + pitch;
+    const T* const all = is_gradient ? batch.input_gradient : batch.x;
+    return reinterpret_cast<const T*>(reinterpret_cast<const char*>(all) + pitch);
   }
   int64_t read_stride(const Batch<T>& batch) const {
     return data != nullptr || is_gradient ? stride : batch.x_stride;
   }
   T* write(const Batch<T>& batch) const {
-    return data == nullptr ? batch.input_gradient + pitch : data + batch.first_row * pitch;
+    if (data != nullptr) return data + batch.first_row * pitch;
+    return batch.input_gradient + pitch / static_cast<int64_t>(sizeof(T));
   }
   base::MatrixView<const T> in(const Batch<T>& batch) const {
     return {read(batch), batch.rows, cols, read_stride(batch)};

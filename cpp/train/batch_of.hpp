@@ -7,15 +7,21 @@
 
 namespace gd::train {
 
-// By which the sum of a batch's losses is divided.
+// The sum of weights that there are.
 template <class T>
-double sum_of_weights(const data::Dataset<T>& data) {
-  if (data.weights == nullptr && data.shares == nullptr) return static_cast<double>(data.size());
+[[gnu::noinline]] double sum_of_given_weights(const data::Dataset<T>& data) {
   double sum = 0;
   for (int64_t i = 0; i < data.size(); ++i) {
     sum += data.shares != nullptr ? data.shares[i] : static_cast<double>(data.weights[i]);
   }
   return sum;
+}
+
+// By which the sum of a batch's losses is divided.
+template <class T>
+inline double sum_of_weights(const data::Dataset<T>& data) {
+  if (data.weights == nullptr && data.shares == nullptr) return static_cast<double>(data.size());
+  return sum_of_given_weights(data);
 }
 
 template <class T>

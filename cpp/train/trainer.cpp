@@ -40,13 +40,19 @@ std::string told(const plan::LossDescription& loss) {
   return all;
 }
 
+int64_t most_rows(int64_t together) {
+  if (together == 0) return std::numeric_limits<int64_t>::max();
+  const int64_t spare = together == 1 ? 0 : 1;  // see plan::Plan::rows_at_once
+  return plan::most_rows(together) + spare;
+}
+
 }  // namespace
 
 template <class T>
 Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& options)
     : model_(std::move(model)),
       options_(options),
-      together_(model_->description().graph().together()),
+      most_rows_(most_rows(model_->description().graph().together())),
       rule_(optim::make_rule<T>(options.rule, options.hyper, options.groups)),
       threads_(options.threads),
       lr_(options.hyper.front()) {
@@ -58,7 +64,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   if (options_.clip_norm > 0) {  // however large: then it never clips
     base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
   }
-  is_plain_ = together_ == 1 && !heads_;
+  is_plain_ = model_->description().graph().meeting() == nullptr && !heads_;
   source_ = std::make_shared<profiling::SourceNumber>(
       profiling::NamedSource{.kind = "trainer",
                              .network = model_->sizes(),
@@ -156,9 +162,7 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
 
 template <class T>
 int64_t Trainer<T>::rows_at_once(int64_t rows) const {
-  if (together_ == 0) return rows;
-  const int64_t spare = together_ == 1 ? 0 : 1;  // see plan::Plan::rows_at_once
-  return std::min(rows, plan::most_rows(together_) + spare);
+  return std::min(rows, most_rows_);
 }
 
 template <class T>

@@ -187,7 +187,7 @@ class Trainer {
 
   std::shared_ptr<Model<T>> model_;
   TrainerOptions options_;
-  int64_t together_;  // rows that see each other, as nn::Graph has it
+  int64_t most_rows_;                                // of a batch, that go through at once
   std::shared_ptr<profiling::SourceNumber> source_;  // of what it does, for recordings
   std::optional<ops::LossTerms<T>> loss_terms_;
   std::optional<Heads<T>> heads_;

@@ -31,8 +31,7 @@ constexpr Initializer kInitializers[] = {
     {"he_normal", Shape::normal, he},         {"he_uniform", Shape::uniform, he},
     {"lecun_normal", Shape::normal, lecun},   {"lecun_uniform", Shape::uniform, lecun},
     {"normal", Shape::normal, one},           {"orthogonal", Shape::orthogonal, none},
-    {"pytorch", Shape::uniform, pytorch},
-    {"zeros", Shape::constant, none},
+    {"pytorch", Shape::uniform, pytorch},     {"zeros", Shape::constant, none},
 };
 
 const Initializer& find(const std::string& name) {

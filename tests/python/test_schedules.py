@@ -225,7 +225,7 @@ def test_a_schedule_that_is_over_is_told(
         (Warmup(3), 9),
         (Function(lambda t: 0.0), 3),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__ if isinstance(value, Function) else str(value),
 )
 def test_a_schedule_that_is_not_over_is_not_told(schedule: Schedule, epochs: int) -> None:
     one = trainer(schedule)

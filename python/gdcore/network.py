@@ -558,9 +558,9 @@ class Network:
         input_size, parameters, *names = state["_native"]  # older ones have no names
         if "_layers" in state:  # older ones are a row
             state = {**state, "_wiring": Wiring.of_row(state["_layers"], Input(input_size))}
-        self._parameters = state.get("_parameters", ())  # older ones have none
-        for key in ("_wiring", "_dtype", "_seed"):
-            setattr(self, key, state[key])
+        made_anew = ("_native", "_heads", "_layers", "_layer_names")
+        kept = {key: value for key, value in state.items() if key not in made_anew}
+        vars(self).update({"_parameters": ()} | kept)  # older ones have none
         self._make()
         self.load_state_dict(parameters)
         self._native.input_names = list((names and names[0]) or ())

@@ -197,7 +197,7 @@ def test_every_way_to_compute_is_recorded() -> None:
     }.items():
         with gd.profile() as prof:
             call()
-        found[name] = ops(prof), prof.steps
+        found[name] = ops(prof) - {"gil"}, prof.steps  # there on a machine that is busy
     assert found["predict"][0] == found["forward"][0] == {"caller", "step", "dense_forward"}
     assert found["evaluate"][0] == {"caller", "step", "dense_forward", "loss"}
     assert {"weight_gradient", "update"} <= found["learn_one"][0]

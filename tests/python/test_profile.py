@@ -488,5 +488,7 @@ def test_an_empty_recording_has_no_rows() -> None:
     with gd.profile() as nothing:
         pass
     assert isinstance(nothing.recording, Recording)
-    assert [row["phase"] for row in nothing.table("phase")] == ["caller"]
+    # On a busy machine the caller may have waited for the GIL.
+    assert {row["phase"] for row in nothing.table("phase")} - {"gil", "step"} == {"caller"}
+    assert not nothing.events["flops"].any()
     assert nothing.recording.recorded_steps == 0

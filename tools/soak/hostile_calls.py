@@ -303,6 +303,11 @@ CALLS: dict[str, Call] = {
         lambda w, **s: w.net.predict_classes(**s),
         {"x": _array(X, _rows), "batch_size": _BATCH, "task": Slot(None, _as_it_is)},
     ),
+    "Network.jacobian": Call(lambda w, **s: w.net.jacobian(**s), {"x": _array(X, _rows)}),
+    "Network.soft_update": Call(
+        lambda w, **s: w.net.soft_update(w.net, **s), {"tau": Slot(0.5, _real)}
+    ),
+    "compute_bins": Call(lambda w, **s: gd.compute_bins(**s, n_bins=2), {"x": _array(X, _rows)}),
     "Network.backward": Call(
         lambda w, **s: w.net.backward(**s),
         {"grad_output": _array(Y), "accumulate": Slot(False, _flag)},

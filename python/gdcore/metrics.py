@@ -67,7 +67,7 @@ TASKS: tuple[Task, ...] = ("multiclass", "binary", "regression")
 
 
 class Metric(Formula, family="a metric"):
-    """Base of all metrics; a metric of one's own sets `name` and says `value`.
+    """Base of all metrics; a metric of one's own sets ``name`` and says `value`.
 
     Where it has no parameters, a function f(y, output) or f(y, output, sample_weight) does as well.
 

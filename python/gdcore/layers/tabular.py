@@ -271,7 +271,7 @@ class PiecewiseLinearEmbedding(Layer):
 
     Args:
         bins: For each column the edges of its bins, at least two numbers that grow; see
-            `compute_bins`.
+            ``gdcore.compute_bins``.
         size: Length of each vector, at least 1.
         activation: f, by name or as an object; none that needs whole rows.
         version: ``"A"`` or ``"B"``.

@@ -71,16 +71,22 @@ inline void draw_ensemble(std::mt19937& random, int from, int64_t width, Specs& 
     ++at;
   };
   int64_t units = 1 + below(5);
+  // Arguments of a call are drawn before it: compilers differ in their order.
+  const auto drawn_ensemble = [&](bool shared) {
+    const char* const activation = smooth[below(4)];
+    const bool bias = below(3) > 0;
+    return ensemble_behind(at, units, members, shared, activation, bias);
+  };
   switch (below(3)) {
     case 0:
       put(layer("ensemble_scale", {at}, {{"members", members}}));
       units = width;
       break;
     case 1:
-      put(ensemble_behind(at, units, members, true, smooth[below(4)], below(3) > 0));
+      put(drawn_ensemble(true));
       break;
     default:
-      put(ensemble_behind(at, units, members, false, smooth[below(4)], below(3) > 0));
+      put(drawn_ensemble(false));
   }
   for (int i = below(4); i > 0; --i) {
     const int here = at;
@@ -104,10 +110,11 @@ inline void draw_ensemble(std::mt19937& random, int from, int64_t width, Specs& 
       default:
         units = 1 + below(5);
         put(below(3) == 0 ? dense_behind(at, units, smooth[below(4)])
-                          : ensemble_behind(at, units, members, below(2) == 0, smooth[below(4)]));
+                          : drawn_ensemble(below(2) == 0));
     }
   }
-  put(ensemble_behind(at, 3, members, below(2) == 0, smooth[below(4)]));
+  units = 3;
+  put(drawn_ensemble(below(2) == 0));
 }
 
 // Layers at random over one to three inputs, each behind one that is there already, joined where
@@ -180,21 +187,23 @@ inline Drawn drawn_graph(uint32_t seed, bool kinks = false) {
           put(parametric_behind(from, below(2) == 0 ? "tanh" : "gelu"), width);
         } else {
           const int64_t units = 1 + below(6);
-          put(dense_of_kind(below(2) == 0 ? "ntk_dense" : "weight_norm_dense", from, units,
-                            smooth[below(6)]),
-              units);
+          const char* const kind = below(2) == 0 ? "ntk_dense" : "weight_norm_dense";
+          put(dense_of_kind(kind, from, units, smooth[below(6)]), units);
         }
         break;
-      case 0:
-        put(norm_behind(from, below(2) == 0 ? "layer_norm" : "rms_norm", below(3) > 0), width);
+      case 0: {
+        const char* const kind = below(2) == 0 ? "layer_norm" : "rms_norm";
+        put(norm_behind(from, kind, below(3) > 0), width);
         break;
+      }
       case 1:
         put(activation_behind(from, smooth[below(6)]), width);
         break;
       case 2:
         if (below(3) == 0) {
           const int ghosts[] = {0, 0, 3, 100};
-          put(batch_norm_behind(from, below(3) > 0, ghosts[below(4)]), width);
+          const bool affine = below(3) > 0;
+          put(batch_norm_behind(from, affine, ghosts[below(4)]), width);
         } else if (below(2) == 0) {
           put(dropout_behind(from, 0.5), width);
         } else if (below(2) == 0 || width % 2 != 0) {
@@ -249,7 +258,8 @@ inline Drawn drawn_graph(uint32_t seed, bool kinks = false) {
     drawn.heads.push_back({"h" + std::to_string(h), nodes.back()});
     // The last may read the one before.
     const int from = h == 2 && below(2) == 0 ? nodes[1] : last;
-    put(dense_behind(from, 1 + below(3), h < 2 ? smooth[below(6)] : "identity"), 0);
+    const int64_t units = 1 + below(3);
+    put(dense_behind(from, units, h < 2 ? smooth[below(6)] : "identity"), 0);
   }
   if (heads > 1) put(layer("concat", nodes, {}), 0);
   return drawn;

@@ -86,9 +86,9 @@ def one_file_build() -> Path:
     return _built("one_file_build")
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_threads() -> Iterator[None]:
-    """Puts the process-wide thread count back to what the environment says."""
+    """Puts the process-wide thread count back to what the environment says, after each test."""
     import gdcore as gd
 
     yield

@@ -100,7 +100,6 @@ def test_the_check_changes_nothing_and_counts() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-@pytest.mark.usefixtures("own_threads")
 def test_the_check_has_the_same_bits_on_any_number_of_threads(threads: int) -> None:
     net = nets.network([5, 7, 4], ["gelu", "identity"])
     x, y = nets.inputs(9, 5), nets.targets("mse", 9, 4)

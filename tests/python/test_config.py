@@ -7,7 +7,6 @@ import re
 from importlib.metadata import version
 
 import nets
-import pytest
 from support import ROOT
 
 import gdcore as gd
@@ -47,7 +46,6 @@ def test_the_configuration_prints_as_a_table() -> None:
     assert [line.split()[0] for line in lines] == list(gd.show_config())
 
 
-@pytest.mark.usefixtures("own_threads")
 def test_the_number_of_threads_can_be_set_and_left() -> None:
     before = gd.get_num_threads()
     gd.set_num_threads(7)

@@ -36,7 +36,7 @@ def found(name: str) -> list[Block]:
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if found(name)])
-def test_a_page_does_what_it_says(name: str, tmp_path: Path, own_threads: None) -> None:
+def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     for module in needed(PAGES[name].read_text(encoding="utf-8")):
         pytest.importorskip(module, reason=f"{module} is not installed")
     for module in ("polars", "typer", "matplotlib", "pandas", "plotly", "perfetto"):

@@ -97,7 +97,6 @@ def test_rows_do_not_see_each_other(dtype: str) -> None:
         assert_same_bits(gd.matmul(a, b[:, j : j + 1])[:, 0], whole[:, j], f"column {j}")
 
 
-@pytest.mark.usefixtures("own_threads")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_do_not_touch_the_bits(dtype: str) -> None:
     a, b = draw((203, 517), dtype, 7), draw((517, 191), dtype, 8)

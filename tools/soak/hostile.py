@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 import resource
@@ -28,11 +29,6 @@ from tools.soak.hostile_values import VALUES, OwnError
 
 __all__ = ["check", "draw"]
 
-# Where a huge array would be copied there is no memory, instead of a machine that stands still.
-if "ASAN_OPTIONS" not in os.environ:  # whose own memory is without bounds
-    _soft, _hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (16 << 30, _hard))
-
 _ERRORS = (TypeError, ValueError, RuntimeError, ArithmeticError, OSError, MemoryError, OwnError)
 
 
@@ -48,8 +44,20 @@ def draw(random: Random) -> Case:
     }
 
 
+@functools.cache
+def _bound_memory() -> None:
+    """Where a huge array would be copied there is no memory, and no machine that stands still.
+
+    For the rest of this process, and so not where cases are only drawn.
+    """
+    if "ASAN_OPTIONS" not in os.environ:  # whose own memory is without bounds
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (16 << 30, hard))
+
+
 def check(case: Case) -> None:
     """Makes the call in one world, and if it is taken, the plain call in another."""
+    _bound_memory()
     call = CALLS[case["call"]]
     with tempfile.TemporaryDirectory() as folder, _inside(folder):
         gd.set_num_threads(None)

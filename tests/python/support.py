@@ -151,6 +151,20 @@ def run(command: Sequence[str | Path], what: str) -> str:
     return result.stdout
 
 
+def run_cpp_test(command: list[str | Path], env: dict[str, str] | None = None) -> str:
+    """What a program of the C++ tests prints; it has to pass."""
+    result = guarded_run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+    assert result.returncode == 0, result.stdout[-8000:]
+    assert " passed, 0 failed" in result.stdout, result.stdout[-8000:]
+    return result.stdout
+
+
 def emulator() -> list[str]:
     """The command that runs a program for Arm, with the loader and libraries of its compiler."""
     ask = ["aarch64-linux-gnu-g++", "-print-file-name=ld-linux-aarch64.so.1"]

@@ -289,7 +289,7 @@ TEST(drawn_graphs_train_to_the_same_bits_on_any_number_of_workers) {
   });
 }
 
-// tests/python/test_cpp.py holds this number to be one for all instruction sets, Arm's too.
+// tests/python/test_neon.py holds this number to be one for all instruction sets, Arm's too.
 TEST(drawn_graphs_train_to_one_number) {
   uint64_t digest = 14695981039346656037u;  // FNV-1a
   gd::testing::for_both_types([&]<class T>() {

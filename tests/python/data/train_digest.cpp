@@ -1,5 +1,5 @@
 // Trains a small network and prints a digest of all its parameters: the same on every machine.
-// Built by test_cpp.py for this machine and for Arm, where it runs in emulation.
+// Built by test_neon.py for this machine and for Arm, where it runs in emulation.
 
 #include <cstdio>
 #include <cstring>

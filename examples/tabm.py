@@ -59,7 +59,13 @@ def layers_of(outputs: int, width: int, members: int) -> list[Any]:
 
 
 def trained(
-    found: Table, x: np.ndarray, parts: Any, width: int, members: int, epochs: int
+    found: Table,
+    x: np.ndarray,
+    parts: Any,
+    width: int,
+    members: int,
+    epochs: int,
+    seed: int = 0,
 ) -> tuple[gd.Network, dict[str, list[float]], Any]:
     train, valid, _ = parts
     y, mean, spread = found.y, 0.0, 1.0
@@ -67,10 +73,10 @@ def trained(
         mean, spread = y[train].mean(), y[train].std()
         y = (y - mean) / spread
     net = gd.Network(
-        layers_of(found.classes or 1, width, members), input_size=x.shape[1], seed=members
+        layers_of(found.classes or 1, width, members), input_size=x.shape[1], seed=seed
     )
     loss = "cross_entropy" if found.classes else "mse"
-    trainer = gd.Trainer(net, loss, gd.AdamW(lr=2e-3, weight_decay=0.0), seed=0)
+    trainer = gd.Trainer(net, loss, gd.AdamW(lr=2e-3, weight_decay=0.0), seed=seed)
     watched, better = ("val_accuracy", "max") if found.classes else ("val_rmse", "min")
     history = trainer.fit(
         x[train], y[train], epochs=epochs, batch_size=256, validation_data=(x[valid], y[valid]),

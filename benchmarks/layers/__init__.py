@@ -6,11 +6,23 @@ makes one of layers in a row; what is none builds a `LayerCase` of its own steps
 """
 
 from benchmarks.layers.case import LayerCase
+from benchmarks.layers.embeddings import EMBEDDING, SPARSE_EMBEDDING
 from benchmarks.layers.norms import BATCH_NORM, GHOST_NORM, LAYER_NORM
 from benchmarks.layers.residuals import RESIDUAL
+from benchmarks.layers.tabular import REALMLP, TABM
 
 __all__ = ["LAYER_CASES"]
 
 LAYER_CASES: dict[str, LayerCase] = {
-    case.name: case for case in (BATCH_NORM, GHOST_NORM, LAYER_NORM, RESIDUAL)
+    case.name: case
+    for case in (
+        BATCH_NORM,
+        GHOST_NORM,
+        LAYER_NORM,
+        RESIDUAL,
+        REALMLP,
+        TABM,
+        EMBEDDING,
+        SPARSE_EMBEDDING,
+    )
 }

@@ -35,7 +35,7 @@ class LayerCase:
     steps: Mapping[str, Callable[[Threads], Step]]
 
 
-Data = list[tuple[Any, Any]]
+Data = list[tuple[Any, ...]]
 
 
 def labelled(inputs: int, classes: int, batch: int) -> Data:
@@ -50,7 +50,7 @@ def labelled(inputs: int, classes: int, batch: int) -> Data:
 def torch_step(
     module: Any, loss: Any, data: Data, threads: Threads, compiled: bool = False
 ) -> Step:
-    """A step of PyTorch: a module, a loss of its output and the targets, fused Adam."""
+    """A step of PyTorch: a module of all but the last, a loss of that and the last, fused Adam."""
     import torch
 
     torch.set_num_threads(threads or torch.get_num_threads())
@@ -58,8 +58,8 @@ def torch_step(
     adam = torch.optim.Adam(module.parameters(), lr=1e-3, fused=True)
     batches = [tuple(torch.from_numpy(np.asarray(each)) for each in pair) for pair in data]
 
-    def loss_of(x: Any, y: Any) -> Any:
-        return loss(module(x), y)
+    def loss_of(*batch: Any) -> Any:
+        return loss(module(*batch[:-1]), batch[-1])
 
     if compiled:
         loss_of = torch.compile(loss_of)
@@ -88,7 +88,7 @@ def jax_step(parameters: Any, kept: Any, loss_of: Any, data: Data) -> Step:
         parameters: What is trained, any tree of arrays.
         kept: What passes leave for the next, as running averages.
         loss_of: (parameters, kept, x, y, key) -> (loss, kept), of random numbers by the key.
-        data: The batches.
+        data: The batches; x may be a tuple of arrays.
     """
     import jax
     import jax.numpy as jnp
@@ -113,7 +113,7 @@ def jax_step(parameters: Any, kept: Any, loss_of: Any, data: Data) -> Step:
     parameters, kept = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), (parameters, kept))
     first, second = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
     state: Any = (parameters, first, second, kept, jnp.int32(0))
-    batches = [tuple(jnp.asarray(each) for each in pair) for pair in data]
+    batches = [jax.tree.map(jnp.asarray, pair) for pair in data]
     compiled = jax.jit(update, donate_argnums=0)
 
     def step(number: int) -> None:
@@ -131,6 +131,7 @@ def chain(
     *,
     inputs: int,
     classes: int,
+    members: int = 1,
     layers: Callable[[], list[Any]],
     torch_module: Callable[[], Any],
     jax_model: Callable[[], tuple[Any, Any, Any]],
@@ -143,6 +144,8 @@ def chain(
         batch: Samples a step.
         inputs: Columns of the input.
         classes: Outputs.
+        members: Of an ensemble, whose logits are (batch, members, classes) and whose loss is the
+            mean of all.
         layers: Makes ours.
         torch_module: Makes PyTorch's.
         jax_model: Makes JAX's: parameters, what passes keep, and (parameters, kept, x, key) ->
@@ -163,7 +166,13 @@ def chain(
         import torch
 
         torch.manual_seed(0)
-        loss = torch.nn.CrossEntropyLoss()
+        cross_entropy = torch.nn.CrossEntropyLoss()
+
+        def loss(logits: Any, y: Any) -> Any:
+            if members == 1:
+                return cross_entropy(logits, y)
+            return cross_entropy(logits.flatten(0, 1), y.repeat_interleave(members))
+
         return torch_step(torch_module(), loss, data, threads, compiled)
 
     def step_of_jax(threads: Threads) -> Step:
@@ -175,6 +184,8 @@ def chain(
 
         def loss_of(parameters: Any, kept: Any, x: Any, y: Any, key: Any) -> Any:
             logits, kept = logits_of(parameters, kept, x, key)
+            if members > 1:
+                logits, y = logits.reshape(-1, classes), jnp.repeat(y, members)
             chosen = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
             return jnp.mean(jax.nn.logsumexp(logits, axis=1) - chosen), kept
 

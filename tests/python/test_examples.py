@@ -140,6 +140,14 @@ def test_tabm(example: Any, tmp_path: Path) -> None:
     assert_picture(tmp_path / "tabm.png")
 
 
+def test_realmlp(example: Any, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    seen = example("realmlp").main(tmp_path, quick=True)
+    assert seen["breast_cancer"]["error"] < 0.12  # of 63 % that are benign
+    assert seen["diabetes"]["error"] < 65  # scores have a spread of 77
+    assert_picture(tmp_path / "realmlp.png")
+
+
 def test_batches(example: Any, tmp_path: Path) -> None:
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     runs = example("batches").main(tmp_path, quick=True)
@@ -245,6 +253,6 @@ def test_every_example_is_tested_here() -> None:
     """But the one by hand, which tests itself."""
     here = Path(__file__).read_text()
     names = {path.stem for path in EXAMPLES.glob("*.py")} - {"_common", "_tables", "by_hand_2_3_2"}
-    assert len(names) == 9
+    assert len(names) == 10
     for name in names:
         assert f"def test_{name}(" in here

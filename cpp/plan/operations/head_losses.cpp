@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/elementwise.hpp"
+#include "plan/operations/loss.hpp"
 
 namespace gd::plan {
 
@@ -14,21 +15,13 @@ namespace {
 constexpr int64_t kSamples = 16;
 constexpr int64_t kColumnsOfWork = 16;  // a loss costs as much as a pass over these
 
-template <class T>
-Cost cost_of(int64_t outputs) {
-  Cost cost;
-  cost.flops_a_row = 3 * outputs;  // difference, loss, gradient
-  cost.bytes_a_row = 3 * outputs * static_cast<int64_t>(sizeof(T));
-  return cost;
-}
-
 }  // namespace
 
 template <class T>
 HeadLosses<T>::HeadLosses(std::vector<HeadLossPart<T>> parts, const Rows<T>& prediction,
                           T* sample_loss, int64_t capacity, const Rows<T>& gradient,
                           int max_workers)
-    : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, cost_of<T>(prediction.cols)),
+    : Operation<T>(Zone::kLoss, Zone::kLoss, -1, max_workers, loss_cost<T>(prediction.cols)),
       parts_(std::move(parts)),
       prediction_(prediction),
       sample_loss_(sample_loss),

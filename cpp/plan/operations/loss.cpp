@@ -4,18 +4,6 @@
 
 namespace gd::plan {
 
-namespace {
-
-template <class T>
-Cost loss_cost(int64_t outputs) {
-  Cost cost;
-  cost.flops_a_row = 3 * outputs;  // difference, loss, gradient
-  cost.bytes_a_row = 3 * outputs * static_cast<int64_t>(sizeof(T));
-  return cost;
-}
-
-}  // namespace
-
 template <class T>
 Loss<T>::Loss(const ops::LossKernel<T>& kernel, const std::vector<double>& parameters,
               const Rows<T>& prediction, T* sample_loss, const Rows<T>& gradient, int max_workers)

@@ -5,6 +5,15 @@
 
 namespace gd::plan {
 
+// Of any loss of so many outputs.
+template <class T>
+Cost loss_cost(int64_t outputs) {
+  Cost cost;
+  cost.flops_a_row = 3 * outputs;  // difference, loss, gradient
+  cost.bytes_a_row = 3 * outputs * static_cast<int64_t>(sizeof(T));
+  return cost;
+}
+
 // Each sample's loss and, for training, the gradient at the network's output.
 template <class T>
 class Loss final : public Operation<T> {

@@ -10,6 +10,7 @@ mean squared error.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import subprocess
 import sys
@@ -33,8 +34,12 @@ Result = dict[str, float]
 
 
 def _example(name: str) -> Any:
+    """A module of the examples; whose folder is no longer searched after, as it has a tabm too."""
     sys.path.insert(0, str(EXAMPLES))
-    return __import__(name)
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(EXAMPLES))
 
 
 def _ours(recipe: str, table: str, seed: int, threads: int) -> Result:

@@ -111,8 +111,9 @@ class Sac:
         first, second = self._learn_values(batch, alpha)
         drawn = _drawn(self.actor.forward(batch.state, training=True), batch.other)
         both = np.hstack([batch.state, drawn.action])
-        values = np.hstack([critic.predict(both) for critic in self.critics])
-        slopes = [critic.jacobian(both)[:, 0, STATE:] for critic in self.critics]
+        found = [critic.jacobian(both, return_outputs=True) for critic in self.critics]
+        values = np.hstack([each for each, _ in found])
+        slopes = [derivatives[:, 0, STATE:] for _, derivatives in found]
         lesser = values[:, 1:] < values[:, :1]
         slope = np.where(lesser, slopes[1], slopes[0])
         loss = (alpha * drawn.logarithm - values.min(axis=1, keepdims=True)).mean()

@@ -96,8 +96,9 @@ def trained(found: Table, seed: int, width: int, epochs: int) -> dict[str, Any]:
         mean, spread = y[train].mean(), y[train].std()
         y = (y - mean) / spread
 
-    def rows(part: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: array[part] for name, array in x.items()}
+    def rows(part: np.ndarray) -> Any:
+        found = {name: array[part] for name, array in x.items()}
+        return found if len(found) > 1 else found["numbers"]
 
     since = time.perf_counter()
     net = network(found, x, width, seed)

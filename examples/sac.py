@@ -79,8 +79,9 @@ class Agent:
 
         action, likely, spread, noise = self.drawn(self.actor.forward(state, training=True))
         both = np.hstack([state, action])
-        worth = [critic.predict(both) for critic in self.critics]
-        slopes = [critic.jacobian(both)[:, 0, 3:] for critic in self.critics]
+        found = [critic.jacobian(both, return_outputs=True) for critic in self.critics]
+        worth = [each for each, _ in found]
+        slopes = [derivatives[:, 0, 3:] for _, derivatives in found]
         slope = np.where(worth[0] < worth[1], *slopes)  # of the lesser
         by_u = weight * 2 * action - slope * (1 - action**2)  # of weight log p - worth
         by_log_spread = by_u * spread * noise - weight

@@ -246,6 +246,7 @@ void bind_network_of(py::module_& m, const char* name) {
       },
       py::arg("grad_output"), py::arg("accumulate"), py::arg("parameters") = py::none());
 
+  // (outputs, derivatives)
   cls.def(
       "jacobian",
       [](Model& self, py::handle x_in) {
@@ -256,13 +257,15 @@ void bind_network_of(py::module_& m, const char* name) {
         base::checked_product(base::checked_product(rows, outputs, "derivatives"), inputs,
                               "derivatives");
         Array out({rows, outputs, inputs});
+        Array values = new_matrix<T>(rows, outputs);
         const T* from = x.data();
         T* to = out.mutable_data();
+        T* to_values = values.mutable_data();
         const int threads = resolve_threads(std::nullopt);
         Interrupts interrupts;
-        without_gil([&] { self.jacobian(from, rows, threads, to, interrupts); });
+        without_gil([&] { self.jacobian(from, rows, threads, to_values, to, interrupts); });
         interrupts.rethrow();
-        return out;
+        return py::make_tuple(std::move(values), std::move(out));
       },
       py::arg("x"));
   // (N, units), the sums of a dense layer before its activation, or the output of another.

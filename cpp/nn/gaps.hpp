@@ -1,8 +1,8 @@
 #pragma once
 
-// Whether gaps of flat buffers are left alone (ops/extents.hpp): builds with GDCORE_CHECK_GAPS fill
-// them, and buffers that are written before they are read, with a pattern that no arithmetic makes.
-// Who reads it computes NaN, and who writes over it is found at the end of the step.
+// Whether gaps of flat buffers are left alone (ops/extents.hpp): the C++ tests have them filled,
+// and buffers that are written before they are read, with a pattern that no arithmetic makes. Who
+// reads it computes NaN, and who writes over it is found at the end of the step.
 
 #include <bit>
 #include <cstdint>
@@ -14,11 +14,9 @@
 
 namespace gd::nn {
 
-#ifdef GDCORE_CHECK_GAPS
-inline constexpr bool kChecksGaps = true;
-#else
-inline constexpr bool kChecksGaps = false;
-#endif
+// Set by a program of tests before its first network, else by nobody: a constant of the build would
+// have all rooms compiled twice.
+inline bool checks_gaps = false;
 
 template <class T>
 T gap_pattern() {
@@ -42,7 +40,7 @@ void for_gaps(ops::Extents extents, int64_t size, F&& f) {
 
 template <class T>
 void fill_gaps(ops::Extents extents, int64_t size, T* flat) {
-  if constexpr (kChecksGaps) {
+  if (checks_gaps) {
     for_gaps(extents, size, [&](parallel::Range gap) {
       std::fill_n(flat + gap.begin, gap.size(), gap_pattern<T>());
     });
@@ -51,7 +49,7 @@ void fill_gaps(ops::Extents extents, int64_t size, T* flat) {
 
 template <class T>
 void check_gaps(ops::Extents extents, int64_t size, const T* flat, const char* what) {
-  if constexpr (kChecksGaps) {
+  if (checks_gaps) {
     using Bits = std::conditional_t<std::is_same_v<T, float>, uint32_t, uint64_t>;
     for_gaps(extents, size, [&](parallel::Range gap) {
       for (int64_t i = gap.begin; i < gap.end; ++i) {

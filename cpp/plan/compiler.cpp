@@ -74,7 +74,7 @@ void Plan<T>::Compiler::compile() {
   layout();
   plan_.arena_ = base::AlignedBuffer<T>(used_);
   base_ = plan_.arena_.data();
-  if constexpr (nn::kChecksGaps) std::fill_n(base_, used_, nn::gap_pattern<T>());
+  if (nn::checks_gaps) std::fill_n(base_, used_, nn::gap_pattern<T>());
   used_ = 0;
   layout();
   make_operations();

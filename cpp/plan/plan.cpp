@@ -204,7 +204,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
     run_operations(is_last ? operations_.size() : update_begin_);
   }
   if (is_last && options_.kind == PlanKind::training) network_->note_change();
-  if constexpr (nn::kChecksGaps) check_gaps();
+  if (nn::checks_gaps) check_gaps();
   if (piece.heads != nullptr) return add_head_losses(piece, is_first);
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));
   return ops::weighted_sum<T>(losses, piece.weights, start);

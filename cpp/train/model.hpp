@@ -66,8 +66,9 @@ class Model {
                 const T* free_gradients = nullptr);
 
   // out (rows, outputs, inputs) gets the derivatives of each row's outputs, as inference computes
-  // them, by its inputs. Ends early where `stops` says so.
-  void jacobian(const T* x, int64_t rows, int threads, T* out,
+  // them, by its inputs; values (rows, outputs) those outputs, or null. Ends early where `stops`
+  // says so.
+  void jacobian(const T* x, int64_t rows, int threads, T* values, T* out,
                 base::FunctionRef<bool()> stops = NeverStops());
 
   // out (rows, width) gets the sums of a dense layer, or the output of another, by its name;

@@ -50,7 +50,7 @@ void check_same_layers(const nn::Graph& own, const nn::Graph& other, int64_t inp
 }  // namespace
 
 template <class T>
-void Model<T>::jacobian(const T* x, int64_t rows, int threads, T* out,
+void Model<T>::jacobian(const T* x, int64_t rows, int threads, T* values, T* out,
                         base::FunctionRef<bool()> stops) {
   const Lock lock(mutex_);
   const parallel::ForkSafeMutex::Reading reading(mutex_);
@@ -68,7 +68,13 @@ void Model<T>::jacobian(const T* x, int64_t rows, int threads, T* out,
       {
         const Region region(RegionKind::other, Zone::kCaller, work(Purpose::inference));
         plan::Plan<T>& plan = plan_for(plan::PlanKind::derivative, at_once, threads, derivative_);
-        if (output == 0) plan.forward(batch);
+        if (output == 0) {
+          plan.forward(batch);
+          const base::MatrixView<const T> found = plan.output(batch.rows);
+          for (int64_t i = 0; values != nullptr && i < batch.rows; ++i) {
+            std::copy_n(found.row(i), outputs, values + (begin + i) * outputs);
+          }
+        }
         const base::MatrixView<T> chosen = plan.output_gradient(batch.rows);
         for (int64_t i = 0; i < batch.rows; ++i) {
           std::fill_n(chosen.row(i), outputs, T{0});
@@ -159,11 +165,11 @@ void Model<T>::soft_update(Model& other, double tau) {
   network_.set_gradients_valid(false);
 }
 
-#define GD_INSTANTIATE(T)                                                                  \
-  template void Model<T>::jacobian(const T*, int64_t, int, T*, base::FunctionRef<bool()>); \
-  template void Model<T>::layer_output(const std::string&, const T*, int64_t, int,         \
-                                       std::vector<T>&);                                   \
-  template int64_t Model<T>::layer_width(const std::string&) const;                        \
+#define GD_INSTANTIATE(T)                                                                      \
+  template void Model<T>::jacobian(const T*, int64_t, int, T*, T*, base::FunctionRef<bool()>); \
+  template void Model<T>::layer_output(const std::string&, const T*, int64_t, int,             \
+                                       std::vector<T>&);                                       \
+  template int64_t Model<T>::layer_width(const std::string&) const;                            \
   template void Model<T>::soft_update(Model<T>&, double);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

@@ -404,7 +404,7 @@ class Network:
             grad_output = gradient.reshape(len(gradient), -1)
         return self._native.backward(grad_output, flag("accumulate", accumulate), parameters)
 
-    def jacobian(self, x: Inputs) -> Any:
+    def jacobian(self, x: Inputs, *, return_outputs: bool = False) -> Any:
         """Computes the derivatives of all outputs by all inputs, for each row.
 
         They are those of `predict`, exact up to rounding: one forward pass, and a backward pass for
@@ -413,21 +413,26 @@ class Network:
 
         Args:
             x: As in `predict`.
+            return_outputs: Whether to return ``predict(x)`` too.
 
         Returns:
             (N, output_size, input_size): at [n, k, i] the derivative of ``predict(x)[n, k]`` by
             ``x[n, i]``. Of outputs by name a dict of (N, size, input_size) each; of several inputs
             what would be such an array is a dict by input. Codes have no derivative: they are not
-            in it, and of codes alone it is empty. Ctrl-C ends it with a KeyboardInterrupt.
+            in it, and of codes alone it is empty. With return_outputs a tuple: ``predict(x)``, and
+            that. Ctrl-C ends it with a KeyboardInterrupt.
 
         Raises:
-            TypeError: x is complex, of objects or of strings.
+            TypeError: x is complex, of objects or of strings, or return_outputs no bool.
             ValueError: x is of another shape, empty, or not finite, or the network is an ensemble.
         """
         if self.members > 1:
             raise ValueError(f"jacobian is of one network, got an ensemble of {self.members}")
-        found = self._native.jacobian(x)
-        return split_derivatives(found, self._wiring.inputs, self._heads)
+        both = flag("return_outputs", return_outputs)
+        outputs, found = self._native.jacobian(x)
+        derivatives = split_derivatives(found, self._wiring.inputs, self._heads)
+        told = split(outputs, self._heads) if self._heads else outputs
+        return (told, derivatives) if both else derivatives
 
     def soft_update(self, other: Network, tau: float) -> None:
         """Moves all that is in `state_dict` a step towards another network's.

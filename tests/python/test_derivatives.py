@@ -58,6 +58,21 @@ def test_rows_threads_and_batches_change_no_bit_of_a_jacobian() -> None:
     for i in (0, 255, 256, 599):
         np.testing.assert_array_equal(net.jacobian(x[i : i + 1])[0], found[0][i])
     assert np.abs(found[0].sum(axis=1)).max() < 1e-6  # of what adds up to 1
+    outputs, derivatives = net.jacobian(x, return_outputs=True)
+    np.testing.assert_array_equal(outputs, net.predict(x))
+    np.testing.assert_array_equal(derivatives, found[0])
+
+
+def test_a_jacobian_tells_the_outputs_of_heads() -> None:
+    a, b = gd.Input(3, name="a"), gd.Input(2, name="b")
+    h = gd.Dense(5, "tanh")(gd.Concat()(a, b))
+    net = gd.Network(inputs=[a, b], outputs={"one": gd.Dense(1)(h), "two": gd.Dense(2)(h)})
+    x = {"a": X[:, :3], "b": X[:, 3:5]}
+    outputs, derivatives = net.jacobian(x, return_outputs=True)
+    assert_same_state(outputs, net.predict(x))
+    assert derivatives["two"]["b"].shape == (len(X), 2, 2)
+    with pytest.raises(TypeError, match="return_outputs must be True or False"):
+        net.jacobian(x, return_outputs="yes")  # type: ignore[arg-type]
 
 
 def test_a_jacobian_leaves_all_else_as_it_was() -> None:

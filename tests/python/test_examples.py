@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -35,15 +36,23 @@ runpy.run_path(path, run_name="__main__")
 
 
 @pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Imports an example by name, as `python examples/name.py` would find it."""
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Imports an example by name, as `python examples/name.py` would find it.
+
+    It is forgotten after: an example may be called as a package is.
+    """
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     monkeypatch.syspath_prepend(str(EXAMPLES))
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    before = {name: sys.modules.pop(name) for name in names & sys.modules.keys()}
 
     def load(name: str) -> ModuleType:
         return importlib.import_module(name)
 
-    return load
+    yield load
+    for name in names & sys.modules.keys():
+        del sys.modules[name]
+    sys.modules.update(before)
 
 
 def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -303,7 +303,10 @@ CALLS: dict[str, Call] = {
         lambda w, **s: w.net.predict_classes(**s),
         {"x": _array(X, _rows), "batch_size": _BATCH, "task": Slot(None, _as_it_is)},
     ),
-    "Network.jacobian": Call(lambda w, **s: w.net.jacobian(**s), {"x": _array(X, _rows)}),
+    "Network.jacobian": Call(
+        lambda w, **s: w.net.jacobian(**s),
+        {"x": _array(X, _rows), "return_outputs": Slot(False, _flag)},
+    ),
     "Network.soft_update": Call(
         lambda w, **s: w.net.soft_update(w.net, **s), {"tau": Slot(0.5, _real)}
     ),

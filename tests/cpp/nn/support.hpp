@@ -7,10 +7,13 @@
 #include "cpp/base/support.hpp"
 #include "cpp/layers/dense_stack.hpp"
 #include "layers/registry.hpp"
+#include "nn/gaps.hpp"
 #include "nn/network.hpp"
 #include "ops/formulas.hpp"
 
 namespace gd::testing {
+
+inline const bool kChecksGaps = nn::checks_gaps = true;
 
 inline DenseSpec dense(const std::string& name, int64_t units, const std::string& activation,
                        bool bias = true) {

@@ -1,14 +1,12 @@
-// No pass reads or writes the gaps between parameters. The tests are built with GDCORE_CHECK_GAPS,
-// so that every plan fills gaps and fresh buffers with a pattern, which would make NaN of any
-// number it got into, and throws at the end of a step that wrote over it: here are the networks
-// that have gaps in many places, on all ways to share a step.
+// No pass reads or writes the gaps between parameters. The tests set nn::checks_gaps, so that every
+// plan fills gaps and fresh buffers with a pattern, which would make NaN of any number it got into,
+// and throws at the end of a step that wrote over it: here are the networks that have gaps in many
+// places, on all ways to share a step.
 
 #include "cpp/plan/support.hpp"
 
 using namespace gd::testing;
 using gd::plan::Batch;
-
-static_assert(gd::nn::kChecksGaps);
 
 namespace {
 

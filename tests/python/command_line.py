@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from sklearn import datasets
 from typer.testing import CliRunner
 
@@ -102,3 +105,11 @@ def npz(path: Path, **content: Any) -> Path:
     """Writes arrays to an NPZ file."""
     np.savez(path, **content)
     return path
+
+
+def forged(model: Path, path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Writes a model anew with its preparation changed."""
+    with safe_open(model, "numpy") as file:
+        description = json.loads(file.metadata()["gdcore"])
+    change(description["extra"]["preparation"])
+    save_file(load_file(model), path, {"gdcore": json.dumps(description)})

@@ -239,7 +239,7 @@ def test_a_model_goes_on_with_new_rows(table: Path, tmp_path: Path) -> None:
     "option",
     [("--hidden", "9"), ("--target", "y"), ("--seed", 1), ("--optimizer", "sgd"), ("--na", "x"),
      ("--schedule", "cosine"), ("--dtype", "float64"), ("--momentum", 1), ("--dropout", 0.5),
-     ("--norm", "rms"), ("--residual",)],
+     ("--norm", "rms"), ("--residual",), ("--embed", 2), ("--embed-size", 4)],
 )  # fmt: skip
 def test_what_the_model_says_is_not_said_again(
     table: Path, tmp_path: Path, option: tuple[Any, ...]
@@ -292,6 +292,7 @@ def test_every_option_says_what_it_does(command: str) -> None:
     [
         ("gdcore tr", ["train"]),
         ("gdcore train --opt", ["--optimizer"]),
+        ("gdcore train --emb", ["--embed", "--embed-size"]),
         ("gdcore train digits --optimizer ad", ["adam", "adamw", "adagrad", "adadelta"]),
         ("gdcore train digits --loss h", ["huber"]),
         ("gdcore train digits --schedule c", ["constant", "cosine"]),

@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from command_line import arrays, done, frame, put, refused, run, small, written
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from command_line import arrays, done, forged, frame, put, refused, run, small, written
 from sklearn.datasets import load_digits
 
 import gdcore as gd
@@ -255,14 +253,6 @@ def test_a_model_cut_short(tmp_path: Path, model: Path, cut: int) -> None:
     (tmp_path / "m").write_bytes(model.read_bytes()[:cut])
     for arguments in (["predict", tmp_path / "m", data], ["info", tmp_path / "m"]):
         refused(tmp_path, arguments, str(tmp_path / "m"))
-
-
-def forged(model: Path, path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Writes the model anew with its preparation changed."""
-    with safe_open(model, "numpy") as file:
-        description = json.loads(file.metadata()["gdcore"])
-    change(description["extra"]["preparation"])
-    save_file(load_file(model), path, {"gdcore": json.dumps(description)})
 
 
 ONE_NUMBER = {"kind": "numbers", "name": "y", "mean": [0], "deviation": [1]}

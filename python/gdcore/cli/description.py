@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gdcore import Network, Trainer, _resuming
-from gdcore.cli.preparation import CategoricalColumn, ClassTarget, NumericColumn, Preparation
+from gdcore.cli.networks import vector_size
+from gdcore.cli.preparation import ClassTarget, EmbeddedColumn, NumericColumn, Preparation
 from gdcore.cli.report import tell_rows
 from gdcore.files import read_description
 
@@ -24,11 +25,11 @@ def describe(model: str) -> None:
         net, rows = _trainer(model, function=description.get("schedule") == {"name": "function"})
     else:
         net, rows = Network._loaded(model, warns=False), {}
-    preparation = Preparation.of_model(description, net.input_size, net.output_size)
+    preparation = Preparation.of_model(description, net)
     print(net)
     tell_rows({"parameters": f"{net.num_parameters:,}", "seed": str(net.seed), **rows})
     if preparation is not None:
-        tell_rows(_columns(preparation))
+        tell_rows(_columns(preparation, vector_size(net)))
         tell_rows(_target(preparation))
 
 
@@ -51,13 +52,14 @@ def _nothing(epoch: int) -> float:
     return 0.0
 
 
-def _columns(preparation: Preparation) -> dict[str, str]:
+def _columns(preparation: Preparation, size: int | tuple[int, ...]) -> dict[str, str]:
     rows = {}
     for column in preparation.columns[:SHOWN]:
-        if isinstance(column, CategoricalColumn):
-            told = f"{len(column.categories)} categories: {column.told()}"
-        else:
+        if isinstance(column, NumericColumn):
             told = f"number, mean {column.mean:g}, deviation {column.deviation:g}"
+        else:
+            what = f", {size} numbers each" if isinstance(column, EmbeddedColumn) else ""
+            told = f"{len(column.categories)} categories{what}: {column.told()}"
         rows[f"input {column.name!r}"] = told
     if (more := len(preparation.columns) - SHOWN) > 0:
         rows["..."] = f"{more} more"

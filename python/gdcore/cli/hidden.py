@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from gdcore import Dense, Dropout, LayerNorm, Residual, RMSNorm
 from gdcore._check import real
-from gdcore._layer import LayerLike
+from gdcore._layer import Layer
 from gdcore._names import choice
 from gdcore.activations import Activation, Identity
 
@@ -18,7 +18,7 @@ NORMS: dict[str, type[LayerNorm | RMSNorm]] = {"layer": LayerNorm, "rms": RMSNor
 
 def hidden_layers(
     sizes: Sequence[int], activation: str, norm: str | None, dropout: float | None, residual: bool
-) -> list[LayerLike]:
+) -> list[Layer | Activation]:
     """A dense layer for each size, with what comes behind it.
 
     Args:
@@ -45,7 +45,7 @@ def hidden_layers(
             "--residual needs hidden layers of one width behind each other, as in --hidden "
             f"{sizes[0]},{sizes[0]}, got --hidden {told}"
         )
-    layers: list[LayerLike] = []
+    layers: list[Layer | Activation] = []
     for k, units in enumerate(sizes):
         made = _one(units, function, norm, rate)
         if residual and k > 0 and units == sizes[k - 1]:
@@ -55,8 +55,10 @@ def hidden_layers(
     return layers
 
 
-def _one(units: int, activation: Activation, norm: str | None, rate: float) -> list[LayerLike]:
-    made: list[LayerLike] = [Dense(units, activation if norm is None else "identity")]
+def _one(
+    units: int, activation: Activation, norm: str | None, rate: float
+) -> list[Layer | Activation]:
+    made: list[Layer | Activation] = [Dense(units, activation if norm is None else "identity")]
     if norm is not None:
         made.append(NORMS[norm]())
         if not isinstance(activation, Identity):

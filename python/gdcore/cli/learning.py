@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from gdcore._names import choice
 from gdcore.cli.cells import Notation, all_dates
 from gdcore.cli.columns import Column, named
-from gdcore.cli.preparation import CategoricalColumn, Input, NumericColumn, Preparation
+from gdcore.cli.preparation import (
+    CategoricalColumn,
+    EmbeddedColumn,
+    Input,
+    NumericColumn,
+    Preparation,
+)
 from gdcore.cli.tables import Table
 from gdcore.cli.targets import Chosen, Wanted, choose, standardized
 
@@ -22,7 +28,8 @@ __all__ = ["MISSING", "Choices", "learn", "wanted"]
 
 MISSING = ("error", "mean")
 AT_ONCE = 32  # columns of numbers, of which copies are held
-MANY = 1000  # more categories than that are names or texts, of which nothing is learnt
+MANY = 1000  # more categories than that are too many for an input each
+ROWS_EACH = 2  # of so many an embedded one stands in as many rows on average, else it is a text
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Choices:
         drop: Columns to leave out.
         missing: ``"error"``, or ``"mean"`` to fill missing numbers with their column's mean.
         notation: How text writes numbers and missing cells.
+        embed: Columns of more categories are embedded; None: no column is.
     """
 
     target: str
@@ -47,6 +55,7 @@ class Choices:
     drop: tuple[str, ...] = ()
     missing: str = "error"
     notation: Notation = field(default_factory=Notation)
+    embed: int | None = None
 
     def of(self, table: Table) -> Choices:
         """The same with the columns by their names.
@@ -127,6 +136,8 @@ def learn(
         raise ValueError(f"there must be an input beside the target {choices.target!r}, got none")
     fill = choices.missing == "mean"
     preparation = Preparation(tuple(inputs), chosen.target, fill, choices.notation, table.width)
+    if choices.embed is not None and not preparation.embedded:
+        notes.insert(0, f"--embed {choices.embed}: no column has more categories, none is embedded")
     return preparation, chosen, notes
 
 
@@ -152,7 +163,7 @@ def _inputs(
             notes.append(f"left out {name!r}: it has no cell{but}")
             found[name] = None
         else:
-            found[name], told = _categories(column, keep=keep)
+            found[name], told = _categories(column, choices.embed, keep=keep)
             notes += told
         if len(numeric) == AT_ONCE or number == len(names):
             found |= _standardized(numeric, keep=keep)
@@ -238,7 +249,9 @@ def _standardized(
     return found
 
 
-def _categories(column: Column, *, keep: bool) -> tuple[CategoricalColumn | None, list[str]]:
+def _categories(
+    column: Column, embed: int | None, *, keep: bool
+) -> tuple[CategoricalColumn | EmbeddedColumn | None, list[str]]:
     """The column's categories, and notes; None where it has one only, unless it must be kept."""
     texts, notes = column.categories()
     known = texts.unique().to_list()
@@ -246,14 +259,23 @@ def _categories(column: Column, *, keep: bool) -> tuple[CategoricalColumn | None
     rows = len(column.cells)
     name, drop = column.name, f"--drop {shlex.quote(column.name)}"
     at = None if column.says_category else column.code()
-    if len(categories) > MANY or (1 < len(categories) == rows):
-        every = "a different text in every row" if len(categories) == rows else "too many"
+    embedded = embed is not None and len(known) > embed
+    in_rows = ROWS_EACH * len(categories) <= rows
+    too_many = len(categories) > MANY and not (embedded and in_rows)
+    if too_many or (1 < len(categories) == rows):
+        every, ways = f"fewer than {ROWS_EACH} rows for each", [f"leave it out with {drop}"]
+        if len(categories) == rows:
+            every = "a different text in every row"
+        elif in_rows:
+            every = "too many for an input each"
+            ways.append(f"give --embed {MANY} to learn a vector for each")
+        if at is not None:
+            code = f"codes such as {column.cells[at]!r} are numbers"
+            ways.append(f"give --numbers {shlex.quote(name)} if {code}")
         raise ValueError(
-            f"column {name!r} has {len(categories)} categories in {rows} rows, {every}: leave it "
-            f"out with {drop}"
-            + ("" if at is None else f", or give --numbers {shlex.quote(name)} if codes such as "
-               f"{column.cells[at]!r} are numbers")
-        )  # fmt: skip
+            f"column {name!r} has {len(categories)} categories in {rows} rows, {every}: "
+            + ", or ".join(ways)
+        )
     if at is not None:
         notes.append(f"{name!r} has codes such as {column.cells[at]!r}: taken as categories")
     elif categories and all_dates(each for each in categories if each is not None):
@@ -263,4 +285,5 @@ def _categories(column: Column, *, keep: bool) -> tuple[CategoricalColumn | None
     if len(categories) == 1 and not keep:
         notes.append(f"left out {name!r}: it has one value only, {categories[0]!r}")
         return None, notes
-    return CategoricalColumn(name, tuple(categories)), notes
+    kind = EmbeddedColumn if embedded else CategoricalColumn
+    return kind(name, tuple(categories)), notes

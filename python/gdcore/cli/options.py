@@ -22,6 +22,8 @@ __all__ = [
     "Delimiter",
     "Drop",
     "DropoutRate",
+    "Embed",
+    "EmbedSize",
     "Hidden",
     "LearningRate",
     "LossName",
@@ -145,6 +147,17 @@ ResidualFlag = Annotated[
     typer.Option(
         "--residual", help="Adds to a hidden layer as wide as the one before it what it reads."
     ),
+]
+Embed = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Learns a vector for each category of a column that has more than N, in place of an "
+        "input for each.",
+    ),
+]
+EmbedSize = Annotated[
+    int | None, typer.Option(metavar="SIZE", help="Numbers in such a vector; else 8.")
 ]
 LossName = Annotated[
     str,

@@ -46,7 +46,7 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
         check_output("--out", out, model, data)
     reading.check(data)
     net = Network._loaded(model, warns=False)
-    preparation = Preparation.of_model(read_description(model), net.input_size, net.output_size)
+    preparation = Preparation.of_model(read_description(model), net)
     as_in_training = Dialect() if preparation is None else preparation.dialect
     table = read(data, dialect=reading.dialect(as_in_training))
     if preparation is None:

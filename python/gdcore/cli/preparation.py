@@ -5,7 +5,7 @@ A `Preparation` goes into a model file as plain JSON, and comes back from it che
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,15 +13,36 @@ import numpy as np
 import polars as pl
 from numpy.typing import DTypeLike, NDArray
 
+from gdcore import Network
 from gdcore.cli import cells, forms
 from gdcore.cli.cells import Notation
 from gdcore.cli.columns import Column
 from gdcore.cli.delimited import Dialect
 from gdcore.cli.tables import Table
 
-__all__ = ["CategoricalColumn", "ClassTarget", "NumberTarget", "NumericColumn", "Preparation"]
+__all__ = [
+    "CategoricalColumn",
+    "ClassTarget",
+    "EmbeddedColumn",
+    "NumberTarget",
+    "NumericColumn",
+    "Preparation",
+    "Prepared",
+    "taken",
+]
 
 SHOWN = 8  # categories in a message
+NUMBERS, CODES = "numbers", "categories"  # the inputs of a network with embedded columns
+
+Prepared = NDArray[Any] | dict[str, NDArray[Any]]
+
+
+def taken(x: Prepared, rows: Any) -> Prepared:
+    """Some rows of what a network takes."""
+    if isinstance(x, dict):
+        return {name: each[rows] for name, each in x.items()}
+    some: NDArray[Any] = x[rows]
+    return some
 
 
 @dataclass(frozen=True)
@@ -73,26 +94,17 @@ class NumericColumn:
 
 
 @dataclass(frozen=True)
-class CategoricalColumn:
-    """A column of categories, each of which becomes an input, 1 where it is the row's, else 0.
+class _Categories:
+    """The categories of a column.
 
     None stands for a missing cell, a category of its own; it comes last.
     """
 
-    kind: ClassVar[str] = "categorical"
     name: str
     categories: tuple[str | None, ...]
 
-    @property
-    def width(self) -> int:
-        """Number of inputs."""
-        return len(self.categories)
-
-    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> int:
-        """Writes the inputs (N, categories), which are 0; an unknown category is an error.
-
-        Returns 0: no cell is filled.
-        """
+    def codes(self, column: Column) -> NDArray[Any]:
+        """The place of each cell's category, (N,); an unknown category is an error."""
         known = [each for each in self.categories if each is not None]
         texts = self._named(column, known)
         codes = texts.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64)
@@ -106,8 +118,8 @@ class CategoricalColumn:
                 f"column {self.name!r} must hold a category that training saw ({self.told()}), "
                 f"got {got} in {column.rows.told(at)}"
             )
-        x[np.arange(len(x)), codes.to_numpy()] = 1
-        return 0
+        found: NDArray[Any] = codes.to_numpy()
+        return found
 
     @staticmethod
     def _named(column: Column, known: list[str]) -> pl.Series:
@@ -134,12 +146,39 @@ class CategoricalColumn:
         return {"name": self.name, "categories": list(self.categories)}
 
     @classmethod
-    def from_json(cls, form: forms.Form) -> CategoricalColumn:
+    def from_json(cls, form: forms.Form) -> _Categories:
         """Reads what `to_json` gave; ValueError where it is something else."""
         categories = form.different("categories", str, type(None))
         if None in categories[:-1]:
             raise form.error("categories", "with null last", categories)
         return cls(form.text("name"), categories)
+
+
+@dataclass(frozen=True)
+class CategoricalColumn(_Categories):
+    """Categories, each of which becomes an input, 1 where it is the row's, else 0."""
+
+    kind: ClassVar[str] = "categorical"
+
+    @property
+    def width(self) -> int:
+        """Number of inputs."""
+        return len(self.categories)
+
+    def write(self, column: Column, fill: bool, x: NDArray[Any]) -> int:
+        """Writes the inputs (N, categories), which are 0; an unknown category is an error.
+
+        Returns 0: no cell is filled.
+        """
+        x[np.arange(len(x)), self.codes(column)] = 1
+        return 0
+
+
+@dataclass(frozen=True)
+class EmbeddedColumn(_Categories):
+    """Categories, each of which becomes a code, for which the network has a vector."""
+
+    kind: ClassVar[str] = "embedded"
 
 
 @dataclass(frozen=True)
@@ -200,9 +239,11 @@ class NumberTarget:
         return cls(form.text("name"), mean, deviation)
 
 
-Input = NumericColumn | CategoricalColumn
+Input = NumericColumn | CategoricalColumn | EmbeddedColumn
 Target = ClassTarget | NumberTarget
-_INPUTS: dict[str, Any] = {each.kind: each for each in (NumericColumn, CategoricalColumn)}
+_INPUTS: dict[str, Any] = {
+    each.kind: each for each in (NumericColumn, CategoricalColumn, EmbeddedColumn)
+}
 _TARGETS: dict[str, Any] = {each.kind: each for each in (ClassTarget, NumberTarget)}
 
 
@@ -228,12 +269,17 @@ class Preparation:
 
     @property
     def input_size(self) -> int:
-        """Number of inputs of the network."""
-        return sum(each.width for each in self.columns)
+        """Number of inputs of the network that are numbers."""
+        return sum(each.width for each in self.columns if not isinstance(each, EmbeddedColumn))
+
+    @property
+    def embedded(self) -> tuple[EmbeddedColumn, ...]:
+        """The columns that become codes."""
+        return tuple(each for each in self.columns if isinstance(each, EmbeddedColumn))
 
     def inputs(
         self, table: Table, dtype: DTypeLike = np.float32, notes: list[str] | None = None
-    ) -> NDArray[Any]:
+    ) -> Prepared:
         """Turns the columns, found by their names, into the network's inputs.
 
         Args:
@@ -242,7 +288,8 @@ class Preparation:
             notes: Gets a note for each column of which missing cells are filled.
 
         Returns:
-            (N, input_size).
+            (N, input_size); where columns are embedded, codes (N, embedded), and where there are
+            numbers beside them, a dict of both.
 
         Raises:
             ValueError: A column is missing, or has a cell that training has not prepared for; the
@@ -259,15 +306,22 @@ class Preparation:
                 f"the data must have the column {missing[0]!r}{more}, as in training; they have "
                 f"{names}"
             )
-        x = np.zeros((len(table), self.input_size), dtype)
-        at = 0
+        numbers = np.zeros((len(table), self.input_size), dtype)
+        codes = np.zeros((len(table), len(self.embedded)), np.int32)
+        at, code = 0, 0
         for each in self.columns:
             column = table.column(each.name, self.notation)
-            filled = each.write(column, self.fill, x[:, at : at + each.width])
+            if isinstance(each, EmbeddedColumn):
+                codes[:, code] = each.codes(column)
+                code += 1
+                continue
+            filled = each.write(column, self.fill, numbers[:, at : at + each.width])
             if filled and notes is not None:
                 notes.append(f"filled {filled} missing cells of {each.name!r} with its mean")
             at += each.width
-        return x
+        if not codes.shape[1]:
+            return numbers
+        return {NUMBERS: numbers, CODES: codes} if numbers.shape[1] else codes
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON: floats come back exactly."""
@@ -310,9 +364,7 @@ class Preparation:
         )
 
     @classmethod
-    def of_model(
-        cls, description: Mapping[str, Any], inputs: int, outputs: int
-    ) -> Preparation | None:
+    def of_model(cls, description: Mapping[str, Any], net: Network) -> Preparation | None:
         """The preparation in a model's description, or None; it must fit the network's sizes.
 
         Raises:
@@ -323,12 +375,42 @@ class Preparation:
         if value is None:
             return None
         preparation = cls.from_json(value)
-        if preparation.input_size != inputs or not preparation.target.fits(outputs):
+        makes, takes = preparation._parts(), _parts_of(net)
+        if makes != takes or not preparation.target.fits(net.output_size):
             raise ValueError(
-                f"the model's preparation makes {preparation.input_size} inputs and does not fit "
-                f"its network, which has {inputs} inputs and {outputs} outputs"
+                f"the model's preparation makes {_told(makes)} and does not fit its network, which "
+                f"has {_told(takes)} and {net.output_size} outputs"
             )
         return preparation
+
+    def _parts(self) -> list[_Part]:
+        """What `inputs` makes."""
+        codes = tuple(len(each.categories) for each in self.embedded)
+        if not codes:
+            return [("", self.input_size, ())]
+        if not self.input_size:
+            return [("", len(codes), codes)]
+        return [(NUMBERS, self.input_size, ()), (CODES, len(codes), codes)]
+
+
+# Name, where there are several, number of columns, and of codes how many each column has.
+_Part = tuple[str, int, tuple[int, ...]]
+
+
+def _parts_of(net: Network) -> list[_Part]:
+    several = len(net.inputs) > 1
+    return [
+        (each.name or "" if several else "", each.size, each.categories or ())
+        for each in net.inputs
+    ]
+
+
+def _told(parts: Sequence[_Part]) -> str:
+    told = []
+    for _, size, codes in parts:
+        some = ", ".join(map(str, codes[:SHOWN])) + (", ..." if len(codes) > SHOWN else "")
+        told.append(f"{size} inputs" + (f" of {some} codes" if codes else ""))
+    return " and ".join(told)
 
 
 def _reading(form: forms.Form) -> tuple[Notation, Dialect]:

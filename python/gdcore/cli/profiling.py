@@ -15,6 +15,7 @@ from gdcore.cli import profile_files
 from gdcore.cli.errors import diverging
 from gdcore.cli.outputs import check_output
 from gdcore.cli.plot import needed_to_plot
+from gdcore.cli.preparation import taken
 from gdcore.cli.training import Options, set_up
 
 __all__ = ["profile", "scaling", "show"]
@@ -35,16 +36,15 @@ def profile(options: Options, steps: int, every: int, out: Sequence[Path]) -> No
     _check_outputs(options.data, out)
     made = set_up(options)
     x, y = made.training
-    size = min(options.batch_size, len(x))
+    size = min(options.batch_size, len(y))
 
     def fit(count: int) -> None:
-        epochs, rest = divmod(count, -(-len(x) // size))
-        for rows, times in ((len(x), epochs), (rest * size, 1)):
+        epochs, rest = divmod(count, -(-len(y) // size))
+        for rows, times in ((len(y), epochs), (rest * size, 1)):
             if rows and times:
                 with diverging(made.trainer):
-                    made.trainer.fit(
-                        x[:rows], y[:rows], epochs=times, batch_size=size, progress=False
-                    )
+                    part = taken(x, slice(rows)), y[:rows]
+                    made.trainer.fit(*part, epochs=times, batch_size=size, progress=False)
 
     fit(_WARM_UP)
     with recorded(every=every) as prof:
@@ -115,7 +115,7 @@ def scaling(
     numbers = threads or [n for n in counts_up_to(get_num_threads()) if n is not None]
     x, y = made.training
     for size in batch_sizes:
-        integer("--batch-sizes", size, at_most=len(x))
+        integer("--batch-sizes", size, at_most=len(y))
     with diverging(made.trainer):
         study = scaling_study(
             made.trainer, x, y, threads=numbers, batch_sizes=batch_sizes or None, rounds=rounds

@@ -12,32 +12,54 @@ from rich.table import Table
 
 from gdcore import Trainer, metrics
 from gdcore._live import peak_bytes
-from gdcore.cli.preparation import ClassTarget, NumberTarget, NumericColumn, Preparation
+from gdcore.cli.preparation import (
+    CategoricalColumn,
+    ClassTarget,
+    NumberTarget,
+    NumericColumn,
+    Preparation,
+    Prepared,
+)
 from gdcore.cli.targets import Chosen
 
 __all__ = ["figures", "tell_choice", "tell_notes", "tell_result", "tell_rows"]
 
 METRICS = (metrics.RMSE(), metrics.MAE(), metrics.R2())
 NOTED = 10  # notes that are shown
+NAMED = 10  # columns that are named
 
 
 def tell_choice(
-    preparation: Preparation, chosen: Chosen, kept: int, held_out: int, notes: Sequence[str]
+    preparation: Preparation,
+    chosen: Chosen,
+    kept: int,
+    held_out: int,
+    notes: Sequence[str],
+    size: int | tuple[int, ...],
 ) -> None:
-    """Tells what was made of the data, before the training."""
+    """Tells what was made of the data, before the training; size is that of a category's vector."""
     target = preparation.target
     if isinstance(target, ClassTarget):
         task = f"classification of {target.name!r} into {len(target.classes)} classes"
     else:
         task = f"regression of {target.name!r}"
     numeric = sum(isinstance(each, NumericColumn) for each in preparation.columns)
-    categorical = len(preparation.columns) - numeric
+    categorical = sum(isinstance(each, CategoricalColumn) for each in preparation.columns)
     lines = [
         f"task: {task}: {chosen.reason}",
         f"rows: {kept} for training, {held_out} held out",
-        f"inputs: {preparation.input_size}, from {numeric} columns of numbers and {categorical} of "
-        "categories",
     ]
+    if preparation.input_size:
+        lines.append(
+            f"inputs: {preparation.input_size}, from {numeric} columns of numbers and "
+            f"{categorical} of categories"
+        )
+    if embedded := preparation.embedded:
+        named = [f"{each.name!r} ({len(each.categories)})" for each in embedded[:NAMED]]
+        more = f" and {len(embedded) - NAMED} more" if len(embedded) > NAMED else ""
+        lines.append(
+            f"embedded: the categories of {', '.join(named)}{more}, as {size} numbers each"
+        )
     for line in lines:
         typer.echo(line, err=True)
     tell_notes(notes)
@@ -53,7 +75,7 @@ def tell_notes(notes: Sequence[str]) -> None:
 
 def figures(
     trainer: Trainer,
-    x: NDArray[Any],
+    x: Prepared,
     y: NDArray[Any],
     chosen: Chosen,
     rows: NDArray[Any],

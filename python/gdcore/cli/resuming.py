@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore import Trainer, _resuming
-from gdcore.cli import report
+from gdcore.cli import networks, report
 from gdcore.cli.columns import Column
-from gdcore.cli.preparation import ClassTarget, Preparation, Target
+from gdcore.cli.preparation import ClassTarget, Preparation, Target, taken
 from gdcore.cli.setting_up import SetUp
 from gdcore.cli.split import split
 from gdcore.cli.tables import read
@@ -37,7 +37,7 @@ def resumed(options: Options, path: Path) -> SetUp:
     """
     trainer = _resuming.resumed(Trainer, path, None, None, options.threads, warns=False)
     net = trainer.network
-    preparation = Preparation.of_model(read_description(path), net.input_size, net.output_size)
+    preparation = Preparation.of_model(read_description(path), net)
     if preparation is None or trainer.loss is None:
         raise ValueError(
             f"--resume must be a model that gdcore train saved, got {path}, which knows no "
@@ -61,7 +61,8 @@ def resumed(options: Options, path: Path) -> SetUp:
     kept, held_out = split(len(table), options.validation, trainer.seed, labels)
     notes = list(table.notes)
     x = preparation.inputs(table, net.dtype, notes)
-    report.tell_choice(preparation, chosen, len(kept), len(held_out), notes)
+    size = networks.vector_size(net)
+    report.tell_choice(preparation, chosen, len(kept), len(held_out), notes, size)
     y = chosen.y
     if isinstance(target, ClassTarget) and net.output_size == 1:
         y = y.astype(net.dtype)
@@ -69,8 +70,8 @@ def resumed(options: Options, path: Path) -> SetUp:
         trainer,
         preparation,
         chosen,
-        (x[kept], y[kept]),
-        (x[held_out], y[held_out]),
+        (taken(x, kept), y[kept]),
+        (taken(x, held_out), y[held_out]),
         kept,
         held_out,
     )

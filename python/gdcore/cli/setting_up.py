@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gdcore import Trainer
-from gdcore.cli.preparation import Preparation
+from gdcore.cli.preparation import Preparation, Prepared
 from gdcore.cli.targets import Chosen
 
 __all__ = ["SetUp"]
@@ -31,7 +31,7 @@ class SetUp:
     trainer: Trainer
     preparation: Preparation
     chosen: Chosen
-    training: tuple[NDArray[Any], NDArray[Any]]
-    validation: tuple[NDArray[Any], NDArray[Any]]
+    training: tuple[Prepared, NDArray[Any]]
+    validation: tuple[Prepared, NDArray[Any]]
     kept: NDArray[Any]
     held_out: NDArray[Any]

@@ -13,12 +13,12 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from gdcore import Dense, Network, Trainer, profile, schedules
+from gdcore import Trainer, profile, schedules
 from gdcore._check import integer, real
 from gdcore._names import choice
 from gdcore._native import DTYPES
 from gdcore.callbacks import EarlyStopping
-from gdcore.cli import INTERRUPTED, plot, profile_files, report
+from gdcore.cli import INTERRUPTED, networks, plot, profile_files, report
 from gdcore.cli.cells import Notation
 from gdcore.cli.columns import listed
 from gdcore.cli.delimited import Dialect
@@ -26,8 +26,9 @@ from gdcore.cli.errors import diverged, diverging, fail
 from gdcore.cli.hidden import hidden_layers
 from gdcore.cli.learning import Choices, learn, wanted
 from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
+from gdcore.cli.networks import Embedded
 from gdcore.cli.outputs import check_output
-from gdcore.cli.preparation import ClassTarget
+from gdcore.cli.preparation import ClassTarget, taken
 from gdcore.cli.reading import Reading
 from gdcore.cli.resuming import resumed
 from gdcore.cli.setting_up import SetUp
@@ -65,6 +66,8 @@ class Options:
     norm: str | None = None
     dropout: float | None = None
     residual: bool = False
+    embed: int | None = None
+    embed_size: int | None = None
     threads: int | None = None
     batch_size: int = 32
     schedule: str = "constant"
@@ -140,6 +143,7 @@ def set_up(options: Options) -> SetUp:
     hidden = hidden_layers(
         options.hidden, options.activation, options.norm, options.dropout, options.residual
     )
+    embedded = Embedded.of(options.embed, options.embed_size)
     rule = _rule(options)
     dtype = choice("--dtype", options.dtype, DTYPES)
     choice("--loss", options.loss, ["auto", *CLASS_LOSSES, *NUMBER_LOSSES])
@@ -167,6 +171,7 @@ def set_up(options: Options) -> SetUp:
         options.drop,
         options.missing,
         notation,
+        embedded.above,
     ).of(table)
     target = wanted(table, choices)
     kept, held_out = split(len(table), options.validation, options.seed, target.labels)
@@ -175,10 +180,10 @@ def set_up(options: Options) -> SetUp:
     notes = [*target.too_small(held_out), *notes]  # ahead of what may be many
     loss, outputs, y = _loss(options.loss, chosen)
     x = preparation.inputs(table, np.dtype(dtype))
-    report.tell_choice(preparation, chosen, len(kept), len(held_out), notes)
+    report.tell_choice(preparation, chosen, len(kept), len(held_out), notes, embedded.size)
     del table  # the text of large files takes more room than all that follows
 
-    net = Network([*hidden, Dense(outputs)], input_size=x.shape[1], dtype=dtype, seed=options.seed)
+    net = networks.made(preparation, hidden, outputs, embedded.size, dtype=dtype, seed=options.seed)
     trainer = Trainer(
         net,
         loss,
@@ -191,8 +196,8 @@ def set_up(options: Options) -> SetUp:
         trainer,
         preparation,
         chosen,
-        (x[kept], y[kept]),
-        (x[held_out], y[held_out]),
+        (taken(x, kept), y[kept]),
+        (taken(x, held_out), y[held_out]),
         kept,
         held_out,
     )

@@ -17,11 +17,12 @@ for package in ("typer", "rich", "sklearn", "polars"):
 from command_line import arrays, done, forged, npz, put, refused, small, written  # noqa: E402
 
 import gdcore as gd  # noqa: E402
+from gdcore.cli import networks, preparation  # noqa: E402
 from gdcore.cli.split import split  # noqa: E402
 
 ROWS, USERS = 4000, 2000
 FEW = ["--target", "y", "--hidden", "8", "--epochs", 2]
-EMBEDDING = gd.Embedding(8, sparse=True, weight_init="lecun_normal")
+EMBEDDING = gd.Embedding(8, weight_init="lecun_normal")
 
 
 def trainer_of(path: Path) -> gd.Trainer:
@@ -106,6 +107,7 @@ def test_rows_do_not_depend_on_each_other(folder: Path, tmp_path: Path) -> None:
 def test_info_tells_what_is_embedded(folder: Path) -> None:
     out = done("info", folder / "m").stdout
     assert repr(trainer_of(folder / "m").network) in out
+    assert re.search(r"embedding +\(N, 8\) +16,000", out), "the layers"
     assert "2000 categories, 8 numbers each: user 0, user 1, user 10" in out
     assert "3 categories: blue, green, red" in out
 
@@ -161,7 +163,7 @@ def test_layers_are_made_saved_resumed_and_predict(
     assert ("inputs: 2, from 2 columns of numbers and 0 of" in told) == ("a,b" not in options)
 
     net = trainer_of(tmp_path / "whole").network
-    embedding = gd.Embedding(3, sparse=True, weight_init="lecun_normal")
+    embedding = gd.Embedding(3, weight_init="lecun_normal")
     assert net.layers == (embedding, *layers, gd.Dense(2))
     assert net.inputs[-1].categories == (3, 6)
 
@@ -173,6 +175,18 @@ def test_layers_are_made_saved_resumed_and_predict(
     first, second = (done("predict", tmp_path / name, path).stdout for name in ("part", "whole"))
     assert first == second
     assert repr(net) in done("info", tmp_path / "whole").stdout
+
+
+@pytest.mark.parametrize(("rest", "sparse"), [(0, False), (1, True)])
+def test_of_very_many_a_step_updates_those_it_names(rest: int, sparse: bool) -> None:
+    columns = [
+        preparation.EmbeddedColumn(str(count), tuple(map(str, range(count))))
+        for count in (60_000, 40_000 + rest)
+    ]
+    target = preparation.ClassTarget("y", ("no", "yes"))
+    prepared = preparation.Preparation(tuple(columns), target)
+    net = networks.made(prepared, [], 2, 1, dtype="float32", seed=0)
+    assert net.layers[0] == gd.Embedding(1, sparse=sparse, weight_init="lecun_normal")
 
 
 def test_where_no_column_is_above_all_is_as_before(tmp_path: Path) -> None:

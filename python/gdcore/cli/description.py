@@ -27,6 +27,8 @@ def describe(model: str) -> None:
         net, rows = Network._loaded(model, warns=False), {}
     preparation = Preparation.of_model(description, net)
     print(net)
+    if len(net.inputs) > 1:  # which tells no layers
+        print(net.summary())
     tell_rows({"parameters": f"{net.num_parameters:,}", "seed": str(net.seed), **rows})
     if preparation is not None:
         tell_rows(_columns(preparation, vector_size(net)))

@@ -408,8 +408,7 @@ class Network:
         """Computes the derivatives of all outputs by all inputs, for each row.
 
         They are those of `predict`, exact up to rounding: one forward pass, and a backward pass for
-        each output. Dropout leaves nothing out, and BatchNorm goes by its averages. `gradients` are
-        left as they are.
+        each output. Dropout leaves nothing out, BatchNorm goes by its averages, `gradients` stay.
 
         Args:
             x: As in `predict`.

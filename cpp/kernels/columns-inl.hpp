@@ -21,7 +21,9 @@ struct ColumnGroup {
   V load(const T* p, int v) const {
     return N > 1 ? V::load(p + v * V::width) : load_lanes<V>(p, 0, n, 0);
   }
-  void store(T* p, int v, V a) const { N > 1 ? V::store(p + v * V::width, a) : V::store(p, n, a); }
+  void store(T* p, int v, V a) const {
+    N > 1 ? V::store(p + v * V::width, a) : store_lanes<V>(p, n, a);
+  }
   // What a column has, or the same for all where it has none.
   V load_or(const T* p, int64_t j, int v, T fill) const {
     return p == nullptr ? V::set1(fill) : load(p + j, v);

@@ -55,9 +55,9 @@ struct Lanes {
     }
   }
 
-  // combine(V, V) and combine(T, T): the upper half of the lanes joins the lower until one is left.
+  // combine(V, V): the upper half of the lanes joins the lower until one vector is left.
   template <class Combine>
-  [[gnu::always_inline]] T fold(Combine combine) const {
+  [[gnu::always_inline]] V joined(Combine combine) const {
     V left[parts];
     for (int p = 0; p < parts; ++p) left[p] = part[p];
 #pragma GCC unroll 4
@@ -65,8 +65,14 @@ struct Lanes {
 #pragma GCC unroll 8
       for (int p = 0; p < half; ++p) left[p] = combine(left[p], left[p + half]);
     }
+    return left[0];
+  }
+
+  // combine(V, V) and combine(T, T): so until one lane is left.
+  template <class Combine>
+  [[gnu::always_inline]] T fold(Combine combine) const {
     T lanes[V::width];
-    V::store(lanes, left[0]);
+    V::store(lanes, joined(combine));
 #pragma GCC unroll 4
     for (int half = V::width / 2; half > 0; half /= 2) {
 #pragma GCC unroll 8
@@ -117,6 +123,33 @@ inline typename V::scalar sum_of_lanes(int64_t size, Combine combine) {
   }
   for (; count > 1; --count) sums[count - 2] += sums[count - 1];
   return sums[0];
+}
+
+// A masked store takes several times as long as a plain one, whatever its mask.
+template <class V>
+inline void store_lanes(typename V::scalar* x, int n, V values) {
+  n == V::width ? V::store(x, values) : V::store(x, n, values);
+}
+
+// sum_of_lanes of V::width rows of no more than kLongLanes elements, with combine(row, lane, at,
+// n): element r is that of row r, to the bit. The rows meet in their trees at once, where one row
+// after the other would wait for each addition.
+template <class V, class Combine>
+inline V sums_of_rows(int64_t size, Combine combine) {
+  using T = typename V::scalar;
+  V rows[V::width];
+  for (int r = 0; r < V::width; ++r) {
+    auto lanes = Lanes<V>::all(0);
+    lanes.absorb(size, 0, [&](V lane, int64_t at, int n, T) { return combine(r, lane, at, n); });
+    rows[r] = lanes.joined([](V a, V b) { return V::add(a, b); });
+  }
+  V::transpose(rows);
+#pragma GCC unroll 4
+  for (int half = V::width / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) rows[i] = V::add(rows[i], rows[i + half]);
+  }
+  return rows[0];
 }
 
 // sum over i of term(i-th vector), where term(at, n) has zeros in the lanes from n on.

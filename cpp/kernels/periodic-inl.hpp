@@ -70,8 +70,8 @@ void periodic_forward(const PeriodicRows<T>& p) {
       const T x = p.x[i * p.ldx + f];
       const auto put = [&](int64_t j, int n) {
         const CosSin<V> both = cos_sin_of_turns(turns_at<V>(p, x, f * count + j, n));
-        V::store(y + j, n, both.cos);
-        if (p.phase == nullptr) V::store(y + count + j, n, both.sin);
+        store_lanes<V>(y + j, n, both.cos);
+        if (p.phase == nullptr) store_lanes<V>(y + count + j, n, both.sin);
       };
       for_vectors<V>(
           count, [&](int64_t j) { put(j, V::width); }, [&](int64_t j, int n) { put(j, n); });
@@ -104,9 +104,9 @@ void periodic_backward(const PeriodicGradientRows<T>& p) {
         } else {
           const V sine = cos_sin_of_turns(turns_at<V>(of, x, f * count + j, n)).sin;
           d = V::sub(V::set1(0), V::mul(sine, load_lanes<V>(g, j, n, 0)));
-          V::store(each_phase + j, n, d);
+          store_lanes<V>(each_phase + j, n, d);
         }
-        V::store(each_weight + j, n, V::mul(stretch, d));
+        store_lanes<V>(each_weight + j, n, V::mul(stretch, d));
         return V::mul(V::mul(full, load_lanes<V>(of.weight, f * count + j, n, 0)), d);
       };
       const T sum = lane_sum<V>(count, put);

@@ -55,11 +55,7 @@ inline void entry_sum_block(const EntrySum<T>& p, int64_t j, int n) {
     const int lanes = v + 1 < Count ? V::width : n;
     T* const to = p.to + j + v * V::width;
     if (p.add) sum[v] = V::add(load_lanes<V>(to, 0, lanes, 0), sum[v]);
-    if (lanes == V::width) {
-      V::store(to, sum[v]);
-    } else {
-      V::store(to, lanes, sum[v]);
-    }
+    store_lanes<V>(to, lanes, sum[v]);
   }
 }
 

@@ -36,8 +36,8 @@ std::vector<nn::EntrySpec> entries_of(const FreeParameters& free) {
   return entries;
 }
 
-// Name, columns and categories of an input.
-using InputTuple = std::tuple<std::string, int64_t, std::vector<int64_t>>;
+// Name, columns, categories of an input, and whether its rows are sparse.
+using InputTuple = std::tuple<std::string, int64_t, std::vector<int64_t>, bool>;
 
 using HeadTuple = std::pair<std::string, int>;
 
@@ -45,7 +45,9 @@ template <class T>
 nn::Graph graph_from(std::vector<nn::LayerSpec> layers, const std::vector<InputTuple>& inputs,
                      const std::vector<HeadTuple>& heads, const FreeParameters& free) {
   std::vector<nn::InputSpec> specs;
-  for (const auto& [name, width, categories] : inputs) specs.emplace_back(name, width, categories);
+  for (const auto& [name, width, categories, sparse] : inputs) {
+    specs.emplace_back(name, width, categories, sparse);
+  }
   std::vector<nn::Head> named;
   for (const auto& [name, node] : heads) {
     if (!name.empty()) named.push_back({name, node});
@@ -57,10 +59,11 @@ nn::Graph graph_from(std::vector<nn::LayerSpec> layers, const std::vector<InputT
 
 // x as the network takes it, or what `joined` made of it.
 template <class T>
-py::array_t<T> checked_x(train::Model<T>& model, py::handle x, bool joined) {
+py::array_t<T> checked_x(train::Model<T>& model, py::handle x, bool joined,
+                         const base::SparseRows<T>** sparse) {
   const nn::Graph& graph = model.description().graph();
   if (joined) return finite_matrix<T>(x, "x", -1, model.description().input_size());
-  return input_matrix<T>(graph, in_order(model, x), "x");
+  return input_matrix<T>(graph, in_order(model, x), "x", sparse);
 }
 
 // The gradients at the parameters of no layer one after the other; empty where there are none.
@@ -105,8 +108,8 @@ void bind_network_of(py::module_& m, const char* name) {
       }),
       py::arg("layers"), py::arg("inputs"), py::arg("heads"), py::arg("seed"),
       py::arg("free") = FreeParameters());
-  cls.def_property_readonly("input_size",
-                            [](const Model& self) { return self.description().input_size(); });
+  cls.def_property_readonly(
+      "input_size", [](const Model& self) { return self.description().graph().features(); });
   cls.def_property_readonly("output_size",
                             [](const Model& self) { return self.description().output_size(); });
   // Name and size of each output with a name.
@@ -174,18 +177,22 @@ void bind_network_of(py::module_& m, const char* name) {
   cls.def_property_readonly("num_parameters",
                             [](const Model& self) { return self.description().num_parameters(); });
 
-  // All inputs side by side, (N, input_size), as forward and predict take them once more.
+  // All inputs side by side, (N, input_size), as forward and predict take them once more. None is
+  // sparse.
   cls.def(
       "joined",
       [](Model& self, py::handle x, const std::string& argument) {
-        return input_matrix<T>(self.description().graph(), in_order(self, x, argument), argument);
+        const base::SparseRows<T>* none = nullptr;
+        return input_matrix<T>(self.description().graph(), in_order(self, x, argument), argument,
+                               &none);
       },
       py::arg("x"), py::arg("name"));
 
   cls.def(
       "forward",
       [](Model& self, py::handle x_in, bool training, std::optional<int> num_threads, bool joined) {
-        const auto x = checked_x(self, x_in, joined);
+        const base::SparseRows<T>* sparse = nullptr;
+        const auto x = checked_x(self, x_in, joined, &sparse);
         const int64_t rows = x.shape(0);
         const int threads = resolve_threads(num_threads);
         Array out = new_matrix<T>(rows, self.description().output_size());
@@ -194,9 +201,10 @@ void bind_network_of(py::module_& m, const char* name) {
         Interrupts interrupts;
         without_gil([&] {
           if (training) {
-            self.forward_training(from, rows, threads, to);
+            self.forward_training(from, rows, threads, to, sparse);
           } else {
-            self.predict(from, rows, rows, threads, to, interrupts);
+            self.predict(from, rows, rows, threads, to, interrupts, profiling::Purpose::inference,
+                         Model::Of::members, sparse);
           }
         });
         interrupts.rethrow();
@@ -208,7 +216,8 @@ void bind_network_of(py::module_& m, const char* name) {
       "predict",
       [](Model& self, py::handle x_in, std::optional<int64_t> batch_size,
          std::optional<int> num_threads, bool validates, bool joined, bool apart) {
-        const auto x = checked_x(self, x_in, joined);
+        const base::SparseRows<T>* sparse = nullptr;
+        const auto x = checked_x(self, x_in, joined, &sparse);
         const int64_t rows = x.shape(0);
         const int64_t at_once = check_batch_size(batch_size.value_or(train::kDefaultBatch));
         const int threads = resolve_threads(num_threads);
@@ -221,8 +230,9 @@ void bind_network_of(py::module_& m, const char* name) {
         Interrupts interrupts;
         const auto purpose =
             validates ? profiling::Purpose::validation : profiling::Purpose::inference;
-        without_gil(
-            [&] { self.predict(from, rows, at_once, threads, to, interrupts, purpose, of); });
+        without_gil([&] {
+          self.predict(from, rows, at_once, threads, to, interrupts, purpose, of, sparse);
+        });
         interrupts.rethrow();
         return out;
       },
@@ -251,7 +261,8 @@ void bind_network_of(py::module_& m, const char* name) {
       "jacobian",
       [](Model& self, py::handle x_in) {
         const auto& description = self.description();
-        const auto x = checked_x(self, x_in, false);
+        const base::SparseRows<T>* sparse = nullptr;
+        const auto x = checked_x(self, x_in, false, &sparse);
         const int64_t rows = x.shape(0);
         const int64_t outputs = description.output_size(), inputs = description.input_size();
         base::checked_product(base::checked_product(rows, outputs, "derivatives"), inputs,
@@ -263,7 +274,7 @@ void bind_network_of(py::module_& m, const char* name) {
         T* to_values = values.mutable_data();
         const int threads = resolve_threads(std::nullopt);
         Interrupts interrupts;
-        without_gil([&] { self.jacobian(from, rows, threads, to_values, to, interrupts); });
+        without_gil([&] { self.jacobian(from, rows, threads, to_values, to, interrupts, sparse); });
         interrupts.rethrow();
         return py::make_tuple(std::move(values), std::move(out));
       },
@@ -272,12 +283,13 @@ void bind_network_of(py::module_& m, const char* name) {
   cls.def(
       "layer_output",
       [](Model& self, const std::string& layer, py::handle x_in) {
-        const auto x = checked_x(self, x_in, false);
+        const base::SparseRows<T>* sparse = nullptr;
+        const auto x = checked_x(self, x_in, false, &sparse);
         const int64_t rows = x.shape(0);
         const T* from = x.data();
         const int threads = resolve_threads(std::nullopt);
         std::vector<T> found;
-        without_gil([&] { self.layer_output(layer, from, rows, threads, found); });
+        without_gil([&] { self.layer_output(layer, from, rows, threads, found, sparse); });
         Array out = new_matrix<T>(rows, self.layer_width(layer));
         std::copy_n(found.data(), found.size(), out.mutable_data());
         return out;

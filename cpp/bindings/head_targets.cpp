@@ -40,7 +40,7 @@ HeldData<T> hold_data_of_heads(py::handle x, py::handle y, py::handle sample_wei
                                const nn::Graph& graph, const train::Heads<T>& heads,
                                const DataNames& names) {
   HeldData<T> held;
-  auto inputs = input_matrix<T>(graph, x, names.x);
+  auto inputs = input_matrix<T>(graph, x, names.x, &held.view.sparse);
   held.view.x = {inputs.data(), inputs.shape()[0], inputs.shape()[1]};
   held.x = std::move(inputs);
   const std::vector<py::object> targets = parts_of(head_names(graph), y, names.y, "output");
@@ -70,7 +70,7 @@ template <class T>
 HeldData<T> hold_sample_of_heads(py::handle x, py::handle y, const nn::Graph& graph,
                                  const train::Heads<T>& heads) {
   HeldData<T> held;
-  auto row = input_row<T>(graph, x, "x");
+  auto row = input_row<T>(graph, x, "x", &held.view.sparse);
   held.view.x = {row.data(), 1, row.shape()[0]};
   held.x = std::move(row);
   const std::vector<py::object> targets = parts_of(head_names(graph), y, "y", "output");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "base/check.hpp"
 
@@ -86,6 +87,43 @@ std::vector<py::object> objects_of(const nn::Graph& graph, py::handle x, std::st
   return {py::reinterpret_borrow<py::object>(x)};
 }
 
+// An input's array, as yet unconverted, or the number of its sparse rows.
+struct Given {
+  py::array array;
+  int64_t rows = 0;
+};
+
+template <class T>
+Given given(const nn::InputSpec& input, py::handle object, const std::string& who,
+            base::SparseRows<T>& rows, std::vector<py::object>& arrays) {
+  if (input.sparse) {
+    rows = sparse_rows<T>(object, who, input.width, arrays);
+    return {{}, rows.rows};
+  }
+  py::array array = any_real_array(object, who);
+  if (array.ndim() != 2 || array.shape(1) != input.width)
+    fail<ValueError>(who, " must have shape ", shape_text({-1, input.width}), ", got ",
+                     shape_text(array));
+  if (array.shape(0) == 0)
+    fail<ValueError>(who, " must have at least one row, got shape ", shape_text(array));
+  const int64_t count = array.shape(0);
+  return {std::move(array), count};
+}
+
+// The matrix once more, which keeps the sparse rows alive that it has the numbers of.
+template <class T>
+py::array_t<T> with_rows(py::array_t<T> matrix, std::unique_ptr<SparseInputs<T>> held,
+                         const base::SparseRows<T>** sparse) {
+  *sparse = held->rows.data();
+  const T* const data = matrix.data();
+  const py::array::ShapeContainer shape(matrix.shape(), matrix.shape() + matrix.ndim());
+  held->arrays.push_back(std::move(matrix));
+  const py::capsule owner(held.get(),
+                          [](void* rows) { delete static_cast<SparseInputs<T>*>(rows); });
+  held.release();
+  return py::array_t<T>(shape, data, owner);
+}
+
 }  // namespace
 
 bool is_mapping(py::handle object) {
@@ -122,38 +160,42 @@ std::vector<py::object> parts_of(const std::vector<std::string>& names, py::hand
 }
 
 template <class T>
-py::array_t<T> input_matrix(const nn::Graph& graph, py::handle x, std::string_view name) {
+py::array_t<T> input_matrix(const nn::Graph& graph, py::handle x, std::string_view name,
+                            const base::SparseRows<T>** sparse) {
   if (is_plain(graph)) return finite_matrix<T>(x, name, -1, graph.inputs.front().width);
   const std::vector<py::object> objects = objects_of(graph, x, name);
-  std::vector<py::array> arrays;
+  auto held = std::make_unique<SparseInputs<T>>();
+  held->rows.resize(graph.inputs.size());
+  std::vector<Given> all;
   for (size_t i = 0; i < objects.size(); ++i) {
-    const nn::InputSpec& input = graph.inputs[i];
-    const std::string who = told(graph, input, name);
-    py::array array = any_real_array(objects[i], who);
-    if (array.ndim() != 2 || array.shape(1) != input.width)
-      fail<ValueError>(who, " must have shape ", shape_text({-1, input.width}), ", got ",
-                       shape_text(array));
-    if (array.shape(0) == 0)
-      fail<ValueError>(who, " must have at least one row, got shape ", shape_text(array));
-    if (i > 0 && array.shape(0) != arrays.front().shape(0))
-      fail<ValueError>(who, " must have ", arrays.front().shape(0), " rows like ",
-                       told(graph, graph.inputs.front(), name), ", got ", array.shape(0));
-    arrays.push_back(std::move(array));
+    const std::string who = told(graph, graph.inputs[i], name);
+    all.push_back(given<T>(graph.inputs[i], objects[i], who, held->rows[i], held->arrays));
+    if (all.back().rows != all.front().rows)
+      fail<ValueError>(who, " must have ", all.front().rows, " rows like ",
+                       told(graph, graph.inputs.front(), name), ", got ", all.back().rows);
   }
-  const int64_t rows = arrays.front().shape(0);
+  const int64_t rows = all.front().rows;
+  const bool has_sparse = graph.has_sparse_inputs();
+  require<ValueError>(!has_sparse || rows <= INT32_MAX, name, " must have at most ", INT32_MAX,
+                      " rows where some are sparse, got ", rows);
   const int64_t width = graph.input_size();
   py::array_t<T> matrix = new_matrix<T>(rows, width);
   T* to = matrix.mutable_data();
-  for (size_t i = 0; i < arrays.size(); ++i) {
+  for (size_t i = 0; i < all.size(); ++i) {
     const nn::InputSpec& input = graph.inputs[i];
-    copy_input<T>(input, arrays[i], told(graph, input, name), rows, {to, width});
-    to += input.width;
+    if (input.sparse) {
+      for (int64_t row = 0; row < rows; ++row) to[row * width] = base::row_as_number<T>(row);
+    } else {
+      copy_input<T>(input, all[i].array, told(graph, input, name), rows, {to, width});
+    }
+    to += input.columns_of_x();
   }
-  return matrix;
+  return has_sparse ? with_rows<T>(std::move(matrix), std::move(held), sparse) : matrix;
 }
 
 template <class T>
-py::array_t<T> input_row(const nn::Graph& graph, py::handle x, std::string_view name) {
+py::array_t<T> input_row(const nn::Graph& graph, py::handle x, std::string_view name,
+                         const base::SparseRows<T>** sparse) {
   if (is_plain(graph)) {
     const int64_t width = graph.inputs.front().width;
     auto row = real_array<T>(x, name);
@@ -164,11 +206,18 @@ py::array_t<T> input_row(const nn::Graph& graph, py::handle x, std::string_view 
     return row;
   }
   const std::vector<py::object> objects = objects_of(graph, x, name);
+  auto held = std::make_unique<SparseInputs<T>>();
+  held->rows.resize(graph.inputs.size());
   py::array_t<T> row(static_cast<py::ssize_t>(graph.input_size()));
   T* to = row.mutable_data();
   for (size_t i = 0; i < objects.size(); ++i) {
     const nn::InputSpec& input = graph.inputs[i];
     const std::string who = told(graph, input, name);
+    if (input.sparse) {
+      held->rows[i] = sparse_sample<T>(objects[i], who, input.width, held->arrays);
+      *to++ = base::row_as_number<T>(0);
+      continue;
+    }
     const py::array array = any_real_array(objects[i], who);
     if (array.ndim() != 1 || array.shape(0) != input.width)
       fail<ValueError>(who, " must have shape ", shape_text({input.width}), ", got ",
@@ -176,7 +225,8 @@ py::array_t<T> input_row(const nn::Graph& graph, py::handle x, std::string_view 
     copy_input<T>(input, array, who, 1, {to, input.width});
     to += input.width;
   }
-  return row;
+  if (!graph.has_sparse_inputs()) return row;
+  return with_rows<T>(std::move(row), std::move(held), sparse);
 }
 
 template <class T>
@@ -187,22 +237,24 @@ py::object split_inputs(const nn::Graph& graph, py::array_t<T> matrix) {
   py::dict parts;
   const T* from = matrix.data();
   for (const nn::InputSpec& input : graph.inputs) {
-    if (!input.holds_codes()) {
+    if (!input.holds_codes() && !input.sparse) {
       py::array_t<T> part = new_matrix<T>(rows, input.width);
       for (int64_t i = 0; i < rows; ++i) {
         std::copy_n(from + i * width, input.width, part.mutable_data() + i * input.width);
       }
       parts[py::str(input.name)] = std::move(part);
     }
-    from += input.width;
+    from += input.columns_of_x();
   }
   if (graph.inputs.size() == 1) return py::none();
   return parts;
 }
 
-#define GD_INSTANTIATE(T)                                                                  \
-  template py::array_t<T> input_matrix<T>(const nn::Graph&, py::handle, std::string_view); \
-  template py::array_t<T> input_row<T>(const nn::Graph&, py::handle, std::string_view);    \
+#define GD_INSTANTIATE(T)                                                                 \
+  template py::array_t<T> input_matrix<T>(const nn::Graph&, py::handle, std::string_view, \
+                                          const base::SparseRows<T>**);                   \
+  template py::array_t<T> input_row<T>(const nn::Graph&, py::handle, std::string_view,    \
+                                       const base::SparseRows<T>**);                      \
   template py::object split_inputs<T>(const nn::Graph&, py::array_t<T>);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

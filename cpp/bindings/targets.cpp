@@ -217,7 +217,7 @@ template <class T>
 HeldData<T> hold_data(py::handle x, py::handle y, py::handle sample_weight, const nn::Graph& graph,
                       const ops::LossTerms<T>& loss, const DataNames& names) {
   HeldData<T> held;
-  auto inputs = input_matrix<T>(graph, x, names.x);
+  auto inputs = input_matrix<T>(graph, x, names.x, &held.view.sparse);
   held.view.x = {inputs.data(), inputs.shape()[0], inputs.shape()[1]};
   held.x = std::move(inputs);
   hold_targets(held, y, sample_weight, graph.target_size(), loss, names);
@@ -278,7 +278,7 @@ template <class T>
 HeldData<T> hold_sample(py::handle x, py::handle y, const nn::Graph& graph,
                         const ops::LossTerms<T>& loss) {
   HeldData<T> held;
-  auto row = input_row<T>(graph, x, "x");
+  auto row = input_row<T>(graph, x, "x", &held.view.sparse);
   held.view.x = {row.data(), 1, row.shape()[0]};
   held.x = std::move(row);
   hold_target_of_sample(held, y, graph.target_size(), loss, "y");

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "base/matrix_view.hpp"
+#include "base/sparse_rows.hpp"
 
 namespace gd::data {
 
@@ -27,7 +28,9 @@ struct AllHeads {
 // none (then all are one).
 template <class T>
 struct Dataset {
-  base::MatrixView<const T> x;       // (N, inputs)
+  base::MatrixView<const T> x;  // (N, inputs)
+  // By the network's inputs those that are sparse, whose rows x has the numbers of; null: none is.
+  const base::SparseRows<T>* sparse = nullptr;
   base::MatrixView<const T> target;  // (N, outputs); data null when labels are given
   const int64_t* labels = nullptr;   // (N,)
   const T* weights = nullptr;        // (N,)

@@ -438,11 +438,20 @@ struct TableEntry {
   uint32_t row;
 };
 
-// to[j] = (add ? to[j] : 0) + the chain of additions of from[row, j] over entries.
+// The same so many times.
 template <class T>
+struct WeightedEntry {
+  uint32_t code;
+  uint32_t row;
+  T weight;
+};
+
+// to[j] = (add ? to[j] : 0) + the chain of additions of from[row, j], or of multiply-adds of
+// weight from[row, j], over entries.
+template <class T, class Entry = TableEntry>
 struct EntrySum {
   int64_t count;
-  const TableEntry* entries;
+  const Entry* entries;
   int64_t width;
   const T* from;
   int64_t ldf;
@@ -450,10 +459,25 @@ struct EntrySum {
   T* to;
 };
 
+// y[u] = the chain of multiply-adds of values[e] w[columns[e], u] over a sparse row's elements,
+// then bias[u]; w (inputs, units).
+template <class T>
+struct SparseRow {
+  int64_t count;
+  const int32_t* columns;
+  const T* values;
+  int64_t units;
+  const T* weight;
+  const T* bias;  // or null
+  T* y;
+};
+
 template <class T>
 struct TableKernels {
   void (*lookup)(const LookupRows<T>& rows);
   void (*entry_sum)(const EntrySum<T>& sum);
+  void (*weighted_sum)(const EntrySum<T, WeightedEntry<T>>& sum);
+  void (*sparse_row)(const SparseRow<T>& row);
 };
 
 #define GD_COUNT(name) +1

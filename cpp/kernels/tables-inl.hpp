@@ -39,16 +39,26 @@ void lookup(const LookupRows<T>& p) {
   }
 }
 
-// The sums of `count` vectors of columns from j on, the last of n lanes.
-template <class V, int Count, class T = typename V::scalar>
-inline void entry_sum_block(const EntrySum<T>& p, int64_t j, int n) {
+template <class V>
+inline V added(V sum, V x, const TableEntry&) {
+  return V::add(sum, x);
+}
+
+template <class V, class T = typename V::scalar>
+inline V added(V sum, V x, const WeightedEntry<T>& entry) {
+  return V::fma(V::set1(entry.weight), x, sum);
+}
+
+// The sums of `Count` vectors of columns from j on, the last of n lanes.
+template <class V, int Count, class T, class Entry>
+inline void entry_sum_block(const EntrySum<T, Entry>& p, int64_t j, int n) {
   V sum[Count];
   for (int v = 0; v < Count; ++v) sum[v] = V::set1(0);
   for (int64_t e = 0; e < p.count; ++e) {
     const T* const from = p.from + static_cast<int64_t>(p.entries[e].row) * p.ldf + j;
     for (int v = 0; v < Count; ++v) {
       const int lanes = v + 1 < Count ? V::width : n;
-      sum[v] = V::add(sum[v], load_lanes<V>(from, v * V::width, lanes, 0));
+      sum[v] = added(sum[v], load_lanes<V>(from, v * V::width, lanes, 0), p.entries[e]);
     }
   }
   for (int v = 0; v < Count; ++v) {
@@ -59,8 +69,8 @@ inline void entry_sum_block(const EntrySum<T>& p, int64_t j, int n) {
   }
 }
 
-template <class V, class T = typename V::scalar>
-void entry_sum(const EntrySum<T>& p) {
+template <class V, class Entry, class T = typename V::scalar>
+void entry_sum(const EntrySum<T, Entry>& p) {
   constexpr int kBlock = 4;
   int64_t j = 0;
   for (; j + kBlock * V::width <= p.width; j += kBlock * V::width) {
@@ -68,6 +78,48 @@ void entry_sum(const EntrySum<T>& p) {
   }
   for (; j + V::width <= p.width; j += V::width) entry_sum_block<V, 1>(p, j, V::width);
   if (j < p.width) entry_sum_block<V, 1>(p, j, static_cast<int>(p.width - j));
+}
+
+template <class V, int Count, class T>
+inline void sparse_row_block(const SparseRow<T>& p, int64_t j, int n) {
+  V sum[Count];
+  for (int v = 0; v < Count; ++v) sum[v] = V::set1(0);
+  for (int64_t e = 0; e < p.count; ++e) {
+    const T* const from = p.weight + p.columns[e] * p.units + j;
+    const V value = V::set1(p.values[e]);
+    for (int v = 0; v < Count; ++v) {
+      const int lanes = v + 1 < Count ? V::width : n;
+      sum[v] = V::fma(value, load_lanes<V>(from, v * V::width, lanes, 0), sum[v]);
+    }
+  }
+  for (int v = 0; v < Count; ++v) {
+    const int lanes = v + 1 < Count ? V::width : n;
+    const int64_t at = j + v * V::width;
+    if (p.bias != nullptr) sum[v] = V::add(sum[v], load_lanes<V>(p.bias, at, lanes, 0));
+    if (lanes == V::width) {
+      V::store(p.y + at, sum[v]);
+    } else {
+      V::store(p.y + at, lanes, sum[v]);
+    }
+  }
+}
+
+template <int Count>
+struct Blocks {};
+
+// As many vectors at a time as there are registers for.
+template <class V, class T = typename V::scalar>
+void sparse_row(const SparseRow<T>& p) {
+  int64_t j = 0;
+  const auto blocks = [&]<int Count>(Blocks<Count>) {
+    constexpr int64_t size = Count * V::width;
+    for (; j + size <= p.units; j += size) sparse_row_block<V, Count>(p, j, V::width);
+  };
+  blocks(Blocks<8>());
+  blocks(Blocks<4>());
+  blocks(Blocks<2>());
+  blocks(Blocks<1>());
+  if (j < p.units) sparse_row_block<V, 1>(p, j, static_cast<int>(p.units - j));
 }
 
 }  // namespace

@@ -91,7 +91,11 @@ void check_inputs_of(const nn::Graph& graph) {
     require<ValueError>(graph.inputs.size() == 1 || !input.name.empty(), who,
                         " must have a name: there are several");
     require<ValueError>(names.insert(input.name).second, "two inputs are named '", input.name, "'");
+    require<ValueError>(!input.sparse || input.width <= std::numeric_limits<int32_t>::max(), who,
+                        " is sparse and has at most ", std::numeric_limits<int32_t>::max(),
+                        " columns, got ", input.width);
     if (!input.holds_codes()) continue;
+    require<ValueError>(!input.sparse, who, " holds codes, which are no sparse rows");
     require<ValueError>(static_cast<int64_t>(input.categories.size()) == input.width, who, " has ",
                         input.width, " columns, got ", input.categories.size(), " categories");
     for (size_t column = 0; column < input.categories.size(); ++column) {
@@ -106,18 +110,25 @@ void check_inputs_of(const nn::Graph& graph) {
 }
 
 // What a layer reads.
-Inputs inputs_of(const nn::Graph& graph, const nn::LayerSpec& layer, bool reads_codes) {
+template <class T>
+Inputs inputs_of(const nn::Graph& graph, const nn::LayerSpec& layer, const Kind<T>& kind) {
   Inputs read;
   for (const int input : layer.inputs) {
     read.widths.push_back(graph.width(input));
     read.members.push_back(graph.members(input));
     read.categories.emplace_back();
+    read.sparse.push_back(false);
     if (!graph.is_input(input)) continue;
     const nn::InputSpec& spec = graph.inputs[static_cast<size_t>(input)];
-    require<ValueError>(reads_codes || !spec.holds_codes(), "layer '", layer.name, "' of kind '",
-                        layer.kind, "' reads numbers, and ", told(graph, input),
+    require<ValueError>(kind.reads_codes || !spec.holds_codes(), "layer '", layer.name,
+                        "' of kind '", layer.kind, "' reads numbers, and ", told(graph, input),
                         " holds codes: an Embedding makes numbers of them");
+    if (spec.sparse && !kind.reads_sparse) {
+      fail<ValueError>("layer '", layer.name, "' of kind '", layer.kind, "' reads dense rows, and ",
+                       told(graph, input), " is sparse: a Dense makes dense rows of them");
+    }
     read.categories.back() = spec.categories;
+    read.sparse.back() = spec.sparse;
   }
   read.of_network = of_network(graph, layer.inputs);
   return read;
@@ -189,7 +200,7 @@ nn::Graph graph_of(std::vector<nn::LayerSpec> layers, std::vector<nn::InputSpec>
     require<ValueError>(kind != nullptr, "unknown kind of layer '", layer.kind,
                         "', expected one of: ", all_kinds());
     check_order(graph, layer);
-    const Inputs read = inputs_of(graph, layer, kind->reads_codes);
+    const Inputs read = inputs_of(graph, layer, *kind);
     nn::Node node;
     node.spec = std::move(layer);
     kind->infer(read, node);

@@ -7,6 +7,8 @@
 //     static constexpr const char* name = "dense";
 //     // Only where it takes inputs of codes, as an embedding does.
 //     static constexpr bool reads_codes = true;
+//     // Only where it takes inputs of sparse rows, as Builder::reads_sparse_rows tells.
+//     static constexpr bool reads_sparse = true;
 //     // Checks the options, and says the width of the output and what the layer keeps; ValueError
 //     // that names the layer.
 //     template <class T> static void infer(const Inputs& inputs, nn::Node& node);
@@ -31,7 +33,8 @@ struct Inputs {
   // Of each value how many codes each of its columns has; empty where it holds real numbers. Kinds
   // that say `reads_codes` see such values, no others do.
   std::vector<std::vector<int64_t>> categories;
-  bool of_network = false;  // nothing before it trains: all are inputs of the network
+  std::vector<bool> sparse;  // of each value, whether it is an input of sparse rows
+  bool of_network = false;   // nothing before it trains: all are inputs of the network
 
   int64_t width() const { return widths.front(); }
   // Whose columns are so many values side by side; a layer that goes on with them says so.

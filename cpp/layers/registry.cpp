@@ -15,10 +15,19 @@ constexpr bool reads_codes() {
   return false;
 }
 
+template <class K>
+constexpr bool reads_sparse() {
+  if constexpr (requires { K::reads_sparse; }) return K::reads_sparse;
+  return false;
+}
+
 template <class T>
 constexpr Kind<T> kKinds[] = {
-#define GD_KIND(kind) \
-  {kind::infer<T>, {kind::name, kind::forward<T>, kind::backward<T>}, reads_codes<kind>()},
+#define GD_KIND(kind)                                 \
+  {kind::infer<T>,                                    \
+   {kind::name, kind::forward<T>, kind::backward<T>}, \
+   reads_codes<kind>(),                               \
+   reads_sparse<kind>()},
     GD_LAYERS(GD_KIND)
 #undef GD_KIND
 };

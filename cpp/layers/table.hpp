@@ -11,6 +11,7 @@ struct Kind {
   void (*infer)(const Inputs& inputs, nn::Node& node);
   plan::Lowering<T> lowering;
   bool reads_codes;
+  bool reads_sparse;
 };
 
 // By its name; null where there is none.

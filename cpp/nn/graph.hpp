@@ -3,6 +3,7 @@
 // A network as nodes: its inputs, then its layers, each after those it reads. Shapes are known and
 // every parameter is listed; memory has none of it yet.
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <numeric>
@@ -20,8 +21,9 @@ namespace gd::nn {
 // mostly of its transpose, as the forward pass reads it and the weight gradient is written: row i
 // holds what input i gives to each unit, and units next to each other are one range. Where that
 // would leave many lanes of a vector idle, they are of the matrix as it is, and only the forward
-// pass has to transpose. A table lies row after row, for a batch reads whole rows of it.
-enum class Lies : uint8_t { flat, transposed_panels, panels, rows };
+// pass has to transpose. A table lies row after row, for a batch reads whole rows of it; and so
+// does the transpose of a matrix whose inputs are sparse.
+enum class Lies : uint8_t { flat, transposed_panels, panels, rows, transposed_rows };
 
 // What is trained, or what a layer keeps beside: no rule updates that, and it has no gradient.
 enum class Role : uint8_t { parameter, state };
@@ -65,8 +67,12 @@ struct InputSpec {
   InputSpec() = default;
   // Real numbers, without a name.
   InputSpec(int64_t columns) : width(columns) {}  // NOLINT(google-explicit-constructor)
-  InputSpec(std::string of, int64_t columns, std::vector<int64_t> codes)
-      : name(std::move(of)), width(columns), categories(std::move(codes)) {}
+  InputSpec(std::string of, int64_t columns, std::vector<int64_t> codes,
+            bool rows_are_sparse = false)
+      : name(std::move(of)),
+        width(columns),
+        categories(std::move(codes)),
+        sparse(rows_are_sparse) {}
 
   std::string name;  // may be empty where there is no other
   int64_t width = 0;
@@ -74,7 +80,12 @@ struct InputSpec {
   // numbers.
   std::vector<int64_t> categories;
 
+  // Whether its rows come without their zeros: then x has one column for it, of the numbers of
+  // those rows (base/sparse_rows.hpp).
+  bool sparse = false;
+
   bool holds_codes() const { return !categories.empty(); }
+  int64_t columns_of_x() const { return sparse ? 1 : width; }
 };
 
 struct Node {
@@ -144,8 +155,17 @@ struct Graph {
   // Columns of x.
   int64_t input_size() const {
     int64_t size = 0;
+    for (const InputSpec& input : inputs) size += input.columns_of_x();
+    return size;
+  }
+  // Columns as a caller counts them.
+  int64_t features() const {
+    int64_t size = 0;
     for (const InputSpec& input : inputs) size += input.width;
     return size;
+  }
+  bool has_sparse_inputs() const {
+    return std::ranges::any_of(inputs, [](const InputSpec& input) { return input.sparse; });
   }
 };
 

@@ -50,9 +50,9 @@ void append(std::vector<parallel::Range>& extents, int64_t at, int64_t size) {
 
 ops::SeenRows seen_rows_of(const Parameter& p) {
   if (p.lies == Lies::rows) return {p.offset, p.rows, p.cols, p.cols};
-  base::require<base::StateError>(p.lies == Lies::transposed_panels, "'", p.name,
+  base::require<base::StateError>(p.lies == Lies::transposed_rows, "'", p.name,
                                   "' does not lie as what is sparse has to");
-  return {p.offset, p.cols, p.rows, base::kPanel};
+  return {p.offset, p.cols, p.rows, p.rows};
 }
 
 const Parameter* find(const std::vector<Parameter>& all, int node, const std::string& key) {
@@ -198,6 +198,11 @@ int64_t Network<T>::num_parameters() const {
 template <class T>
 void Network<T>::to_shapes(const T* flat, T* to) const {
   for (const Parameter& p : parameters_) {
+    if (p.lies == Lies::transposed_rows) {
+      transpose(flat + p.offset, p.rows, p.cols, p.rows, to, p.cols);
+      to += p.size();
+      continue;
+    }
     if (!p.in_panels()) {
       std::copy_n(flat + p.offset, p.size(), to);
       to += p.size();
@@ -226,6 +231,9 @@ void Network<T>::from_shapes(const T* from, T* flat) const {
 
 template <class T>
 void Network<T>::from_shape(const Parameter& p, const T* from, T* flat) const {
+  if (p.lies == Lies::transposed_rows) {
+    return transpose(from, p.cols, p.rows, p.cols, flat + p.offset, p.rows);
+  }
   if (!p.in_panels()) {
     std::copy_n(from, p.size(), flat + p.offset);
     return;

@@ -68,6 +68,9 @@ class Network {
 
   // Where element i of a parameter, counted row by row in its shape, is in the flat buffer.
   int64_t index(const Parameter& parameter, int64_t i) const {
+    if (parameter.lies == Lies::transposed_rows) {
+      return parameter.offset + i % parameter.cols * parameter.rows + i / parameter.cols;
+    }
     if (!parameter.in_panels()) return parameter.offset + i;
     const int64_t block = i / (parameter.rows * parameter.cols) * parameter.rows * parameter.cols;
     const int64_t row = (i - block) / parameter.cols, col = (i - block) % parameter.cols;

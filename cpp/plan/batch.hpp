@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "base/sparse_rows.hpp"
 #include "optim/rule.hpp"
 #include "plan/sum_order.hpp"
 
@@ -34,6 +35,8 @@ struct Batch {
   int64_t rows = 0;
   const T* x = nullptr;  // (rows, inputs)
   int64_t x_stride = 0;
+  // By the network's inputs those that are sparse, whose rows x has the numbers of; null: none is.
+  const base::SparseRows<T>* sparse = nullptr;
   const T* target = nullptr;  // (rows, outputs), or null when labels are given
   int64_t target_stride = 0;
   const int64_t* labels = nullptr;  // (rows,)

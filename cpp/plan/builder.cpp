@@ -19,11 +19,13 @@ Builder<T>::Builder(const nn::Network<T>& network, const BuildOptions& options,
   int64_t column = 0;
   for (const nn::InputSpec& input : graph.inputs) {
     outputs_.push_back(static_cast<ValueId>(values_.size()));
-    values_.push_back({input.width, 0, Value::Pool::batch});
+    values_.push_back({input.columns_of_x(), 0, Value::Pool::batch});
     values_.back().column = column;
-    column += input.width;
-    // Only who differentiates from outside asks for the gradient at an input, and codes have none.
-    const bool asked = differentiates() && !has_loss() && !input.holds_codes();
+    column += input.columns_of_x();
+    // Only who differentiates from outside asks for the gradient at an input. Codes have none, and
+    // that at sparse rows would be dense.
+    const bool has_gradient = !input.holds_codes() && !input.sparse;
+    const bool asked = differentiates() && !has_loss() && has_gradient;
     trains_.push_back(asked ? 1 : 0);
   }
   trains_.resize(trains_.size() + graph.nodes.size());
@@ -88,6 +90,13 @@ void Builder<T>::backward() {
 template <class T>
 ValueId Builder<T>::input(size_t i) const {
   return outputs_[static_cast<size_t>(spec().inputs.at(i))];
+}
+
+template <class T>
+bool Builder<T>::reads_sparse_rows() const {
+  const nn::Graph& graph = network_.graph();
+  const int first = spec().inputs.front();
+  return graph.is_input(first) && graph.inputs[static_cast<size_t>(first)].sparse;
 }
 
 template <class T>

@@ -36,6 +36,8 @@ struct BuildOptions {
   std::string loss;      // its name, empty: none, or those of the heads
   ops::Extents trained;  // of the parameters, those that train; empty: all
   std::vector<std::string> head_losses{};
+  int64_t elements = 0;  // see PlanOptions
+  int64_t elements_a_row = 0;
 };
 
 template <class T>
@@ -76,6 +78,9 @@ class Builder {
   // What it reads, and its width.
   ValueId input(size_t i = 0) const;
   int64_t input_width(size_t i = 0) const;
+  // Whether what it reads is an input of sparse rows, and which one.
+  bool reads_sparse_rows() const;
+  int sparse_input() const { return spec().inputs.front(); }
   // By its name within the layer; null where there is none.
   const nn::Parameter* parameter(const std::string& name) const {
     return network_.parameter(node_, name);

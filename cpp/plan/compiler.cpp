@@ -21,7 +21,9 @@ BuildOptions build_options(const PlanOptions<T>& options) {
                     options.precision,
                     options.loss.name,
                     updates ? options.update.extents : ops::Extents(),
-                    {}};
+                    {},
+                    options.elements,
+                    options.elements_a_row};
   for (const HeadLoss& head : options.loss.heads) made.head_losses.push_back(head.name);
   return made;
 }

@@ -36,7 +36,9 @@ template <class T>
 struct PlanOptions {
   FindLowering<T> lowerings = nullptr;  // how each kind of layer becomes steps
   PlanKind kind = PlanKind::inference;
-  int64_t capacity = 1;  // most rows of a batch
+  int64_t capacity = 1;        // most rows of a batch
+  int64_t elements = 0;        // room for those of a sparse input, where gradients are made
+  int64_t elements_a_row = 0;  // about, which says what sparse rows cost
   int max_workers = 1;
   bool gathers = false;  // room for the rows of a shuffled batch
   ops::Precision precision = ops::Precision::highest;

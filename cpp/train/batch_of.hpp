@@ -41,6 +41,7 @@ plan::Batch<T> batch_of(const data::Dataset<T>& data, double weight_sum) {
   batch.rows = data.size();
   batch.x = data.x.data;
   batch.x_stride = data.x.stride;
+  batch.sparse = data.sparse;
   batch.target = data.target.data;
   batch.target_stride = data.target.stride;
   batch.labels = data.labels;

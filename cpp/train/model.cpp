@@ -74,7 +74,7 @@ Model<T>::Model(nn::Graph graph, uint64_t seed)
 
 template <class T>
 std::string Model<T>::sizes() const {
-  std::string text = std::to_string(network_.input_size());
+  std::string text = std::to_string(network_.graph().features());
   // Of those that change it.
   for (const nn::Node& layer : network_.graph().nodes) {
     if (layer.spec.has("units")) text += '-' + std::to_string(layer.width);
@@ -115,6 +115,8 @@ plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads
     options.lowerings = layers::lowering<T>;
     options.kind = kind;
     options.capacity = rows;
+    options.elements = elements_.room;
+    options.elements_a_row = elements_.a_row;
     options.max_workers = threads;
     plan = std::make_unique<plan::Plan<T>>(network_, options);
   }
@@ -123,16 +125,19 @@ plan::Plan<T>& Model<T>::plan_for(plan::PlanKind kind, int64_t rows, int threads
 
 template <class T>
 void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
-                       base::FunctionRef<bool()> stops, Purpose purpose, Of of) {
+                       base::FunctionRef<bool()> stops, Purpose purpose, Of of,
+                       const base::SparseRows<T>* sparse) {
   const Lock lock(mutex_);
   const parallel::ForkSafeMutex::Reading reading(mutex_);
   const int64_t inputs = network_.input_size();
   const int64_t members = of == Of::ensemble ? network_.members() : 1;
   const int64_t outputs = network_.output_size() / members;
   const int64_t at_once = std::min(batch_size, rows);
+  if (sparse != nullptr && elements_.expect(network_.graph(), sparse)) inference_.reset();
   Pace pace(rows, 2 * network_.num_parameters());
   plan::Batch<T> batch;
   batch.x_stride = inputs;
+  batch.sparse = sparse;
   for (int64_t begin = 0; begin < rows; begin += batch.rows) {
     batch.rows = pace.next(at_once);
     batch.x = x + begin * inputs;
@@ -150,16 +155,19 @@ void Model<T>::predict(const T* x, int64_t rows, int64_t batch_size, int threads
 }
 
 template <class T>
-void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
+void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out,
+                                const base::SparseRows<T>* sparse) {
   check_rows_together(network_.graph(), rows);
   const Region region(RegionKind::other, Zone::kCaller, work(Purpose::training));
   const Lock lock(mutex_);
   const int64_t inputs = network_.input_size();
   rows_kept_ = -1;  // until all that backward needs is there
-  plan::Plan<T>& plan = plan_for(plan::PlanKind::differentiable, rows, threads, differentiable_);
   if (kept_x_.size() < rows * inputs) kept_x_ = base::AlignedBuffer<T>(rows * inputs);
   std::copy_n(x, rows * inputs, kept_x_.data());
+  if (sparse != nullptr) keep_sparse(x, rows, sparse);
+  plan::Plan<T>& plan = plan_for(plan::PlanKind::differentiable, rows, threads, differentiable_);
   plan::Batch<T> batch;
+  batch.sparse = kept_sparse_.data();
   batch.rows = rows;
   batch.x = kept_x_.data();
   batch.x_stride = inputs;
@@ -168,6 +176,34 @@ void Model<T>::forward_training(const T* x, int64_t rows, int threads, T* out) {
   copy_rows<T>(plan.output(rows), {out, rows, network_.output_size()});
   rows_kept_ = rows;
   version_kept_ = network_.version();
+}
+
+template <class T>
+void Model<T>::keep_sparse(const T* x, int64_t rows, const base::SparseRows<T>* sparse) {
+  const nn::Graph& graph = network_.graph();
+  data::Dataset<T> data;
+  data.x = {x, rows, graph.input_size()};
+  data.sparse = sparse;
+  if (elements_.make_room(most_elements(graph, data, rows))) differentiable_.reset();
+  if (elements_.expect(graph, sparse)) differentiable_.reset();
+  kept_rows_.resize(graph.inputs.size());
+  kept_sparse_.resize(graph.inputs.size());
+  int64_t column = 0;
+  for (size_t k = 0; k < graph.inputs.size(); column += graph.inputs[k++].columns_of_x()) {
+    if (!graph.inputs[k].sparse) continue;
+    const base::SparseRows<T>& from = data.sparse[k];
+    KeptRows& kept = kept_rows_[k];
+    kept = {{0}, {}, {}};
+    for (int64_t i = 0; i < data.size(); ++i) {
+      const int64_t row = base::row_of_number(data.x(i, column));
+      const int64_t begin = from.begins[row], end = from.begins[row + 1];
+      kept.columns.insert(kept.columns.end(), from.columns + begin, from.columns + end);
+      kept.values.insert(kept.values.end(), from.values + begin, from.values + end);
+      kept.begins.push_back(static_cast<int64_t>(kept.values.size()));
+      kept_x_.data()[i * data.x.stride + column] = base::row_as_number<T>(i);
+    }
+    kept_sparse_[k] = {data.size(), kept.begins.data(), kept.columns.data(), kept.values.data()};
+  }
 }
 
 template <class T>
@@ -192,6 +228,7 @@ void Model<T>::backward(const T* output_gradient, int64_t rows, bool accumulate,
   batch.rows = rows;
   batch.x = kept_x_.data();
   batch.x_stride = network_.input_size();
+  batch.sparse = kept_sparse_.data();
   batch.draw = {network_.seed(), passes_, 0};
   batch.accumulate = accumulate && network_.gradients_valid();
   batch.input_gradient = input_gradient;

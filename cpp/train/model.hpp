@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "base/function_ref.hpp"
+#include "data/dataset.hpp"
 #include "nn/network.hpp"
 #include "parallel/fork_safe_mutex.hpp"
 #include "plan/plan.hpp"
 #include "profiling/recorder.hpp"
+#include "train/elements.hpp"
 #include "train/pace.hpp"
 
 namespace gd::train {
@@ -46,14 +48,16 @@ class Model {
   // What predict gives of an ensemble: the outputs of all members, or their mean.
   enum class Of : uint8_t { members, ensemble };
   // out (rows, outputs), or of the ensemble (rows, target_size), from x (rows, inputs), at most
-  // batch_size rows at a time. Ends early where `stops` says so, which is asked with the mutex held
-  // and may wait for Python.
+  // batch_size rows at a time; `sparse` as plan::Batch has it. Ends early where `stops` says so,
+  // which is asked with the mutex held and may wait for Python.
   void predict(const T* x, int64_t rows, int64_t batch_size, int threads, T* out,
                base::FunctionRef<bool()> stops = NeverStops(),
-               profiling::Purpose purpose = profiling::Purpose::inference, Of of = Of::members);
+               profiling::Purpose purpose = profiling::Purpose::inference, Of of = Of::members,
+               const base::SparseRows<T>* sparse = nullptr);
 
   // One batch, keeping what backward needs.
-  void forward_training(const T* x, int64_t rows, int threads, T* out);
+  void forward_training(const T* x, int64_t rows, int threads, T* out,
+                        const base::SparseRows<T>* sparse = nullptr);
 
   // Rows of the last forward_training; StateError where there is none or parameters have changed
   // since.
@@ -69,12 +73,13 @@ class Model {
   // them, by its inputs; values (rows, outputs) those outputs, or null. Ends early where `stops`
   // says so.
   void jacobian(const T* x, int64_t rows, int threads, T* values, T* out,
-                base::FunctionRef<bool()> stops = NeverStops());
+                base::FunctionRef<bool()> stops = NeverStops(),
+                const base::SparseRows<T>* sparse = nullptr);
 
   // out (rows, width) gets the sums of a dense layer, or the output of another, by its name;
   // ValueError where there is none of that name.
   void layer_output(const std::string& layer, const T* x, int64_t rows, int threads,
-                    std::vector<T>& out);
+                    std::vector<T>& out, const base::SparseRows<T>* sparse = nullptr);
   // The columns of that.
   int64_t layer_width(const std::string& layer) const;
 
@@ -102,6 +107,8 @@ class Model {
  private:
   plan::Plan<T>& plan_for(plan::PlanKind kind, int64_t rows, int threads,
                           std::unique_ptr<plan::Plan<T>>& plan);
+  // Copies what backward needs of sparse inputs.
+  void keep_sparse(const T* x, int64_t rows, const base::SparseRows<T>* sparse);
 
   parallel::ForkSafeMutex mutex_;
   nn::Network<T> network_;
@@ -116,6 +123,14 @@ class Model {
   parallel::ForkSafeMutex blending_;
   base::AlignedBuffer<T> blended_;
   base::AlignedBuffer<T> kept_x_;
+  struct KeptRows {
+    std::vector<int64_t> begins;
+    std::vector<int32_t> columns;
+    std::vector<T> values;
+  };
+  std::vector<KeptRows> kept_rows_;
+  std::vector<base::SparseRows<T>> kept_sparse_;  // views of them, by the inputs
+  Elements elements_;
   int64_t rows_kept_ = -1;
   uint64_t passes_ = 0;        // of forward_training, each of which draws anew
   uint64_t version_kept_ = 0;  // of the parameters that they went through

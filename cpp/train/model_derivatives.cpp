@@ -30,9 +30,14 @@ size_t place_of(const nn::Graph& graph, const std::string& layer) {
   return static_cast<size_t>(found - graph.nodes.begin());
 }
 
-void check_same_layers(const nn::Graph& own, const nn::Graph& other, int64_t inputs,
-                       int64_t others) {
-  require<ValueError>(inputs == others, "other must have ", inputs, " inputs, got ", others);
+void check_same_layers(const nn::Graph& own, const nn::Graph& other) {
+  require<ValueError>(own.features() == other.features(), "other must have ", own.features(),
+                      " inputs, got ", other.features());
+  for (size_t i = 0; i < own.inputs.size(); ++i) {  // whose weights lie in another way
+    const bool same =
+        own.inputs.size() == other.inputs.size() && own.inputs[i].sparse == other.inputs[i].sparse;
+    require<ValueError>(same, "other must have the same inputs, sparse where this network's are");
+  }
   require<ValueError>(own.nodes.size() == other.nodes.size(), "other must have ", own.nodes.size(),
                       " layers, got ", other.nodes.size());
   for (size_t i = 0; i < own.nodes.size(); ++i) {
@@ -51,7 +56,7 @@ void check_same_layers(const nn::Graph& own, const nn::Graph& other, int64_t inp
 
 template <class T>
 void Model<T>::jacobian(const T* x, int64_t rows, int threads, T* values, T* out,
-                        base::FunctionRef<bool()> stops) {
+                        base::FunctionRef<bool()> stops, const base::SparseRows<T>* sparse) {
   const Lock lock(mutex_);
   const parallel::ForkSafeMutex::Reading reading(mutex_);
   const int64_t inputs = network_.input_size();
@@ -60,6 +65,7 @@ void Model<T>::jacobian(const T* x, int64_t rows, int threads, T* values, T* out
   std::vector<T> gradients(static_cast<size_t>(at_once * inputs));
   plan::Batch<T> batch;
   batch.x_stride = inputs;
+  batch.sparse = sparse;
   batch.input_gradient = gradients.data();
   for (int64_t begin = 0; begin < rows; begin += batch.rows) {
     batch.rows = std::min(at_once, rows - begin);
@@ -100,7 +106,7 @@ int64_t Model<T>::layer_width(const std::string& layer) const {
 // Of a network that ends there.
 template <class T>
 void Model<T>::layer_output(const std::string& layer, const T* x, int64_t rows, int threads,
-                            std::vector<T>& out) {
+                            std::vector<T>& out, const base::SparseRows<T>* sparse) {
   const Lock lock(mutex_);
   const parallel::ForkSafeMutex::Reading reading(mutex_);
   nn::Graph graph = network_.graph();
@@ -123,6 +129,7 @@ void Model<T>::layer_output(const std::string& layer, const T* x, int64_t rows, 
   plan::Plan<T> plan(part, options);
   plan::Batch<T> batch;
   batch.x_stride = network_.input_size();
+  batch.sparse = sparse;
   for (int64_t begin = 0; begin < rows; begin += batch.rows) {
     batch.rows = std::min(options.capacity, rows - begin);
     batch.x = x + begin * batch.x_stride;
@@ -136,8 +143,7 @@ void Model<T>::layer_output(const std::string& layer, const T* x, int64_t rows, 
 
 template <class T>
 void Model<T>::soft_update(Model& other, double tau) {
-  check_same_layers(network_.graph(), other.network_.graph(), network_.input_size(),
-                    other.network_.input_size());
+  check_same_layers(network_.graph(), other.network_.graph());
   if (&other == this) return;
   const int64_t size = network_.flat_size();
   const int64_t kept = network_.state_size();
@@ -165,11 +171,12 @@ void Model<T>::soft_update(Model& other, double tau) {
   network_.set_gradients_valid(false);
 }
 
-#define GD_INSTANTIATE(T)                                                                      \
-  template void Model<T>::jacobian(const T*, int64_t, int, T*, T*, base::FunctionRef<bool()>); \
-  template void Model<T>::layer_output(const std::string&, const T*, int64_t, int,             \
-                                       std::vector<T>&);                                       \
-  template int64_t Model<T>::layer_width(const std::string&) const;                            \
+#define GD_INSTANTIATE(T)                                                                     \
+  template void Model<T>::jacobian(const T*, int64_t, int, T*, T*, base::FunctionRef<bool()>, \
+                                   const base::SparseRows<T>*);                               \
+  template void Model<T>::layer_output(const std::string&, const T*, int64_t, int,            \
+                                       std::vector<T>&, const base::SparseRows<T>*);          \
+  template int64_t Model<T>::layer_width(const std::string&) const;                           \
   template void Model<T>::soft_update(Model<T>&, double);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

@@ -15,6 +15,7 @@
 #include "plan/cost_model.hpp"
 #include "profiling/recorder.hpp"
 #include "train/batch_of.hpp"
+#include "train/elements.hpp"
 #include "train/heads.hpp"
 
 namespace gd::train {
@@ -464,6 +465,7 @@ ExactGradient backpropagation_gradient(Model<double>& model, const plan::LossDes
   options.lowerings = layers::lowering<double>;
   options.kind = plan::PlanKind::gradient;
   options.capacity = std::min(data.size(), plan::kMostRows);
+  options.elements = most_elements(model.description().graph(), data, options.capacity);
   options.max_workers = threads;
   options.loss = loss;
   plan::Plan<double> plan(model.network(), options);

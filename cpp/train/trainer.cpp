@@ -12,6 +12,7 @@
 #include "profiling/recorder.hpp"
 #include "train/accuracy.hpp"
 #include "train/batch_of.hpp"
+#include "train/elements.hpp"
 
 namespace gd::train {
 
@@ -64,7 +65,8 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   if (options_.clip_norm > 0) {  // however large: then it never clips
     base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
   }
-  is_plain_ = model_->description().graph().meeting() == nullptr && !heads_;
+  const nn::Graph& graph = model_->description().graph();
+  is_plain_ = graph.meeting() == nullptr && !graph.has_sparse_inputs() && !heads_;
   source_ = std::make_shared<profiling::SourceNumber>(
       profiling::NamedSource{.kind = "trainer",
                              .network = model_->sizes(),
@@ -80,9 +82,10 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   update_.spans = spans_;
   update_.extents = extents_;
   dense_extents_ = ops::common(extents_, network.dense_extents());
-  require<ValueError>(options_.groups.empty() || network.sparse().empty(),
-                      "groups must not be given where an Embedding is sparse: its rows follow the "
-                      "trainer's hyperparameters");
+  require<ValueError>(
+      options_.groups.empty() || network.sparse().empty(),
+      "groups must not be given where an Embedding or a Dense is sparse: its rows follow the "
+      "trainer's hyperparameters");
   update_.weights = network.values();
   update_.gradients = network.gradients();
   update_.states = state_pointers_.data();
@@ -100,7 +103,8 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
     if (group == TrainerOptions::kFrozen || is_out_of_reach) continue;
     const bool weight = parameter.is_matrix();
     // As it lies in the buffers.
-    const bool transposed = parameter.lies == nn::Lies::transposed_panels;
+    const bool transposed = parameter.lies == nn::Lies::transposed_panels ||
+                            parameter.lies == nn::Lies::transposed_rows;
     for (int64_t k = 0; k < parameter.count; ++k) {
       spans_.push_back({parameter.offset + k * parameter.rows * parameter.cols,
                         transposed ? parameter.cols : parameter.rows,
@@ -151,6 +155,8 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
   options.lowerings = layers::lowering<T>;
   options.kind = plan::PlanKind::training;
   options.capacity = rows;
+  options.elements = elements_.room;
+  options.elements_a_row = elements_.a_row;
   options.max_workers = threads();
   options.gathers = gathers;
   options.clip_norm = options_.clip_norm;
@@ -188,6 +194,7 @@ plan::Plan<T>& Trainer<T>::evaluation_plan(int64_t rows) {
     options.lowerings = layers::lowering<T>;
     options.kind = plan::PlanKind::evaluation;
     options.capacity = rows;
+    options.elements_a_row = elements_.a_row;
     options.max_workers = threads();
     options.loss = options_.loss;
     evaluation_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
@@ -268,9 +275,31 @@ void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::
 }
 
 template <class T>
+void Trainer<T>::prepare(const Dataset& batch) {
+  const nn::Graph& graph = model_->description().graph();
+  check_rows_together(graph, batch.size());
+  if (batch.sparse == nullptr) return;
+  const Lock lock(model_->mutex());
+  expect(batch.sparse);
+  make_room(most_elements(graph, batch, rows_at_once(batch.size())));
+}
+
+template <class T>
+void Trainer<T>::make_room(int64_t elements) {
+  if (elements_.make_room(elements)) training_.reset();
+}
+
+template <class T>
+void Trainer<T>::expect(const base::SparseRows<T>* sparse) {
+  if (!elements_.expect(model_->description().graph(), sparse)) return;
+  training_.reset();
+  evaluation_.reset();
+}
+
+template <class T>
 double Trainer<T>::step(const Dataset& batch) {
   const bool plain = is_plain_;
-  if (!plain) check_rows_together(model_->description().graph(), batch.size());
+  if (!plain) prepare(batch);
   const double lr = this->lr();  // before the lock: a schedule may be a caller's function
   const Region region(RegionKind::step, Zone::kCaller, work(batch.size()));
   const Lock lock(model_->mutex());

@@ -156,6 +156,12 @@ class Trainer {
   plan::Plan<T>& evaluation_plan(int64_t rows);
   plan::PlanOptions<T> training_options(int64_t rows, bool gathers) const;
   void list_trained(const nn::Network<T>& network);
+  // Checks a batch whose rows see each other, and makes room for sparse ones.
+  void prepare(const Dataset& batch);
+  // The caller holds the model's mutex; plans that have no room for so many elements of sparse rows
+  // at once, or have too few workers for them, are made anew.
+  void make_room(int64_t elements);
+  void expect(const base::SparseRows<T>* sparse);
   void make_apply();
   profiling::Work work(int64_t rows) const;  // as it is recorded
   profiling::Work validating() const;
@@ -191,7 +197,7 @@ class Trainer {
   std::shared_ptr<profiling::SourceNumber> source_;  // of what it does, for recordings
   std::optional<ops::LossTerms<T>> loss_terms_;
   std::optional<Heads<T>> heads_;
-  bool is_plain_ = true;  // no heads, rows by themselves: a step asks once
+  bool is_plain_ = true;  // no heads, dense rows by themselves: a step asks once
   std::vector<double> head_losses_;
   std::unique_ptr<optim::Rule<T>> rule_;
   std::vector<base::AlignedBuffer<T>> states_;
@@ -208,6 +214,7 @@ class Trainer {
   uint64_t right_version_ = 0;
   std::unique_ptr<plan::Plan<T>> training_;
   bool training_gathers_ = false;
+  Elements elements_;
   std::unique_ptr<plan::Plan<T>> evaluation_;
   std::optional<plan::Clip<T>> clip_;  // for gradients from outside
   std::optional<plan::Update<T>> apply_;

@@ -7,6 +7,7 @@
 #include "base/check.hpp"
 #include "data/sampler.hpp"
 #include "train/batch_of.hpp"
+#include "train/elements.hpp"
 #include "train/trainer.hpp"
 
 namespace gd::train {
@@ -33,6 +34,11 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
     if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
     region.lap(Zone::kData);
     take_snapshot();
+    if (data.sparse != nullptr) {
+      const Lock lock(model_->mutex());
+      expect(data.sparse);
+      make_room(most_elements(graph, data, sampler, rows_at_once(at_once)));
+    }
     region.lap(Zone::kSnapshot);
   }
   HeadSums sums(heads_ ? heads_->size() : 0);
@@ -187,6 +193,7 @@ Evaluation Trainer<T>::evaluate(const Dataset& data, int64_t batch_size,
                                 base::FunctionRef<bool()> stops) {
   const Lock lock(model_->mutex());
   const parallel::ForkSafeMutex::Reading reading(model_->mutex());
+  if (data.sparse != nullptr) expect(data.sparse);
   if (heads_) return evaluate_heads(data, batch_size, stops);
   const int64_t at_once = std::min(batch_size, data.size());
   AccuracyCounter<T> correct(options_.loss.name, model_->description().members());

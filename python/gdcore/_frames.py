@@ -105,6 +105,11 @@ def array(x: Any, argument: str) -> NDArray[Any]:
         raise ValueError(f"{argument} cannot be made an array: {error}") from None
     if made.dtype.kind != "O":
         return made
+    if hasattr(x, "tocsr"):
+        raise TypeError(
+            f"{argument} is sparse where dense rows are taken: give {argument}.toarray(), or make "
+            "the network with inputs=gdcore.Input(columns, sparse=True)"
+        )
     labels = _labels(x)
     if labels is not None:
         return _matrix(x, labels, argument, None, np.float64)

@@ -24,6 +24,8 @@ class Column(Protocol):
     def size(self) -> int: ...
     @property
     def categories(self) -> tuple[int, ...] | None: ...
+    @property
+    def sparse(self) -> bool: ...
 
 
 def by_head(
@@ -86,7 +88,8 @@ def split_derivatives(
 ) -> Any:
     """(N, all outputs, all inputs) by head, where there are some, and by input where it is a dict.
 
-    What is of one input of real numbers is an array; of several a dict, without those of codes.
+    What is of one input of real numbers is an array; of several a dict, without those of codes and
+    of sparse rows.
     """
     if heads:
         begin, each = 0, {}
@@ -94,11 +97,12 @@ def split_derivatives(
             each[name] = split_derivatives(found[:, begin : begin + width], inputs, {})
             begin += width
         return each
-    if len(inputs) == 1 and not inputs[0].categories:
+    if len(inputs) == 1 and not inputs[0].categories and not inputs[0].sparse:
         return np.ascontiguousarray(found)
     begin, by_input = 0, {}
     for node in inputs:
-        if not node.categories:
-            by_input[node.name] = np.ascontiguousarray(found[:, :, begin : begin + node.size])
-        begin += node.size
+        width = 1 if node.sparse else node.size  # of sparse rows there is one column, without sense
+        if not node.categories and not node.sparse:
+            by_input[node.name] = np.ascontiguousarray(found[:, :, begin : begin + width])
+        begin += width
     return by_input

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, NoReturn
 
-from gdcore._check import integer, listed
+from gdcore._check import flag, integer, listed
 
 __all__ = ["Input", "Node", "checked_name", "made_by"]
 
@@ -77,9 +77,16 @@ class Input(Node):
     no other layer takes them. Within the network they are kept as numbers of its dtype, so that
     float32 allows 2^24 categories a column.
 
+    Sparse rows are those of a CSR array of SciPy's, or of anything with its ``format``,
+    ``indptr``, ``indices``, ``data`` and ``shape``: a `gdcore.Dense` that reads them takes as long
+    as they have elements, and no dense copy is ever made. Dense arrays are taken too, without their
+    zeros.
+
     Args:
         size: Number of columns of real numbers, at least 1.
         categories: In place of size, for codes: how many each column has, each at least 1.
+        sparse: Whether rows of numbers are taken, and read, without their zeros. At most 2^31 - 1
+            columns.
         name: What calls it where data go in; needed where a network has several inputs.
 
     Raises:
@@ -88,17 +95,19 @@ class Input(Node):
         ValueError: An argument is out of its domain.
     """
 
-    __slots__ = ("_categories", "_name", "_size")
+    __slots__ = ("_categories", "_name", "_size", "_sparse")
 
     _categories: tuple[int, ...] | None
     _name: str | None
     _size: int
+    _sparse: bool
 
     def __init__(
         self,
         size: int | None = None,
         *,
         categories: Sequence[int] | None = None,
+        sparse: bool = False,
         name: str | None = None,
     ) -> None:
         if (size is None) == (categories is None):
@@ -112,6 +121,8 @@ class Input(Node):
             if not given:
                 raise ValueError("categories must have an integer for each column, got none")
             codes = tuple(integer(f"categories[{i}]", each) for i, each in enumerate(given))
+        if flag("sparse", sparse) and codes is not None:
+            raise ValueError("sparse is for rows of numbers, and categories are codes")
         if name is not None:
             checked_name("name", name)
         parts = {
@@ -120,6 +131,7 @@ class Input(Node):
             "_number": next(_number),
             "_size": integer("size", size) if codes is None else len(codes),
             "_categories": codes,
+            "_sparse": bool(sparse),
             "_name": name,
         }
         for key, value in parts.items():
@@ -136,26 +148,35 @@ class Input(Node):
         return self._categories
 
     @property
+    def sparse(self) -> bool:
+        """Whether its rows are read without their zeros."""
+        return self._sparse
+
+    @property
     def name(self) -> str | None:
         """What calls it where data go in, or None."""
         return self._name
 
-    def described(self) -> tuple[str, int, list[int]]:
+    def described(self) -> tuple[str, int, list[int], bool]:
         """As C++ takes it."""
-        return self._name or "", self._size, list(self._categories or ())
+        return self._name or "", self._size, list(self._categories or ()), self._sparse
 
     def __reduce__(self) -> Any:
         """Makes another of the same description."""
-        arguments = (None if self._categories else self._size, self._categories, self._name)
+        size = None if self._categories else self._size
+        arguments = (size, self._categories, self._name, self._sparse)
         return _input_of, arguments
 
     def __repr__(self) -> str:
         first = f"categories={self._categories!r}" if self._categories else f"{self._size}"
+        first += ", sparse=True" if self._sparse else ""
         return f"Input({first}" + (f", name={self._name!r})" if self._name is not None else ")")
 
 
-def _input_of(size: int | None, categories: tuple[int, ...] | None, name: str | None) -> Input:
-    return Input(size, categories=categories, name=name)
+def _input_of(
+    size: int | None, categories: tuple[int, ...] | None, name: str | None, sparse: bool = False
+) -> Input:
+    return Input(size, categories=categories, sparse=sparse, name=name)
 
 
 def made_by(layer: Any, nodes: tuple[Any, ...], reads: int | None) -> Node:

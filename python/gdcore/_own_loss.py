@@ -19,6 +19,7 @@ from gdcore import _core
 from gdcore._check import integer
 from gdcore._frames import array, feature_names, ordered, ordered_row, real_array
 from gdcore._ranges import Range
+from gdcore._sparse import refuse_sparse
 from gdcore.losses import LossFunction
 
 __all__ = ["Judgement", "OwnData", "OwnTrainer", "check_finite", "judge", "own_trainer", "prepared"]
@@ -381,6 +382,7 @@ class _Own64(OwnTrainer, _core.Trainer64):  # type: ignore[misc]
 
 def own_trainer(own: LossFunction, network: Any, seed: int, *options: Any) -> Any:
     """A trainer with a function for a loss; ``options`` as the compiled ones take them."""
+    refuse_sparse(network)
     made: Any = (_Own32 if network.dtype == np.float32 else _Own64)(
         network._native, None, [], [], *options
     )

@@ -39,7 +39,7 @@ def summary_of(network: Network) -> Summary:
     """See `Network.summary`."""
     rows: list[tuple[str, ...]] = []
     for each in network.inputs:
-        kind = "" if each.categories is None else "codes"
+        kind = "sparse" if each.sparse else "" if each.categories is None else "codes"
         rows.append((each.name or "input", kind, f"(N, {each.size:,})", "", "", "", ""))
     size, all_flops = network.dtype.itemsize, 0
     shown_layers = network._wiring.graph().shown

@@ -14,6 +14,7 @@ from gdcore.layers.joins import Concat
 
 __all__ = ["JOINED", "Wiring"]
 
+_INPUT = {"size", "categories", "sparse", "name"}
 JOINED = "(outputs)"  # the layer of C++ that puts several outputs side by side
 
 
@@ -117,7 +118,8 @@ class Wiring:
     def is_plain(self) -> bool:
         """Whether it is layers in a row over columns of real numbers without a name."""
         first = self.inputs[0]
-        return self.is_row and first.categories is None and first.name is None
+        is_plain = first.categories is None and not first.sparse
+        return self.is_row and is_plain and first.name is None
 
     def described(self) -> dict[str, Any]:
         """All but the layers themselves, as files have it."""
@@ -125,7 +127,8 @@ class Wiring:
         for each in self.inputs:
             size = {"size": each.size} if each.categories is None else {}
             codes = {} if each.categories is None else {"categories": list(each.categories)}
-            inputs.append({**size, **codes, "name": each.name})
+            sparse = {"sparse": True} if each.sparse else {}
+            inputs.append({**size, **codes, **sparse, "name": each.name})
         outputs = [[name, index] for name, index in self.heads]
         return {"inputs": inputs, "reads": [list(each) for each in self.reads], "outputs": outputs}
 
@@ -136,7 +139,7 @@ class Wiring:
         """What `described` was given; TypeError or ValueError where it cannot be."""
         inputs = []
         for each in _rows("inputs", described):
-            if not isinstance(each, dict) or not each.keys() <= {"size", "categories", "name"}:
+            if not isinstance(each, dict) or not each.keys() <= _INPUT:
                 raise ValueError("an input is not described")
             inputs.append(Input(each.get("size"), **{k: v for k, v in each.items() if k != "size"}))
         reads, outputs = _rows("reads", described), _rows("outputs", described)
@@ -168,7 +171,9 @@ class Wiring:
     def _nodes(self) -> tuple[list[Input], Any]:
         """Inputs and outputs to make it again of; new ones."""
         inputs = [
-            Input(None if codes else each.size, categories=codes, name=each.name)
+            Input(
+                None if codes else each.size, categories=codes, sparse=each.sparse, name=each.name
+            )
             for each in self.inputs
             for codes in (each.categories,)
         ]

@@ -331,7 +331,9 @@ def _gradients(
     if isinstance(loss, LossFunction):
         from gdcore._own_checks import OwnGradients  # only here: they are seldom asked for
         from gdcore._own_loss import prepared
+        from gdcore._sparse import refuse_sparse
 
+        refuse_sparse(net)
         table = ordered(x, "x", net.feature_names, np.float64)
         names = ("x", "y", "sample_weight")
         if not net._wiring.is_plain:

@@ -54,7 +54,8 @@ class Network:
     Wherever an array goes in, real numbers of any dtype are taken: what is not C-contiguous and of
     the network's dtype is copied into that form first; several inputs, and codes, are always
     copied. So are tables, see `feature_names`, each
-    column of its own type, as long as it has numbers or booleans and none is missing. Results are
+    column of its own type, as long as it has numbers or booleans and none is missing. An
+    ``Input(columns, sparse=True)`` takes CSR arrays as well. Results are
     new arrays of the network's dtype. Rows do not see each other: ``forward(x)[i]`` has the bits of
     ``forward(x[i:i+1])[0]``.
 
@@ -377,7 +378,8 @@ class Network:
 
         Returns:
             dL/dx, (N, input_size); of several inputs a dict of (N, size) each. Codes have no
-            gradient: they are not in the dict, and of codes alone it is None.
+            gradient, and sparse rows get none: they are not in the dict, and of such an input alone
+            it is None.
 
         Raises:
             RuntimeError: No ``forward(x, training=True)`` came before, or the parameters have
@@ -417,9 +419,10 @@ class Network:
         Returns:
             (N, output_size, input_size): at [n, k, i] the derivative of ``predict(x)[n, k]`` by
             ``x[n, i]``. Of outputs by name a dict of (N, size, input_size) each; of several inputs
-            what would be such an array is a dict by input. Codes have no derivative: they are not
-            in it, and of codes alone it is empty. With return_outputs a tuple: ``predict(x)``, and
-            that. Ctrl-C ends it with a KeyboardInterrupt.
+            what would be such an array is a dict by input. Codes have no derivative, and sparse
+            rows get none: they are not in it, and of such an input alone it is empty. With
+            return_outputs a tuple: ``predict(x)``, and that. Ctrl-C ends it with a
+            KeyboardInterrupt.
 
         Raises:
             TypeError: x is complex, of objects or of strings, or return_outputs no bool.
@@ -586,7 +589,7 @@ class Network:
 
 
 def _shown_input(given: Input) -> str:
-    size = f"{given.size}" if given.categories is None else f"{given.size} codes"
+    size = f"{given.size}" + (" sparse" if given.sparse else " codes" if given.categories else "")
     return size if given.name is None else f"{given.name} {size}"
 
 

@@ -17,6 +17,7 @@ from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._objective import Objective
 from gdcore._online import Online
 from gdcore._planning import Operation, Planning
+from gdcore._sparse import cut, is_csr
 from gdcore._warn import warn
 from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.groups import Group, checked_groups, resolved
@@ -554,6 +555,8 @@ def _parted(given: Any, name: str, kept: int) -> tuple[Any, Any]:
     """An array's first rows and the others, or those of all arrays in a dict."""
     if given is None:
         return None, None
+    if is_csr(given):
+        return cut(given, kept)
     if not isinstance(given, Mapping):
         made = array(given, name)
         return made[:kept], made[kept:]

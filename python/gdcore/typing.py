@@ -8,7 +8,7 @@ Written by tools/names.py from what there is; a formula of one's own is passed a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,6 +26,7 @@ __all__ = [
     "OptimizerName",
     "Precision",
     "ScheduleName",
+    "SparseRows",
     "TableBy",
     "Task",
     "Unit",
@@ -175,7 +176,32 @@ _Float = np.float32 | np.float64
 DType = DTypeName | type[_Float] | type[float] | np.dtype[_Float]
 """The argument dtype of `gdcore.Network`."""
 
-Inputs = ArrayLike | Mapping[str, ArrayLike]
+
+class SparseRows(Protocol):
+    """What SciPy's CSR arrays and matrices have: see ``Input(columns, sparse=True)``."""
+
+    @property
+    def format(self) -> Any:
+        """``"csr"``."""
+
+    @property
+    def shape(self) -> Any:
+        """(N, columns)."""
+
+    @property
+    def indptr(self) -> Any:
+        """(N + 1,): where the elements of each row begin in the other two, and where all end."""
+
+    @property
+    def indices(self) -> Any:
+        """Of each element its column."""
+
+    @property
+    def data(self) -> Any:
+        """Of each element its value."""
+
+
+Inputs = ArrayLike | SparseRows | Mapping[str, ArrayLike | SparseRows]
 """An array, or arrays by the names of a network's inputs or outputs."""
 
 

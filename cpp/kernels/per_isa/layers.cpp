@@ -26,7 +26,8 @@ void fill(TypedKernels<T>& kernels) {
   layers.scale = scale_rows<V>;
   layers.periodic_forward = periodic_forward<V>;
   layers.periodic_backward = periodic_backward<V>;
-  kernels.tables = {lookup<V>, entry_sum<V>};
+  kernels.tables = {lookup<V>, entry_sum<V, TableEntry>, entry_sum<V, WeightedEntry<T>>,
+                    sparse_row<V>};
 }
 
 }  // namespace

@@ -5,12 +5,14 @@
 #include "plan/operations/blocks.hpp"
 #include "plan/operations/column_sum.hpp"
 #include "plan/operations/product.hpp"
+#include "plan/operations/sparse_product.hpp"
 
 namespace gd::layers {
 
 // y = f(x W^T + b), x (N, inputs), W (units, inputs), b (units,); of an ensemble each member's x.
 struct dense {
   static constexpr const char* name = "dense";
+  static constexpr bool reads_sparse = true;
 
   template <class T>
   static void infer(const Inputs& inputs, nn::Node& node) {
@@ -39,9 +41,16 @@ struct dense {
       base::representable<T>(weight.gain, "gain of layer '" + spec.name + "'");
     }
     const bool as_it_is = node.members == 1 && lies_as_it_is(inputs, units);
-    weight.lies = as_it_is ? nn::Lies::panels : nn::Lies::transposed_panels;
+    weight.lies = inputs.sparse.front() ? nn::Lies::transposed_rows
+                  : as_it_is            ? nn::Lies::panels
+                                        : nn::Lies::transposed_panels;
+    weight.sparse = spec.has("sparse") && spec.get<bool>("sparse");
+    require<base::ValueError>(!weight.sparse || inputs.sparse.front(), "sparse of layer '",
+                              spec.name, "' is for what reads sparse rows, ",
+                              "Input(columns, sparse=True)");
     nn::EntrySpec bias = weight;
     bias.name = "bias";
+    bias.sparse = false;
     bias.rows = 1;
     bias.cols = units;
     bias.initializer = spec.get<std::string>("bias_init");
@@ -58,9 +67,13 @@ struct dense {
   static void forward(plan::Builder<T>& b) {
     if (b.members() > 1) return forward_of_members(b);
     const plan::DenseShape shape = shape_of(b);
-    plan::cover_products(b, shape);
     const plan::ValueId z = b.value(b.width());
-    b.add(plan::dense_forward_step<T>(b, shape, b.input(), z));
+    if (b.reads_sparse_rows()) {
+      b.add(plan::sparse_forward_step<T>(b, shape, z));
+    } else {
+      plan::cover_products(b, shape);
+      b.add(plan::dense_forward_step<T>(b, shape, b.input(), z));
+    }
     b.keep("z", z);
     b.set_output(b.activate(activation_of<T>(b.spec()), z));
   }
@@ -77,7 +90,8 @@ struct dense {
       b.give_gradient(
           0, [&](plan::ValueId to) { b.add(plan::input_gradient_step<T>(b, shape, delta, to)); });
     }
-    b.add(plan::weight_gradient_step<T>(b, shape, b.input(), delta));
+    b.add(b.reads_sparse_rows() ? plan::sparse_gradient_step<T>(b, shape, delta)
+                                : plan::weight_gradient_step<T>(b, shape, b.input(), delta));
     if (shape.bias >= 0) b.add(plan::column_sum_step<T>(b, delta, shape.bias));
   }
 

@@ -43,6 +43,10 @@ class Dense(Layer):
             ``"zeros"``.
         parametrization: ``"standard"`` or ``"ntk"``.
         weight_norm: Whether W is made of lengths and directions; not together with ``"ntk"``.
+        sparse: Of a layer that reads sparse rows, ``Input(columns, sparse=True)``: whether rules
+            leave the weights and states of columns alone that a batch has no element in. A step
+            then takes as long as its batch has elements, and not as W is large. Not together with
+            ``"ntk"`` or weight_norm, which read dense rows.
         name: What stands for the layer's index in the keys of ``state_dict``: ``"hidden.weight"``
             in place of ``"0.weight"``. Not empty, without dots, unique in its network.
 
@@ -63,6 +67,7 @@ class Dense(Layer):
         default="standard", metadata={"came_later": True}
     )
     weight_norm: bool = field(default=False, metadata={"came_later": True})
+    sparse: bool = field(default=False, metadata={"came_later": True})
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -83,6 +88,7 @@ class Dense(Layer):
             "bias_init": initializers.resolve("bias_init", bias_init),
             "parametrization": parametrization,
             "weight_norm": flag("weight_norm", self.weight_norm),
+            "sparse": flag("sparse", self.sparse),
         }
         for argument, value in resolved.items():
             object.__setattr__(self, argument, value)
@@ -91,6 +97,9 @@ class Dense(Layer):
         super().__post_init__()
         if self.weight_norm and parametrization == "ntk":
             raise ValueError("weight_norm and parametrization 'ntk' must not be given together")
+        if self.sparse and (self.weight_norm or parametrization == "ntk"):
+            other = "weight_norm" if self.weight_norm else "parametrization 'ntk'"
+            raise ValueError(f"sparse and {other} must not be given together")
 
     def options(self) -> dict[str, Any]:
         """Without what decides the kind in C++."""

@@ -1,5 +1,7 @@
 // Lookups and sums by code: every instruction set against plain loops, bit for bit.
 
+#include <cmath>
+
 #include "cpp/kernels/support.hpp"
 
 using gd::kernels::TableEntry;
@@ -69,6 +71,64 @@ TEST(every_instruction_set_adds_up_entries_in_order) {
                 want.push_back(add ? start[static_cast<size_t>(j)] + sum : sum);
               }
               CHECK_SAME(to.values(), want, isa, " ", width, " of ", count);
+            }
+          }
+        }
+      });
+}
+
+TEST(every_instruction_set_adds_up_weighted_entries_in_order) {
+  gd::testing::for_every_table([]<class T>(const std::string& isa, const TypedKernels<T>& kernels,
+                                           const TypedKernels<T>&) {
+    constexpr int64_t kRows = 9;
+    for (const int64_t width : kWidths) {
+      Matrix<T> from(4096), to(512);
+      from.shape(kRows, width, 2).fill(gd::testing::normals<T>(kRows * width, 3));
+      const gd::kernels::WeightedEntry<T> entries[] = {
+          {0, 2, T(0.5)}, {0, 3, T(-1.3)}, {0, 8, T(0.1)}};
+      to.shape(1, width).fill(gd::testing::normals<T>(width, 4));
+      const std::vector<T> start = to.values();
+      kernels.tables.weighted_sum({3, entries, width, from.data(), from.stride(), true, to.data()});
+      CHECK(to.surroundings_untouched());
+      std::vector<T> want;
+      for (int64_t j = 0; j < width; ++j) {
+        T sum = 0;
+        for (const auto& entry : entries) {
+          sum = std::fma(entry.weight, from(static_cast<int64_t>(entry.row), j), sum);
+        }
+        want.push_back(start[static_cast<size_t>(j)] + sum);
+      }
+      CHECK_SAME(to.values(), want, isa, " ", width);
+    }
+  });
+}
+
+TEST(every_instruction_set_multiplies_sparse_rows_alike) {
+  gd::testing::for_every_table(
+      []<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
+        constexpr int64_t kInputs = 6;
+        const int32_t columns[] = {0, 2, 2, 5};
+        const T values[] = {T(0.3), T(-1), T(2.5), T(0.7)};
+        for (const int64_t units : {1, 7, 16, 33, 64, 75, 141}) {
+          const std::vector<T> weight = gd::testing::normals<T>(kInputs * units, 1);
+          const std::vector<T> bias = gd::testing::normals<T>(units, 2);
+          for (const int64_t count : {0, 1, 4}) {
+            for (const bool has_bias : {false, true}) {
+              Matrix<T> y(256);
+              y.shape(1, units);
+              kernels.tables.sparse_row({count, columns, values, units, weight.data(),
+                                         has_bias ? bias.data() : nullptr, y.data()});
+              CHECK(y.surroundings_untouched());
+              std::vector<T> want;
+              for (int64_t u = 0; u < units; ++u) {
+                T sum = 0;
+                for (int64_t e = 0; e < count; ++e) {
+                  const int64_t at = columns[e] * units + u;
+                  sum = std::fma(values[e], weight[static_cast<size_t>(at)], sum);
+                }
+                want.push_back(has_bias ? sum + bias[static_cast<size_t>(u)] : sum);
+              }
+              CHECK_SAME(y.values(), want, isa, " ", units, " of ", count);
             }
           }
         }

@@ -94,11 +94,20 @@ struct Given {
 };
 
 template <class T>
-Given given(const nn::InputSpec& input, py::handle object, const std::string& who,
-            base::SparseRows<T>& rows, std::vector<py::object>& arrays) {
+std::unique_ptr<SparseInputs<T>> room_for_rows(const nn::Graph& graph) {
+  if (!graph.has_sparse_inputs()) return nullptr;
+  auto room = std::make_unique<SparseInputs<T>>();
+  room->rows.resize(graph.inputs.size());
+  return room;
+}
+
+template <class T>
+Given given(const nn::Graph& graph, size_t i, py::handle object, const std::string& who,
+            SparseInputs<T>* sparse) {
+  const nn::InputSpec& input = graph.inputs[i];
   if (input.sparse) {
-    rows = sparse_rows<T>(object, who, input.width, arrays);
-    return {{}, rows.rows};
+    sparse->rows[i] = sparse_rows<T>(object, who, input.width, sparse->arrays);
+    return {{}, sparse->rows[i].rows};
   }
   py::array array = any_real_array(object, who);
   if (array.ndim() != 2 || array.shape(1) != input.width)
@@ -164,19 +173,17 @@ py::array_t<T> input_matrix(const nn::Graph& graph, py::handle x, std::string_vi
                             const base::SparseRows<T>** sparse) {
   if (is_plain(graph)) return finite_matrix<T>(x, name, -1, graph.inputs.front().width);
   const std::vector<py::object> objects = objects_of(graph, x, name);
-  auto held = std::make_unique<SparseInputs<T>>();
-  held->rows.resize(graph.inputs.size());
+  auto held = room_for_rows<T>(graph);
   std::vector<Given> all;
   for (size_t i = 0; i < objects.size(); ++i) {
     const std::string who = told(graph, graph.inputs[i], name);
-    all.push_back(given<T>(graph.inputs[i], objects[i], who, held->rows[i], held->arrays));
+    all.push_back(given<T>(graph, i, objects[i], who, held.get()));
     if (all.back().rows != all.front().rows)
       fail<ValueError>(who, " must have ", all.front().rows, " rows like ",
                        told(graph, graph.inputs.front(), name), ", got ", all.back().rows);
   }
   const int64_t rows = all.front().rows;
-  const bool has_sparse = graph.has_sparse_inputs();
-  require<ValueError>(!has_sparse || rows <= INT32_MAX, name, " must have at most ", INT32_MAX,
+  require<ValueError>(held == nullptr || rows <= INT32_MAX, name, " must have at most ", INT32_MAX,
                       " rows where some are sparse, got ", rows);
   const int64_t width = graph.input_size();
   py::array_t<T> matrix = new_matrix<T>(rows, width);
@@ -190,7 +197,8 @@ py::array_t<T> input_matrix(const nn::Graph& graph, py::handle x, std::string_vi
     }
     to += input.columns_of_x();
   }
-  return has_sparse ? with_rows<T>(std::move(matrix), std::move(held), sparse) : matrix;
+  if (held == nullptr) return matrix;
+  return with_rows<T>(std::move(matrix), std::move(held), sparse);
 }
 
 template <class T>
@@ -206,8 +214,7 @@ py::array_t<T> input_row(const nn::Graph& graph, py::handle x, std::string_view 
     return row;
   }
   const std::vector<py::object> objects = objects_of(graph, x, name);
-  auto held = std::make_unique<SparseInputs<T>>();
-  held->rows.resize(graph.inputs.size());
+  auto held = room_for_rows<T>(graph);
   py::array_t<T> row(static_cast<py::ssize_t>(graph.input_size()));
   T* to = row.mutable_data();
   for (size_t i = 0; i < objects.size(); ++i) {
@@ -225,7 +232,7 @@ py::array_t<T> input_row(const nn::Graph& graph, py::handle x, std::string_view 
     copy_input<T>(input, array, who, 1, {to, input.width});
     to += input.width;
   }
-  if (!graph.has_sparse_inputs()) return row;
+  if (held == nullptr) return row;
   return with_rows<T>(std::move(row), std::move(held), sparse);
 }
 

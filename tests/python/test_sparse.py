@@ -341,5 +341,6 @@ def test_the_libraries_of_the_benchmark_compute_the_same(monkeypatch: pytest.Mon
     whole = benchmark.Ours(columns=columns, sparse=False)
     product = benchmark.TorchProduct(columns=columns)
     for batch in data * 2:
-        assert ours.step(batch) == pytest.approx(theirs.step(batch), rel=1e-5)
+        # SparseAdam adds eps to the average before it is corrected, and Adam, as ours, behind.
+        assert ours.step(batch) == pytest.approx(theirs.step(batch), rel=1e-4)
         assert whole.step(batch) == pytest.approx(product.step(batch), rel=1e-5)

@@ -160,7 +160,8 @@ def test_the_stub_of_the_compiled_module_is_what_it_has(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("name", sorted(gdcore.typing.__all__))
+# All but the protocol, which is a class.
+@pytest.mark.parametrize("name", sorted({*gdcore.typing.__all__} - {"SparseRows"}))
 def test_types_of_names_can_be_told_while_running(name: str) -> None:
     """As tools that read annotations do, such as those that make command lines of functions."""
     from typing import get_args, get_type_hints

@@ -409,23 +409,20 @@ class Network:
     def jacobian(self, x: Inputs, *, return_outputs: bool = False) -> Any:
         """Computes the derivatives of all outputs by all inputs, for each row.
 
-        They are those of `predict`, exact up to rounding: one forward pass, and a backward pass for
-        each output. Dropout leaves nothing out, BatchNorm goes by its averages, `gradients` stay.
+        They are those of `predict`, by a backward pass for each output; `gradients` stay.
 
         Args:
             x: As in `predict`.
-            return_outputs: Whether to return ``predict(x)`` too.
+            return_outputs: Whether to return ``predict(x)``, too.
 
         Returns:
             (N, output_size, input_size): at [n, k, i] the derivative of ``predict(x)[n, k]`` by
-            ``x[n, i]``. Of outputs by name a dict of (N, size, input_size) each; of several inputs
-            what would be such an array is a dict by input. Codes have no derivative, and sparse
-            rows get none: they are not in it, and of such an input alone it is empty. With
-            return_outputs a tuple: ``predict(x)``, and that. Ctrl-C ends it with a
-            KeyboardInterrupt.
+            ``x[n, i]``. Of outputs by name a dict of those; of several inputs, codes or sparse rows
+            each is a dict by input, without these two. With return_outputs a tuple: ``predict(x)``,
+            and that. Ctrl-C ends it with a KeyboardInterrupt.
 
         Raises:
-            TypeError: x is complex, of objects or of strings, or return_outputs no bool.
+            TypeError: x is not of real numbers, or return_outputs no bool.
             ValueError: x is of another shape, empty, or not finite, or the network is an ensemble.
         """
         if self.members > 1:

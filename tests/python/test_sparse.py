@@ -218,6 +218,24 @@ def test_beside_numbers_and_codes() -> None:
         net.predict({**data, "numbers": np.zeros((3, 3))})
 
 
+def test_derivatives_are_those_by_the_other_inputs() -> None:
+    rows, numbers = gd.Input(COLUMNS, sparse=True, name="rows"), gd.Input(3, name="numbers")
+    joined = gd.Concat()(gd.Dense(4, "tanh")(rows), numbers)
+    net = gd.Network(inputs=[rows, numbers], outputs=gd.Dense(2)(joined), dtype="float64", seed=0)
+    x = {"rows": X, "numbers": DENSE[:, :3]}
+    outputs, derivatives = net.jacobian(x, return_outputs=True)
+    np.testing.assert_array_equal(outputs, net.predict(x))
+    assert {name: each.shape for name, each in derivatives.items()} == {"numbers": (ROWS, 2, 3)}
+    assert network().jacobian(X) == {}
+
+
+def test_first_values_by_data_are_those_of_dense_rows() -> None:
+    net, dense = network(), network(is_sparse=False)
+    gd.initializers.from_data(net, X)
+    gd.initializers.from_data(dense, DENSE)
+    same(net, dense)
+
+
 def test_memory_goes_by_elements() -> None:
     """A dense copy of these rows would take 80 GB, and a step would touch 2 GB of weights."""
     rows, columns = 20_000, 1_000_000

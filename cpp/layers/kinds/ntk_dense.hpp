@@ -66,14 +66,11 @@ struct ntk_dense {
   template <class T>
   static plan::Step<T> scale_step(const plan::Builder<T>& b, plan::Zone phase, plan::ValueId from,
                                   plan::ValueId to) {
-    const int64_t inputs = b.input_width();
-    const auto factor = static_cast<T>(1 / std::sqrt(static_cast<double>(inputs)));
+    plan::Pointwise<T> by{plan::Pointwise<T>::Kind::scale, from, to};
+    by.factor = static_cast<T>(1 / std::sqrt(static_cast<double>(b.input_width())));
     const auto zone = phase == plan::Zone::kForward ? plan::Zone::kActivationForward
                                                     : plan::Zone::kActivationBackward;
-    return plan::row_step<T>(zone, phase, b.node(), {from}, {to}, 1,
-                             [=](const plan::Batch<T>&, const auto& in, const auto& out) {
-                               for (int64_t j = 0; j < inputs; ++j) out[0][j] = in[0][j] * factor;
-                             });
+    return plan::pointwise_step<T>(zone, phase, b.node(), by);
   }
 };
 

@@ -44,7 +44,6 @@ struct parametric_activation {
           for (int64_t j = 0; j < width; ++j) out[1][j] = x[j] + (out[0][j] - x[j]) * w[j];
         });
     step.parameters_read = {weight};
-    step.result = y;
     b.add(std::move(step));
     b.set_output(y);
   }
@@ -75,7 +74,6 @@ struct parametric_activation {
             for (int64_t j = 0; j < width; ++j) gx[j] += g[j] * (T{1} - w[j]);
           });
       step.parameters_read = {weight};
-      step.takes = gradient;
       b.add(std::move(step));
     };
     if (b.wants_gradient()) {

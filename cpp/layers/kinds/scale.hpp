@@ -51,7 +51,6 @@ struct scale {
                             for (int64_t j = 0; j < width; ++j) out[0][j] = in[0][j] * w[j];
                           });
     step.parameters_read = {weight};
-    step.result = to;
     return step;
   }
 };

@@ -95,7 +95,7 @@ inline constexpr size_t kMostInRow = 4;
 
 // body(batch, in, out) for each row by itself: `in` has the row of each value that is read, `out`
 // of each that is written. What is kNoValue is null there; of what is read and is for all samples
-// together it is the first row.
+// together it is the first row. Passes may join others to the last of what it reads and writes.
 template <class T, class Body>
 Step<T> row_step(Zone zone, Zone phase, int node, const std::vector<ValueId>& reads,
                  const std::vector<ValueId>& writes, int64_t flops_an_element, Body body) {
@@ -108,6 +108,8 @@ Step<T> row_step(Zone zone, Zone phase, int node, const std::vector<ValueId>& re
   };
   step.reads = named(reads);
   step.writes = named(writes);
+  step.takes = reads.back();
+  step.result = writes.back();
   step.make = [=](const Step<T>& made, const Places<T>& places) {
     using AllRows = std::array<Rows<T>, kMostInRow>;
     AllRows from, to;

@@ -76,7 +76,7 @@ def cpp_build() -> Path:
 
 @pytest.fixture(scope="session")
 def neon_build() -> Path:
-    """The rooms built for 64-bit Arm."""
+    """The kernels built for 64-bit Arm."""
     return _built("neon_build")
 
 

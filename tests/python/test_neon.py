@@ -1,9 +1,13 @@
-"""NEON in emulation: the tests of its kernels, and its bits beside those of this machine."""
+"""NEON in emulation: the tests of its kernels, and its bits beside those of this machine.
+
+It takes ten minutes, so that `python -m tools.neon` alone asks for it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,12 @@ from support import ROOT, emulator, guarded_run, run, run_cpp_test
 import gdcore as gd
 
 ROOMS = ("kernels", "ops")
+pytestmark = [
+    pytest.mark.skipif(
+        "GDCORE_EMULATE" not in os.environ, reason="it takes ten minutes: python -m tools.neon"
+    ),
+    pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="there is no qemu-aarch64"),
+]
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -38,6 +48,7 @@ def digest_program(build: Path, compiler: str) -> Path:
 
 def test_arm_trains_to_the_bits_of_this_machine(cpp_build: Path, neon_build: Path) -> None:
     """Ten activations, three losses and all rules, in batches, at once and online."""
+    neon_tests(["gd_train"])
     here = digest_program(cpp_build, "c++")
     arm = digest_program(neon_build, "aarch64-linux-gnu-g++")
     runs = [([here, "2"], isa) for isa in gd.show_config()["isa_available"]]

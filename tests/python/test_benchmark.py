@@ -326,7 +326,8 @@ def test_networks_with_layers_stand_beside_their_peers() -> None:
     found = module("layers").LAYER_CASES
     for case in found.values():
         case.steps["gdcore"](1)(0)
-        case.steps["torch"](1)(0)
+        if case.batch < 1024:
+            case.steps["torch"](1)(0)
     table = module("layers.table")
     assert table.chosen_layer_cases("--layer-cases", None) == list(found)
     assert table.chosen_layer_cases("--layer-cases", "layer-norm") == ["layer-norm"]

@@ -147,7 +147,7 @@ def main(out: Path, quick: bool = False) -> dict[str, dict[str, Any]]:
         what = "wrong classes" if found.classes else "RMSE"
         print(f"{name}: {what} {seen[name]['error']:.4f} after {seen[name]['seconds']:.0f} s")
         panel.plot(seen[name]["history"], color=BLUE)
-        shown = "accuracy" if found.classes else "RMSE of standardized targets"
+        shown = "accuracy" if found.classes else "RMSE, standardized,"
         panel.set(title=name, xlabel="epoch", ylabel=f"{shown} on the validation part")
     save(fig, out, "realmlp")
     return seen

@@ -10,9 +10,7 @@ NumPy in both, so that they compute the same: `losses` of both agree.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import sys
 from collections.abc import Callable
 from statistics import median
 from typing import Any, NamedTuple
@@ -21,11 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gdcore as gd
+from benchmarks.alone import command
 from benchmarks.processes import measured
-from benchmarks.serve import serve
-from benchmarks.tables import markdown
 from gdcore.benchmark.figures import Row
-from gdcore.benchmark.turns import repeated
 
 __all__ = ["LIBRARIES", "Batch", "Sac", "batches", "sac_table"]
 
@@ -239,27 +235,14 @@ def sac_table(rounds: int, threads: int, seconds: float) -> list[Row]:
     return [row]
 
 
-def _serve(library: str, threads: int, seconds: float) -> None:
-    def prepare() -> Callable[[], dict[str, float]]:
-        learner, data = LIBRARIES[library](threads), batches()
-        measure = repeated(lambda number: learner.update(data[number % len(data)]), seconds)
-        return lambda: {"seconds": measure()}
-
-    serve(prepare)
+def _step(make: Callable[[int | None], Any]) -> Callable[[int | None], Callable[[Batch], object]]:
+    return lambda threads: make(threads).update
 
 
 def main() -> None:
-    """Reads the command line; as a worker, LIBRARY THREADS SECONDS, serves measurements."""
-    if len(sys.argv) == 4 and sys.argv[1] in LIBRARIES:
-        _serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
-        return
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sac", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="alternations; medians count")
-    parser.add_argument("--seconds", type=float, default=0.2, help="about, of a measurement")
-    parser.add_argument("--threads", type=int, default=gd.get_num_threads())
-    arguments = parser.parse_args()
-    rows = sac_table(arguments.rounds, arguments.threads, arguments.seconds)
-    print(markdown("an update of soft actor-critic", rows))
+    """Measures, or as a worker serves measurements."""
+    steps = {name: _step(make) for name, make in LIBRARIES.items()}
+    command("sac", __doc__, "an update of soft actor-critic", steps, batches, sac_table, 0.2)
 
 
 if __name__ == "__main__":

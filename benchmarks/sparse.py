@@ -12,8 +12,6 @@ start from the same parameters and compute the same, up to where SparseAdam adds
 
 from __future__ import annotations
 
-import argparse
-import sys
 import warnings
 from collections.abc import Callable
 from statistics import median
@@ -23,11 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gdcore as gd
+from benchmarks.alone import command
 from benchmarks.processes import measured
-from benchmarks.serve import serve
-from benchmarks.tables import markdown
 from gdcore.benchmark.figures import Row
-from gdcore.benchmark.turns import repeated
 
 __all__ = ["LIBRARIES", "Batch", "batches", "network", "sparse_table"]
 
@@ -124,7 +120,8 @@ class Torch:
         places = torch.from_numpy(x.indices.astype(np.int64))
         return places, begins, torch.from_numpy(x.data), torch.from_numpy(batch.y)
 
-    def _sums(self, places: Any, begins: Any, values: Any) -> Any:
+    def _sums(self, *x: Any) -> Any:
+        places, begins, values = x
         return self._bag(places, begins, per_sample_weights=values)
 
     def step(self, batch: Batch) -> float:
@@ -157,8 +154,9 @@ class TorchProduct(Torch):
             matrix = torch.sparse_csr_tensor(*parts, size=x.shape, check_invariants=False)
         return matrix, torch.from_numpy(batch.y)
 
-    def _sums(self, x: Any) -> Any:  # type: ignore[override]
-        return self._torch.sparse.mm(x, self._bag.weight)
+    def _sums(self, *x: Any) -> Any:
+        (matrix,) = x
+        return self._torch.sparse.mm(matrix, self._bag.weight)
 
 
 class Sklearn:
@@ -210,27 +208,14 @@ def sparse_table(rounds: int, threads: int, seconds: float) -> list[Row]:
     return table
 
 
-def _serve(library: str, threads: int, seconds: float) -> None:
-    def prepare() -> Callable[[], dict[str, float]]:
-        learner, data = LIBRARIES[library](threads), batches()
-        measure = repeated(lambda number: learner.step(data[number % len(data)]), seconds)
-        return lambda: {"seconds": measure()}
-
-    serve(prepare)
+def _step(make: Callable[[int | None], Any]) -> Callable[[int | None], Callable[[Batch], object]]:
+    return lambda threads: make(threads).step
 
 
 def main() -> None:
-    """Reads the command line; as a worker, LIBRARY THREADS SECONDS, serves measurements."""
-    if len(sys.argv) == 4 and sys.argv[1] in LIBRARIES:
-        _serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
-        return
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sparse", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="alternations; medians count")
-    parser.add_argument("--seconds", type=float, default=0.5, help="about, of a measurement")
-    parser.add_argument("--threads", type=int, default=gd.get_num_threads())
-    arguments = parser.parse_args()
-    rows = sparse_table(arguments.rounds, arguments.threads, arguments.seconds)
-    print(markdown("a step on sparse rows", rows))
+    """Measures, or as a worker serves measurements."""
+    steps = {name: _step(make) for name, make in LIBRARIES.items()}
+    command("sparse", __doc__, "a step on sparse rows", steps, batches, sparse_table, 0.5)
 
 
 if __name__ == "__main__":

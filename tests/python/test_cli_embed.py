@@ -14,6 +14,7 @@ import pytest
 for package in ("typer", "rich", "sklearn", "polars"):
     pytest.importorskip(package, reason=f"{package}, of the extra cli, is not installed")
 
+# They need the packages above.
 from command_line import arrays, done, forged, npz, put, refused, small, written  # noqa: E402
 
 import gdcore as gd  # noqa: E402

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,3 +114,16 @@ def reference_gradients(
     ref = oracle(net, names)
     _, grad = losses.loss_and_gradient(loss_name, ref.forward(x), y, **LOSSES[loss_name])
     return ref.backward(grad)[1]
+
+
+def again(net: gd.Network, folder: Path) -> Iterator[gd.Network]:
+    """The network out of a file, a pickle and a copy, which say that they are the same."""
+    net.save(folder / "net.safetensors")
+    for found in (
+        gd.Network.load(folder / "net.safetensors"),
+        pickle.loads(pickle.dumps(net)),
+        copy.deepcopy(net),
+    ):
+        assert found.layers == net.layers
+        assert repr(found) == repr(net)
+        yield found

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import nets
 import numpy as np
 import pytest
 
@@ -222,14 +221,7 @@ class TestDescriptions:
         layers = [gd.Embedding(size, sparse=True, name="tables"), gd.Dense(OUTPUTS)]
         net = gd.Network(layers, inputs=gd.Input(categories=CATEGORIES, name="codes"))
         assert "tables.3.weight" in net.state_dict()
-        net.save(tmp_path / "net.safetensors")
-        for again in (
-            gd.Network.load(tmp_path / "net.safetensors"),
-            pickle.loads(pickle.dumps(net)),
-            copy.deepcopy(net),
-        ):
-            assert again.layers == net.layers
-            assert repr(again) == repr(net)
+        for again in nets.again(net, tmp_path):
             np.testing.assert_array_equal(again.predict(X), net.predict(X))
 
     def test_gradients_are_checked(self) -> None:

@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import nets
 import numpy as np
 import pytest
 from graphs import KIND, LOSS, PRICE, RNG, WEIGHTS, XA, XB, N, X, Y, network, trainer_of
@@ -132,14 +133,7 @@ class TestNetwork:
 
     def test_files_pickles_and_copies_hold_it(self, tmp_path: Path) -> None:
         net = network("float32")
-        net.save(tmp_path / "net.safetensors")
-        for again in (
-            gd.Network.load(tmp_path / "net.safetensors"),
-            pickle.loads(pickle.dumps(net)),
-            copy.deepcopy(net),
-        ):
-            assert again.layers == net.layers
-            assert repr(again) == repr(net)
+        for again in nets.again(net, tmp_path):
             for key, value in net.predict(X).items():
                 np.testing.assert_array_equal(again.predict(X)[key], value)
             again.save(tmp_path / "again.safetensors")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nets
 import numpy as np
 import pytest
 from layer_twins import (
@@ -336,14 +335,7 @@ class TestEverywhere:
     def test_files_pickles_and_copies_hold_it(self, name: str, tmp_path: Path) -> None:
         net = network(name, "float32")
         gd.Trainer(net, "mse", "sgd").step(X, targets(net))
-        net.save(tmp_path / "net.safetensors")
-        for again in (
-            gd.Network.load(tmp_path / "net.safetensors"),
-            pickle.loads(pickle.dumps(net)),
-            copy.deepcopy(net),
-        ):
-            assert again.layers == net.layers
-            assert repr(again) == repr(net)
+        for again in nets.again(net, tmp_path):
             np.testing.assert_array_equal(again.predict(X), net.predict(X))
 
     def test_the_summary_has_a_line_for_each_layer_of_the_graph(self, name: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nets
 import numpy as np
 import pytest
 from support import ROOT
@@ -157,14 +156,7 @@ class TestBits:
 
     def test_files_pickles_and_copies_hold_it(self, lazy: bool, tmp_path: Path) -> None:
         net = network(lazy, "float32")
-        net.save(tmp_path / "net.safetensors")
-        for again in (
-            gd.Network.load(tmp_path / "net.safetensors"),
-            pickle.loads(pickle.dumps(net)),
-            copy.deepcopy(net),
-        ):
-            assert again.layers == net.layers
-            assert repr(again) == repr(net)
+        for again in nets.again(net, tmp_path):
             assert again.inputs[0].sparse
             assert again.input_size == COLUMNS
             np.testing.assert_array_equal(again.predict(X), net.predict(X))

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "cpp/layers/support.hpp"
+#include "cpp/layers/trained.hpp"
 
 using gd::nn::LayerSpec;
 using gd::nn::Network;
@@ -14,6 +14,7 @@ using gd::plan::PlanKind;
 using gd::testing::dense_behind;
 using gd::testing::layer;
 using gd::testing::options_of;
+using gd::testing::Trained;
 
 namespace {
 
@@ -70,49 +71,11 @@ struct Codes {
   std::vector<T> x, target;
 };
 
-// A network with a rule and its states.
 template <class T>
-struct Trained {
-  Trained(const Specs& specs, const std::vector<int64_t>& categories, int64_t capacity, int workers,
-          double clip = 0)
-      : network(network_over<T>(specs, categories)),
-        rule("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {
-    for (int i = 0; i < rule.states(); ++i) states.push_back(network.make_flat());
-    for (auto& state : states) pointers.push_back(state.data());
-    auto options = options_of<T>(PlanKind::training, capacity, "mse", workers);
-    options.clip_norm = clip;
-    options.rule = &rule;
-    options.update.extents = network.extents();
-    options.update.weights = network.values();
-    options.update.gradients = network.gradients();
-    options.update.states = pointers.data();
-    plan = std::make_unique<Plan<T>>(network, options);
-  }
-
-  double step(const Batch<T>& batch) {
-    rule.begin_step(0.01, ++steps);
-    return plan->step(batch);
-  }
-
-  // Parameters, then states.
-  std::vector<T> all() {
-    std::vector<T> values(static_cast<size_t>(network.num_parameters()));
-    std::vector<T> found;
-    for (const T* flat : {static_cast<const T*>(network.values()),
-                          static_cast<const T*>(pointers[0]), static_cast<const T*>(pointers[1])}) {
-      network.to_shapes(flat, values.data());
-      found.insert(found.end(), values.begin(), values.end());
-    }
-    return found;
-  }
-
-  Network<T> network;
-  gd::optim::ElementwiseRule<T> rule;
-  std::vector<gd::base::AlignedBuffer<T>> states;
-  std::vector<T*> pointers;
-  std::unique_ptr<Plan<T>> plan;
-  int64_t steps = 0;
-};
+auto made = trained<T>(const Specs& specs, const std::vector<int64_t>& categories, int64_t capacity,
+                       int workers, double clip = 0) {
+  return {network_over<T>(specs, categories), capacity, workers, clip};
+}
 
 }  // namespace
 
@@ -126,9 +89,9 @@ TEST(an_embedding_is_a_dense_layer_over_rows_of_one_1) {
         ones[static_cast<size_t>(i * kCodes) +
              static_cast<size_t>(codes.x[static_cast<size_t>(i)])] = 1;
       }
-      Trained<T> looked_up(
-          {embedding_behind(0, {static_cast<double>(size)}, false), dense_behind(1, 2)}, {kCodes},
-          kRows, 1);
+      auto looked_up =
+          trained<T>({embedding_behind(0, {static_cast<double>(size)}, false), dense_behind(1, 2)},
+                     {kCodes}, kRows, 1);
       LayerSpec plain = dense_behind(0, size);
       plain.options["bias"] = false;
       Network<T> network(gd::layers::graph_of<T>({plain, dense_behind(1, 2)}, {kCodes}), 3);
@@ -208,12 +171,13 @@ TEST(embeddings_train_to_the_same_bits_on_any_number_of_workers_and_in_pieces) {
       for (const int workers : gd::testing::kWorkerCounts) {
         for (const int64_t capacity : {kRows, kPart, 2 * kPart}) {
           for (const double clip : {0.0, 1e20}) {  // which clips nothing
-            Trained<T> trained(embedding_and_dense(sparse), kCategories, capacity, workers, clip);
+            auto made =
+                trained<T>(embedding_and_dense(sparse), kCategories, capacity, workers, clip);
             for (int step = 0; step < 4; ++step) {
-              trained.step(codes.batch(step % 2 * kRows, step < 2 ? kRows : 100));
+              made.step(codes.batch(step % 2 * kRows, step < 2 ? kRows : 100));
             }
-            if (want.empty()) want = trained.all();
-            CHECK_SAME(trained.all(), want, "sparse ", sparse, " workers ", workers, " capacity ",
+            if (want.empty()) want = made.all();
+            CHECK_SAME(made.all(), want, "sparse ", sparse, " workers ", workers, " capacity ",
                        capacity, " clip ", clip);
           }
         }
@@ -229,8 +193,8 @@ TEST(a_sparse_table_leaves_alone_what_a_batch_does_not_name) {
     constexpr int64_t kRows = 40;
     const Codes<T> codes(8 * kRows, kCategories, 2, 9);
     for (const double clip : {0.0, 0.05}) {
-      Trained<T> sparse(embedding_and_dense(true), kCategories, kRows, 1, clip);
-      Trained<T> dense(embedding_and_dense(false), kCategories, kRows, 1, clip);
+      auto sparse = trained<T>(embedding_and_dense(true), kCategories, kRows, 1, clip);
+      auto dense = trained<T>(embedding_and_dense(false), kCategories, kRows, 1, clip);
       for (int64_t step = 0; step < 8; ++step) {
         const std::vector<T> before = dense.all();
         const Batch<T> batch = codes.batch(step * kRows, kRows);

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/sparse_rows.hpp"
-#include "cpp/layers/support.hpp"
+#include "cpp/layers/trained.hpp"
 
 using gd::base::SparseRows;
 using gd::nn::InputSpec;
@@ -14,7 +14,7 @@ using gd::plan::Batch;
 using gd::plan::Plan;
 using gd::plan::PlanKind;
 using gd::testing::dense_behind;
-using gd::testing::options_of;
+using gd::testing::Trained;
 
 namespace {
 
@@ -81,56 +81,14 @@ struct Words {
 };
 
 template <class T>
-struct Trained {
-  Trained(const Specs& specs, bool sparse_input, int64_t capacity, int workers, int64_t elements,
-          double clip = 0)
-      : network(network_over<T>(specs, sparse_input)),
-        rule("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {
-    for (int i = 0; i < rule.states(); ++i) states.push_back(network.make_flat());
-    for (auto& state : states) pointers.push_back(state.data());
-    auto options = options_of<T>(PlanKind::training, capacity, "mse", workers);
-    options.clip_norm = clip;
-    options.gathers = true;
-    options.elements = elements;
-    options.rule = &rule;
-    options.update.extents = network.extents();
-    options.update.weights = network.values();
-    options.update.gradients = network.gradients();
-    options.update.states = pointers.data();
-    plan = std::make_unique<Plan<T>>(network, options);
-  }
-
-  double step(const Batch<T>& batch) {
-    rule.begin_step(0.01, ++steps);
-    return plan->step(batch);
-  }
-  double step(const Batch<T>& batch, const std::vector<int64_t>& indices) {
-    rule.begin_step(0.01, ++steps);
-    return plan->step(batch, indices);
-  }
-
-  std::vector<T> of(const T* flat) {
-    std::vector<T> values(static_cast<size_t>(network.num_parameters()));
-    network.to_shapes(flat, values.data());
-    return values;
-  }
-  // Parameters, then states.
-  std::vector<T> all() {
-    std::vector<T> found = of(network.values());
-    for (const T* state : pointers) {
-      const std::vector<T> more = of(state);
-      found.insert(found.end(), more.begin(), more.end());
-    }
-    return found;
-  }
-
-  Network<T> network;
-  gd::optim::ElementwiseRule<T> rule;
-  std::vector<gd::base::AlignedBuffer<T>> states;
-  std::vector<T*> pointers;
-  std::unique_ptr<Plan<T>> plan;
-  int64_t steps = 0;
-};
+auto made = trained<T>(const Specs& specs, bool sparse_input, int64_t capacity, int workers,
+                       int64_t elements, double clip = 0) {
+  return {network_over<T>(specs, sparse_input), capacity, workers, clip,
+          [&](gd::plan::PlanOptions<T>& options) {
+            options.gathers = true;
+            options.elements = elements;
+          }};
+}
 
 Specs stack(int64_t units, bool sparse) { return {first_dense(units, sparse), dense_behind(1, 2)}; }
 
@@ -142,8 +100,8 @@ TEST(sparse_rows_are_the_dense_rows_without_their_zeros) {
     const Words<T> words(kRows, 2, 1);
     const auto elements = static_cast<int64_t>(words.values.size());
     for (const int64_t units : {1, 7, 32, 64, 75}) {
-      Trained<T> sparse(stack(units, false), true, kRows, 1, elements);
-      Trained<T> dense(stack(units, false), false, kRows, 1, 0);
+      auto sparse = trained<T>(stack(units, false), true, kRows, 1, elements);
+      auto dense = trained<T>(stack(units, false), false, kRows, 1, 0);
       std::vector<int64_t> order;
       for (int64_t i = 0; i < kRows; ++i) order.push_back(i * 7 % kRows);
       for (int step = 0; step < 3; ++step) {
@@ -167,12 +125,12 @@ TEST(sparse_rows_train_to_the_same_bits_on_any_number_of_workers_and_in_pieces) 
       for (const int workers : gd::testing::kWorkerCounts) {
         for (const int64_t capacity : {kRows, kPart}) {
           for (const double clip : {0.0, 1e20}) {  // which clips nothing
-            Trained<T> trained(stack(70, sparse), true, capacity, workers, elements, clip);
+            auto made = trained<T>(stack(70, sparse), true, capacity, workers, elements, clip);
             for (int step = 0; step < 3; ++step) {
-              trained.step(words.batch(step * 10, step == 1 ? 40 : 900, true));
+              made.step(words.batch(step * 10, step == 1 ? 40 : 900, true));
             }
-            if (want.empty()) want = trained.all();
-            CHECK_SAME(trained.all(), want, "sparse ", sparse, " workers ", workers, " capacity ",
+            if (want.empty()) want = made.all();
+            CHECK_SAME(made.all(), want, "sparse ", sparse, " workers ", workers, " capacity ",
                        capacity, " clip ", clip);
           }
         }
@@ -186,8 +144,8 @@ TEST(sparse_weights_of_columns_that_a_batch_has_not_stay) {
     constexpr int64_t kRows = 20, kUnits = 40;
     const Words<T> words(6 * kRows, 2, 5);
     const auto elements = static_cast<int64_t>(words.values.size());
-    Trained<T> sparse(stack(kUnits, true), true, kRows, 1, elements);
-    Trained<T> dense(stack(kUnits, false), true, kRows, 1, elements);
+    auto sparse = trained<T>(stack(kUnits, true), true, kRows, 1, elements);
+    auto dense = trained<T>(stack(kUnits, false), true, kRows, 1, elements);
     for (int64_t step = 0; step < 6; ++step) {
       std::vector<std::vector<T>> before = {dense.of(dense.network.values())};
       for (const T* state : dense.pointers) before.push_back(dense.of(state));

@@ -32,15 +32,14 @@ types          typing: the names that arguments take, for type checkers
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _start  # noqa: F401  # isort: skip  (before what else loads _core)
 
 # A formula or a layer is public by its module's __all__ alone.
 from gdcore import activations, layers, losses, optimizers
+from gdcore._loading import loading
 from gdcore.activations import *  # noqa: F403
 from gdcore.config import show_config as show_config
 from gdcore.layers import *  # noqa: F403
@@ -115,24 +114,14 @@ else:
     for _module, _names in _WHOLE.items() if __doc__ else ():  # there is none under -OO
         __doc__ = __doc__.replace(f"all of `{_module}`", _wrapped(_names))
 
-    # No process forks while another thread loads one of them: what it has locked for that would
-    # stay locked in the child.
-    _loading = threading.RLock()
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(
-            before=_loading.acquire,
-            after_in_parent=_loading.release,
-            after_in_child=_loading.release,
-        )
-
     def __getattr__(name: str) -> Any:
         if name in _HOME:
-            with _loading:
+            with loading:
                 value = getattr(importlib.import_module(f"gdcore.{_HOME[name]}"), name)
             globals()[name] = value  # from now on without a detour
             return value
         if name in _MODULES or name in _WHERE:
-            with _loading:
+            with loading:
                 return importlib.import_module(f"gdcore.{name}")
         # help() prints every class in full where there is an __all__: 3,000 lines that hide the
         # overview above. It alone is told of none.

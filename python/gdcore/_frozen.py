@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import Field, FrozenInstanceError, dataclass, field, fields
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from gdcore._loading import loading
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
@@ -21,22 +23,79 @@ T = TypeVar("T")
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(field,))
 def frozen(cls: type[T]) -> type[T]:
-    """What ``@dataclass(frozen=True)`` makes of a `Frozen`, in a fifth of the time.
+    """What ``@dataclass(frozen=True)`` makes of a `Frozen`, when that is first asked for.
 
-    All but ``__init__`` is in `Frozen`: a dataclass compiles it for each class anew, and most of
-    what it takes to load gdcore would go there.
+    A dataclass compiles methods for each class anew, and most of what it takes to load gdcore would
+    go there. So all but ``__init__`` is in `Frozen`, and that comes with the first object.
     """
-    if hasattr(cls, "__dataclass_params__"):  # of a base
-        return dataclass(frozen=True, eq=False, repr=False)(cls)
-    made: Any = dataclass(eq=False, repr=False)(cls)
-    made.__dataclass_params__.frozen = True  # for those who derive from it
+    declared = {name: each for name, each in vars(cls).items() if isinstance(each, Field)}
+    for name, each in declared.items():  # as a dataclass leaves them
+        if each.default is MISSING:
+            delattr(cls, name)
+        else:
+            setattr(cls, name, each.default)
+    _later[cls] = declared
+    for name in _MADE:
+        setattr(cls, name, _Made(name))
     return cls
+
+
+_MADE = ("__dataclass_fields__", "__dataclass_params__", "__match_args__")
+# The fields of those that are no dataclasses yet.
+_later: dict[type[Any], dict[str, Any]] = {}
+
+
+def _make(cls: type[Any]) -> None:
+    """Makes dataclasses of a class and its bases, if they are none yet."""
+    if _later.keys().isdisjoint(cls.__mro__):
+        return
+    with loading:
+        for each in reversed(cls.__mro__):
+            if each in _later:
+                _make_one(each)
+
+
+def _make_one(cls: Any) -> None:
+    for name, declared in _later[cls].items():
+        setattr(cls, name, declared)
+    of_base = any(hasattr(base, "__dataclass_params__") for base in cls.__mro__[1:])
+    dataclass(frozen=of_base, eq=False, repr=False, match_args=False)(cls)
+    cls.__dataclass_params__.frozen = True  # for those who derive from it
+    cls.__match_args__ = tuple(each.name for each in fields(cls) if not each.kw_only)
+    del _later[cls]
+
+
+class _Made:
+    """Stands for what a dataclass has, until it is one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, of: object, cls: type[Any]) -> Any:
+        _make(cls)
+        return getattr(cls, self.name)
+
+
+class _Signature:
+    """Nothing: who asks for it would otherwise find no arguments where no object was made yet."""
+
+    def __get__(self, of: object, cls: type[Any]) -> Any:
+        _make(cls)
+        raise AttributeError("__signature__")
 
 
 class Frozen:
     """Base of what `frozen` makes."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    __signature__ = _Signature()
+
+    if not TYPE_CHECKING:  # which would take any arguments then
+
+        def __new__(cls, *_: Any, **__: Any) -> Any:
+            """Makes the class a dataclass with its first object."""
+            _make(cls)
+            return super().__new__(cls)
 
     def __post_init__(self) -> None:
         """Checks every field that was declared with a check, and keeps what the check returns."""

@@ -283,7 +283,8 @@ def built() -> Path:
             generator = []
         run(
             ["cmake", "-S", sources, "-B", build, *generator, "-DCMAKE_BUILD_TYPE=Release",
-             "-DCMAKE_CXX_FLAGS_RELEASE=-O0", "-DCMAKE_UNITY_BUILD=ON", "-DGDCORE_SCALAR_ONLY=ON",
+             "-DCMAKE_CXX_FLAGS_RELEASE=-O0", "-DGDCORE_KERNEL_OPTIMIZATION=-O0",
+             "-DCMAKE_UNITY_BUILD=ON", "-DGDCORE_SCALAR_ONLY=ON",
              f"-Dpybind11_DIR={pybind11.get_cmake_dir()}", f"-DPython_EXECUTABLE={sys.executable}"],
             "configuring",
         )  # fmt: skip

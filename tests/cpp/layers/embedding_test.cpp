@@ -72,8 +72,8 @@ struct Codes {
 };
 
 template <class T>
-auto made = trained<T>(const Specs& specs, const std::vector<int64_t>& categories, int64_t capacity,
-                       int workers, double clip = 0) {
+Trained<T> trained(const Specs& specs, const std::vector<int64_t>& categories, int64_t capacity,
+                   int workers, double clip = 0) {
   return {network_over<T>(specs, categories), capacity, workers, clip};
 }
 

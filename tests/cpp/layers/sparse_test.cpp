@@ -81,8 +81,8 @@ struct Words {
 };
 
 template <class T>
-auto made = trained<T>(const Specs& specs, bool sparse_input, int64_t capacity, int workers,
-                       int64_t elements, double clip = 0) {
+Trained<T> trained(const Specs& specs, bool sparse_input, int64_t capacity, int workers,
+                   int64_t elements, double clip = 0) {
   return {network_over<T>(specs, sparse_input), capacity, workers, clip,
           [&](gd::plan::PlanOptions<T>& options) {
             options.gathers = true;

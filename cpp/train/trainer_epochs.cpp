@@ -109,6 +109,7 @@ void Trainer<T>::take_snapshot() {
   ops::copy_extents<T>(update_.extents, update_.weights, to);
   for (const T* state : state_pointers_) ops::copy_extents<T>(update_.extents, state, to += size);
   snapshot_steps_ = steps_;
+  snapshot_kept_ = rule_->kept();
 }
 
 template <class T>
@@ -168,6 +169,7 @@ void Trainer<T>::restore_snapshot() {
   ops::copy_extents<T>(update_.extents, from, update_.weights);
   for (T* state : state_pointers_) ops::copy_extents<T>(update_.extents, from += size, state);
   steps_ = snapshot_steps_;
+  rule_->set_kept(snapshot_kept_);
   nn::Network<T>& network = model_->network();
   std::copy_n(state_snapshot_.data(), network.state_size(), network.state());
   network.note_change();

@@ -105,18 +105,15 @@ def test_the_oracle_has_every_formula() -> None:
         set(_core.activations()) - set(reference.activations.ROW_WISE)
     )
     assert sorted(reference.losses.PER_SAMPLE) == sorted(_core.losses())
-    rules = {
-        name.lower()
-        for name in dir(reference.rules)
-        if isinstance(getattr(reference.rules, name), type)
-    }
-    assert set(_core.rules()) <= rules
+    rules = {name for name, each in vars(reference.rules).items() if isinstance(each, type)}
+    assert {Optimizer.members[name].__name__ for name in _core.rules()} <= rules
 
 
 def test_the_tests_go_over_every_formula() -> None:
     assert sorted(nets.ACTIVATIONS) == sorted(_core.activations())
     assert sorted(nets.LOSSES) == sorted(_core.losses())
-    assert sorted(name.lower() for name in OPTIONS) == sorted(_core.rules())
+    rules = sorted(Optimizer.members[name].__name__ for name in _core.rules())
+    assert sorted(OPTIONS) == rules
 
 
 def test_initializers_are_the_same_in_the_docstring_and_in_cpp() -> None:
@@ -140,7 +137,9 @@ def test_every_loss_and_rule_runs_by_its_name() -> None:
         for rule in _core.rules():
             net = gd.Network([gd.Dense(outputs)], input_size=2, dtype="float64")
             before = net.state_dict()["0.weight"]
-            assert np.isfinite(gd.Trainer(net, loss, rule).step([[1.0, -2.0]], y))
+            trainer = gd.Trainer(net, loss, rule)
+            for _ in range(2):  # ADOPT only looks at the first gradient
+                assert np.isfinite(trainer.step([[1.0, -2.0]], y))
             assert (net.state_dict()["0.weight"] != before).any()
 
 

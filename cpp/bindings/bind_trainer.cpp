@@ -37,8 +37,8 @@ void set_schedule(train::Trainer<T>& trainer, const py::object& function,
                        every_step ? optim::ScheduleUnit::step : optim::ScheduleUnit::epoch);
 }
 
-// (steps, epochs, lr, scale, at), the parameters, and a list of the rule's states: dicts of arrays
-// with the keys and shapes of state_dict, all as of one moment.
+// (steps, epochs, lr, scale, at, the numbers that the rule keeps), the parameters, and a list of
+// the rule's states: dicts of arrays with the keys and shapes of state_dict, all as of one moment.
 template <class T>
 py::tuple copy(train::Trainer<T>& trainer) {
   const nn::Network<T>& network = trainer.model().description();
@@ -56,7 +56,8 @@ py::tuple copy(train::Trainer<T>& trainer) {
   for (const auto& entry : split_by_name<T>(network.kept(), kept.data())) {
     arrays[entry.first] = entry.second;
   }
-  return py::make_tuple(py::make_tuple(at.steps, at.epochs, at.lr, at.scale, at.at), arrays, named);
+  return py::make_tuple(py::make_tuple(at.steps, at.epochs, at.lr, at.scale, at.at, at.kept),
+                        arrays, named);
 }
 
 template <class T>
@@ -199,14 +200,17 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           py::arg("every_step"));
   cls.def("copy", copy<T>);
   cls.def_property_readonly("states", &Trainer::states);
+  cls.def_property_readonly("converged", &Trainer::converged);
   // What a loaded trainer goes on from.
   cls.def("set_state", set_state<T>, py::arg("index"), py::arg("name"), py::arg("values"));
   cls.def(
       "set_position",
-      [](Trainer& self, int64_t steps, int64_t epochs, double lr, double scale, double at) {
-        without_gil([&] { self.set_position({steps, epochs, lr, scale, at}); });
+      [](Trainer& self, int64_t steps, int64_t epochs, double lr, double scale, double at,
+         std::vector<double> kept) {
+        without_gil([&] { self.set_position({steps, epochs, lr, scale, at, std::move(kept)}); });
       },
-      py::arg("steps"), py::arg("epochs"), py::arg("lr"), py::arg("scale"), py::arg("at"));
+      py::arg("steps"), py::arg("epochs"), py::arg("lr"), py::arg("scale"), py::arg("at"),
+      py::arg("kept") = std::vector<double>());
   cls.def("memory", memory<T>, py::arg("batch_size"), py::arg("shuffle"));
 
   cls.def(
@@ -249,6 +253,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       "prepare",
       [](Trainer& self, py::handle x, py::handle y, py::handle sample_weight,
          const std::array<std::string, 3>& names) {
+        self.expect_new_data();
         return checked_data(self, x, y, sample_weight, {names[0], names[1], names[2]});
       },
       py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("names"));

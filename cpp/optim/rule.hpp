@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/check.hpp"
 #include "base/function_ref.hpp"
@@ -36,11 +37,8 @@ struct UpdateInput {
   std::span<const ParameterSpan> spans;
   ops::Extents extents;  // of each flat buffer: the spans, those without a gap between as one
   T* weights = nullptr;
-  const T* gradients = nullptr;  // what a closure returns is new; otherwise those of this step
-  T* const* states = nullptr;    // states() flat buffers, zero before the first step
-  // For rules that need losses at other weights (line searches): evaluates loss and gradients at
-  // the present weights, collectively. Null unless needs() says closure.
-  const base::FunctionRef<double(ops::Worker&)>* closure = nullptr;
+  const T* gradients = nullptr;
+  T* const* states = nullptr;  // states() flat buffers, zero before the first step
 };
 
 template <class T>
@@ -49,8 +47,8 @@ class Rule {
   virtual ~Rule() = default;
 
   // The most a rule reads for one element: its own gradient, a norm over its span, its whole
-  // matrix, or losses at other weights. The plan fuses updates into backward only for elementwise
-  // rules.
+  // matrix, or losses at other weights: those are solvers (solvers/solver.hpp), and no part of a
+  // step. The plan fuses updates into backward only for elementwise rules.
   virtual RuleNeeds needs() const = 0;
   virtual int states() const = 0;
 
@@ -65,6 +63,14 @@ class Rule {
   virtual void update_piece(const UpdateInput<T>&, int64_t /*begin*/,
                             std::span<const T> /*gradients*/) {
     throw base::StateError("this update rule is not elementwise");
+  }
+
+  // Numbers beside the states that begin_step changes and later steps go on from. Whoever saves or
+  // takes back states does so with these; set_kept takes as many as kept() gives, else ValueError.
+  virtual std::vector<double> kept() const { return {}; }
+  virtual void set_kept(std::span<const double> kept) {
+    base::require<base::ValueError>(kept.empty(), "this update rule keeps no numbers, got ",
+                                    kept.size());
   }
 };
 

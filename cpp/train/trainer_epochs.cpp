@@ -23,6 +23,7 @@ template <class T>
 double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
                              Progress progress) {
   ask_for_threads();
+  if (solver_ != nullptr) return solve_epoch(data, batch_size, progress);
   const int64_t at_once = std::min(batch_size, data.size());
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);
@@ -109,6 +110,7 @@ void Trainer<T>::take_snapshot() {
   ops::copy_extents<T>(update_.extents, update_.weights, to);
   for (const T* state : state_pointers_) ops::copy_extents<T>(update_.extents, state, to += size);
   snapshot_steps_ = steps_;
+  snapshot_kept_ = rule_->kept();
 }
 
 template <class T>
@@ -168,6 +170,7 @@ void Trainer<T>::restore_snapshot() {
   ops::copy_extents<T>(update_.extents, from, update_.weights);
   for (T* state : state_pointers_) ops::copy_extents<T>(update_.extents, from += size, state);
   steps_ = snapshot_steps_;
+  rule_->set_kept(snapshot_kept_);
   nn::Network<T>& network = model_->network();
   std::copy_n(state_snapshot_.data(), network.state_size(), network.state());
   network.note_change();
@@ -182,10 +185,11 @@ template <class T>
 void Trainer<T>::diverged(const char* what, double lr) {
   const int64_t step = steps_;
   restore_snapshot();
-  throw base::DivergenceError(base::message(
-      what, " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
-      "; parameters and optimizer are back where the epoch began. Try a smaller learning rate or "
-      "clip_grad_norm."));
+  throw base::DivergenceError(
+      base::message(what, " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
+                    "; parameters and optimizer are back where the epoch began. ",
+                    solver_ == nullptr ? "Try a smaller learning rate or clip_grad_norm."
+                                       : "Scale the data, or begin with other weights."));
 }
 
 template <class T>

@@ -51,15 +51,13 @@ class Bench {
   // Normals in the spans.
   void draw_gradients(uint64_t seed) { fill(gradients_, seed); }
 
-  void step(int workers, double lr,
-            const base::FunctionRef<double(ops::Worker&)>* closure = nullptr) {
+  void step(int workers, double lr) {
     optim::UpdateInput<T> input;
     input.spans = spans_;
     input.extents = kExtents;
     input.weights = weights_.data();
     input.gradients = gradients_.data();
     input.states = pointers_.data();
-    input.closure = closure;
     rule_.begin_step(lr, ++steps_);
     on_team(workers, [&](ops::Worker& worker, ops::TileQueue& queue) {
       rule_.update(worker, queue, input);

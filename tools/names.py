@@ -23,6 +23,7 @@ from gdcore.losses import Loss
 from gdcore.metrics import Metric
 from gdcore.optimizers import Optimizer
 from gdcore.profiling import diff, tables
+from gdcore.solvers import Solver
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = ROOT / "python" / "gdcore" / "typing.py"
@@ -97,6 +98,7 @@ def aliases() -> dict[str, tuple[Iterable[str], str]]:
         "OptimizerName": (Optimizer.members, "Optimizers, see `gdcore.optimizers`."),
         "Precision": (linalg.PRECISIONS, "Of products, see `gdcore.matmul`."),
         "ScheduleName": (schedules.NAMES, "Schedules over all epochs, see `gdcore.schedules`."),
+        "SolverName": (Solver.members, "Optimizers of all samples at once, see `gdcore.solvers`."),
         "TableBy": (tables.BY, "What `gdcore.profiling.Profile.table` may sum over."),
         "Task": (metrics.TASKS, "What outputs mean, see `gdcore.metrics`."),
         "Unit": (schedules.UNITS, "What schedules count."),

@@ -10,6 +10,9 @@
 #elif defined(_WIN32)
 #include <malloc.h>
 #endif
+#if __has_include(<unistd.h>)
+#include <unistd.h>
+#endif
 
 namespace gd::base {
 namespace {
@@ -39,6 +42,16 @@ void* allocate_zeroed(std::size_t bytes) {
 void deallocate(void* memory, std::size_t bytes) noexcept {
   ::operator delete(memory, alignment_of(bytes));
   allocated.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
+}
+
+int64_t physical_memory() noexcept {
+#if defined(_SC_PHYS_PAGES) && defined(_SC_PAGESIZE)
+  const int64_t pages = sysconf(_SC_PHYS_PAGES);
+  const int64_t size = sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? pages * size : 0;
+#else
+  return 0;
+#endif
 }
 
 int64_t allocated_bytes() noexcept { return allocated.load(std::memory_order_relaxed); }

@@ -15,6 +15,8 @@ void* allocate_zeroed(std::size_t bytes);
 void deallocate(void* memory, std::size_t bytes) noexcept;
 // What is allocated so at the moment.
 int64_t allocated_bytes() noexcept;
+// What the machine has in all, or 0 where the system does not tell.
+int64_t physical_memory() noexcept;
 
 // Memory of which nothing is written, so that pages nobody needs stay the system's, or null: from
 // the size of a huge page on it lies on such pages, where the system has them.

@@ -8,6 +8,7 @@
 #include "ops/bandwidth.hpp"
 #include "ops/formulas.hpp"
 #include "ops/peak.hpp"
+#include "optim/solvers/solver.hpp"
 #include "parallel/config.hpp"
 #include "parallel/cpus.hpp"
 
@@ -57,9 +58,10 @@ py::dict config() {
   return result;
 }
 
-py::dict by_name(const std::vector<ops::FormulaInfo>& formulas) {
+template <class Info>
+py::dict by_name(const std::vector<Info>& formulas) {
   py::dict result;
-  for (const ops::FormulaInfo& formula : formulas) {
+  for (const Info& formula : formulas) {
     result[py::str(formula.name)] = py::tuple(py::cast(formula.parameters));
   }
   return result;
@@ -99,6 +101,7 @@ void bind_config(py::module_& m) {
   m.def("activations", [] { return by_name(ops::activation_formulas()); });
   m.def("losses", [] { return by_name(ops::loss_formulas()); });
   m.def("rules", [] { return by_name(ops::rule_formulas()); });
+  m.def("solvers", [] { return by_name(optim::solvers()); });
   m.def("initializers", nn::initializer_names);
 }
 

@@ -200,6 +200,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           py::arg("every_step"));
   cls.def("copy", copy<T>);
   cls.def_property_readonly("states", &Trainer::states);
+  cls.def_property_readonly("converged", &Trainer::converged);
   // What a loaded trainer goes on from.
   cls.def("set_state", set_state<T>, py::arg("index"), py::arg("name"), py::arg("values"));
   cls.def(
@@ -252,6 +253,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       "prepare",
       [](Trainer& self, py::handle x, py::handle y, py::handle sample_weight,
          const std::array<std::string, 3>& names) {
+        self.expect_new_data();
         return checked_data(self, x, y, sample_weight, {names[0], names[1], names[2]});
       },
       py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("names"));

@@ -38,11 +38,8 @@ struct UpdateInput {
   std::span<const ParameterSpan> spans;
   ops::Extents extents;  // of each flat buffer: the spans, those without a gap between as one
   T* weights = nullptr;
-  const T* gradients = nullptr;  // what a closure returns is new; otherwise those of this step
-  T* const* states = nullptr;    // states() flat buffers, zero before the first step
-  // For rules that need losses at other weights (line searches): evaluates loss and gradients at
-  // the present weights, collectively. Null unless needs() says closure.
-  const base::FunctionRef<double(ops::Worker&)>* closure = nullptr;
+  const T* gradients = nullptr;
+  T* const* states = nullptr;  // states() flat buffers, zero before the first step
 };
 
 template <class T>
@@ -51,8 +48,8 @@ class Rule {
   virtual ~Rule() = default;
 
   // The most a rule reads for one element: its own gradient, a norm over its span, its whole
-  // matrix, or losses at other weights. The plan fuses updates into backward only for elementwise
-  // rules.
+  // matrix, or losses at other weights: those are solvers (solvers/solver.hpp), and no part of a
+  // step. The plan fuses updates into backward only for elementwise rules.
   virtual RuleNeeds needs() const = 0;
   virtual int states() const = 0;
 

@@ -68,9 +68,6 @@ void Plan<T>::Compiler::compile() {
   if (differentiates(options_.kind) && options_.kind != PlanKind::derivative) {
     plan_.gradients_ = network_.gradients();
   }
-  base::require<base::ValueError>(
-      options_.rule == nullptr || options_.rule->needs() != ops::RuleNeeds::closure,
-      "an update rule that asks for losses at other weights cannot be part of a step");
   plan_.fuses_update_ = options_.kind == PlanKind::training && options_.clip_norm == 0 &&
                         options_.rule->needs() == ops::RuleNeeds::elementwise;
   layout();
@@ -98,6 +95,8 @@ void Plan<T>::Compiler::steps() {
   if (options_.gathers) steps_.insert(steps_.begin(), gather_step());
   if (options_.kind != PlanKind::training) return;
   if (options_.clip_norm > 0) steps_.push_back(clip_step());
+  // Who asks for losses at other weights gets gradients, and updates by itself.
+  if (options_.rule != nullptr && options_.rule->needs() == ops::RuleNeeds::closure) return;
   steps_.push_back(update_step());
   if (!network_.sparse().empty()) steps_.push_back(update_seen_step());
 }

@@ -78,7 +78,7 @@ void Plan<T>::backward(Batch<T> batch) {
   batch.part = part_of(batch.rows);
   batch.parameters = network_->values();
   batch.state = network_->state();
-  batch.gradients = gradients_;
+  if (batch.gradients == nullptr) batch.gradients = gradients_;
   run(forward_end_, operations_.size(), batch,
       *parallel::acquire_team(workers_by_tiles(batch.rows)));
 }

@@ -74,7 +74,7 @@ class Plan {
   // batch.rows <= capacity for forward and backward. After forward, output(rows) holds it.
   void forward(Batch<T> batch);
   // output_gradient(rows) filled by the caller; fills the network's gradients and
-  // batch.input_gradient.
+  // batch.input_gradient; where batch.gradients is not null, that buffer in place of the network's.
   void backward(Batch<T> batch);
   // All of a plan with a loss; returns the loss, sum(w l) / sum(w), that the batch had before any
   // update. A batch of more rows than the capacity, which must then be a multiple of kSumPart, goes
@@ -94,6 +94,11 @@ class Plan {
   }
   base::MatrixView<T> output_gradient(int64_t rows) {
     return {output_gradient_.data, rows, output_gradient_.cols, output_gradient_.stride};
+  }
+
+  // The same of one row, which then goes backward alone, as Batch::first_row.
+  T* output_gradient_at(int64_t row) {
+    return output_gradient_.data + row * output_gradient_.pitch;
   }
 
   const std::vector<std::unique_ptr<Operation<T>>>& operations() const { return operations_; }

@@ -41,6 +41,14 @@ std::string told(const plan::LossDescription& loss) {
   return all;
 }
 
+template <class T>
+std::unique_ptr<optim::Rule<T>> rule_of(const TrainerOptions& options) {
+  std::unique_ptr<optim::Rule<T>> solver =
+      optim::make_solver<T>(options.rule, options.hyper, options.groups);
+  if (solver != nullptr) return solver;
+  return optim::make_rule<T>(options.rule, options.hyper, options.groups);
+}
+
 int64_t most_rows(int64_t together) {
   if (together == 0) return std::numeric_limits<int64_t>::max();
   const int64_t spare = together == 1 ? 0 : 1;  // see plan::Plan::rows_at_once
@@ -54,7 +62,8 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     : model_(std::move(model)),
       options_(options),
       most_rows_(most_rows(model_->description().graph().together())),
-      rule_(optim::make_rule<T>(options.rule, options.hyper, options.groups)),
+      rule_(rule_of<T>(options)),
+      solver_(dynamic_cast<optim::Solver<T>*>(rule_.get())),
       threads_(options.threads),
       lr_(options.hyper.front()) {
   if (!options_.loss.heads.empty()) {
@@ -67,6 +76,8 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   }
   const nn::Graph& graph = model_->description().graph();
   is_plain_ = graph.meeting() == nullptr && !graph.has_sparse_inputs() && !heads_;
+  list_trained(model_->description());
+  if (solver_ != nullptr) check_solver(options_.rule);
   source_ = std::make_shared<profiling::SourceNumber>(
       profiling::NamedSource{.kind = "trainer",
                              .network = model_->sizes(),
@@ -78,7 +89,6 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   nn::Network<T>& network = model_->network();
   for (int i = 0; i < rule_->states(); ++i) states_.push_back(network.make_flat());
   for (auto& state : states_) state_pointers_.push_back(state.data());
-  list_trained(network);
   update_.spans = spans_;
   update_.extents = extents_;
   dense_extents_ = ops::common(extents_, network.dense_extents());
@@ -240,6 +250,8 @@ double Trainer<T>::rate_at(int64_t t) const {
 template <class T>
 void Trainer<T>::set_lr(double lr) {
   base::representable<T>(lr, "lr");
+  require<ValueError>(solver_ == nullptr || solver_->has_rate(), "lr cannot be set: optimizer '",
+                      options_.rule, "' has no learning rate");
   if (schedule_ == nullptr) {
     lr_ = lr;
     return;

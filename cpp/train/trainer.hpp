@@ -10,12 +10,14 @@
 #include "data/dataset.hpp"
 #include "optim/grouped_rule.hpp"
 #include "optim/schedule.hpp"
+#include "optim/solvers/solver.hpp"
 #include "plan/operations/clip.hpp"
 #include "plan/operations/update.hpp"
 #include "profiling/recorder.hpp"
 #include "train/accuracy.hpp"
 #include "train/heads.hpp"
 #include "train/model.hpp"
+#include "train/residuals.hpp"
 
 namespace gd::train {
 
@@ -46,7 +48,7 @@ struct OperationInfo {
 struct MemoryPlan {
   int64_t parameters = 0;
   int64_t gradients = 0;
-  int64_t states = 0;    // of the optimizer
+  int64_t states = 0;    // of the optimizer, with what a solver works on
   int64_t snapshot = 0;  // parameters and states as they were when the epoch began
   plan::PlanMemory plan;
 };
@@ -136,6 +138,11 @@ class Trainer {
   int64_t epochs() const { return epochs_; }
 
   int states() const { return rule_->states(); }
+  // The hyperparameter of a solver by which its last epoch found that there is nothing left to do,
+  // or null.
+  const char* converged() const { return converged_; }
+  // Data that are new may lie where others did.
+  void expect_new_data() { solved_ = nullptr; }
   // All that fit and step go on from, as of one moment: parameters and each state in the shapes and
   // order of description().parameters(), without gaps; and what layers keep beside.
   Position copy(T* parameters, T* kept, const std::vector<T*>& states);
@@ -170,6 +177,10 @@ class Trainer {
   // What random layers draw from in the next step: a run that goes on from a file draws the same.
   plan::Draw draw() const { return {options_.seed, static_cast<uint64_t>(steps_), 0}; }
   void begin_update(double lr);
+  double solve_epoch(const Dataset& data, int64_t batch_size, Progress progress);
+  // ValueError where the optimizer is a solver that cannot train this network by this loss.
+  void check_solver(const std::string& name) const;
+  int64_t solver_bytes() const;
   void take_snapshot();
   void restore_snapshot();
   bool all_finite(const T* flat) const;
@@ -202,6 +213,10 @@ class Trainer {
   bool is_plain_ = true;  // no heads, dense rows by themselves: a step asks once
   std::vector<double> head_losses_;
   std::unique_ptr<optim::Rule<T>> rule_;
+  optim::Solver<T>* solver_ = nullptr;  // the rule, where it is one
+  std::unique_ptr<Residuals<T>> residuals_;
+  std::atomic<const char*> converged_{nullptr};
+  std::atomic<const void*> solved_{nullptr};  // the data that the solver's last loss is of
   std::vector<base::AlignedBuffer<T>> states_;
   std::vector<T*> state_pointers_;
   std::vector<optim::ParameterSpan> spans_;     // of the parameters that train

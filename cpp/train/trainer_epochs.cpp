@@ -23,6 +23,7 @@ template <class T>
 double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
                              Progress progress) {
   ask_for_threads();
+  if (solver_ != nullptr) return solve_epoch(data, batch_size, progress);
   const int64_t at_once = std::min(batch_size, data.size());
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);
@@ -184,10 +185,11 @@ template <class T>
 void Trainer<T>::diverged(const char* what, double lr) {
   const int64_t step = steps_;
   restore_snapshot();
-  throw base::DivergenceError(base::message(
-      what, " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
-      "; parameters and optimizer are back where the epoch began. Try a smaller learning rate or "
-      "clip_grad_norm."));
+  throw base::DivergenceError(
+      base::message(what, " in epoch ", epochs_ + 1, " at step ", step, " with learning rate ", lr,
+                    "; parameters and optimizer are back where the epoch began. ",
+                    solver_ == nullptr ? "Try a smaller learning rate or clip_grad_norm."
+                                       : "Scale the data, or begin with other weights."));
 }
 
 template <class T>

@@ -15,6 +15,7 @@ columns        compute_bins
 training       Trainer, History
 losses         all of `losses`
 optimizers     all of `optimizers`
+second order   all of `solvers`
 groups         Group
 parameters     Parameter: beside those of layers
 learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread
@@ -38,13 +39,14 @@ from typing import TYPE_CHECKING, Any
 from gdcore import _start  # noqa: F401  # isort: skip  (before what else loads _core)
 
 # A formula or a layer is public by its module's __all__ alone.
-from gdcore import activations, layers, losses, optimizers
+from gdcore import activations, layers, losses, optimizers, solvers
 from gdcore._loading import loading
 from gdcore.activations import *  # noqa: F403
 from gdcore.config import show_config as show_config
 from gdcore.layers import *  # noqa: F403
 from gdcore.losses import *  # noqa: F403
 from gdcore.optimizers import *  # noqa: F403
+from gdcore.solvers import *  # noqa: F403
 
 if TYPE_CHECKING:
     # No __all__: type checkers would not see what it gets from these modules. Public is
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from gdcore import optimizers as optimizers
     from gdcore import profiling as profiling
     from gdcore import schedules as schedules
+    from gdcore import solvers as solvers
     from gdcore import typing as typing
     from gdcore._ranges import range as range
     from gdcore.binning import compute_bins as compute_bins
@@ -103,12 +106,12 @@ else:
     }
     _MODULES = (
         *("callbacks", "files", "initializers", "layers", "losses", "metrics", "optimizers"),
-        *("profiling", "schedules", "typing"),
+        *("profiling", "schedules", "solvers", "typing"),
     )
     _HOME = {name: module for module, names in _WHERE.items() for name in names}
     _WHOLE = {
         module.__name__.removeprefix("gdcore."): module.__all__
-        for module in (activations, layers, losses, optimizers)
+        for module in (activations, layers, losses, optimizers, solvers)
     }
     _PUBLIC = sorted({*_HOME, *_MODULES, *(name for all_ in _WHOLE.values() for name in all_)})
     for _module, _names in _WHOLE.items() if __doc__ else ():  # there is none under -OO

@@ -36,7 +36,7 @@ def formula_from(family: type[F], what: str, described: Any) -> F:
     if not isinstance(described, dict) or not isinstance(described.get("name"), str):
         raise ValueError(f"{what} is not described")
     parameters = dict(described)
-    member = family.members.get(parameters.pop("name"))
+    member = family.named().get(parameters.pop("name"))
     if member is None:
         raise ValueError(f"{what} {described['name']!r} is unknown")
     for key, value in parameters.items():

@@ -129,6 +129,8 @@ class Fitting:
                     with _named(callback, "on_epoch_end"):
                         callback.on_epoch_end(trainer, number, values)
                 _core.profile_mark("callback")
+                if native.converged is not None:
+                    break
 
     def _on_batch(self, trainer: Trainer) -> Callable[[float], bool] | None:
         """What to call after each batch, or None: a call costs more than a small step."""

@@ -60,6 +60,15 @@ class Formula(Frozen):
         return numbers
 
     @classmethod
+    def named(cls) -> dict[str, type[Any]]:
+        """All that can be told by their names, those of families within this one too."""
+        found = dict(cls.members)
+        for each in cls.__subclasses__():
+            if "members" in vars(each):
+                found |= each.members
+        return found
+
+    @classmethod
     def resolve(cls: type[F], argument: str, value: str | F) -> F:
         """Returns the member called ``value``, with its defaults, or ``value`` if it is a member.
 
@@ -68,9 +77,10 @@ class Formula(Frozen):
             ValueError: No member has this name.
         """
         if isinstance(value, str):
-            if value not in cls.members:
-                raise unknown(argument, value, cls.members)
-            member: F = cls.members[value]()
+            known = cls.named()
+            if value not in known:
+                raise unknown(argument, value, known)
+            member: F = known[value]()
             return member
         if isinstance(value, cls):
             if not hasattr(value, "name"):

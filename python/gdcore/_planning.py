@@ -47,6 +47,15 @@ class Planning:
         """
         return self._native.flops_per_step(integer("batch_size", batch_size, at_most=_MOST))
 
+    @property
+    def converged(self) -> str | None:
+        """Why the last epoch of a solver was the last, see `gdcore.solvers`, or None.
+
+        It is the hyperparameter that says so, such as ``"tolerance_grad"`` or ``"min_grad"``; then
+        `fit` ends early, as another would at once.
+        """
+        return self._native.converged
+
     def memory_plan(
         self, batch_size: int | None, samples: int | None = None, shuffle: bool = True
     ) -> dict[str, int]:
@@ -62,7 +71,8 @@ class Planning:
             shuffle: As in `fit`.
 
         Returns:
-            ``"parameters"``; ``"gradients"``; ``"optimizer_state"``; ``"snapshot"``, the copy of
+            ``"parameters"``; ``"gradients"``; ``"optimizer_state"``, with what one of
+            `gdcore.solvers` works on, at most; ``"snapshot"``, the copy of
             parameters and state that an epoch which diverges goes back to; ``"activations"``,
             outputs of the layers and gradients at them, for at most 2,048 rows at a time;
             ``"packing"``, for the matmuls of all threads; ``"batch"``, the rows of a shuffled

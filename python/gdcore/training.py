@@ -28,7 +28,15 @@ from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import Function, Schedule, resolve_schedule, spread
-from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, ScheduleName
+from gdcore.solvers import check_schedule
+from gdcore.typing import (
+    Inputs,
+    MetricName,
+    OptimizerName,
+    Precision,
+    ScheduleName,
+    SolverName,
+)
 
 __all__ = ["Operation", "Trainer"]
 
@@ -75,7 +83,8 @@ class Trainer(Given, Online, Planning):
             see `apply_gradients`. Where outputs have names, a dict of a loss for each, none of them
             a function. ``"bce_with_logits"`` and ``"cross_entropy"`` take logits: a
             last layer with an activation that bounds them, such as relu or tanh, is warned of.
-        optimizer: An optimizer by name or as an object.
+        optimizer: An optimizer by name or as an object; one of `gdcore.solvers` is for `fit` with
+            ``batch_size=None``, and stops it where it has converged.
         matmul_precision: Of the products in training steps: ``"highest"``, ``"high"`` or
             ``"medium"``, as in `gdcore.matmul`. Layers for which a lower one would be slower take
             float32, and so do `evaluate` and ``predict``. float64 knows ``"highest"`` only.
@@ -109,7 +118,7 @@ class Trainer(Given, Online, Planning):
         self,
         network: Network,
         loss: LossLike | Mapping[str, LossLike] | None,
-        optimizer: OptimizerName | Optimizer,
+        optimizer: OptimizerName | SolverName | Optimizer,
         *,
         matmul_precision: Precision = "highest",
         num_threads: int | None = None,
@@ -132,6 +141,7 @@ class Trainer(Given, Online, Planning):
         )
         self._seed = network.seed if seed is None else integer("seed", seed, at_least=0)
         self._schedule = resolve_schedule("schedule", schedule)
+        check_schedule(self._optimizer, self._schedule)
         self._groups = checked_groups(groups)
         self._num_threads = thread_count(num_threads)
         self._history = History()

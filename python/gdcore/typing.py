@@ -26,6 +26,7 @@ __all__ = [
     "OptimizerName",
     "Precision",
     "ScheduleName",
+    "SolverName",
     "SparseRows",
     "TableBy",
     "Task",
@@ -150,6 +151,12 @@ ScheduleName = Literal[
     "cosine",
 ]
 """Schedules over all epochs, see `gdcore.schedules`."""
+
+SolverName = Literal[
+    "lbfgs",
+    "levenberg_marquardt",
+]
+"""Optimizers of all samples at once, see `gdcore.solvers`."""
 
 TableBy = Literal[
     "op",

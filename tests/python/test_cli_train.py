@@ -374,3 +374,26 @@ def test_arrays_keep_all_their_columns(tmp_path: Path) -> None:
     x[:, 1] = np.arange(40) % 2
     path = npz(tmp_path / "d.npz", x=x, y=np.arange(40) % 2)
     assert "inputs: 3," in done("train", path, *FEW).stderr
+
+
+# ---- all rows at once ----
+
+
+@pytest.mark.parametrize(
+    "options", [["lbfgs"], ["levenberg_marquardt", "--dtype", "float64"]], ids=lambda each: each[0]
+)
+def test_solvers_take_all_rows_unless_they_are_told_otherwise(
+    tmp_path: Path, options: list[str]
+) -> None:
+    path = written(tmp_path / "diabetes.csv", frame("diabetes"))
+    train = ["train", path, "--target", "target", "--hidden", "3", "--activation", "tanh"]
+    train += ["--optimizer", *options]
+    result = done(*train, "--epochs", 400, "--weight-decay", 0.1)
+    assert re.search(r"converged after \d+ of 400 epochs, by \w+", result.stderr)
+    assert figure(result.stdout, "r2, held out") > 0.3
+    refused(tmp_path, [*train, "--batch-size", 32], "batch_size must be None with optimizer")
+    refused(tmp_path, ["scaling", *train[1:]], "--optimizer must be one that trains by steps")
+    if options[0] != "lbfgs":
+        refused(tmp_path, train[:-2], "a network of float64, got float32")
+        refused(tmp_path, [*train, "--lr", 0.1], "--lr is for")
+        refused(tmp_path, [*train, "--schedule", "cosine"], "schedule must be None")

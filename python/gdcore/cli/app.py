@@ -139,7 +139,7 @@ def train(
         int, typer.Option(metavar="EPOCHS", help="First epochs, of a rising learning rate.")
     ] = 0,
     epochs: Annotated[int, typer.Option(help="How often to go over the samples.")] = 20,
-    batch_size: options.BatchSize = 32,
+    batch_size: options.BatchSize = None,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -241,7 +241,7 @@ def profile(
     loss: options.LossName = "auto",
     optimizer: options.OptimizerName = "adam",
     lr: options.LearningRate = None,
-    batch_size: options.BatchSize = 32,
+    batch_size: options.BatchSize = None,
     seed: options.Seed = 0,
     threads: Annotated[int | None, typer.Option(help="How many; else all that are free.")] = None,
     steps: Annotated[int, typer.Option(help="How many training steps to record.")] = 500,

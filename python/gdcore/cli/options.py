@@ -12,6 +12,7 @@ from gdcore.activations import Activation
 from gdcore.cli.hidden import NORMS
 from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
 from gdcore.optimizers import Optimizer
+from gdcore.solvers import Solver
 
 __all__ = [
     "ActivationName",
@@ -56,7 +57,7 @@ def completing(names: Iterable[str]) -> Callable[[str], list[str]]:
 
 
 def _one_of(family: type[Formula]) -> str:
-    return f"One of {', '.join(family.members)}."
+    return f"One of {', '.join(family.named())}."
 
 
 def sizes(option: str, text: str) -> tuple[int, ...]:
@@ -168,10 +169,15 @@ LossName = Annotated[
     ),
 ]
 OptimizerName = Annotated[
-    str, typer.Option(autocompletion=completing(Optimizer.members), help=_one_of(Optimizer))
+    str, typer.Option(autocompletion=completing(Optimizer.named()), help=_one_of(Optimizer))
 ]
 LearningRate = Annotated[float | None, typer.Option(help="Learning rate; else the optimizer's.")]
-BatchSize = Annotated[int, typer.Option(help="Samples an update.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        help=f"Samples an update; else 32, or all of them for {' and '.join(Solver.members)}."
+    ),
+]
 Seed = Annotated[
     int, typer.Option(help="Decides first values, shuffle, dropout and held-out part.")
 ]

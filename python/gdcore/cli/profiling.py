@@ -17,6 +17,7 @@ from gdcore.cli.outputs import check_output
 from gdcore.cli.plot import needed_to_plot
 from gdcore.cli.preparation import taken
 from gdcore.cli.training import Options, set_up
+from gdcore.solvers import Solver
 
 __all__ = ["profile", "scaling", "show"]
 
@@ -36,7 +37,7 @@ def profile(options: Options, steps: int, every: int, out: Sequence[Path]) -> No
     _check_outputs(options.data, out)
     made = set_up(options)
     x, y = made.training
-    size = min(options.batch_size, len(y))
+    size = min(made.batch_size(options), len(y))
 
     def fit(count: int) -> None:
         epochs, rest = divmod(count, -(-len(y) // size))
@@ -112,6 +113,10 @@ def scaling(
         check_output("--plot", plot, options.data)
         needed_to_plot()
     made = set_up(options)
+    if isinstance(made.trainer.optimizer, Solver):
+        raise ValueError(
+            f"--optimizer must be one that trains by steps, got {made.trainer.optimizer.name!r}"
+        )
     numbers = threads or [n for n in counts_up_to(get_num_threads()) if n is not None]
     x, y = made.training
     for size in batch_sizes:

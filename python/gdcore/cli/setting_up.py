@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gdcore import Trainer
 from gdcore.cli.preparation import Preparation, Prepared
 from gdcore.cli.targets import Chosen
+from gdcore.solvers import Solver
 
 __all__ = ["SetUp"]
 
@@ -35,3 +36,9 @@ class SetUp:
     validation: tuple[Prepared, NDArray[Any]]
     kept: NDArray[Any]
     held_out: NDArray[Any]
+
+    def batch_size(self, options: Any) -> int:
+        """Samples an update, as was said, or as the optimizer takes them."""
+        if options.batch_size is not None:
+            return int(options.batch_size)
+        return len(self.kept) if isinstance(self.trainer.optimizer, Solver) else 32

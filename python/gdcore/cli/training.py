@@ -14,7 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from gdcore import Trainer, profile, schedules
-from gdcore._check import integer, real
+from gdcore._check import integer, optional_integer, real
 from gdcore._names import choice
 from gdcore._native import DTYPES
 from gdcore.callbacks import EarlyStopping
@@ -69,7 +69,7 @@ class Options:
     embed: int | None = None
     embed_size: int | None = None
     threads: int | None = None
-    batch_size: int = 32
+    batch_size: int | None = None
     schedule: str = "constant"
     warmup: int = 0
     epochs: int = 1
@@ -125,7 +125,7 @@ def train(options: Options) -> None:
     if options.plot is not None:
         plot.save_curves(options.plot, trainer.history)
     report.tell_result(
-        trainer, figures, len(kept), options.batch_size, trainer.epochs - before, seconds
+        trainer, figures, len(kept), made.batch_size(options), trainer.epochs - before, seconds
     )
     for path in (options.save, options.plot):
         if path is not None:
@@ -148,7 +148,7 @@ def set_up(options: Options) -> SetUp:
     dtype = choice("--dtype", options.dtype, DTYPES)
     choice("--loss", options.loss, ["auto", *CLASS_LOSSES, *NUMBER_LOSSES])
     integer("--epochs", options.epochs)
-    integer("--batch-size", options.batch_size)
+    optional_integer("--batch-size", options.batch_size)
     schedule = _schedule(options.schedule, options.warmup, options.epochs)
     if options.clip_grad_norm is not None:
         real("--clip-grad-norm", options.clip_grad_norm, above=0)
@@ -211,7 +211,11 @@ def _rule(options: Options) -> Optimizer:
         if value is None:
             continue
         if name not in {field.name for field in fields(rule)}:
-            having = [key for key, each in Optimizer.members.items() if hasattr(each, name)]
+            having = [
+                key
+                for key, each in Optimizer.named().items()
+                if name in {field.name for field in fields(each)}
+            ]
             option = f"--{name.replace('_', '-')}"
             raise ValueError(f"{option} is for {' and '.join(having)}, got {rule.name!r}")
         rule = replace(rule, **{name: value})
@@ -297,7 +301,7 @@ def _fit(made: SetUp, options: Options) -> float:
             trainer.fit(
                 *made.training,
                 epochs=options.epochs,
-                batch_size=options.batch_size,
+                batch_size=made.batch_size(options),
                 validation_data=made.validation if judged else None,
                 metrics=[Metric.resolve("--metrics", name) for name in options.metrics]
                 if judged
@@ -313,6 +317,12 @@ def _fit(made: SetUp, options: Options) -> float:
         fail(
             f"{done}; saved to {options.save}, with the updates of the epoch that was begun",
             INTERRUPTED,
+        )
+    if trainer.converged is not None:
+        typer.echo(
+            f"converged after {trainer.epochs - before} of {options.epochs} epochs, by "
+            f"{trainer.converged}",
+            err=True,
         )
     for each in stopping:
         how = "stopped after" if trainer.stopped else "no early stop within"

@@ -61,10 +61,8 @@ class Bench {
     return result;
   }
 
-  void step(int workers, double lr,
-            const base::FunctionRef<double(ops::Worker&)>* closure = nullptr) {
-    optim::UpdateInput<T> input = this->input();
-    input.closure = closure;
+  void step(int workers, double lr) {
+    const optim::UpdateInput<T> input = this->input();
     rule_.begin_step(lr, ++steps_);
     on_team(workers, [&](ops::Worker& worker, ops::TileQueue& queue) {
       rule_.update(worker, queue, input);

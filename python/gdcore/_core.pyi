@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Claim', 'Data32', 'Data64', 'LayerSpec', 'Network32', 'Network64', 'ProfileScope', 'Rule32', 'Rule64', 'Trainer32', 'Trainer64', 'activations', 'backpropagation_gradient_network', 'config', 'fma_peak', 'get_num_threads', 'has_accuracy', 'initializers', 'layer_kinds', 'losses', 'matmul', 'memory_bandwidth', 'numerical_gradient_network', 'profile_mark', 'profile_purposes', 'profile_range_begin', 'profile_range_end', 'profiling', 'rules', 'set_num_threads', 'shuffled', 'workers_for_step', 'zones']
+__all__: list[str] = ['Claim', 'Data32', 'Data64', 'LayerSpec', 'Network32', 'Network64', 'ProfileScope', 'Rule32', 'Rule64', 'Trainer32', 'Trainer64', 'activations', 'backpropagation_gradient_network', 'config', 'fit_epochs', 'fma_peak', 'get_num_threads', 'has_accuracy', 'initializers', 'layer_kinds', 'losses', 'matmul', 'memory_bandwidth', 'numerical_gradient_network', 'profile_mark', 'profile_purposes', 'profile_range_begin', 'profile_range_end', 'profiling', 'rules', 'set_num_threads', 'shuffled', 'workers_for_step', 'zones']
 class LayerSpec:
     def __init__(self, kind: str, name: str, inputs: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], options: dict) -> None:
         ...
@@ -315,6 +315,12 @@ def activations() -> dict:
 def backpropagation_gradient_network(network: Network64, loss: str | None, loss_parameters: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], heads: collections.abc.Sequence[tuple[str, collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], typing.SupportsFloat | typing.SupportsIndex]], x: typing.Any, y: typing.Any, sample_weight: typing.Any, num_threads: typing.SupportsInt | typing.SupportsIndex | None) -> dict:
     ...
 def config() -> dict:
+    ...
+@typing.overload
+def fit_epochs(trainer: Trainer32, data: Data32, batch_size: typing.SupportsInt | typing.SupportsIndex | None, shuffle: bool, epochs: typing.SupportsInt | typing.SupportsIndex, validation: Data32, look: typing.Any, history: dict) -> None:
+    ...
+@typing.overload
+def fit_epochs(trainer: Trainer64, data: Data64, batch_size: typing.SupportsInt | typing.SupportsIndex | None, shuffle: bool, epochs: typing.SupportsInt | typing.SupportsIndex, validation: Data64, look: typing.Any, history: dict) -> None:
     ...
 def fma_peak(dtype: str, num_threads: typing.SupportsInt | typing.SupportsIndex, seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
     ...

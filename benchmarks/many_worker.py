@@ -20,7 +20,7 @@ from benchmarks.serve import serve
 
 __all__ = ["BATCH", "EPOCHS", "LIBRARIES", "NETWORKS", "SHAPE", "WIDTHS", "main"]
 
-SHAPE, WIDTHS, BATCH, EPOCHS, NETWORKS = (442, 16), (16, 64, 64, 1), 32, 20, 256
+SHAPE, WIDTHS, BATCH, EPOCHS, NETWORKS = (442, 16), (16, 64, 64, 1), 32, 50, 256
 # What tables call a way, and how many networks it trains: the slowest fewer, for the rate counts.
 LIBRARIES: dict[str, tuple[str, int]] = {
     "fit_many": ("gdcore fit_many", NETWORKS),
@@ -81,7 +81,7 @@ def _one_sklearn(x: np.ndarray, y: np.ndarray, seed: int) -> float:
     # It says so where it has done all epochs that were asked for.
     warnings.simplefilter("ignore", ConvergenceWarning)
     model = MLPRegressor(
-        WIDTHS[1:-1],
+        hidden_layer_sizes=WIDTHS[1:-1],
         batch_size=BATCH,
         alpha=0,
         max_iter=EPOCHS,

@@ -20,6 +20,7 @@ from benchmarks.dead_units import dead_unit_table
 from benchmarks.estimator import estimator_table
 from benchmarks.layers import LAYER_CASES
 from benchmarks.layers.table import chosen_layer_cases, layer_table
+from benchmarks.many import many_table
 from benchmarks.online import online_tables
 from benchmarks.profiling import beside_table, profiling_table
 from benchmarks.steps import neighbour_table, precision_table, step_table
@@ -100,6 +101,7 @@ PARTS: dict[str, Callable[[Settings], dict[str, list[Row]]]] = {
         "recording beside a busy process": beside_table(s.chosen("mnist-m", "wide"), *s.figures),
     },
     "estimator": lambda s: {"scikit-learn's digits": estimator_table(s.rounds)},
+    "many": lambda s: {"many networks at once": many_table(s.rounds, s.threads)},
     "dead": lambda s: {"dead and saturated units": dead_unit_table(s.rounds, s.threads)},
 }
 

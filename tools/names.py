@@ -15,7 +15,7 @@ from pathlib import Path
 
 from generated import write_or_check
 
-from gdcore import initializers, linalg, metrics, schedules
+from gdcore import ensembles, fit_results, initializers, linalg, metrics, schedules
 from gdcore._native import DTYPES
 from gdcore.activations import Activation
 from gdcore.callbacks import MODES
@@ -91,6 +91,8 @@ def aliases() -> dict[str, tuple[Iterable[str], str]]:
         "ActivationName": (Activation.members, "Activations, see `gdcore.activations`."),
         "DTypeName": (DTYPES, "What parameters and arithmetic may be in."),
         "DifferenceBy": (difference._BY, "What `gdcore.profiling.Difference.table` may sum over."),
+        "EnsembleAverage": (ensembles.AVERAGES, "What `gdcore.Ensemble` takes the mean of."),
+        "FiguresOf": (fit_results.OF, "Which figures `gdcore.FitResults.spread` takes."),
         "InitializerName": (initializers.NAMES, "Initial values, see `gdcore.initializers`."),
         "LossName": (Loss.members, "Losses, see `gdcore.losses`."),
         "MetricName": (Metric.members, "Metrics, see `gdcore.metrics`."),

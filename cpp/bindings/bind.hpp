@@ -10,6 +10,7 @@ void bind_config(pybind11::module_& m);
 void bind_matmul(pybind11::module_& m);
 void bind_network(pybind11::module_& m);
 void bind_trainer(pybind11::module_& m);
+void bind_many(pybind11::module_& m);
 void bind_rules(pybind11::module_& m);
 void bind_checks(pybind11::module_& m);
 void bind_profiling(pybind11::module_& m);

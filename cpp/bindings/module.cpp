@@ -27,6 +27,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   gd::bindings::bind_matmul(m);
   gd::bindings::bind_network(m);
   gd::bindings::bind_trainer(m);
+  gd::bindings::bind_many(m);
   gd::bindings::bind_rules(m);
   gd::bindings::bind_checks(m);
   gd::bindings::bind_profiling(m);

@@ -13,6 +13,7 @@ layers         all of `layers`
 activations    all of `activations`
 columns        compute_bins
 training       Trainer, History
+many networks  fit_many, FitResult, FitResults, folds, Ensemble
 losses         all of `losses`
 optimizers     all of `optimizers`
 second order   all of `solvers`
@@ -69,9 +70,14 @@ if TYPE_CHECKING:
     from gdcore.checks import numerical_gradient as numerical_gradient
     from gdcore.config import get_num_threads as get_num_threads
     from gdcore.config import set_num_threads as set_num_threads
+    from gdcore.cross_validation import folds as folds
+    from gdcore.ensembles import Ensemble as Ensemble
+    from gdcore.fit_results import FitResult as FitResult
+    from gdcore.fit_results import FitResults as FitResults
     from gdcore.groups import Group as Group
     from gdcore.history import History as History
     from gdcore.linalg import matmul as matmul
+    from gdcore.many import fit_many as fit_many
     from gdcore.network import Network as Network
     from gdcore.parameters import Parameter as Parameter
     from gdcore.profiling import profile as profile
@@ -96,9 +102,13 @@ else:
         "binning": ("compute_bins",),
         "checks": ("GradientReport", "check_gradients", "numerical_gradient"),
         "config": ("get_num_threads", "set_num_threads", "show_config"),
+        "cross_validation": ("folds",),
+        "ensembles": ("Ensemble",),
+        "fit_results": ("FitResult", "FitResults"),
         "groups": ("Group",),
         "history": ("History",),
         "linalg": ("matmul",),
+        "many": ("fit_many",),
         "network": ("Network",),
         "parameters": ("Parameter",),
         "profiling": ("profile", "scaling_study"),

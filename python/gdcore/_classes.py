@@ -87,12 +87,13 @@ class Outputs:
         Raises:
             ValueError: An output is NaN, of which there is no class.
         """
-        if np.isnan(output).any():
-            row = int(np.isnan(output).any(axis=1).argmax())
-            raise ValueError(
-                f"the network's output must not be NaN to tell classes, got it in row {row}"
-            )
+        _check_known(output)
         return self._chosen(output, 0.5 if self.last.name in _OF else 0.0)
+
+    def classes_of_probabilities(self, shares: NDArray[Any]) -> NDArray[np.int64]:
+        """What probabilities (N, K) say, as `classes` does; ValueError where one is NaN."""
+        _check_known(shares)
+        return self._chosen(shares, 0.5)
 
     def of_members(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """(N, K): the mean of the probabilities of members (N, members, K), added in order."""
@@ -123,3 +124,11 @@ class Outputs:
             return np.asarray(output.argmax(axis=1), np.int64)
         found = (output > half).astype(np.int64)
         return found[:, 0] if self.size == 1 else found
+
+
+def _check_known(output: NDArray[Any]) -> None:
+    if np.isnan(output).any():
+        row = int(np.isnan(output).any(axis=1).argmax())
+        raise ValueError(
+            f"the network's output must not be NaN to tell classes, got it in row {row}"
+        )

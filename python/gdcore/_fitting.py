@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import wraps
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from gdcore import _core
 from gdcore._judging import Judging
-from gdcore._native import NativeTrainer
+from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._ranges import Range
 from gdcore._warn import warn
 from gdcore.callbacks import Callback, Watch
@@ -55,12 +55,16 @@ class Fitting:
     validation: Judging | None
     callbacks: list[Callback]
     progress: bool
+    figures: dict[str, bool | None]  # that the history will have, see figures_of
+    names: tuple[str, ...] | None = None  # of the columns of x
+    # Called at most 20 times a second, where many networks are trained at once; may raise.
+    look: Callable[[], None] | None = None
 
-    def check(self, figures: Mapping[str, bool | None]) -> None:
-        """ValueError where a callback watches what the history will not have; see figures_of."""
+    def check(self) -> None:
+        """ValueError where a callback watches what the history will not have."""
         for callback in self.callbacks:
             if isinstance(callback._watch, Watch):
-                callback._watch.check(figures)
+                callback._watch.check(self.figures)
 
     def over(self, schedule: Schedule | None, native: NativeTrainer) -> str | None:
         """What there is to say where no rate from here on would train."""
@@ -104,6 +108,14 @@ class Fitting:
     def _epochs(
         self, trainer: Trainer, native: NativeTrainer, first: int, last: int, history: History
     ) -> None:
+        if self.look is not None and self._needs_no_python(trainer):
+            fit_epochs: Any = _core.fit_epochs  # data are of the trainer's own dtype
+            validation = None if self.validation is None else self.validation.data
+            while trainer.epochs < last:
+                self.look()
+                given = (self.data, self.batch_size, self.shuffle, last - trainer.epochs)
+                fit_epochs(native, *given, validation, self.look, history)
+            return
         on_batch = self._on_batch(trainer)
         shown = self.progress and first <= last and sys.stderr is not None
         with _bar(first, last, self.data.samples) if shown else nullcontext() as bar:
@@ -132,6 +144,12 @@ class Fitting:
                 if native.converged is not None:
                     break
 
+    def _needs_no_python(self, trainer: Trainer) -> bool:
+        """Whether C++ does all that is done after an epoch: no callback, loss and accuracy only."""
+        plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
+        judged = self.validation is not None and self.validation.metrics
+        return plain and not self.callbacks and not judged
+
     def _on_batch(self, trainer: Trainer) -> Callable[[float], bool] | None:
         """What to call after each batch, or None: a call costs more than a small step."""
         own = [each for each in self.callbacks if each.watches_batches()]
@@ -155,10 +173,13 @@ class Fitting:
     ) -> Callable[[int], None] | None:
         """What to call now and then with the samples done, or None."""
         own = [each for each in self.callbacks if each.watches_progress()]
-        if not own and advance is None:
+        look = self.look
+        if not own and advance is None and look is None:
             return None
 
         def on_progress(samples: int) -> None:
+            if look is not None:
+                look()
             if advance is not None:
                 with Range("progress"):
                     advance(samples)

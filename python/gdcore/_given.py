@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gdcore._objective import Objective
@@ -25,6 +26,8 @@ class Given:
     _clip_grad_norm: float | None
     _schedule: Schedule | ScheduleName | None
     _seed: int
+    # What prepares arrays in place of the trainer, where several have them in common.
+    _shared: Callable[[Any, Any, Any, Any, tuple[str, str, str]], Any] | None = None
 
     @property
     def network(self) -> Network:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-__all__ = ["ProgressBar"]
+__all__ = ["NetworksBar", "ProgressBar"]
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]
@@ -25,12 +25,12 @@ class _NotebookBar(_Bar):
     again it stays at 0 %.
     """
 
-    def __init__(self, show: Callable[..., Any], total: int) -> None:
+    def __init__(self, show: Callable[..., Any], total: int, unit: str) -> None:
         self._show = show
         self._handle: Any = None
         super().__init__(
             total=total,
-            unit=" samples",
+            unit=unit,
             unit_scale=True,
             file=io.StringIO(),
             ascii=False,
@@ -64,12 +64,7 @@ class ProgressBar:
         """A bar for the epochs first_epoch to last_epoch, counted from 1, of ``samples`` each."""
         epochs = last_epoch - first_epoch + 1
         self._first, self._last, self._samples = first_epoch, last_epoch, samples
-        show, total = _notebook(), epochs * samples
-        self._bar: _Bar = (
-            _Bar(total=total, unit=" samples", unit_scale=True)
-            if show is None
-            else _NotebookBar(show, total)
-        )
+        self._bar = _bar(epochs * samples, " samples")
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -96,6 +91,35 @@ class ProgressBar:
         """Shows an epoch's figures behind the bar."""
         figures = {key: f"{value:.4g}" for key, value in values.items()}
         self._bar.set_postfix(figures, refresh=False)  # the next update draws it
+
+
+class NetworksBar:
+    """Epochs done of many networks together, and how many networks are done."""
+
+    def __init__(self, networks: int, epochs: int) -> None:
+        """A bar for so many networks with so many epochs each."""
+        self._networks, self._epochs = networks, epochs
+        self._bar = _bar(networks * epochs, " epochs")
+        self.show(0, 0)
+
+    def show(self, networks: int, epochs: int) -> None:
+        """Shows that so many networks are done, and so many epochs of those at work.
+
+        A network that ended early counts as if it had done all of its epochs.
+        """
+        self._bar.set_description(f"{networks}/{self._networks} networks", refresh=False)
+        self._bar.update(networks * self._epochs + epochs - self._bar.n)
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        self._bar.close()
+
+
+def _bar(total: int, unit: str) -> _Bar:
+    show = _notebook()
+    if show is None:
+        return _Bar(total=total, unit=unit, unit_scale=True)
+    return _NotebookBar(show, total, unit)
 
 
 def _notebook() -> Callable[..., Any] | None:

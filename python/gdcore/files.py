@@ -49,7 +49,9 @@ def read_description(path: PathLike) -> dict[str, Any]:
     Returns:
         ``"kind"``: ``"network"`` or ``"trainer"``; ``"network"``: layers, sizes, dtype and seed;
         ``"extra"``: what `Network.save` or `Trainer.save` was given. Of a trainer also ``"loss"``,
-        ``"optimizer"``, ``"schedule"``, ``"position"``, ``"history"`` and the other arguments.
+        ``"optimizer"``, ``"schedule"``, ``"position"``, ``"history"`` and the other arguments. Of
+        an ensemble the kind is ``"ensemble"``, and there is ``"networks"``, a list, with
+        ``"weights"`` and ``"average"``.
 
     Raises:
         OSError: The file cannot be read; FileNotFoundError where there is none.

@@ -39,6 +39,7 @@ from gdcore.schedules import NAMES, Function, Schedule
 from gdcore.typing import ScheduleName
 
 if TYPE_CHECKING:
+    from gdcore.ensembles import Ensemble
     from gdcore.network import Network
     from gdcore.training import Trainer
 
@@ -50,6 +51,7 @@ __all__ = [
     "figure_of",
     "opened",
     "same_network",
+    "save_ensemble",
     "save_network",
     "save_trainer",
 ]
@@ -105,6 +107,20 @@ def save_network(network: Network, path: PathLike, extra: files.Extra) -> None:
         "extra": files.checked_extra(extra),
     }
     files.write(path, _finite(network.state_dict()), description)
+
+
+def save_ensemble(ensemble: Ensemble, path: PathLike, extra: files.Extra) -> None:
+    """See `Ensemble.save`."""
+    description = {
+        "kind": "ensemble",
+        "networks": list(map(described_network, ensemble.networks)),
+        "weights": list(ensemble.weights),
+        "average": ensemble.average,
+        "extra": files.checked_extra(extra),
+    }
+    states = [(f"{i}/", net.state_dict()) for i, net in enumerate(ensemble.networks)]
+    arrays = {prefix + key: array for prefix, state in states for key, array in state.items()}
+    files.write(path, _finite(arrays), description)
 
 
 def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
@@ -233,6 +249,26 @@ class Checkpoint:
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{self.path} is damaged or was forged: {error}") from None
 
+    def networks(self) -> list[Checkpoint]:
+        """Those of an ensemble, each as if it were a file of its own.
+
+        Raises:
+            ValueError: They are not described, or there are arrays of none of them.
+        """
+        described = self.description.get("networks")
+        if not isinstance(described, list) or not described:
+            raise ValueError("the networks are not described")
+        parts: dict[str, dict[str, StoredArray]] = {str(i): {} for i in range(len(described))}
+        for key, array in self.arrays.items():
+            number, _, name = key.partition("/")
+            if number not in parts:
+                raise ValueError(f"array {key!r} belongs to none of {len(parts)} networks")
+            parts[number][name] = array
+        return [
+            Checkpoint(self.path, {"kind": "network", "network": each, "extra": {}}, arrays)
+            for each, arrays in zip(described, parts.values(), strict=True)
+        ]
+
     def network(self) -> NetworkParts:
         """The network, in either kind of file.
 
@@ -321,10 +357,16 @@ class Checkpoint:
 
 
 @contextmanager
-def opened(path: PathLike) -> Iterator[Checkpoint]:
-    """Opens a model file, to be read in parts; raises as `gdcore.files.read_description` does."""
+def opened(path: PathLike, *, ensembles: bool = False) -> Iterator[Checkpoint]:
+    """Opens a model file, to be read in parts; raises as `gdcore.files.read_description` does.
+
+    Unless ``ensembles``, also a ValueError where it holds one.
+    """
     with files.opened(path) as stored:
-        yield Checkpoint(path, stored.description(), stored.arrays)
+        description = stored.description()
+        if description.get("kind") == "ensemble" and not ensembles:
+            raise ValueError(f"{path} holds an ensemble: read it with gdcore.Ensemble.load")
+        yield Checkpoint(path, description, stored.arrays)
 
 
 def _shapes(

@@ -340,6 +340,31 @@ class Trainer(Given, Online, Planning):
         rest = (batch_size, shuffle, *arrays, metrics, callbacks, progress)
         bare = epochs is None and until_epoch is None and all(map(is_, rest, _DEFAULTS))
         _core.profile_mark("caller")
+        fitting = self._checked(x, y, *rest)
+        _core.profile_mark("data")
+        first = self.epochs + 1
+        if fitting.validation is not None:  # what a metric cannot judge, before any update
+            fitting.validation.judged(self)
+        if bare:
+            warn(_BARE)
+        history = self._begin(fitting, last)
+        fitting.run(self, self._native, first, last, history)
+        return history
+
+    def _checked(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: Any,
+        shuffle: Any,
+        sample_weight: Any,
+        validation_data: Any,
+        validation_split: Any,
+        metrics: Any,
+        callbacks: Any,
+        progress: Any,
+    ) -> Fitting:
+        """What `fit` was given, checked and converted; nothing has changed yet."""
         options = (
             optional_integer("batch_size", batch_size),
             flag("shuffle", shuffle),
@@ -360,27 +385,25 @@ class Trainer(Given, Online, Planning):
             validation,
             resolve_callbacks(callbacks),
             options[2],
+            figures_of(self, validation),
+            names,
         )
-        figures = figures_of(self, validation)
-        fitting.check(figures)
-        _core.profile_mark("data")
-        first = self.epochs + 1
-        if validation is not None:
-            validation.judged(self)  # what a metric cannot judge is an error before any update
-        if bare:
-            warn(_BARE)
+        fitting.check()
+        return fitting
+
+    def _begin(self, fitting: Fitting, last: int) -> History:
+        """Where `fit` begins to change the trainer; returns the history to fill."""
         if isinstance(self._schedule, str):
             self._follow(spread(self._schedule, last))
-        elif first <= last and (words := fitting.over(self._schedule, self._native)):
+        elif self.epochs < last and (words := fitting.over(self._schedule, self._native)):
             warn(words)
-        if self._network.feature_names is None and names is not None:
-            self._network._native.input_names = list(names)
-        self._figures = figures
+        if self._network.feature_names is None and fitting.names is not None:
+            self._network._native.input_names = list(fitting.names)
+        self._figures = fitting.figures
         self._past = (self._whole_history(), self.epochs)
-        self._history = history = History()
+        self._history = History()
         self._stopped = False
-        fitting.run(self, self._native, first, last, history)
-        return history
+        return self._history
 
     def stop(self) -> None:
         """Ends `fit`, where a callback calls it: at the end of a batch or of an epoch.
@@ -558,6 +581,8 @@ class Trainer(Given, Online, Planning):
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Any:
         """The arrays, checked and converted once, for the trainer of this dtype."""
+        if self._shared is not None:
+            return self._shared(self, x, y, sample_weight, names)
         return self._native.prepare(x, y, sample_weight, names)
 
 

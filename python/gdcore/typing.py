@@ -18,6 +18,8 @@ __all__ = [
     "DType",
     "DTypeName",
     "DifferenceBy",
+    "EnsembleAverage",
+    "FiguresOf",
     "InitializerName",
     "Inputs",
     "LossName",
@@ -74,6 +76,19 @@ DifferenceBy = Literal[
     "phase",
 ]
 """What `gdcore.profiling.Difference.table` may sum over."""
+
+EnsembleAverage = Literal[
+    "auto",
+    "outputs",
+    "probabilities",
+]
+"""What `gdcore.Ensemble` takes the mean of."""
+
+FiguresOf = Literal[
+    "best",
+    "last",
+]
+"""Which figures `gdcore.FitResults.spread` takes."""
 
 InitializerName = Literal[
     "he_normal",

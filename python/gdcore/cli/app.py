@@ -28,6 +28,8 @@ gdcore train adult.csv --target income --save model.safetensors
 
 gdcore train digits --hidden 256,128 --schedule cosine --patience 5
 
+gdcore train adult.csv --target income --folds 5
+
 gdcore train adult.csv --resume model.safetensors --epochs 10
 
 gdcore predict model.safetensors new.csv --out predictions.csv
@@ -161,6 +163,22 @@ def train(
         typer.Option(autocompletion=options.completing(DTYPES), help="float32 or float64."),
     ] = "float32",
     seed: options.Seed = 0,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Trains so many networks at once, with the seeds from --seed on, and tells mean "
+            "and spread of their figures; --save writes them as one model.",
+        ),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Cuts the rows into so many parts, in place of --validation, and trains a network "
+            "(with --seeds several) for each part that is held out.",
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="How many; else all that are free.")] = None,
     validation: Annotated[
         float,
@@ -197,6 +215,8 @@ def train(
     with user_errors():
         from gdcore.cli import training
 
+        if folds is not None and any("--validation" in each for each in _given(context)):
+            raise ValueError("--validation must not be given with --folds, which hold out rows")
         if resume is not None:
             _check_resumed(_given(context, *_WITH_RESUME))
         training.train(_options(told))
@@ -204,7 +224,18 @@ def train(
 
 # The options that say nothing of what a model holds already.
 _WITH_RESUME = (
-    *("data", "resume", "epochs", "batch_size", "lr", "patience", "metrics", "threads"),
+    *(
+        "data",
+        "resume",
+        "seeds",
+        "folds",
+        "epochs",
+        "batch_size",
+        "lr",
+        "patience",
+        "metrics",
+        "threads",
+    ),
     *("validation", "save", "plot", "profile"),
     *("delimiter", "decimal", "thousands", "skip_lines", "no_quotes"),
 )

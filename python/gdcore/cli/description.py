@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gdcore import Network, Trainer, _resuming
+from typing import Any
+
+from gdcore import Ensemble, Network, Trainer, _resuming
 from gdcore.cli.networks import vector_size
 from gdcore.cli.preparation import ClassTarget, EmbeddedColumn, NumericColumn, Preparation
 from gdcore.cli.report import tell_rows
@@ -21,6 +23,9 @@ def describe(model: str) -> None:
         ValueError: It is no model, or damaged.
     """
     description = read_description(model)
+    if description.get("kind") == "ensemble":
+        _describe_ensemble(model, description)
+        return
     if description.get("kind") == "trainer":
         net, rows = _trainer(model, function=description.get("schedule") == {"name": "function"})
     else:
@@ -30,6 +35,28 @@ def describe(model: str) -> None:
     if len(net.inputs) > 1:  # which tells no layers
         print(net.summary())
     tell_rows({"parameters": f"{net.num_parameters:,}", "seed": str(net.seed), **rows})
+    if preparation is not None:
+        tell_rows(_columns(preparation, vector_size(net)))
+        tell_rows(_target(preparation))
+
+
+def _describe_ensemble(model: str, description: dict[str, Any]) -> None:
+    ensemble = Ensemble._loaded(model, warns=False)
+    net = ensemble.networks[0]
+    preparation = Preparation.of_model(description, net)
+    print(ensemble)
+    weights = dict.fromkeys(f"{each:g}" for each in ensemble.weights)
+    tell_rows(
+        {
+            "networks": str(len(ensemble)),
+            "parameters": f"{ensemble.num_parameters:,}",
+            "seeds": ", ".join(dict.fromkeys(str(each.seed) for each in ensemble.networks)),
+            "weights": ", ".join(weights) + (" each" if len(weights) == 1 else ""),
+            "mean of": {"auto": "outputs, of classes probabilities"}.get(
+                ensemble.average, ensemble.average
+            ),
+        }
+    )
     if preparation is not None:
         tell_rows(_columns(preparation, vector_size(net)))
         tell_rows(_target(preparation))

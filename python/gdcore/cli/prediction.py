@@ -12,7 +12,7 @@ import polars as pl
 import typer
 from numpy.typing import NDArray
 
-from gdcore import Network
+from gdcore import Ensemble, Network
 from gdcore._names import unknown
 from gdcore.cli import report
 from gdcore.cli.delimited import Dialect
@@ -45,7 +45,8 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
             raise unknown("--out", str(out), [f"a file that ends in {each}" for each in ENDINGS])
         check_output("--out", out, model, data)
     reading.check(data)
-    net = Network._loaded(model, warns=False)
+    loaded = _loaded(model)
+    net = loaded if isinstance(loaded, Network) else loaded.networks[0]
     preparation = Preparation.of_model(read_description(model), net)
     as_in_training = Dialect() if preparation is None else preparation.dialect
     table = read(data, dialect=reading.dialect(as_in_training))
@@ -55,13 +56,19 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
     notes = list(table.notes)
     x = preparation.inputs(table, net.dtype, notes)
     report.tell_notes(notes)
-    outputs = net.predict(x)
-    arrays = _arrays(preparation.target, outputs)
+    arrays = _arrays(preparation.target, loaded, x)
     if out is None:
         typer.echo(_frame(arrays).write_csv(), nl=False)
         return
     with written_beside(out) as file:
         _write(arrays, out.suffix.lower(), file)
+
+
+def _loaded(model: str) -> Network | Ensemble:
+    """A network, or several as one."""
+    if read_description(model).get("kind") == "ensemble":
+        return Ensemble._loaded(model, warns=False)
+    return Network._loaded(model, warns=False)
 
 
 def _as_it_is(net: Network, table: Table, model: str) -> Preparation:
@@ -82,7 +89,7 @@ def _as_it_is(net: Network, table: Table, model: str) -> Preparation:
     return Preparation(columns, target, width=table.width)
 
 
-def _arrays(target: Target, outputs: NDArray[Any]) -> dict[str, Any]:
+def _arrays(target: Target, model: Network | Ensemble, x: Any) -> dict[str, Any]:
     """The predictions, as an NPZ file holds them.
 
     Returns:
@@ -90,14 +97,21 @@ def _arrays(target: Target, outputs: NDArray[Any]) -> dict[str, Any]:
         ``"probability"`` (N, K) and ``"classes"`` (K,).
     """
     if isinstance(target, NumberTarget):
-        values = target.restored(outputs)
+        values = target.restored(model.predict(x))
         return {"prediction": values[:, 0] if values.shape[1] == 1 else values}
-    logits = outputs.astype(np.float64)
+    classes = _array(target.classes)
+    if isinstance(model, Ensemble):
+        shares = model.predict_proba(x).astype(np.float64)
+        if shares.shape[1] == 1:  # of the second class
+            shares = np.concatenate([1 - shares, shares], axis=1)
+        prediction = classes[shares.argmax(axis=1)]
+        probability = shares.astype(np.float32)
+        return {"prediction": prediction, "probability": probability, "classes": classes}
+    logits = model.predict(x).astype(np.float64)
     if logits.shape[1] == 1:  # of the second class against the first
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probability = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    classes = _array(target.classes)
     prediction = classes[logits.argmax(axis=1)]
     return {"prediction": prediction, "probability": probability, "classes": classes}
 

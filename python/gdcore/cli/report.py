@@ -22,7 +22,7 @@ from gdcore.cli.preparation import (
 )
 from gdcore.cli.targets import Chosen
 
-__all__ = ["figures", "tell_choice", "tell_notes", "tell_result", "tell_rows"]
+__all__ = ["METRICS", "figures", "shown", "tell_choice", "tell_notes", "tell_result", "tell_rows"]
 
 METRICS = (metrics.RMSE(), metrics.MAE(), metrics.R2())
 NOTED = 10  # notes that are shown
@@ -104,7 +104,7 @@ def tell_result(
     flops = full * trainer.flops_per_step(batch_size)
     flops += trainer.flops_per_step(rest) if rest else 0
     rows = {
-        f"{key}, {part}": f"{values[key]:.2%}" if key == "accuracy" else _number(key, values[key])
+        f"{key}, {part}": shown(key, values[key])
         for key in figures["training"]
         for part, values in figures.items()
     }
@@ -127,6 +127,9 @@ def tell_rows(rows: Mapping[str, str]) -> None:
     Console(markup=False, emoji=False).print(table)
 
 
-def _number(key: str, value: float) -> str:
+def shown(key: str, value: float) -> str:
+    """A figure of that name as text."""
+    if key == "accuracy":
+        return f"{value:.2%}"
     # A target in dollars and one in shares of a millimetre both show their digits.
     return f"{value:.4f}" if key in ("loss", "r2") else f"{value:,.5g}"

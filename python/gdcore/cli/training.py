@@ -18,7 +18,7 @@ from gdcore._check import integer, optional_integer, real
 from gdcore._names import choice
 from gdcore._native import DTYPES
 from gdcore.callbacks import EarlyStopping
-from gdcore.cli import INTERRUPTED, networks, plot, profile_files, report
+from gdcore.cli import INTERRUPTED, networks, plot, profile_files, report, several
 from gdcore.cli.cells import Notation
 from gdcore.cli.columns import listed
 from gdcore.cli.delimited import Dialect
@@ -80,6 +80,8 @@ class Options:
     dtype: str = "float32"
     metrics: tuple[str, ...] = ()
     patience: int | None = None
+    seeds: int | None = None
+    folds: int | None = None
     resume: Path | None = None
     save: Path | None = None
     plot: Path | None = None
@@ -94,6 +96,9 @@ def train(options: Options) -> None:
         OSError: A file cannot be read or written.
         ValueError: An option or the data are not right.
     """
+    if options.seeds is not None or options.folds is not None:
+        several.train(options)
+        return
     made = set_up(options)
     trainer, chosen, preparation = made.trainer, made.chosen, made.preparation
     kept, held_out = made.kept, made.held_out

@@ -1,0 +1,202 @@
+"""``gdcore train --seeds`` and ``--folds``: many networks at once, and one table of how they do."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from gdcore import Ensemble, FitResult, FitResults, Trainer, fit_many, folds, metrics
+from gdcore._check import integer
+from gdcore.callbacks import EarlyStopping
+from gdcore.cli import INTERRUPTED, report
+from gdcore.cli.errors import diverged, fail
+from gdcore.cli.preparation import ClassTarget, NumberTarget, Prepared, taken
+from gdcore.cli.setting_up import SetUp
+from gdcore.fit_results import spread_of
+
+if TYPE_CHECKING:
+    from gdcore.cli.training import Options
+
+__all__ = ["train"]
+
+
+def train(options: Options) -> None:
+    """Trains, tells each network's figures with mean and spread, and saves them as one model.
+
+    Raises:
+        FloatingPointError: No network could be trained.
+        OSError: A file cannot be read or written.
+        ValueError: An option or the data are not right.
+    """
+    from gdcore.cli.training import set_up
+
+    count, parts = _numbers(options)
+    # Of folds every row is trained on: each network holds out others.
+    made = set_up(options if parts == 0 else replace(options, validation=0.0, patience=None))
+    if parts:
+        typer.echo(
+            f"folds: {parts}, each held out by {count} of the networks; means and deviations of "
+            "columns are of all rows",
+            err=True,
+        )
+    rows = _rows(made, parts, options.seed)
+    trainers = [_trainer(made.trainer, seed) for _ in range(parts or 1) for seed in range(count)]
+    judged = bool(parts) or len(made.held_out) > 0
+    begun = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* networks failed: .*", UserWarning)
+            results = fit_many(
+                trainers,
+                *made.training,
+                epochs=options.epochs,
+                batch_size=options.batch_size,
+                validation_data=made.validation if judged and not parts else None,
+                rows=None if rows is None else [each for each in rows for _ in range(count)],
+                metrics=[metrics.Metric.resolve("--metrics", name) for name in options.metrics]
+                if judged
+                else (),
+                callbacks=[]
+                if options.patience is None
+                else [EarlyStopping(patience=options.patience)],
+                num_threads=options.threads,
+            )
+    except KeyboardInterrupt:
+        fail("stopped; nothing is saved", INTERRUPTED)
+    seconds = time.perf_counter() - begun
+    _tell_failed(results)
+    well = [each for each in results if each.error is None]
+    ensemble = results.ensemble()
+    if options.save is not None:
+        ensemble.save(options.save, extra={"preparation": made.preparation.to_json()})
+    figures = [_figures(each, made, rows, count, options.metrics) for each in well]
+    whole = _of_ensemble(ensemble, made) if rows is None and judged else {}
+    _tell(well, figures, whole, count if parts else 0, "held out" if judged else "training")
+    learnt = [len(made.kept) if rows is None else len(rows[e.index // count][0]) for e in well]
+    samples = sum(each.epochs * n for each, n in zip(well, learnt, strict=True))
+    report.tell_rows(
+        {
+            "networks": str(len(well)),
+            "parameters": f"{ensemble.num_parameters:,}",
+            "time": f"{seconds:.3f} s",
+            "samples/s": f"{samples / seconds:,.0f}",
+        }
+    )
+    if options.save is not None:
+        typer.echo(f"written: {options.save}, an ensemble of {len(ensemble)} networks", err=True)
+
+
+def _numbers(options: Options) -> tuple[int, int]:
+    """How many seeds, and how many folds, 0 where rows are held out once."""
+    count = 1 if options.seeds is None else integer("--seeds", options.seeds)
+    parts = 0 if options.folds is None else integer("--folds", options.folds, at_least=2)
+    given = "--folds" if parts else "--seeds"
+    for option in ("plot", "profile", "resume"):
+        if getattr(options, option) is not None:
+            raise ValueError(f"--{option} is for one training, got it with {given}")
+    if options.patience is not None:
+        integer("--patience", options.patience)
+    return count, parts
+
+
+def _rows(made: SetUp, parts: int, seed: int) -> list[tuple[Any, Any]] | None:
+    if not parts:
+        return None
+    y = made.training[1]
+    if parts > len(y):
+        raise ValueError(f"--folds must be at most the number of rows, {len(y)}, got {parts}")
+    by_class = isinstance(made.preparation.target, ClassTarget)
+    return folds(y, parts, seed=seed, stratify=by_class)
+
+
+def _trainer(first: Trainer, after: int) -> Trainer:
+    """One like the first, whose seed is so many after its own."""
+    return Trainer(
+        first.network._again(seed=first.network.seed + after),
+        first.loss,
+        first.optimizer,
+        clip_grad_norm=first.clip_grad_norm,
+        schedule=first.schedule,
+    )
+
+
+def _tell_failed(results: FitResults) -> None:
+    if len(results.failed) == len(results):
+        trainer = results[0].trainer
+        if isinstance(results[0].error, FloatingPointError) and trainer is not None:
+            raise FloatingPointError(diverged(trainer.epochs + 1, trainer.lr))
+        raise ValueError(str(results[0].error))
+    for each in results.failed:
+        typer.echo(f"note: network {each.index} failed and is left out: {each.error}", err=True)
+
+
+def _figures(
+    result: FitResult,
+    made: SetUp,
+    rows: Sequence[tuple[Any, Any]] | None,
+    count: int,
+    wanted: Sequence[str],
+) -> dict[str, float]:
+    """Of a network, on what it has not seen; where all rows are for training, on these."""
+    x, y = made.training
+    places = made.kept
+    if rows is not None:
+        held_out = rows[result.index // count][1]
+        x, y, places = taken(x, held_out), y[held_out], made.kept[held_out]
+    elif len(made.held_out):
+        (x, y), places = made.validation, made.held_out
+    assert result.trainer is not None  # no function was given
+    return report.figures(result.trainer, x, y, made.chosen, places, wanted)
+
+
+def _of_ensemble(ensemble: Ensemble, made: SetUp) -> dict[str, float]:
+    """The figures of all networks together, on the rows that were held out."""
+    x, y = made.validation
+    target, values = made.preparation.target, made.chosen.values
+    if isinstance(target, NumberTarget) and values is not None:
+        outputs = target.restored(ensemble.predict(x))
+        return {each.key: each(values[made.held_out], outputs) for each in report.METRICS}
+    return {"accuracy": float((_classes(ensemble, x) == np.asarray(y).reshape(-1)).mean())}
+
+
+def _classes(ensemble: Ensemble, x: Prepared) -> NDArray[np.int64]:
+    return ensemble.predict_classes(x)
+
+
+def _tell(
+    results: Sequence[FitResult],
+    figures: Sequence[Mapping[str, float]],
+    whole: Mapping[str, float],
+    count: int,
+    part: str,
+) -> None:
+    """A line a network, then mean and deviation, and the networks together."""
+    keys = list(figures[0])
+    table = Table(title=f"figures, {part}", title_justify="left")
+    for name in ["fold"] * bool(count) + ["seed", "epochs", *keys]:
+        table.add_column(name, justify="right")
+    for each, row in zip(results, figures, strict=True):
+        assert each.trainer is not None
+        place = [str(each.index // count)] if count else []
+        place += [str(each.trainer.network.seed), str(each.epochs)]
+        table.add_row(*place, *(report.shown(key, row[key]) for key in keys))
+    blank = [""] * (1 + bool(count))
+    if len(results) > 1:
+        table.add_section()
+        spreads = {key: spread_of([row[key] for row in figures]) for key in keys}
+        for name in ("mean", "deviation"):
+            told = (report.shown(key, getattr(spreads[key], name)) for key in keys)
+            table.add_row(name, *blank, *told)
+    if whole:
+        told = (report.shown(key, whole[key]) if key in whole else "" for key in keys)
+        table.add_row("together", *blank, *told)
+    Console(markup=False, emoji=False).print(table)

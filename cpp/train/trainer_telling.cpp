@@ -33,9 +33,9 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
   MemoryPlan result;
   result.parameters = flat;
   result.gradients = flat;
-  result.states = flat * states();
+  result.states = flat * states() + (sam_ == nullptr ? 0 : sam_->bytes());
   if (has_loss()) {
-    result.snapshot = result.parameters + result.states;
+    result.snapshot = result.parameters + flat * states();
     result.plan = plan::Plan<T>::memory(model_->network(),
                                         training_options(rows_at_once(batch_size), shuffle));
     result.gradients += result.plan.gradients;  // of the parts that workers take

@@ -55,6 +55,7 @@ class Fitting:
     validation: Judging | None
     callbacks: list[Callback]
     progress: bool
+    accumulate: int
 
     def check(self, figures: Mapping[str, bool | None]) -> None:
         """ValueError where a callback watches what the history will not have; see figures_of."""
@@ -113,13 +114,13 @@ class Fitting:
                 advance = self._on_progress(trainer, bar.epoch(number) if bar else None)
                 _core.profile_mark("callback")
                 values: dict[str, float] = native.fit_epoch(
-                    self.data, self.batch_size, self.shuffle, advance, on_batch
+                    self.data, self.batch_size, self.shuffle, advance, on_batch, self.accumulate
                 )
                 if trainer.epochs < number:  # stopped within the epoch
                     break
                 if self.validation is not None:
                     with Range("validation"):
-                        found = self.validation.scores(trainer)
+                        found = self.validation.scores(trainer._judge())
                     values |= {f"val_{key}": value for key, value in found.items()}
                 history.append(values)
                 if bar:

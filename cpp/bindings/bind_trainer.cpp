@@ -89,6 +89,39 @@ py::dict memory(train::Trainer<T>& trainer, int64_t batch_size, bool shuffle) {
   return result;
 }
 
+// What is limited together, by how much, and what a unit's weights count at least.
+using Clipping = std::tuple<std::string, double, double>;
+
+void set_clipping(train::TrainerOptions& options, const Clipping& clip) {
+  const auto& [by, limit, eps] = clip;
+  using plan::ClipBy;
+  options.clip = by == "value" ? ClipBy::value : by == "unit" ? ClipBy::units : ClipBy::groups;
+  options.clips_layers = by == "layer";
+  options.clip_limit = limit;
+  options.clip_eps = eps;
+}
+
+template <class T>
+void bind_average(py::class_<train::Trainer<T>>& cls) {
+  using Trainer = train::Trainer<T>;
+  cls.def_property_readonly("keeps_average", &Trainer::keeps_average);
+  cls.def_property_readonly("has_average", &Trainer::has_average);
+  cls.def("end_epoch", &Trainer::end_epoch, py::call_guard<WithoutGil>());
+  // A copy of the averaged weights into another network, of the same description.
+  cls.def(
+      "copy_average",
+      [](Trainer& self, ModelPointer<T> to) {
+        const nn::Network<T>& network = self.model().description();
+        std::vector<T> values(static_cast<size_t>(network.num_parameters()));
+        std::vector<T> kept(static_cast<size_t>(network.state_size()));
+        const WithoutGil released;
+        self.copy_average(values.data(), kept.data());
+        to->set_values(values.data());
+        to->set_state(kept.data());
+      },
+      py::arg("to"));
+}
+
 template <class T>
 void require_loss(const train::Trainer<T>& trainer) {
   require<StateError>(trainer.has_loss(),
@@ -163,7 +196,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
                       std::string rule, std::vector<double> hyper, std::optional<int> num_threads,
                       uint64_t seed, std::optional<double> clip_grad_norm,
                       const std::string& matmul_precision, const Groups& groups,
-                      std::vector<int> group_of) {
+                      std::vector<int> group_of, const Wrappers& wrappers,
+                      const std::optional<Clipping>& clip) {
             train::TrainerOptions options;
             options.precision = ops::precision_named(matmul_precision);
             options.loss = loss_from(std::move(loss), std::move(loss_parameters), heads);
@@ -174,13 +208,17 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
             options.clip_norm = clip_grad_norm.value_or(0);
             options.groups = groups_of(groups);
             options.group_of = std::move(group_of);
+            options.wrappers = wrappers_of(wrappers);
+            if (clip) set_clipping(options, *clip);
             const WithoutGil released;  // the network may be in use
             return std::make_unique<Trainer>(std::move(network), options);
           }),
           py::arg("network"), py::arg("loss"), py::arg("loss_parameters"), py::arg("heads"),
           py::arg("rule"), py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
           py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest",
-          py::arg("groups") = Groups(), py::arg("group_of") = std::vector<int>());
+          py::arg("groups") = Groups(), py::arg("group_of") = std::vector<int>(),
+          py::arg("wrappers") = Wrappers(), py::arg("clip") = py::none());
+  bind_average<T>(cls);
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property(
       "num_threads",
@@ -261,13 +299,13 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def(
       "fit_epoch",
       [](Trainer& self, const Data& data, std::optional<int64_t> batch_size, bool shuffle,
-         py::object progress, py::object on_batch) {
+         py::object progress, py::object on_batch, int64_t accumulate) {
         const int64_t at_once = check_batch_size(batch_size.value_or(data.view.size()));
         ProgressCall call(std::move(progress), std::move(on_batch), data.view.size());
         double loss = 0;
         {
           const WithoutGil released;
-          loss = self.fit_epoch(data.view, at_once, shuffle, call);
+          loss = self.fit_epoch(data.view, at_once, shuffle, call, accumulate);
         }
         call.rethrow();
         py::dict result;
@@ -278,7 +316,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         return result;
       },
       py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("progress"),
-      py::arg("on_batch"));
+      py::arg("on_batch"), py::arg("accumulate") = 1);
 
   cls.def(
       "evaluate",

@@ -68,7 +68,7 @@ void Plan<T>::Compiler::compile() {
   if (differentiates(options_.kind) && options_.kind != PlanKind::derivative) {
     plan_.gradients_ = network_.gradients();
   }
-  plan_.fuses_update_ = options_.kind == PlanKind::training && options_.clip_norm == 0 &&
+  plan_.fuses_update_ = options_.kind == PlanKind::training && !options_.clips() &&
                         options_.rule->needs() == ops::RuleNeeds::elementwise;
   layout();
   plan_.arena_ = base::AlignedBuffer<T>(used_);
@@ -94,7 +94,7 @@ void Plan<T>::Compiler::steps() {
   steps_ = std::move(builder_.steps());
   if (options_.gathers) steps_.insert(steps_.begin(), gather_step());
   if (options_.kind != PlanKind::training) return;
-  if (options_.clip_norm > 0) steps_.push_back(clip_step());
+  if (options_.clips()) steps_.push_back(clip_step());
   // Who asks for losses at other weights gets gradients, and updates by itself.
   if (options_.rule != nullptr && options_.rule->needs() == ops::RuleNeeds::closure) return;
   steps_.push_back(update_step());
@@ -161,8 +161,8 @@ Step<T> Plan<T>::Compiler::clip_step() {
   step.parameters_written = {0};
   step.make = [this](const Step<T>&, const Places<T>&) -> std::unique_ptr<Operation<T>> {
     const ops::Seen gradients{plan_.dense_extents_, network_.sparse()};
-    return std::make_unique<Clip<T>>(network_.gradients(), gradients, options_.clip_norm,
-                                     options_.max_workers);
+    return std::make_unique<Clip<T>>(network_.gradients(), network_.values(), gradients,
+                                     options_.clipping(), options_.max_workers);
   };
   return step;
 }
@@ -284,7 +284,7 @@ void Plan<T>::Compiler::layout() {
 // Where the first update follows the first gradients: not with clipping.
 template <class T>
 void Plan<T>::Compiler::replicas() {
-  if (options_.kind != PlanKind::training || options_.clip_norm > 0) return;
+  if (options_.kind != PlanKind::training || options_.clips()) return;
   const int64_t others = std::min<int64_t>(options_.max_workers - 1, most_partial_gradients());
   const int workers = static_cast<int>(others) + 1;
   T* const memory = take(1, Replicas<T>::size(workers, plan_.flat_size_));

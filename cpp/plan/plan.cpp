@@ -92,7 +92,9 @@ int64_t Plan<T>::rows_at_once(int64_t begin, int64_t rows) const {
 
 template <class T>
 int64_t Plan<T>::rows_together_at_once(int64_t begin, int64_t rows) const {
-  const int64_t left = rows - begin;
+  const int64_t apart = options_.apart;
+  const int64_t end = apart == 0 ? rows : std::min(rows, (begin / apart + 1) * apart);
+  const int64_t left = end - begin;
   // What is left over must not be a single row, so that there is room for one more.
   const int64_t most = together_ == 0 ? 0 : (capacity() - 1) / most_rows(together_);
   base::require<base::ValueError>((left <= capacity() || most > 0) && rows <= ops::kLongSum,

@@ -12,6 +12,7 @@
 #include "parallel/partition.hpp"
 #include "plan/builder.hpp"
 #include "plan/cost_model.hpp"
+#include "plan/operations/clip.hpp"
 #include "plan/operations/gather.hpp"
 #include "plan/replicas.hpp"
 
@@ -43,10 +44,19 @@ struct PlanOptions {
   bool gathers = false;  // room for the rows of a shuffled batch
   ops::Precision precision = ops::Precision::highest;
   LossDescription loss;
-  double clip_norm = 0;            // training only; 0: no clipping
+  double clip_norm = 0;  // training only; 0: no clipping, or as `clip` says
+  ClipOptions clip;
+  // Where rows see each other in training, those of so many rows of a batch do, one after the
+  // other; 0: all of it.
+  int64_t apart = 0;
   optim::Rule<T>* rule = nullptr;  // training only
   // With the network's values and gradients. What is not in its extents does not train.
   optim::UpdateInput<T> update;
+
+  ClipOptions clipping() const {
+    return clip_norm > 0 ? ClipOptions{ClipBy::whole, clip_norm, 0, {}, clip.leaves} : clip;
+  }
+  bool clips() const { return clipping().by != ClipBy::none; }
 };
 
 // What a plan's arena is for, in bytes.
@@ -67,6 +77,8 @@ class Plan {
 
   int64_t capacity() const { return options_.capacity; }
   int max_workers() const { return options_.max_workers; }
+  int64_t apart() const { return options_.apart; }
+  bool gathers() const { return options_.gathers; }
   // How a batch of that size is shared.
   Sharing sharing(int64_t rows) const;
   int workers(int64_t rows) const { return sharing(rows).workers; }

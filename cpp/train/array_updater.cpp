@@ -42,13 +42,15 @@ class Crowd {
 template <class T>
 ArrayUpdater<T>::ArrayUpdater(std::string rule, std::vector<double> hyper,
                               std::vector<int64_t> sizes, std::vector<optim::Group> groups,
-                              const std::vector<int>& group_of)
+                              const std::vector<int>& group_of,
+                              const std::vector<optim::Wrapper>& wrappers)
     : source_({.kind = "rule",
                .optimizer = rule,
                .dtype = sizeof(T) == sizeof(float) ? "float32" : "float64"}),
-      rule_(optim::make_rule<T>(rule, hyper, std::move(groups))),
+      rule_(optim::wrapped(optim::make_rule<T>(rule, hyper, std::move(groups)), wrappers)),
       sizes_(std::move(sizes)),
       lr_(hyper.front()) {
+  state_pointers_.resize(static_cast<size_t>(rule_->states()));
   for (size_t i = 0; i < sizes_.size(); ++i) {
     spans_.push_back({0, 1, sizes_[i], optim::SpanKind::other, group_of.empty() ? 0 : group_of[i]});
     for (int s = 0; s < rule_->states(); ++s) states_.emplace_back(is_frozen(i) ? 0 : sizes_[i]);
@@ -80,15 +82,14 @@ std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
   const auto count = static_cast<size_t>(rule_->states());
   for (size_t i = 0; i < sizes_.size(); ++i) {
     if (is_frozen(i)) continue;
-    T* states[ops::kMaxStates] = {};
-    for (size_t s = 0; s < count; ++s) states[s] = states_[i * count + s].data();
+    for (size_t s = 0; s < count; ++s) state_pointers_[s] = states_[i * count + s].data();
     optim::UpdateInput<T> input;
     const parallel::Range all{0, sizes_[i]};
     input.spans = {&spans_[i], 1};
     input.extents = {&all, 1};
     input.weights = weights[i];
     input.gradients = gradients[i].data();
-    input.states = states;
+    input.states = state_pointers_.data();
     const int states_each = rule_->states();
     const profiling::Amount cost{plan::update_flops(sizes_[i], states_each),
                                  plan::update_bytes(sizes_[i], states_each, sizeof(T))};

@@ -9,6 +9,7 @@
 
 #include "base/aligned_buffer.hpp"
 #include "optim/grouped_rule.hpp"
+#include "optim/wrapped_rule.hpp"
 #include "parallel/fork_safe_mutex.hpp"
 #include "profiling/sources.hpp"
 
@@ -21,7 +22,8 @@ class ArrayUpdater {
   // With the groups that there are, if any, and of each array the number of its own; an array in
   // none, number -1, is left alone.
   ArrayUpdater(std::string rule, std::vector<double> hyper, std::vector<int64_t> sizes,
-               std::vector<optim::Group> groups = {}, const std::vector<int>& group_of = {});
+               std::vector<optim::Group> groups = {}, const std::vector<int>& group_of = {},
+               const std::vector<optim::Wrapper>& wrappers = {});
 
   // One step; both hold the arrays in order, of the sizes given at construction. Where gradients
   // are to be checked and one is not finite, nothing changes and its index is returned.
@@ -41,6 +43,7 @@ class ArrayUpdater {
   std::vector<int64_t> sizes_;
   std::vector<optim::ParameterSpan> spans_;     // of each array
   std::vector<base::AlignedBuffer<T>> states_;  // rule.states() for the first array, then the next
+  std::vector<T*> state_pointers_;              // of the array at hand
   std::atomic<double> lr_;
   int64_t steps_ = 0;
 };

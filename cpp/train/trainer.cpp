@@ -46,7 +46,8 @@ std::unique_ptr<optim::Rule<T>> rule_of(const TrainerOptions& options) {
   std::unique_ptr<optim::Rule<T>> solver =
       optim::make_solver<T>(options.rule, options.hyper, options.groups);
   if (solver != nullptr) return solver;
-  return optim::make_rule<T>(options.rule, options.hyper, options.groups);
+  return optim::wrapped(optim::make_rule<T>(options.rule, options.hyper, options.groups),
+                        options.wrappers);
 }
 
 int64_t most_rows(int64_t together) {
@@ -74,8 +75,13 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   if (options_.clip_norm > 0) {  // however large: then it never clips
     base::representable<T>(std::min(options_.clip_norm, 1.0), "clip_grad_norm");
   }
+  if (options_.clip != plan::ClipBy::none) {
+    base::representable<T>(std::min(options_.clip_limit, 1.0), "the limit of clip");
+  }
+  averaging_ = optim::find_wrapper<optim::AveragingRule<T>>(*rule_);
+  sam_ = optim::find_wrapper<optim::SamRule<T>>(*rule_);
   const nn::Graph& graph = model_->description().graph();
-  is_plain_ = graph.meeting() == nullptr && !graph.has_sparse_inputs() && !heads_;
+  is_plain_ = graph.meeting() == nullptr && !graph.has_sparse_inputs() && !heads_ && !sam_;
   list_trained(model_->description());
   if (solver_ != nullptr) check_solver(options_.rule);
   source_ = std::make_shared<profiling::SourceNumber>(
@@ -96,6 +102,16 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       options_.groups.empty() || network.sparse().empty(),
       "groups must not be given where an Embedding or a Dense is sparse: its rows follow the "
       "trainer's hyperparameters");
+  require<ValueError>(options_.wrappers.empty() || network.sparse().empty(),
+                      "an average of the weights, Lookahead and SAM must not be given where an "
+                      "Embedding or a Dense "
+                      "is sparse: the rows that a batch has not seen would be left out");
+  if (sam_ != nullptr) {
+    require<ValueError>(
+        has_loss(), "SAM takes two gradients a step, so the trainer must have a loss of gdcore");
+    sam_->make_room(network.flat_size());
+    first_state_ = base::AlignedBuffer<T>(network.state_size());
+  }
   update_.weights = network.values();
   update_.gradients = network.gradients();
   update_.states = state_pointers_.data();
@@ -122,6 +138,7 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
                         weight ? optim::SpanKind::weight : optim::SpanKind::bias, group,
                         parameter.in_panels() ? ops::Layout::panels : ops::Layout::strided});
     }
+    list_clipped(parameter);
     if (extents_.empty() || extents_.back().end != parameter.offset) {
       extents_.push_back({parameter.offset, parameter.offset});
     }
@@ -131,6 +148,31 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
       !spans_.empty() || all.empty(),
       "there must be a parameter to train, got none that is not frozen and that the "
       "loss reaches");
+}
+
+template <class T>
+void Trainer<T>::list_clipped(const nn::Parameter& parameter) {
+  using Units = plan::ClipPart::Units;
+  const bool transposed =
+      parameter.lies == nn::Lies::transposed_panels || parameter.lies == nn::Lies::transposed_rows;
+  plan::ClipPart part{parameter.offset, transposed ? parameter.cols : parameter.rows,
+                      transposed ? parameter.rows : parameter.cols, parameter.in_panels()};
+  if (parameter.is_matrix()) part.units = transposed ? Units::cols : Units::rows;
+  const bool is_alone = !options_.clips_layers || parameter.node == nn::kNoNode;
+  part.group = is_alone
+                   ? static_cast<size_t>(&parameter - model_->description().parameters().data())
+                   : static_cast<size_t>(parameter.node);
+  for (int64_t k = 0; k < parameter.count; ++k, part.offset += part.size()) {
+    clip_parts_.push_back(part);
+  }
+}
+
+template <class T>
+plan::ClipOptions Trainer<T>::clipping() const {
+  plan::ClipOptions clip{options_.clip, options_.clip_limit, options_.clip_eps, clip_parts_};
+  if (options_.clip_norm > 0) clip = {plan::ClipBy::whole, options_.clip_norm, 0, {}, nullptr};
+  if (sam_ != nullptr) clip.leaves = &sam_->ascending();
+  return clip;
 }
 
 template <class T>
@@ -152,9 +194,9 @@ void Trainer<T>::make_apply() {
   dense.extents = dense_extents_;
   apply_.emplace(*rule_, dense, threads);
   if (!network.sparse().empty()) apply_seen_.emplace(*rule_, update_, network.sparse(), threads);
-  if (options_.clip_norm > 0) {
+  if (const plan::ClipOptions clip = clipping(); clip.by != plan::ClipBy::none) {
     const ops::Seen gradients{dense_extents_, network.sparse()};
-    clip_.emplace(network.gradients(), gradients, options_.clip_norm, threads);
+    clip_.emplace(network.gradients(), network.values(), gradients, clip, threads);
   }
   apply_threads_ = threads;
 }
@@ -169,7 +211,7 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
   options.elements_a_row = elements_.a_row;
   options.max_workers = threads();
   options.gathers = gathers;
-  options.clip_norm = options_.clip_norm;
+  options.clip = clipping();
   options.precision = options_.precision;
   options.loss = options_.loss;
   options.update = update_;
@@ -193,6 +235,18 @@ plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
     training_gathers_ = options.gathers;
   }
   return *training_;
+}
+
+template <class T>
+plan::Plan<T>& Trainer<T>::accumulating_plan(int64_t rows, bool gathers) {
+  if (accumulating_ == nullptr || accumulating_->apart() != rows ||
+      (gathers && !accumulating_->gathers()) || accumulating_->max_workers() != threads()) {
+    plan::PlanOptions<T> options = training_options(rows_at_once(rows), gathers);
+    options.apart = rows;
+    options.rule = rule_.get();
+    accumulating_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
+  }
+  return *accumulating_;
 }
 
 template <class T>
@@ -298,13 +352,16 @@ void Trainer<T>::prepare(const Dataset& batch) {
 
 template <class T>
 void Trainer<T>::make_room(int64_t elements) {
-  if (elements_.make_room(elements)) training_.reset();
+  if (!elements_.make_room(elements)) return;
+  training_.reset();
+  accumulating_.reset();
 }
 
 template <class T>
 void Trainer<T>::expect(const base::SparseRows<T>* sparse) {
   if (!elements_.expect(model_->description().graph(), sparse)) return;
   training_.reset();
+  accumulating_.reset();
   evaluation_.reset();
 }
 
@@ -321,7 +378,7 @@ double Trainer<T>::step(const Dataset& batch) {
   model_->network().set_gradients_valid(false);
   plan::Batch<T> rows = plain ? batch_of(batch) : this->batch(batch, weigh(batch));
   rows.draw = draw();
-  const double loss = plan.step(rows);
+  const double loss = plain ? plan.step(rows) : run(plan, [&] { return plan.step(rows); });
   end_update();
   return loss;
 }
@@ -357,6 +414,8 @@ void Trainer<T>::apply_gradients() {
   nn::Network<T>& network = model_->network();
   require<StateError>(network.gradients_valid(),
                       "apply_gradients needs the network's backward before it");
+  require<StateError>(sam_ == nullptr,
+                      "SAM takes two gradients a step: apply_gradients has only one");
   require<ValueError>(ops::all_finite<T>(network.gradients(), update_.extents),
                       "gradients must be finite, got NaN or infinity from backward");
   begin_update(lr);
@@ -387,6 +446,39 @@ Position Trainer<T>::copy(T* parameters, T* kept, const std::vector<T*>& states)
   std::copy_n(network.state(), network.state_size(), kept);
   for (size_t k = 0; k < states.size(); ++k) network.to_shapes(state_pointers_[k], states[k]);
   return {steps_, epochs_, lr_, scale_, scale_at_, rule_->kept()};
+}
+
+template <class T>
+bool Trainer<T>::has_average() const {
+  if (averaging_ != nullptr) return averaging_->has_begun(steps_, epochs_);
+  return rule_->averages() && steps_ > 0;
+}
+
+template <class T>
+void Trainer<T>::copy_average(T* parameters, T* kept) {
+  const Lock lock(model_->mutex());
+  require<StateError>(has_average(), "there are no averaged weights yet");
+  const nn::Network<T>& network = model_->description();
+  // What does not train is as it is, as what layers keep.
+  base::AlignedBuffer<T> flat = network.make_flat();
+  ops::copy_extents<T>(network.extents(), network.values(), flat.data());
+  if (averaging_ != nullptr) {
+    ops::copy_extents<T>(update_.extents, averaging_->average(update_.states), flat.data());
+  } else {
+    const ops::KernelScope scope;
+    for (const parallel::Range& run : update_.extents) {
+      rule_->evaluation(update_, run.begin, {flat.data() + run.begin, size_t(run.size())});
+    }
+  }
+  network.to_shapes(flat.data(), parameters);
+  std::copy_n(network.state(), network.state_size(), kept);
+}
+
+template <class T>
+void Trainer<T>::end_epoch() {
+  const Lock lock(model_->mutex());
+  const ops::KernelScope scope;
+  if (averaging_ != nullptr) averaging_->end_epoch(update_, epochs_);
 }
 
 template <class T>

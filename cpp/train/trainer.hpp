@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "optim/grouped_rule.hpp"
 #include "optim/schedule.hpp"
 #include "optim/solvers/solver.hpp"
+#include "optim/wrapped_rule.hpp"
 #include "plan/operations/clip.hpp"
 #include "plan/operations/update.hpp"
 #include "profiling/recorder.hpp"
@@ -29,6 +31,12 @@ struct TrainerOptions {
   uint64_t seed = 0;
   ops::Precision precision = ops::Precision::highest;  // of the products of a step
   double clip_norm = 0;  // largest Euclidean norm of the whole gradient; 0: no limit
+  // In place of it; what is limited together is each parameter or each layer.
+  plan::ClipBy clip = plan::ClipBy::none;
+  double clip_limit = 0;
+  double clip_eps = 0;
+  bool clips_layers = false;
+  std::vector<optim::Wrapper> wrappers;  // around the rule
   std::vector<optim::Group> groups;
   // Of each parameter of the network: the number of its group, or that it does not train. Empty
   // where there are no groups: then `hyper` is for all.
@@ -95,7 +103,10 @@ class Trainer {
   // update, weighted by samples. A stopped epoch leaves its updates and is not counted. Where the
   // loss or a parameter is not finite any more, everything goes back to where the epoch began and a
   // DivergenceError names epoch, step and learning rate.
-  double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress);
+  // With `accumulate` an update takes so many batches together, as one whose rows see each other
+  // only within each of them.
+  double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress,
+                   int64_t accumulate = 1);
   // Of each head in the last epoch.
   const std::vector<double>& head_losses() const { return head_losses_; }
 
@@ -137,6 +148,14 @@ class Trainer {
   int64_t steps() const { return steps_; }
   int64_t epochs() const { return epochs_; }
 
+  // Whether there are weights to judge by beside those that train; and a copy of them, as copy()
+  // makes one. StateError where there are none.
+  bool keeps_average() const { return averaging_ != nullptr || rule_->averages(); }
+  bool has_average() const;
+  void copy_average(T* parameters, T* kept);
+  // What fit_epoch does once it has counted one, for who makes the epochs.
+  void end_epoch();
+
   int states() const { return rule_->states(); }
   // The hyperparameter of a solver by which its last epoch found that there is nothing left to do,
   // or null.
@@ -165,6 +184,14 @@ class Trainer {
   plan::Plan<T>& evaluation_plan(int64_t rows);
   plan::PlanOptions<T> training_options(int64_t rows, bool gathers) const;
   void list_trained(const nn::Network<T>& network);
+  void list_clipped(const nn::Parameter& parameter);
+  plan::ClipOptions clipping() const;
+  // Of batches that fit_epoch puts together, and whose rows see each other.
+  plan::Plan<T>& accumulating_plan(int64_t rows, bool gathers);
+  // A pass, which makes the update and returns the loss: two where that takes two gradients. Then
+  // what layers keep, and the losses of heads, are those of the first.
+  template <class Pass>
+  double run(plan::Plan<T>& plan, Pass&& pass);
   // Checks a batch whose rows see each other, and makes room for sparse ones.
   void prepare(const Dataset& batch);
   // The caller holds the model's mutex; plans that have no room for so many elements of sparse rows
@@ -216,7 +243,12 @@ class Trainer {
   optim::Solver<T>* solver_ = nullptr;  // the rule, where it is one
   std::unique_ptr<Residuals<T>> residuals_;
   std::atomic<const char*> converged_{nullptr};
-  std::atomic<const void*> solved_{nullptr};  // the data that the solver's last loss is of
+  std::atomic<const void*> solved_{nullptr};      // the data that the solver's last loss is of
+  optim::AveragingRule<T>* averaging_ = nullptr;  // in the rule, or null
+  optim::SamRule<T>* sam_ = nullptr;
+  base::AlignedBuffer<T> first_state_;  // of the first pass of two
+  std::vector<double> first_sums_;
+  std::vector<plan::ClipPart> clip_parts_;
   std::vector<base::AlignedBuffer<T>> states_;
   std::vector<T*> state_pointers_;
   std::vector<optim::ParameterSpan> spans_;     // of the parameters that train
@@ -232,6 +264,7 @@ class Trainer {
   uint64_t right_version_ = 0;
   std::unique_ptr<plan::Plan<T>> training_;
   bool training_gathers_ = false;
+  std::unique_ptr<plan::Plan<T>> accumulating_;
   Elements elements_;
   std::unique_ptr<plan::Plan<T>> evaluation_;
   std::optional<plan::Clip<T>> clip_;  // for gradients from outside
@@ -251,5 +284,20 @@ class Trainer {
   std::atomic<int64_t> steps_{0};
   std::atomic<int64_t> epochs_{0};
 };
+
+template <class T>
+template <class Pass>
+double Trainer<T>::run(plan::Plan<T>& plan, Pass&& pass) {
+  if (sam_ == nullptr) return pass();
+  nn::Network<T>& network = model_->network();
+  sam_->set_ascending(true);
+  const double loss = pass();
+  std::copy_n(network.state(), network.state_size(), first_state_.data());
+  first_sums_ = plan.head_sums();
+  sam_->set_ascending(false);
+  pass();
+  std::copy_n(first_state_.data(), network.state_size(), network.state());
+  return loss;
+}
 
 }  // namespace gd::train

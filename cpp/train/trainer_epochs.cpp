@@ -21,15 +21,20 @@ using Lock = std::lock_guard<parallel::ForkSafeMutex>;
 
 template <class T>
 double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
-                             Progress progress) {
+                             Progress progress, int64_t accumulate) {
   ask_for_threads();
   if (solver_ != nullptr) return solve_epoch(data, batch_size, progress);
-  const int64_t at_once = std::min(batch_size, data.size());
+  const int64_t one = std::min(batch_size, data.size());
+  // Batches that are put together are one, but where rows see each other.
+  const int64_t at_once = one > data.size() / accumulate ? data.size() : one * accumulate;
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);
   const nn::Graph& graph = model_->description().graph();
-  check_rows_together(graph, at_once);
-  check_rows_together(graph, sampler.batch_rows(sampler.batches() - 1));  // it may be short
+  const bool apart = accumulate > 1 && graph.together() != 1;
+  check_rows_together(graph, apart ? one : at_once);
+  const int64_t last = sampler.batch_rows(sampler.batches() - 1);  // it may be short
+  check_rows_together(graph,
+                      apart && last % one > 0 ? last % one : std::min(last, apart ? one : last));
   {
     Region region(RegionKind::other, Zone::kCaller, work(0));
     if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
@@ -53,7 +58,8 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
       const Region region(RegionKind::step, Zone::kCallback, work(sampler.batch_rows(i)));
       const Lock lock(model_->mutex());
       const ops::KernelScope scope;
-      plan::Plan<T>& plan = training_plan(at_once, shuffle);
+      plan::Plan<T>& plan =
+          apart ? accumulating_plan(one, shuffle) : training_plan(at_once, shuffle);
       const Dataset rows = data.rows(begin, sampler.batch_rows(i));
       const double weights = heads_
                                  ? (shuffle ? heads_->weigh(data, sampler.batch(i)) : weigh(rows))
@@ -64,17 +70,19 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
         model_->network().set_gradients_valid(false);
         plan::Batch<T> batch = this->batch(shuffle ? data : rows, weights);
         batch.draw = draw();
-        const double loss = shuffle ? plan.step(batch, sampler.batch(i)) : plan.step(batch);
+        const double loss = run(
+            plan, [&] { return shuffle ? plan.step(batch, sampler.batch(i)) : plan.step(batch); });
         end_update();
         if (!std::isfinite(loss)) diverged(loss, lr);
         batch_loss = loss;
         loss_sum += loss * weights;
         weight_sum += weights;
-        if (heads_) heads_->add(sums, plan.head_sums());
+        if (heads_) heads_->add(sums, sam_ == nullptr ? plan.head_sums() : first_sums_);
       }
       if (i + 1 == sampler.batches()) {
         check_end(data, at_once, lr);
         ++epochs_;
+        if (averaging_ != nullptr) averaging_->end_epoch(update_, epochs_);
       }
     }
     if (!progress(begin + sampler.batch_rows(i), batch_loss)) break;
@@ -270,8 +278,8 @@ Evaluation Trainer<T>::evaluate_heads(const Dataset& data, int64_t batch_size,
   return found;
 }
 
-#define GD_INSTANTIATE(T)                                                         \
-  template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress); \
+#define GD_INSTANTIATE(T)                                                                  \
+  template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress, int64_t); \
   template Evaluation Trainer<T>::evaluate(const Dataset&, int64_t, base::FunctionRef<bool()>);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

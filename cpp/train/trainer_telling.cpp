@@ -33,7 +33,7 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
   MemoryPlan result;
   result.parameters = flat;
   result.gradients = flat;
-  result.states = flat * states() + solver_bytes();
+  result.states = flat * states() + solver_bytes() + (sam_ == nullptr ? 0 : sam_->bytes());
   if (has_loss()) {
     result.snapshot = result.parameters + flat * states();
     result.plan = plan::Plan<T>::memory(model_->network(),

@@ -17,9 +17,13 @@ many networks  fit_many, FitResult, FitResults, folds, Ensemble
 losses         all of `losses`
 optimizers     all of `optimizers`
 second order   all of `solvers`
+wrappers       Lookahead, SAM: optimizers around another
+averaging      EMA, SWA: of the weights
+clipping       AdaptiveClip, ClipNorm, ClipValue
 groups         Group
 parameters     Parameter: beside those of layers
-learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread
+learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread;
+               lr_range_test
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
 initial values initializers: their names and formulas
@@ -64,10 +68,15 @@ if TYPE_CHECKING:
     from gdcore import solvers as solvers
     from gdcore import typing as typing
     from gdcore._ranges import range as range
+    from gdcore.averaging import EMA as EMA
+    from gdcore.averaging import SWA as SWA
     from gdcore.binning import compute_bins as compute_bins
     from gdcore.checks import GradientReport as GradientReport
     from gdcore.checks import check_gradients as check_gradients
     from gdcore.checks import numerical_gradient as numerical_gradient
+    from gdcore.clipping import AdaptiveClip as AdaptiveClip
+    from gdcore.clipping import ClipNorm as ClipNorm
+    from gdcore.clipping import ClipValue as ClipValue
     from gdcore.config import get_num_threads as get_num_threads
     from gdcore.config import set_num_threads as set_num_threads
     from gdcore.cross_validation import folds as folds
@@ -82,7 +91,11 @@ if TYPE_CHECKING:
     from gdcore.parameters import Parameter as Parameter
     from gdcore.profiling import profile as profile
     from gdcore.profiling import scaling_study as scaling_study
+    from gdcore.range_test import RangeTest as RangeTest
+    from gdcore.range_test import lr_range_test as lr_range_test
     from gdcore.training import Trainer as Trainer
+    from gdcore.wrappers import SAM as SAM
+    from gdcore.wrappers import Lookahead as Lookahead
 else:
 
     def _wrapped(names: list[str]) -> str:
@@ -99,8 +112,10 @@ else:
     # own; tests hold this against what type checkers see above.
     _WHERE = {
         "_ranges": ("range",),
+        "averaging": ("EMA", "SWA"),
         "binning": ("compute_bins",),
         "checks": ("GradientReport", "check_gradients", "numerical_gradient"),
+        "clipping": ("AdaptiveClip", "ClipNorm", "ClipValue"),
         "config": ("get_num_threads", "set_num_threads", "show_config"),
         "cross_validation": ("folds",),
         "ensembles": ("Ensemble",),
@@ -112,7 +127,9 @@ else:
         "network": ("Network",),
         "parameters": ("Parameter",),
         "profiling": ("profile", "scaling_study"),
+        "range_test": ("RangeTest", "lr_range_test"),
         "training": ("Trainer",),
+        "wrappers": ("SAM", "Lookahead"),
     }
     _MODULES = (
         *("callbacks", "files", "initializers", "layers", "losses", "metrics", "optimizers"),

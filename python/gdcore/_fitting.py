@@ -55,6 +55,7 @@ class Fitting:
     validation: Judging | None
     callbacks: list[Callback]
     progress: bool
+    accumulate: int
     figures: dict[str, bool | None]  # that the history will have, see figures_of
     names: tuple[str, ...] | None = None  # of the columns of x
     # Called at most 20 times a second, where many networks are trained at once; may raise.
@@ -125,13 +126,13 @@ class Fitting:
                 advance = self._on_progress(trainer, bar.epoch(number) if bar else None)
                 _core.profile_mark("callback")
                 values: dict[str, float] = native.fit_epoch(
-                    self.data, self.batch_size, self.shuffle, advance, on_batch
+                    self.data, self.batch_size, self.shuffle, advance, on_batch, self.accumulate
                 )
                 if trainer.epochs < number:  # stopped within the epoch
                     break
                 if self.validation is not None:
                     with Range("validation"):
-                        found = self.validation.scores(trainer)
+                        found = self.validation.scores(trainer._judge())
                     values |= {f"val_{key}": value for key, value in found.items()}
                 history.append(values)
                 if bar:
@@ -147,6 +148,7 @@ class Fitting:
     def _needs_no_python(self, trainer: Trainer) -> bool:
         """Whether C++ does all that is done after an epoch: no callback, loss and accuracy only."""
         plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
+        plain = plain and not trainer._native.keeps_average  # which judges by a copy
         judged = self.validation is not None and self.validation.metrics
         return plain and not self.callbacks and not judged
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gdcore._objective import Objective
+from gdcore.averaging import Average
+from gdcore.clipping import Clip, ClipNorm
 from gdcore.groups import Group
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
@@ -23,7 +25,8 @@ class Given:
     _optimizer: Optimizer
     _groups: tuple[Group, ...]
     _matmul_precision: Precision
-    _clip_grad_norm: float | None
+    _clip: Clip | None
+    _average: Average | None
     _schedule: Schedule | ScheduleName | None
     _seed: int
     # What prepares arrays in place of the trainer, where several have them in common.
@@ -60,9 +63,20 @@ class Given:
         return self._matmul_precision
 
     @property
+    def clip(self) -> Clip | None:
+        """What limits gradients, as an object, or None."""
+        return self._clip
+
+    @property
     def clip_grad_norm(self) -> float | None:
-        """The largest norm of a gradient, or None."""
-        return self._clip_grad_norm
+        """The largest norm of the gradient of all parameters, or None."""
+        whole = isinstance(self._clip, ClipNorm) and self._clip.per == "all"
+        return self._clip.max_norm if whole else None  # type: ignore[union-attr]
+
+    @property
+    def average(self) -> Average | None:
+        """What average of the weights is kept, or None."""
+        return self._average
 
     @property
     def schedule(self) -> Schedule | ScheduleName | None:

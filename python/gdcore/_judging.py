@@ -21,11 +21,28 @@ if TYPE_CHECKING:
     from gdcore.network import Network
     from gdcore.training import Trainer
 
-__all__ = ["NAMES", "VALIDATION_NAMES", "Judging"]
+__all__ = ["NAMES", "VALIDATION_NAMES", "Judge", "Judging"]
 
 # What messages call the arrays.
 NAMES = ("x", "y", "sample_weight")
 VALIDATION_NAMES = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who judges data.
+
+    Attributes:
+        network: What is judged.
+        native: A trainer of it in C++.
+        loss: As `gdcore.Trainer.loss`.
+        num_threads: As given.
+    """
+
+    network: Network
+    native: Any
+    loss: Any
+    num_threads: int | None
 
 
 @dataclass(frozen=True)
@@ -153,27 +170,27 @@ class Judging:
         """Their keys, with the name of the output before them where it has one."""
         return [(out.prefix + key, metric) for out in self.outputs for key, metric in out.metrics]
 
-    def scores(self, trainer: Trainer, batch_size: int | None = None) -> dict[str, float]:
+    def scores(self, judge: Judge, batch_size: int | None = None) -> dict[str, float]:
         """Loss, accuracy and metrics."""
-        values: dict[str, float] = trainer._native.evaluate(self.data, batch_size)
+        values: dict[str, float] = judge.native.evaluate(self.data, batch_size)
         # The accuracy comes with the loss.
         known = [key for key, metric in self.metrics if type(metric) is Accuracy and key in values]
-        return values | self.judged(trainer, batch_size, known)
+        return values | self.judged(judge, batch_size, known)
 
     def judged(
-        self, trainer: Trainer, batch_size: int | None = None, known: list[str] | None = None
+        self, judge: Judge, batch_size: int | None = None, known: list[str] | None = None
     ) -> dict[str, float]:
         """The metrics alone, without those that are known."""
         known = known or []
         if all(key in known for key, _ in self.metrics):
             return {}
-        task = getattr(trainer.loss, "task", None)  # of several outputs each has its own
-        network = trainer.network
-        of_signs = isinstance(trainer.loss, (Hinge, SquaredHinge))
+        task = getattr(judge.loss, "task", None)  # of several outputs each has its own
+        network = judge.network
+        of_signs = isinstance(judge.loss, (Hinge, SquaredHinge))
         # Of classes the mean of probabilities counts, of numbers that of outputs.
         by_members = network.members > 1 and task in ("binary", "multiclass") and not of_signs
         output = network._native.predict(
-            self.x, batch_size, trainer._num_threads, validates=True, apart=by_members
+            self.x, batch_size, judge.num_threads, validates=True, apart=by_members
         )
         if by_members:
             outputs = Outputs.of(network, None, task)

@@ -221,7 +221,7 @@ class Work:
             if fitting is None:
                 fitting = self._fitting(index, trainer, *self._arrays.part(index, trainer))
             if fitting.validation is not None:
-                fitting.validation.judged(trainer)
+                fitting.validation.judged(trainer._judge())
             first, last = trainer.epochs + 1, trainer.epochs + self._epochs
             fitting.look = self._look
             history = trainer._begin(fitting, last)

@@ -198,6 +198,7 @@ class OwnTrainer:
     network: Any  # gdcore.Network
     seed: int
     apply_gradients: Callable[[], None]
+    end_epoch: Callable[[], None]
     copy: Callable[[], Any]
     set_position: Callable[..., None]
     set_state: Callable[..., None]
@@ -248,9 +249,11 @@ class OwnTrainer:
         shuffle: bool,
         progress: Callable[[int], None] | None,
         on_batch: Callable[[float], bool] | None,
+        accumulate: int = 1,
     ) -> dict[str, float]:
         """One pass over the data; see `gdcore.Trainer.fit`."""
-        at_once = min(batch_size or data.samples, data.samples)
+        one = min(batch_size or data.samples, data.samples)
+        at_once = min(one * accumulate, data.samples)
         order = None
         if shuffle and at_once < data.samples:
             order = _core.shuffled(data.samples, self.seed, self.epochs)
@@ -263,7 +266,7 @@ class OwnTrainer:
             going_on = True
             weight = batch.weight()
             if weight > 0:  # a batch of samples without weight says nothing
-                loss = self._descend(batch, before)
+                loss = self._descend(batch, one, before)
                 loss_sum += loss * weight
                 weight_sum += weight
                 going_on = on_batch is None or bool(on_batch(loss))
@@ -319,18 +322,33 @@ class OwnTrainer:
         self.network.backward(found.gradient, parameters=found.parameters)
         self.apply_gradients()
 
-    def _descend(self, batch: OwnData, before: Any) -> float:
-        """An update within an epoch, which goes back to its start where it diverges."""
-        found = self._judged(self._forward(batch), batch)
-        if not math.isfinite(found.loss):
-            became = "NaN" if math.isnan(found.loss) else "infinite"
-            self._diverged(f"the loss became {became}", before)
+    def _descend(self, batch: OwnData, rows: int, before: Any) -> float:
+        """An update within an epoch, which goes back to its start where it diverges.
+
+        The gradient is that of so many rows at a time, each with its share of the weight.
+        """
+        loss, total, goes_on = 0.0, batch.weight(), False
+        for begin in range(0, batch.samples, rows):
+            part = batch.rows(slice(begin, begin + rows)) if rows < batch.samples else batch
+            if (share := part.weight() / total) == 0:
+                continue
+            found = self._judged(self._forward(part), part)
+            if not math.isfinite(found.loss):
+                became = "NaN" if math.isnan(found.loss) else "infinite"
+                self._diverged(f"the loss became {became}", before)
+            loss += share * found.loss
+            try:
+                check_finite(self.own, found)
+                free = {key: share * each for key, each in found.parameters.items()}
+                self.network.backward(share * found.gradient, goes_on, parameters=free)
+            except ValueError as error:  # a number that is not finite
+                self._diverged(str(error), before)
+            goes_on = True
         try:
-            check_finite(self.own, found)
-            self._apply(found)
-        except ValueError as error:  # a number that is not finite
+            self.apply_gradients()
+        except ValueError as error:
             self._diverged(str(error), before)
-        return found.loss
+        return loss
 
     def _end_epoch(self, before: Any) -> None:
         (steps, epochs, *rest), parameters, states = self.copy()
@@ -338,6 +356,7 @@ class OwnTrainer:
             if not _all_finite(arrays):
                 self._diverged(f"{what} left the finite numbers", before)
         self.set_position(steps, epochs + 1, *rest)
+        self.end_epoch()  # in C++: what goes on by epochs
 
     def _snapshot(self) -> Any:
         taken = self.copy()

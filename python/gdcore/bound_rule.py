@@ -43,7 +43,8 @@ class BoundRule:
         grouped = resolve([str(index) for index in range(len(self._arrays))])
         native = RULES[self._arrays[0].dtype.name]
         sizes = [array.size for array in self._arrays]
-        self._native = native(optimizer.name, optimizer.parameters(), sizes, *grouped)
+        within, around = optimizer.innermost(), optimizer.wrappers()
+        self._native = native(within.name, within.parameters(), sizes, *grouped, around)
         self._step = self._native.step
 
     def __repr__(self) -> str:

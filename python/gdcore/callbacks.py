@@ -28,8 +28,6 @@ from gdcore._repr import call_of
 from gdcore.typing import Mode
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from gdcore import _live
     from gdcore.training import Trainer
 
@@ -157,8 +155,8 @@ class EarlyStopping(Callback):
         mode: ``"min"``: lower is better; ``"max"``: higher; ``"auto"``: as the metric says by its
             ``higher_is_better``, and lower for losses.
         restore_best: At the end the network has the parameters of the best epoch, whether training
-            was stopped or not, and whatever ended it: divergence, Ctrl-C and exceptions too. The
-            optimizer's state stays that of the last.
+            was stopped or not, and whatever ended it: divergence, Ctrl-C and exceptions too. So has
+            the average, where the trainer keeps one. The optimizer's state stays that of the last.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -180,7 +178,7 @@ class EarlyStopping(Callback):
         self._watch = Watch(monitor, mode, min_delta)
         self._patience = integer("patience", patience)
         self._restore_best = flag("restore_best", restore_best)
-        self._parameters: dict[str, NDArray[Any]] | None = None
+        self._parameters: Any = None  # see Averaged._weights
 
     def __repr__(self) -> str:
         watch = self._watch
@@ -216,7 +214,7 @@ class EarlyStopping(Callback):
         if self._watch.is_better(epoch, values):
             self._since = epoch
             if self._restore_best:
-                self._parameters = trainer.network.state_dict()
+                self._parameters = trainer._weights()
         elif epoch - self._since >= self._patience:
             trainer.stop()
 
@@ -234,7 +232,7 @@ class EarlyStopping(Callback):
 
     def _restore(self, trainer: Trainer) -> None:
         if self._parameters is not None:  # of the last epoch too: one after may have begun
-            trainer.network.load_state_dict(self._parameters)
+            trainer._set_weights(self._parameters)
         self._parameters = None
 
 

@@ -29,6 +29,8 @@ from gdcore._node import Input
 from gdcore._stored import StoredArray
 from gdcore._warn import warn
 from gdcore._wiring import Wiring
+from gdcore.averaging import Average
+from gdcore.clipping import Clip
 from gdcore.files import PathLike
 from gdcore.groups import described_group, groups_from
 from gdcore.history import History
@@ -37,6 +39,7 @@ from gdcore.optimizers import Optimizer
 from gdcore.parameters import Parameter, checked_parameters, native_parameters
 from gdcore.schedules import NAMES, Function, Schedule
 from gdcore.typing import ScheduleName
+from gdcore.wrappers import Wrapper
 
 if TYPE_CHECKING:
     from gdcore.ensembles import Ensemble
@@ -142,6 +145,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
         "schedule": described,
         "matmul_precision": trainer.matmul_precision,
         "clip_grad_norm": trainer.clip_grad_norm,
+        **_described_options(trainer),
         "seed": trainer.seed,
         **({"groups": list(map(described_group, trainer.groups))} if trainer.groups else {}),
         "position": {
@@ -158,6 +162,26 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     for index, state in enumerate(states):
         arrays |= {_state_key(index, key): array for key, array in state.items()}
     files.write(path, _finite(arrays), description)
+
+
+def _described_options(trainer: Trainer) -> dict[str, Any]:
+    """What came later, where it is used: then earlier versions read the file."""
+    options = {}
+    if trainer.clip is not None and trainer.clip_grad_norm is None:
+        options["clip"] = described_formula(trainer.clip)
+    if trainer.average is not None:
+        options["average"] = described_formula(trainer.average)
+    return options
+
+
+def _optimizer_from(described: Any) -> Optimizer:
+    """An optimizer, or one around another."""
+    if not isinstance(described, dict) or described.get("name") not in list(Wrapper.members):
+        return formula_from(Optimizer, "optimizer", described)
+    within = _optimizer_from(described.get("optimizer"))
+    parameters = {**described, "optimizer": within}
+    wrapper: Optimizer = made("optimizer", Wrapper.members[parameters.pop("name")], parameters)
+    return wrapper
 
 
 def _described_loss(loss: Any, weights: dict[str, float] | None) -> dict[str, Any] | None:
@@ -329,12 +353,16 @@ class Checkpoint:
             loss={name: each for name, each, _ in by_head} or one,
             loss_weights={name: weight for name, _, weight in by_head} or None,
             own_loss=own_loss,
-            optimizer=formula_from(Optimizer, "optimizer", told.get("optimizer")),
+            optimizer=_optimizer_from(told.get("optimizer")),
             schedule=None if own_schedule else _schedule_from(schedule),
             own_schedule=own_schedule,
             arguments={
                 "matmul_precision": told.get("matmul_precision", ""),
                 "clip_grad_norm": told.get("clip_grad_norm"),
+                "clip": formula_from(Clip, "clip", told["clip"]) if "clip" in told else None,
+                "average": (
+                    formula_from(Average, "average", told["average"]) if "average" in told else None
+                ),
                 "seed": told.get("seed"),
                 "groups": groups_from(told.get("groups", [])),
             },

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 from os import PathLike
-from typing import Any, NoReturn, SupportsIndex
+from typing import Any, Literal, NoReturn, SupportsIndex
 
 from gdcore import _core
+from gdcore._averaged import Averaged
 from gdcore._check import flag, integer, optional_integer, real, thread_count
 from gdcore._fitting import Fitting, figures_of, one_at_a_time
 from gdcore._frames import array, feature_names, ordered
@@ -19,14 +20,16 @@ from gdcore._online import Online
 from gdcore._planning import Operation, Planning
 from gdcore._sparse import cut, is_csr
 from gdcore._warn import warn
+from gdcore.averaging import Average, resolve_average
 from gdcore.callbacks import Callback, resolve_callbacks
+from gdcore.clipping import Clip, resolve_clip
 from gdcore.groups import Group, checked_groups, resolved
 from gdcore.history import History
 from gdcore.linalg import checked_precision
 from gdcore.losses import LossFunction, LossLike
 from gdcore.metrics import Metric
 from gdcore.network import Network
-from gdcore.optimizers import Optimizer
+from gdcore.optimizers import SGD, Optimizer
 from gdcore.schedules import Function, Schedule, resolve_schedule, spread
 from gdcore.solvers import check_schedule
 from gdcore.typing import (
@@ -47,14 +50,14 @@ def __dir__() -> list[str]:
 
 Metrics = Sequence[MetricName | Metric | Callable[..., float]]
 
-_DEFAULTS = (32, True, None, None, None, (), (), True)
+_DEFAULTS = (32, True, None, None, None, (), (), True, 1)
 _BARE = (
     "fit(x, y) trains for one epoch: give epochs; in a scikit-learn pipeline, whose last step is "
     "called 'trainer', that is pipeline.fit(x, y, trainer__epochs=20)"
 )
 
 
-class Trainer(Given, Online, Planning):
+class Trainer(Given, Online, Planning, Averaged):
     """Trains a network by gradient descent; owns the optimizer's state and the position.
 
     >>> trainer = gdcore.Trainer(net, loss="cross_entropy", optimizer=gdcore.Adam(lr=1e-3))
@@ -92,9 +95,11 @@ class Trainer(Given, Online, Planning):
             depend on it at ``"highest"``.
         clip_grad_norm: The largest Euclidean norm |g| of the gradient of all parameters together,
             finite and above 0: each update takes g <- g min(1, clip_grad_norm / (|g| + 1e-6)), as
-            PyTorch's ``clip_grad_norm_``. None: no limit.
-            Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
-            networks", ICML 2013, arXiv:1211.5063.
+            PyTorch's ``clip_grad_norm_``. None: no limit. Short for ``clip=gdcore.ClipNorm(...)``.
+        clip: In its place what else limits gradients, see `gdcore.clipping`: norms by parameter or
+            layer, values, or a share of the weights' norms.
+        average: An average of the weights to keep, see `gdcore.averaging`: `gdcore.EMA`, ``"ema"``
+            or `gdcore.SWA`. `averaged` is a network of it, and by it judge `evaluate` and `fit`.
         loss_weights: Where outputs have names, what each loss counts in their sum, by name: finite,
             at least 0, one above 0. One that is left out counts 1.
         schedule: How the learning rate changes, see `gdcore.schedules`: an object such as
@@ -123,6 +128,8 @@ class Trainer(Given, Online, Planning):
         matmul_precision: Precision = "highest",
         num_threads: int | None = None,
         clip_grad_norm: float | None = None,
+        clip: Clip | None = None,
+        average: Average | Literal["ema"] | None = None,
         loss_weights: Mapping[str, float] | None = None,
         schedule: Schedule | ScheduleName | Callable[[int], float] | None = None,
         seed: int | None = None,
@@ -136,9 +143,8 @@ class Trainer(Given, Online, Planning):
         self._matmul_precision = checked_precision(
             "matmul_precision", matmul_precision, network.dtype
         )
-        self._clip_grad_norm = (
-            None if clip_grad_norm is None else real("clip_grad_norm", clip_grad_norm, above=0)
-        )
+        self._clip = resolve_clip(clip, clip_grad_norm)
+        self._average = resolve_average("average", average)
         self._seed = network.seed if seed is None else integer("seed", seed, at_least=0)
         self._schedule = resolve_schedule("schedule", schedule)
         check_schedule(self._optimizer, self._schedule)
@@ -149,25 +155,32 @@ class Trainer(Given, Online, Planning):
         self._figures: dict[str, bool | None] = {}  # of the last fit, see figures_of
         self._stopped = False
         self._claim = _core.Claim("fit is at work on this trainer: one at a time")
-        self._native: NativeTrainer = self._compiled()
+        self._native: NativeTrainer = self._compiled(network)
         # Looked up once: each time anew takes a twentieth of the smallest step.
         self._step: Callable[..., float] = self._native.step
         self._learn_one: Callable[..., float] = self._native.learn_one
         if isinstance(self._schedule, Schedule):
             self._follow(self._schedule)
 
-    def _compiled(self) -> Any:
-        """The trainer in C++, of which this is the face."""
+    def _compiled(self, network: Network, judges: bool = False) -> Any:
+        """The trainer in C++, of which this is the face; or one of another network that judges."""
+        within = SGD() if judges else self._optimizer.innermost()
+        groups = () if judges else self._groups
+        around = self._optimizer.wrappers()
+        if self._average is not None:
+            around.append((self._average.name, self._average.numbers()))
         options = (
-            self._optimizer.name,
-            self._optimizer.parameters(),
+            within.name,
+            within.parameters(),
             self._num_threads,
             self._seed,
-            self._clip_grad_norm,
+            None if judges else self.clip_grad_norm,
             self._matmul_precision,
-            *resolved(self._groups, self._network._native.parameter_names, self._optimizer),
+            *resolved(groups, network._native.parameter_names, within),
+            [] if judges else around,
+            None if judges or self._clip is None else self._clip.native(),
         )
-        network, loss = self._network, self._objective.one
+        loss = self._objective.one
         if isinstance(loss, LossFunction):
             from gdcore._own_loss import own_trainer  # only here: import gdcore stays light
 
@@ -278,6 +291,7 @@ class Trainer(Given, Online, Planning):
         metrics: Metrics | Mapping[str, Metrics] = (),
         callbacks: Sequence[Callback] = (),
         progress: bool = True,
+        accumulate: int = 1,
     ) -> History:
         """Trains for a number of epochs, each once over all samples.
 
@@ -312,6 +326,9 @@ class Trainer(Given, Online, Planning):
                 error before any update. Where outputs have names, a dict of such sequences by name.
             callbacks: What to do after batches and epochs, see `gdcore.callbacks`.
             progress: Shows a bar on standard error, or in the notebook.
+            accumulate: Makes an update after so many batches, with the gradient of the mean over
+                all their samples by weight: to the bit one batch that many times as large, but that
+                `gdcore.BatchNorm` sees each by itself. The last ones of an epoch may be fewer.
 
         Returns:
             One float an epoch for ``"loss"``, the mean of the losses before each update, and with
@@ -337,14 +354,14 @@ class Trainer(Given, Online, Planning):
         """
         last = self._last_epoch(epochs, until_epoch)
         arrays = (sample_weight, validation_data, validation_split)
-        rest = (batch_size, shuffle, *arrays, metrics, callbacks, progress)
+        rest = (batch_size, shuffle, *arrays, metrics, callbacks, progress, accumulate)
         bare = epochs is None and until_epoch is None and all(map(is_, rest, _DEFAULTS))
         _core.profile_mark("caller")
         fitting = self._checked(x, y, *rest)
         _core.profile_mark("data")
         first = self.epochs + 1
         if fitting.validation is not None:  # what a metric cannot judge, before any update
-            fitting.validation.judged(self)
+            fitting.validation.judged(self._judge())
         if bare:
             warn(_BARE)
         history = self._begin(fitting, last)
@@ -363,6 +380,7 @@ class Trainer(Given, Online, Planning):
         metrics: Any,
         callbacks: Any,
         progress: Any,
+        accumulate: Any = 1,
     ) -> Fitting:
         """What `fit` was given, checked and converted; nothing has changed yet."""
         options = (
@@ -385,6 +403,7 @@ class Trainer(Given, Online, Planning):
             validation,
             resolve_callbacks(callbacks),
             options[2],
+            integer("accumulate", accumulate, at_most=2**31),
             figures_of(self, validation),
             names,
         )
@@ -425,6 +444,7 @@ class Trainer(Given, Online, Planning):
         batch_size: int | None = None,
         *,
         metrics: Metrics | Mapping[str, Metrics] = (),
+        averaged: bool | None = None,
     ) -> dict[str, float]:
         """Computes the loss, for classes the accuracy, and metrics, without an update.
 
@@ -435,6 +455,7 @@ class Trainer(Given, Online, Planning):
             batch_size: Rows at a time, at least 1; None chooses. It changes no more than the
                 rounding of the loss.
             metrics: What else to compute, as in `fit`.
+            averaged: Whether to judge the averaged weights; None: where there are some.
 
         Returns:
             ``"loss"``, each metric by its name, and the ``"accuracy"``, by weight: for
@@ -446,14 +467,15 @@ class Trainer(Given, Online, Planning):
             ``"kind_accuracy"`` and metrics.
 
         Raises:
-            RuntimeError: The trainer has no loss.
+            RuntimeError: The trainer has no loss, or the average has not begun.
             TypeError: An array is complex, of objects or of strings, or batch_size no integer.
             ValueError: An array is of another shape, empty, not finite, or holds labels or weights
-                out of range, or batch_size is below 1.
+                out of range, batch_size is below 1, or no average is kept.
         """
+        judge = self._judge(averaged)
         batch_size = optional_integer("batch_size", batch_size)
         x = ordered(x, "x", self._network.feature_names, self._network.dtype)
-        return Judging.of(self, (x, y, sample_weight), metrics).scores(self, batch_size)
+        return Judging.of(self, (x, y, sample_weight), metrics).scores(judge, batch_size)
 
     def apply_gradients(self) -> None:
         """Makes one update with the gradients of the network's last `Network.backward`.

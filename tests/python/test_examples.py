@@ -91,6 +91,14 @@ def test_learning_rates(example: Any, tmp_path: Path) -> None:
     assert_picture(tmp_path / "learning_rates.png")
 
 
+def test_range_test(example: Any, tmp_path: Path) -> None:
+    found = example("range_test").main(tmp_path, quick=True)
+    lowest = found.lr[int(np.argmin(found.smoothed))]
+    assert 1e-4 < found.suggestion < lowest
+    assert found.smoothed[-1] > 2 * found.smoothed.min()
+    assert_picture(tmp_path / "range_test.png")
+
+
 def test_double_well(example: Any, tmp_path: Path) -> None:
     module = example("double_well")
     seen = module.main(tmp_path, quick=True)

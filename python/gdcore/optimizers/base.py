@@ -27,6 +27,14 @@ class Optimizer(Formula, family="an optimizer"):
 
     lr: float
 
+    def innermost(self) -> Optimizer:
+        """The optimizer itself; of one around another, see `gdcore.wrappers`, that."""
+        return self
+
+    def wrappers(self) -> list[tuple[str, list[float]]]:
+        """What is around `innermost`, by name with numbers; nothing."""
+        return []
+
     def bind(self, arrays: Sequence[NDArray[Any]], *, groups: Sequence[Group] = ()) -> BoundRule:
         """Makes the state to update NumPy arrays of one's own, in place.
 
@@ -53,7 +61,7 @@ class Optimizer(Formula, family="an optimizer"):
         optimizer, row = Optimizer.resolve("optimizer", self), checked_groups(groups)
 
         def resolve(keys: list[str]) -> tuple[Any, Any]:
-            return resolved(row, keys, optimizer, "an array")
+            return resolved(row, keys, optimizer.innermost(), "an array")
 
         return BoundRule(optimizer, arrays, row, resolve)
 

@@ -300,7 +300,8 @@ def _copy(trainer: Trainer, threads: int) -> Trainer:
         trainer.optimizer,
         loss_weights=trainer.loss_weights,
         matmul_precision=trainer.matmul_precision,
-        clip_grad_norm=trainer.clip_grad_norm,
+        clip=trainer.clip,
+        average=trainer.average,
         num_threads=threads,
     )
 

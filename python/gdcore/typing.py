@@ -143,12 +143,27 @@ Mode = Literal[
 """Which way a figure is better, see `gdcore.callbacks.EarlyStopping`."""
 
 OptimizerName = Literal[
-    "sgd",
     "adam",
     "adamw",
+    "adamax",
+    "nadam",
+    "radam",
     "adagrad",
     "rmsprop",
     "adadelta",
+    "ftrl",
+    "madgrad",
+    "sgd",
+    "asgd",
+    "lion",
+    "rprop",
+    "adabelief",
+    "yogi",
+    "adan",
+    "ademamix",
+    "adopt",
+    "schedule_free_sgd",
+    "schedule_free_adamw",
 ]
 """Optimizers, see `gdcore.optimizers`."""
 

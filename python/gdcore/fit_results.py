@@ -122,11 +122,15 @@ class FitResults(Sequence[FitResult]):
         """Those that an exception ended."""
         return [each for each in self if each.error is not None]
 
-    def best(self, monitor: str = "val_loss", *, mode: Mode = "auto") -> FitResult:
-        """The network whose figure was best in its last epoch, of those that no exception ended.
+    def best(
+        self, monitor: str = "val_loss", *, of: FiguresOf = "last", mode: Mode = "auto"
+    ) -> FitResult:
+        """The network whose figure is best, of those that no exception ended.
 
         Args:
             monitor: A key of the histories.
+            of: ``"last"``: its value after the last epoch; ``"best"``: the best of each network, as
+                `gdcore.callbacks.EarlyStopping` restores it.
             mode: ``"min"``: lower is better; ``"max"``: higher; ``"auto"``: as the figure says.
 
         Raises:
@@ -134,17 +138,23 @@ class FitResults(Sequence[FitResult]):
             ValueError: No network has such a figure as a number, or nobody knows its direction.
         """
         choice("mode", mode, ("auto", "min", "max"))
-        able = [each for each in self._having(monitor) if not math.isnan(each.last[monitor])]
-        if not able:
-            raise ValueError(f"no network has {monitor!r} as a number")
-        higher = able[0]._higher.get(monitor) if mode == "auto" else mode == "max"
+        choice("of", of, OF)
+        having = self._having(monitor)
+        higher = having[0]._higher.get(monitor) if mode == "auto" else mode == "max"
         if higher is None:
             raise ValueError(
                 f"mode must be 'min' or 'max' for {monitor!r}, got 'auto': nothing says whether it "
                 "is better higher or lower"
             )
-        pick = max if higher else min
-        return pick(able, key=lambda each: each.last[monitor])
+
+        def figure(result: FitResult) -> float:
+            row = result.history[monitor]
+            return _best(row, higher=higher) if of == "best" else row[-1]
+
+        able = [each for each in having if not math.isnan(figure(each))]
+        if not able:
+            raise ValueError(f"no network has {monitor!r} as a number")
+        return (max if higher else min)(able, key=figure)
 
     def spread(self, monitor: str = "val_loss", *, of: FiguresOf = "last") -> Spread:
         """Mean and spread of a figure over the networks that no exception ended.

@@ -98,6 +98,8 @@ def test_the_table_tells_figures_mean_and_deviation() -> None:
     assert results.best().last["val_loss"] == min(losses)
     assert results.best("val_loss", mode="max").last["val_loss"] == max(losses)
     best = [min(each.history["val_loss"]) for each in results]
+    of_best = results.best("val_loss", of="best")
+    assert min(of_best.history["val_loss"]) == min(best)
     assert results.spread("val_loss", of="best").least == min(best)
     lines = str(results).splitlines()
     assert lines[0].split() == ["network", "epochs", "seconds", "loss", "val_loss"]
@@ -133,6 +135,7 @@ def test_results_refuse_what_they_do_not_have() -> None:
         (lambda: results.best("val_odd"), "mode must be 'min' or 'max' for 'val_odd'"),
         (lambda: results.spread("val_odd", of="best"), "of must be 'last' for 'val_odd'"),
         (lambda: results.spread(of="first"), "of must be one of best, last, got 'first'"),
+        (lambda: results.best(of="first"), "of must be one of best, last, got 'first'"),
         (lambda: results.best(mode="up"), "mode must be one of auto, min, max, got 'up'"),
         (lambda: results.table(most=0), "most must be at least 1"),
     ):

@@ -1,6 +1,7 @@
 #include "base/scalar_math.hpp"
 
 #include <bit>
+#include <cmath>
 
 namespace gd::base {
 
@@ -31,6 +32,33 @@ double log(double x) {
   double series = 0.0;
   for (int k = 25; k >= 1; k -= 2) series = series * s2 + 1.0 / k;
   return static_cast<double>(exponent) * 0.6931471805599453 + 2.0 * s * series;
+}
+
+double exp(double x) {
+  if (!(x < 709.78)) return x > 0 ? HUGE_VAL : x;
+  if (x < -708.39) return 0.0;
+  // x = n log 2 + r with |r| <= log(2) / 2; the high part of log 2 ends in zeros, so that n times
+  // it is exact.
+  const auto n = static_cast<int64_t>(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
+  const auto whole = static_cast<double>(n);
+  const double r = (x - whole * 0x1.62e42feep-1) - whole * 0x1.a39ef35793c76p-33;
+  double series = 1.0;
+  for (int k = 15; k >= 1; --k) series = 1.0 + series * r / k;
+  // In two steps: 2^1024 is no number.
+  const int64_t half = n / 2;
+  const auto two_to = [](int64_t k) {
+    return std::bit_cast<double>(static_cast<uint64_t>(k + 1023) << 52);
+  };
+  return series * two_to(half) * two_to(n - half);
+}
+
+double raise(double x, double p) {
+  if (p >= 0 && p < 0x1p53) {
+    const auto whole = static_cast<int64_t>(p);
+    if (static_cast<double>(whole) == p) return power(x, whole);
+  }
+  if (x == 0) return p < 0 ? HUGE_VAL : 0.0;
+  return x < HUGE_VAL ? exp(p * log(x)) : p < 0 ? 0.0 : HUGE_VAL;
 }
 
 double cos_two_pi(double t) {

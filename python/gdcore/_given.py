@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gdcore._objective import Objective
@@ -23,7 +24,7 @@ class Given:
     _groups: tuple[Group, ...]
     _matmul_precision: Precision
     _clip_grad_norm: float | None
-    _schedule: Schedule | ScheduleName | None
+    _schedule: Schedule | ScheduleName | Mapping[str, Schedule | ScheduleName] | None
     _seed: int
 
     @property
@@ -62,9 +63,13 @@ class Given:
         return self._clip_grad_norm
 
     @property
-    def schedule(self) -> Schedule | ScheduleName | None:
-        """How the learning rate changes, or None; of a name, from the first `fit` on the object."""
-        return self._schedule
+    def schedule(self) -> Schedule | ScheduleName | dict[str, Schedule | ScheduleName] | None:
+        """How the learning rate, or by a dict each hyperparameter, changes, or None.
+
+        Of a name, from the first `fit` on the object.
+        """
+        given = self._schedule
+        return dict(given) if isinstance(given, Mapping) else given
 
     @property
     def seed(self) -> int:

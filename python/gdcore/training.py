@@ -17,6 +17,7 @@ from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._objective import Objective
 from gdcore._online import Online
 from gdcore._planning import Operation, Planning
+from gdcore._scheduling import PlateauState, Scheduling, resolve_schedules
 from gdcore._sparse import cut, is_csr
 from gdcore._warn import warn
 from gdcore.callbacks import Callback, resolve_callbacks
@@ -27,7 +28,7 @@ from gdcore.losses import LossFunction, LossLike
 from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
-from gdcore.schedules import Function, Schedule, resolve_schedule, spread
+from gdcore.schedules import Schedule
 from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, ScheduleName
 
 __all__ = ["Operation", "Trainer"]
@@ -39,6 +40,8 @@ def __dir__() -> list[str]:
 
 Metrics = Sequence[MetricName | Metric | Callable[..., float]]
 
+ScheduleLike = Schedule | ScheduleName | Callable[[int], float]
+
 _DEFAULTS = (32, True, None, None, None, (), (), True)
 _BARE = (
     "fit(x, y) trains for one epoch: give epochs; in a scikit-learn pipeline, whose last step is "
@@ -46,7 +49,7 @@ _BARE = (
 )
 
 
-class Trainer(Given, Online, Planning):
+class Trainer(Given, Online, Planning, Scheduling):
     """Trains a network by gradient descent; owns the optimizer's state and the position.
 
     >>> trainer = gdcore.Trainer(net, loss="cross_entropy", optimizer=gdcore.Adam(lr=1e-3))
@@ -90,9 +93,10 @@ class Trainer(Given, Online, Planning):
             at least 0, one above 0. One that is left out counts 1.
         schedule: How the learning rate changes, see `gdcore.schedules`: an object such as
             ``gdcore.schedules.Cosine(t_max=10)``, a function of the number of epochs done that
-            returns the learning rate, or a name: ``"constant"``, ``"step"``, ``"exponential"`` or
-            ``"cosine"`` over all epochs up to the last of the first `fit`, see
-            `gdcore.schedules.spread`; until then the rate stays. None: it stays the optimizer's.
+            returns the learning rate, or a name such as ``"cosine"`` or ``"one_cycle"``, over all
+            epochs up to the last of the first `fit`, see `gdcore.schedules.spread`; until then the
+            rate stays. None: it stays the optimizer's. Or a dict of them by hyperparameters of the
+            optimizer that are numbers: ``"lr"``, ``"weight_decay"``, ``"betas[0]"``, ...
         seed: Decides the order of shuffled samples, at least 0; None takes the network's.
         groups: Parameters with hyperparameters of their own, or frozen, see `gdcore.Group`.
 
@@ -115,7 +119,7 @@ class Trainer(Given, Online, Planning):
         num_threads: int | None = None,
         clip_grad_norm: float | None = None,
         loss_weights: Mapping[str, float] | None = None,
-        schedule: Schedule | ScheduleName | Callable[[int], float] | None = None,
+        schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
         seed: int | None = None,
         groups: Sequence[Group] = (),
     ) -> None:
@@ -131,7 +135,8 @@ class Trainer(Given, Online, Planning):
             None if clip_grad_norm is None else real("clip_grad_norm", clip_grad_norm, above=0)
         )
         self._seed = network.seed if seed is None else integer("seed", seed, at_least=0)
-        self._schedule = resolve_schedule("schedule", schedule)
+        self._schedule = resolve_schedules("schedule", schedule, self._optimizer)
+        self._plateau = PlateauState()
         self._groups = checked_groups(groups)
         self._num_threads = thread_count(num_threads)
         self._history = History()
@@ -143,19 +148,22 @@ class Trainer(Given, Online, Planning):
         # Looked up once: each time anew takes a twentieth of the smallest step.
         self._step: Callable[..., float] = self._native.step
         self._learn_one: Callable[..., float] = self._native.learn_one
-        if isinstance(self._schedule, Schedule):
-            self._follow(self._schedule)
+        self._follow()
 
     def _compiled(self) -> Any:
         """The trainer in C++, of which this is the face."""
+        hyper, *groups = self._formed(
+            self._optimizer.parameters(),
+            resolved(self._groups, self._network._native.parameter_names, self._optimizer),
+        )
         options = (
             self._optimizer.name,
-            self._optimizer.parameters(),
+            hyper,
             self._num_threads,
             self._seed,
             self._clip_grad_norm,
             self._matmul_precision,
-            *resolved(self._groups, self._network._native.parameter_names, self._optimizer),
+            *groups,
         )
         network, loss = self._network, self._objective.one
         if isinstance(loss, LossFunction):
@@ -353,15 +361,15 @@ class Trainer(Given, Online, Planning):
         )
         figures = figures_of(self, validation)
         fitting.check(figures)
+        self._check_plateau(figures)
         _core.profile_mark("data")
         first = self.epochs + 1
         if validation is not None:
             validation.judged(self)  # what a metric cannot judge is an error before any update
         if bare:
             warn(_BARE)
-        if isinstance(self._schedule, str):
-            self._follow(spread(self._schedule, last))
-        elif first <= last and (words := fitting.over(self._schedule, self._native)):
+        self._spread(last, -(-fitting.data.samples // (batch_size or fitting.data.samples)))
+        for words in self._outlived() if first <= last else ():
             warn(words)
         if self._network.feature_names is None and names is not None:
             self._network._native.input_names = list(names)
@@ -474,7 +482,7 @@ class Trainer(Given, Online, Planning):
         path: str | PathLike[str],
         *,
         network: Network | None = None,
-        schedule: Callable[[int], float] | Schedule | ScheduleName | None = None,
+        schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
         num_threads: int | None = None,
         loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
     ) -> Trainer:
@@ -503,15 +511,6 @@ class Trainer(Given, Online, Planning):
         """Of all epochs so far, in this trainer and those it was loaded from."""
         past, epochs = self._past
         return past.followed_by(self._history, epochs)
-
-    def _follow(self, schedule: Schedule) -> None:
-        self._schedule = schedule
-        own = isinstance(schedule, Function)
-        self._native.set_schedule(
-            schedule.rate if isinstance(schedule, Function) else None,
-            [] if own else schedule.parts(),
-            schedule.per == "step",
-        )
 
     def _last_epoch(self, epochs: int | None, until_epoch: int | None) -> int:
         if until_epoch is None:

@@ -21,20 +21,28 @@ using base::StateError;
 
 namespace {
 
+optim::ScheduleUnit unit_of(bool every_step) {
+  return every_step ? optim::ScheduleUnit::step : optim::ScheduleUnit::epoch;
+}
+
 template <class T>
-void set_schedule(train::Trainer<T>& trainer, const py::object& function,
-                  const std::vector<std::pair<std::string, std::vector<double>>>& parts,
-                  bool every_step) {
-  std::unique_ptr<optim::Schedule> schedule;
-  if (!function.is_none()) {
-    schedule = std::make_unique<PythonSchedule>(function);
-  } else {
-    std::vector<optim::ScheduleDescription> description;
-    for (const auto& [name, parameters] : parts) description.push_back({name, parameters});
-    schedule = optim::make_schedule(description);
+void set_schedule(train::Trainer<T>& trainer, const py::object& schedule, bool every_step) {
+  trainer.set_schedule(schedule_from(schedule), unit_of(every_step));
+}
+
+// Of each its name in errors, its place among the rule's parameters, what it starts from, its
+// schedule, whether that counts steps, and groups with factors.
+using HyperScheduleTuple =
+    std::tuple<std::string, int, double, py::object, bool, std::vector<std::pair<int, double>>>;
+
+template <class T>
+void set_hyper_schedules(train::Trainer<T>& trainer, const std::vector<HyperScheduleTuple>& given) {
+  std::vector<train::HyperSchedule> schedules;
+  for (const auto& [name, index, base, schedule, every_step, targets] : given) {
+    schedules.push_back({name, index, base, schedule_from(schedule), unit_of(every_step), {}});
+    for (const auto& [group, factor] : targets) schedules.back().targets.push_back({group, factor});
   }
-  trainer.set_schedule(std::move(schedule),
-                       every_step ? optim::ScheduleUnit::step : optim::ScheduleUnit::epoch);
+  trainer.set_hyper_schedules(std::move(schedules));
 }
 
 // (steps, epochs, lr, scale, at, the numbers that the rule keeps), the parameters, and a list of
@@ -234,8 +242,9 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def_property_readonly("base_lr", &Trainer::base_lr);
   cls.def_property_readonly("steps", &Trainer::steps);
   cls.def_property_readonly("epochs", &Trainer::epochs);
-  cls.def("set_schedule", set_schedule<T>, py::arg("function"), py::arg("parts"),
-          py::arg("every_step"));
+  cls.def("set_schedule", set_schedule<T>, py::arg("schedule"), py::arg("every_step"));
+  cls.def("set_hyper_schedules", set_hyper_schedules<T>, py::arg("schedules"));
+  cls.def_property_readonly("hyper_values", &Trainer::hyper_values);
   cls.def("copy", copy<T>);
   cls.def_property_readonly("states", &Trainer::states);
   cls.def_property_readonly("converged", &Trainer::converged);
@@ -371,6 +380,17 @@ void bind_trainer(py::module_& m) {
         return py::array_t<int64_t>(static_cast<py::ssize_t>(order.size()), order.data());
       },
       py::arg("samples"), py::arg("seed"), py::arg("epoch"));
+
+  // What a schedule gives at these times, from `base`.
+  m.def(
+      "schedule_values",
+      [](const py::object& schedule, double base, const std::vector<int64_t>& times) {
+        const std::unique_ptr<optim::Schedule> made = schedule_from(schedule);
+        std::vector<double> values;
+        for (const int64_t t : times) values.push_back(made->value(base, t));
+        return values;
+      },
+      py::arg("schedule"), py::arg("base"), py::arg("times"));
 
   m.def(
       "has_accuracy",

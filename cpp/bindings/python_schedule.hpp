@@ -1,6 +1,6 @@
 #pragma once
 
-// A learning rate that a Python function tells, in the hands of C++.
+// Schedules as Python gives them, and those that a Python function tells, in the hands of C++.
 
 #include "bindings/gil.hpp"
 #include "optim/schedule.hpp"
@@ -8,7 +8,7 @@
 
 namespace gd::bindings {
 
-// A Python function of time as a schedule. Called with or without the GIL held.
+// A Python function (base, t) as a schedule. Called with or without the GIL held.
 class PythonSchedule final : public optim::Schedule {
  public:
   explicit PythonSchedule(py::object function) : function_(std::move(function)) {}
@@ -19,9 +19,9 @@ class PythonSchedule final : public optim::Schedule {
   PythonSchedule(const PythonSchedule&) = delete;
   PythonSchedule& operator=(const PythonSchedule&) = delete;
 
-  double rate(double, int64_t t) const override {
+  double value(double base, int64_t t) const override {
     const WithGil gil;
-    return called(function_, py::int_(t)).cast<double>();
+    return called(function_, py::float_(base), py::int_(t)).cast<double>();
   }
 
   // For Python's garbage collector.
@@ -35,22 +35,41 @@ class PythonSchedule final : public optim::Schedule {
   py::object function_;
 };
 
+// Python's (name, numbers, parts), each part as the whole is; or a function.
+inline std::unique_ptr<optim::Schedule> schedule_from(py::handle given) {
+  if (PyCallable_Check(given.ptr()) != 0) {
+    return std::make_unique<PythonSchedule>(py::reinterpret_borrow<py::object>(given));
+  }
+  const auto tuple = py::cast<py::tuple>(given);
+  optim::ScheduleArguments arguments;
+  arguments.numbers = tuple[1].cast<std::vector<double>>();
+  for (const py::handle part : tuple[2]) arguments.parts.push_back(schedule_from(part));
+  return optim::make_schedule(tuple[0].cast<std::string>(), std::move(arguments));
+}
+
 // A function may reach the trainer that holds it: the garbage collector has to see it.
 template <class T>
 void hold_as_python_does(PyHeapTypeObject* heap_type) {
-  static constexpr auto schedule_of = [](PyObject* self) -> PythonSchedule* {
-    if (!py::detail::is_holder_constructed(self)) return nullptr;
-    return dynamic_cast<PythonSchedule*>(py::cast<train::Trainer<T>&>(py::handle(self)).schedule());
+  static constexpr auto visit_functions = [](PyObject* self,
+                                             base::FunctionRef<void(PythonSchedule&)> visitor) {
+    if (!py::detail::is_holder_constructed(self)) return;
+    const auto look = [&](optim::Schedule& schedule) {
+      if (auto* const found = dynamic_cast<PythonSchedule*>(&schedule)) visitor(*found);
+    };
+    py::cast<train::Trainer<T>&>(py::handle(self)).visit_schedules(look);
   };
   PyTypeObject& type = heap_type->ht_type;
   type.tp_flags |= Py_TPFLAGS_HAVE_GC;
   type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    const PythonSchedule* const schedule = schedule_of(self);
-    return schedule == nullptr ? 0 : schedule->traverse(visit, arg);
+    int result = 0;
+    visit_functions(self, [&](PythonSchedule& schedule) {
+      if (result == 0) result = schedule.traverse(visit, arg);
+    });
+    return result;
   };
   type.tp_clear = [](PyObject* self) {
-    if (PythonSchedule* const schedule = schedule_of(self)) schedule->clear();
+    visit_functions(self, [](PythonSchedule& schedule) { schedule.clear(); });
     return 0;
   };
 }

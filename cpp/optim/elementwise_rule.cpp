@@ -31,6 +31,13 @@ void ElementwiseRule<T>::begin_step(double lr, int64_t step) {
 }
 
 template <class T>
+void ElementwiseRule<T>::set_hyper(int /*group*/, int index, double value) {
+  hyper_.at(static_cast<size_t>(index)) = value;
+  // A form with other states cannot be taken any more; the one there is does it, at 0 too.
+  if (kernel_.states(hyper_.data()) == states_) variant_ = kernel_.variant(hyper_.data());
+}
+
+template <class T>
 void ElementwiseRule<T>::update(ops::Worker& worker, ops::TileQueue& queue,
                                 const UpdateInput<T>& input) {
   ops::RuleSpan<T> span{};

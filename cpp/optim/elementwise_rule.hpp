@@ -18,6 +18,7 @@ class ElementwiseRule final : public Rule<T> {
   RuleNeeds needs() const override { return RuleNeeds::elementwise; }
   int states() const override { return states_; }
   void begin_step(double lr, int64_t step) override;
+  void set_hyper(int group, int index, double value) override;
   void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) override;
   void update_piece(const UpdateInput<T>& input, int64_t begin,
                     std::span<const T> gradients) override;

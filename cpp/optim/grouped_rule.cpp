@@ -41,7 +41,7 @@ std::unique_ptr<Rule<T>> make_one(const std::string& name, std::vector<double> h
 
 template <class T>
 GroupedRule<T>::GroupedRule(const std::string& name, std::vector<Group> groups)
-    : groups_(std::move(groups)) {
+    : groups_(std::move(groups)), own_rates_(groups_.size(), -1.0) {
   for (const Group& group : groups_) {
     rules_.push_back(make_one<T>(name, group.hyper));
     states_ = std::max(states_, rules_.back()->states());
@@ -50,13 +50,23 @@ GroupedRule<T>::GroupedRule(const std::string& name, std::vector<Group> groups)
 
 template <class T>
 void GroupedRule<T>::begin_step(double lr, int64_t step) {
-  for (const Group& group : groups_) {
+  for (size_t i = 0; i < groups_.size(); ++i) {
     base::require<base::ValueError>(
-        rate(group, lr) <= static_cast<double>(std::numeric_limits<T>::max()),
-        "the learning rate of the group ", group.name, " must be finite, got ", rate(group, lr),
+        rate(i, lr) <= static_cast<double>(std::numeric_limits<T>::max()),
+        "the learning rate of the group ", groups_[i].name, " must be finite, got ", rate(i, lr),
         " where that of the others is ", lr);
   }
-  for (size_t i = 0; i < groups_.size(); ++i) rules_[i]->begin_step(rate(groups_[i], lr), step);
+  for (size_t i = 0; i < groups_.size(); ++i) rules_[i]->begin_step(rate(i, lr), step);
+}
+
+template <class T>
+void GroupedRule<T>::set_hyper(int group, int index, double value) {
+  const auto i = static_cast<size_t>(group);
+  if (index == 0) {
+    own_rates_.at(i) = value;
+  } else {
+    rules_.at(i)->set_hyper(0, index, value);
+  }
 }
 
 template <class T>

@@ -28,6 +28,7 @@ class GroupedRule final : public Rule<T> {
   int states() const override { return states_; }  // the most that a group has
   // ValueError, before anything changes, where the rate of a group is none.
   void begin_step(double lr, int64_t step) override;
+  void set_hyper(int group, int index, double value) override;
   void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) override;
   void update_piece(const UpdateInput<T>& input, int64_t begin,
                     std::span<const T> gradients) override;
@@ -37,10 +38,14 @@ class GroupedRule final : public Rule<T> {
   void evaluation(const UpdateInput<T>& input, int64_t begin, std::span<T> to) const override;
 
  private:
-  double rate(const Group& group, double lr) const { return group.lr * (lr / group.at); }
+  double rate(size_t group, double lr) const {
+    const double of_step = own_rates_[group] < 0 ? lr : own_rates_[group];
+    return groups_[group].lr * (of_step / groups_[group].at);
+  }
 
   std::vector<Group> groups_;
   std::vector<std::unique_ptr<Rule<T>>> rules_;  // of each group
+  std::vector<double> own_rates_;  // of groups that follow a schedule of their own; else -1
   int states_ = 0;
 };
 

@@ -16,6 +16,9 @@ class MaximizingRule final : public Rule<T> {
   RuleNeeds needs() const override { return RuleNeeds::elementwise; }
   int states() const override { return rule_->states(); }
   void begin_step(double lr, int64_t step) override { rule_->begin_step(lr, step); }
+  void set_hyper(int group, int index, double value) override {
+    rule_->set_hyper(group, index, value);
+  }
   void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) override;
   void update_piece(const UpdateInput<T>& input, int64_t begin,
                     std::span<const T> gradients) override;

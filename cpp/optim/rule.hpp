@@ -42,19 +42,27 @@ struct UpdateInput {
   T* const* states = nullptr;  // states() flat buffers, zero before the first step
 };
 
-template <class T>
-class Rule {
+// What is done once a step, by one thread, before update: the rate and the step's number, from 1.
+class StepBeginning {
  public:
-  virtual ~Rule() = default;
+  virtual ~StepBeginning() = default;
+  virtual void begin_step(double lr, int64_t step) = 0;
+};
 
+template <class T>
+class Rule : public StepBeginning {
+ public:
   // The most a rule reads for one element: its own gradient, a norm over its span, its whole
   // matrix, or losses at other weights: those are solvers (solvers/solver.hpp), and no part of a
   // step. The plan fuses updates into backward only for elementwise rules.
   virtual RuleNeeds needs() const = 0;
   virtual int states() const = 0;
 
-  // Once a step, by one thread, before update: the rate and the step's number, from 1.
-  virtual void begin_step(double lr, int64_t step) = 0;
+  // Gives a hyperparameter of a group, by its place among the rule's parameters, the value that it
+  // has from the next begin_step on; that of place 0, the rate, is then in place of begin_step's.
+  virtual void set_hyper(int /*group*/, int /*index*/, double /*value*/) {
+    throw base::StateError("no hyperparameter of this update rule can follow a schedule");
+  }
 
   // By all workers of a team together. A rule that needs norms or matrices may use barriers.
   virtual void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) = 0;

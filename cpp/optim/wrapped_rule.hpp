@@ -30,6 +30,9 @@ class WrappedRule : public Rule<T> {
   RuleNeeds needs() const override { return inner_->needs(); }
   int states() const override { return inner_->states() + own_states(); }
   void begin_step(double lr, int64_t step) override;
+  void set_hyper(int group, int index, double value) override {
+    inner_->set_hyper(group, index, value);
+  }
   void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) override;
   void update_piece(const UpdateInput<T>& input, int64_t begin,
                     std::span<const T> gradients) override;

@@ -278,7 +278,7 @@ profiling::Work Trainer<T>::validating() const {
 
 template <class T>
 void Trainer<T>::begin_update(double lr) {
-  rule_->begin_step(lr, steps_ + 1);
+  beginning_->begin_step(lr, steps_ + 1);
 }
 
 template <class T>
@@ -294,7 +294,7 @@ double Trainer<T>::lr() const {
 
 template <class T>
 double Trainer<T>::rate_at(int64_t t) const {
-  const double lr = scaled(schedule_->rate(lr_, t));
+  const double lr = scaled(schedule_->value(lr_, t));
   require<ValueError>(lr >= 0 && lr <= static_cast<double>(std::numeric_limits<T>::max()),
                       "schedule must give a learning rate that is finite and at least 0, got ", lr,
                       " at time ", t);
@@ -311,7 +311,7 @@ void Trainer<T>::set_lr(double lr) {
     return;
   }
   const int64_t t = schedule_unit_ == optim::ScheduleUnit::step ? steps_ : epochs_;
-  const double unscaled = schedule_->rate(lr_, t);
+  const double unscaled = schedule_->value(lr_, t);
   require<ValueError>(unscaled > 0, "lr cannot be set where the schedule is at 0");
   set_scale(lr, unscaled);
 }
@@ -338,6 +338,46 @@ template <class T>
 void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::ScheduleUnit unit) {
   schedule_ = std::move(schedule);
   schedule_unit_ = unit;
+  is_scheduled_ = schedule_ != nullptr || hyper_schedules_ != nullptr;
+}
+
+template <class T>
+void Trainer<T>::set_hyper_schedules(std::vector<HyperSchedule> schedules) {
+  kept_schedules_.push_back(std::make_unique<HyperSchedules<T>>(*rule_, std::move(schedules)));
+  beginning_ = hyper_schedules_ = kept_schedules_.back().get();
+  is_scheduled_ = true;
+}
+
+template <class T>
+double Trainer<T>::lr_of_step() {
+  if (!is_scheduled_) return lr_;
+  if (hyper_schedules_) {
+    hyper_schedules_->ask(steps_, epochs_, [&](const optim::Schedule& schedule, int64_t t) {
+      return scaled(schedule.value(lr_, t));
+    });
+  }
+  return lr();
+}
+
+template <class T>
+std::vector<std::pair<std::string, double>> Trainer<T>::hyper_values() const {
+  std::vector<std::pair<std::string, double>> found;
+  if (!hyper_schedules_) return found;
+  for (const HyperSchedule& each : hyper_schedules_->all()) {
+    const auto rate = [&](const optim::Schedule& schedule, int64_t t) {
+      return scaled(schedule.value(lr_, t));
+    };
+    found.emplace_back(each.name, hyper_schedules_->value(each, steps_, epochs_, rate));
+  }
+  return found;
+}
+
+template <class T>
+void Trainer<T>::visit_schedules(base::FunctionRef<void(optim::Schedule&)> visitor) {
+  if (schedule_) schedule_->walk(visitor);
+  for (const auto& schedules : kept_schedules_) {
+    for (const HyperSchedule& each : schedules->all()) each.schedule->walk(visitor);
+  }
 }
 
 template <class T>
@@ -369,7 +409,7 @@ template <class T>
 double Trainer<T>::step(const Dataset& batch) {
   const bool plain = is_plain_;
   if (!plain) prepare(batch);
-  const double lr = this->lr();  // before the lock: a schedule may be a caller's function
+  const double lr = lr_of_step();  // before the lock: a schedule may be a caller's function
   const Region region(RegionKind::step, Zone::kCaller, work(batch.size()));
   const Lock lock(model_->mutex());
   const ops::KernelScope scope;
@@ -408,7 +448,7 @@ int64_t Trainer<T>::learn_many(const Dataset& data, double* losses, Progress pro
 
 template <class T>
 void Trainer<T>::apply_gradients() {
-  const double lr = this->lr();
+  const double lr = lr_of_step();
   const Region region(RegionKind::step, Zone::kCaller, work(0));
   const Lock lock(model_->mutex());
   nn::Network<T>& network = model_->network();

@@ -18,6 +18,7 @@
 #include "profiling/recorder.hpp"
 #include "train/accuracy.hpp"
 #include "train/heads.hpp"
+#include "train/hyper_schedules.hpp"
 #include "train/model.hpp"
 #include "train/residuals.hpp"
 
@@ -139,12 +140,18 @@ class Trainer {
   // The rate at a time in place of the present one, and what the schedule alone says for it,
   // without what set_lr made of it. There must be a schedule.
   double rate_at(int64_t t) const;
-  double scheduled_at(int64_t t) const { return schedule_->rate(lr_, t); }
+  double scheduled_at(int64_t t) const { return schedule_->value(lr_, t); }
   // What it starts from.
   double base_lr() const { return lr_; }
   // Null: the rate stays what it is.
   void set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::ScheduleUnit unit);
-  optim::Schedule* schedule() const { return schedule_.get(); }
+  // Other hyperparameters, and rates of groups: what begins steps from here on. StateError where
+  // the rule has none that could change.
+  void set_hyper_schedules(std::vector<HyperSchedule> schedules);
+  // Of each, by name, what the next step takes.
+  std::vector<std::pair<std::string, double>> hyper_values() const;
+  // All of either, with what they are made of.
+  void visit_schedules(base::FunctionRef<void(optim::Schedule&)> visitor);
   int64_t steps() const { return steps_; }
   int64_t epochs() const { return epochs_; }
 
@@ -227,6 +234,8 @@ class Trainer {
   bool may_overflow() const;
   void set_scale(double scale, double at);
   double scaled(double rate) const;
+  // lr() for a step, asked before the model's mutex is held; other schedules are asked too.
+  double lr_of_step();
   [[noreturn]] void diverged(const char* what, double lr);
   [[noreturn]] void diverged(double loss, double lr);
   void end_update();
@@ -273,6 +282,11 @@ class Trainer {
   int apply_threads_ = 0;                          // that both are for
   std::unique_ptr<optim::Schedule> schedule_;
   optim::ScheduleUnit schedule_unit_ = optim::ScheduleUnit::epoch;
+  HyperSchedules<T>* hyper_schedules_ = nullptr;
+  // That and those it was before, at whose hands a step of another thread may be.
+  std::vector<std::unique_ptr<HyperSchedules<T>>> kept_schedules_;
+  optim::StepBeginning* beginning_ = rule_.get();  // or hyper_schedules_
+  bool is_scheduled_ = false;                      // either
   // Atomic: Python reads and sets them while another thread trains.
   std::atomic<int> threads_;
   mutable std::atomic<int> default_threads_{0};

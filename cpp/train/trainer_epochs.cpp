@@ -52,7 +52,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
   double weight_sum = 0;
   for (int64_t i = 0; i < sampler.batches(); ++i) {
     const int64_t begin = sampler.batch_begin(i);
-    const double lr = this->lr();
+    const double lr = lr_of_step();
     std::optional<double> batch_loss;
     {
       const Region region(RegionKind::step, Zone::kCallback, work(sampler.batch_rows(i)));

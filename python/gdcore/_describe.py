@@ -25,10 +25,14 @@ def described_formula(formula: Formula) -> dict[str, Any]:
         # What came later, and is not used, is left out: then earlier versions read the file.
         if field.metadata.get("came_later") and value == field.default:
             continue
-        if isinstance(value, Formula):
-            value = described_formula(value)
-        result[field.name] = list(value) if isinstance(value, tuple) else value
+        result[field.name] = _described_value(value)
     return result
+
+
+def _described_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_described_value(each) for each in value]
+    return described_formula(value) if isinstance(value, Formula) else value
 
 
 def formula_from(family: type[F], what: str, described: Any) -> F:
@@ -41,7 +45,10 @@ def formula_from(family: type[F], what: str, described: Any) -> F:
         raise ValueError(f"{what} {described['name']!r} is unknown")
     for key, value in parameters.items():
         if isinstance(value, list):
-            parameters[key] = tuple(value)
+            parameters[key] = tuple(
+                formula_from(family, what, each) if isinstance(each, dict) else each
+                for each in value
+            )
         elif isinstance(value, dict):
             parameters[key] = formula_from(family, what, value)
     formula: F = made(what, member, parameters)

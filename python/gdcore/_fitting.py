@@ -18,7 +18,6 @@ from gdcore._warn import warn
 from gdcore.callbacks import Callback, Watch
 from gdcore.history import History
 from gdcore.metrics import Metric
-from gdcore.schedules import Function, Schedule
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer
@@ -42,9 +41,6 @@ def one_at_a_time(
     return claimed
 
 
-_NOTHING = 1e-8  # of the first rate: updates that small are lost in rounding
-
-
 @dataclass
 class Fitting:
     """What a call of `Trainer.fit` was given, checked."""
@@ -66,24 +62,6 @@ class Fitting:
         for callback in self.callbacks:
             if isinstance(callback._watch, Watch):
                 callback._watch.check(self.figures)
-
-    def over(self, schedule: Schedule | None, native: NativeTrainer) -> str | None:
-        """What there is to say where no rate from here on would train."""
-        # A function of the caller's is called when its time comes, and never before.
-        if schedule is None or isinstance(schedule, Function):
-            return None
-        now = native.steps if schedule.per == "step" else native.epochs
-        # Between its turns a rate only rises or only falls, and after the last it does not rise.
-        times = [now, *(time for time in schedule.turns() if time > now)]
-        highest = max(map(native.rate_at, times))
-        # The second is for who set the rate to next to nothing by hand, and knows it.
-        if max(highest, *map(native.scheduled_at, times)) >= _NOTHING * native.base_lr:
-            return None
-        return (
-            f"the schedule {schedule} is over: from here on the learning rate is at most "
-            f"{highest:.2g}, where it began with {native.base_lr:.2g}. Give another schedule to a "
-            "new trainer of the network, or to Trainer.load"
-        )
 
     def run(
         self, trainer: Trainer, native: NativeTrainer, first: int, last: int, history: History
@@ -135,6 +113,7 @@ class Fitting:
                         found = self.validation.scores(trainer._judge())
                     values |= {f"val_{key}": value for key, value in found.items()}
                 history.append(values)
+                trainer._heed(values, trainer._figures)
                 if bar:
                     with Range("progress"):
                         bar.show(values)
@@ -149,6 +128,7 @@ class Fitting:
         """Whether C++ does all that is done after an epoch: no callback, loss and accuracy only."""
         plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
         plain = plain and not trainer._native.keeps_average  # which judges by a copy
+        plain = plain and trainer._plateau_rule() is None
         judged = self.validation is not None and self.validation.metrics
         return plain and not self.callbacks and not judged
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gdcore._objective import Objective
@@ -27,7 +27,7 @@ class Given:
     _matmul_precision: Precision
     _clip: Clip | None
     _average: Average | None
-    _schedule: Schedule | ScheduleName | None
+    _schedule: Schedule | ScheduleName | Mapping[str, Schedule | ScheduleName] | None
     _seed: int
     # What prepares arrays in place of the trainer, where several have them in common.
     _shared: Callable[[Any, Any, Any, Any, tuple[str, str, str]], Any] | None = None
@@ -79,9 +79,13 @@ class Given:
         return self._average
 
     @property
-    def schedule(self) -> Schedule | ScheduleName | None:
-        """How the learning rate changes, or None; of a name, from the first `fit` on the object."""
-        return self._schedule
+    def schedule(self) -> Schedule | ScheduleName | dict[str, Schedule | ScheduleName] | None:
+        """How the learning rate, or by a dict each hyperparameter, changes, or None.
+
+        Of a name, from the first `fit` on the object.
+        """
+        given = self._schedule
+        return dict(given) if isinstance(given, Mapping) else given
 
     @property
     def seed(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdcore._check import thread_count
 from gdcore._pairing import as_saved, tell_saved
+from gdcore._scheduling import Given, PlateauState, resolve_schedules
 from gdcore.files import PathLike
 from gdcore.losses import LossFunction, resolve_loss
 from gdcore.network import Network
@@ -17,20 +18,20 @@ from gdcore.persistence import (
     opened,
     same_network,
 )
-from gdcore.schedules import Schedule, resolve_schedule
-from gdcore.typing import ScheduleName
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
 __all__ = ["resumed"]
 
+_MOST_STATES = 16  # more than any rule has
+
 
 def resumed(
     kind: type[Trainer],
     path: PathLike,
     network: Network | None,
-    schedule: Callable[[int], float] | Schedule | ScheduleName | None,
+    schedule: Any,
     num_threads: int | None,
     loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
     *,
@@ -40,7 +41,7 @@ def resumed(
     if network is not None and not isinstance(network, Network):
         raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
     thread_count(num_threads)
-    resolved = resolve_schedule("schedule", schedule)
+    resolved = resolve_schedules("schedule", schedule)
     own = None if loss is None else resolve_loss("loss", loss)
     if own is not None and not isinstance(own, LossFunction):
         raise TypeError(f"loss must be the function that was the loss, or None, got {own}")
@@ -55,7 +56,7 @@ def _trainer_from(
     checkpoint: Checkpoint,
     kind: type[Trainer],
     network: Network | None,
-    schedule: Schedule | ScheduleName | None,
+    schedule: Given,
     num_threads: int | None,
     own: LossFunction | None,
 ) -> Trainer:
@@ -72,6 +73,8 @@ def _trainer_from(
         raise ValueError(
             f"network must be the one that {path} belongs to, {_told(loaded)}, got {_told(network)}"
         )
+    if schedule is not None:
+        _check_fits(schedule, parts, kind(loaded, None, parts.optimizer, schedule=schedule), path)
     if schedule is None and parts.own_schedule:
         raise ValueError(
             f"schedule must be given: {path} was saved with a function of one's own, "
@@ -116,6 +119,18 @@ def _trainer_from(
     return trainer
 
 
+def _check_fits(schedule: Given, parts: TrainerParts, trial: Trainer, path: PathLike) -> None:
+    """ValueError where a schedule needs another form of the rule than the saved one."""
+    key = trial.network._native.parameter_names[0]
+    saved = sum(parts.has_state(index, key) for index in range(_MOST_STATES))
+    grouped = bool(parts.arguments["groups"])  # whose hyperparameters may need more
+    if trial._native.states != saved and not grouped:
+        raise ValueError(
+            f"schedule must leave the optimizer with the {saved} states that {path} has, and with "
+            f"{schedule!r} it has {trial._native.states}: make a new trainer of the network"
+        )
+
+
 def _restore(trainer: Trainer, parts: TrainerParts) -> None:
     """Position, history and optimizer state; ValueError or TypeError where they do not fit."""
     native, dtype = trainer._native, trainer.network.dtype
@@ -129,6 +144,7 @@ def _restore(trainer: Trainer, parts: TrainerParts) -> None:
         native.set_state(index, key, array.read())
     native.set_position(*parts.position)
     trainer._history = parts.history
+    trainer._plateau = PlateauState(*parts.plateau)
 
 
 def _told(network: Network) -> str:

@@ -39,6 +39,12 @@ class BoundRule:
         """Made by `Optimizer.bind`; ``resolve`` gives each array its group, by its key."""
         self._optimizer = optimizer
         self._arrays = _checked(arrays)
+        for index, group in enumerate(groups):
+            if "schedule" in group.settings:
+                raise ValueError(
+                    f"groups[{index}] must have no schedule, which is for a gdcore.Trainer: set lr "
+                    "between steps"
+                )
         self._groups = groups
         grouped = resolve([str(index) for index in range(len(self._arrays))])
         native = RULES[self._arrays[0].dtype.name]

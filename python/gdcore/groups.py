@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gdcore._check import flag, listed, real
 from gdcore._names import choice
+from gdcore.schedules import ReduceOnPlateau, Schedule
 
 if TYPE_CHECKING:
     from gdcore.optimizers import Optimizer
@@ -46,17 +47,23 @@ class Group:
             one character, ``[01]`` for one of them (Python's ``fnmatch``).
         lr_factor: The learning rate is that of the trainer times this, at least 0, whatever a
             schedule makes of it.
+        schedule: How the learning rate of these parameters changes, in place of the trainer's
+            schedule: an object as in `gdcore.schedules`. It starts from what the trainer's starts
+            from, and lr_factor or lr count upon it. A dict of such objects is for hyperparameters
+            by name, which start from what the group has of them.
         frozen: Nothing of it trains; then no other argument may be given.
         **overrides: Any field of the optimizer, such as ``weight_decay=0.0`` or
             ``betas=(0.9, 0.95)``, that takes the place of the optimizer's; or of a field that is a
             number, ``weight_decay_factor=2.0``, what the optimizer's is multiplied by. ``lr`` is
             the rate where the trainer's is the optimizer's ``lr``: schedules and `Trainer.lr` move
-            both in proportion.
+            both in proportion. Any other field that is set here follows no schedule but the group's
+            own; of one with a factor, the factor counts upon the trainer's schedule.
 
     Raises:
-        TypeError: pattern is no string, frozen no bool, or a factor or lr no number.
+        TypeError: pattern is no string, frozen no bool, a factor or lr no number, or schedule none.
         ValueError: pattern is empty, a number is not finite or out of its domain, both a field and
-            its factor are given, or anything beside frozen.
+            its factor are given, or anything beside frozen; or schedule is a name, holds a function
+            or waits for a plateau: that is for the trainer's.
     """
 
     __slots__ = ("_pattern", "_settings")
@@ -68,6 +75,7 @@ class Group:
         pattern: str,
         *,
         lr_factor: float = 1.0,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         frozen: bool = False,
         **overrides: Any,
     ) -> None:
@@ -78,6 +86,8 @@ class Group:
         settings: dict[str, Any] = {}
         if real("lr_factor", lr_factor, at_least=0) != 1:
             settings["lr_factor"] = float(lr_factor)
+        if schedule is not None:
+            settings["schedule"] = _checked_schedule(schedule)
         settings |= {name: _checked(name, overrides[name]) for name in sorted(overrides)}
         for name in settings:
             if name + _FACTOR in settings:
@@ -119,7 +129,7 @@ class Group:
         return (self._pattern, self._settings) == (other._pattern, other._settings)
 
     def __hash__(self) -> int:
-        return hash((self._pattern, *self._settings.items()))
+        return hash((self._pattern, *self._settings))
 
     def __repr__(self) -> str:
         told = "".join(f", {name}={value!r}" for name, value in self._settings.items())
@@ -140,6 +150,29 @@ def _checked(name: str, value: object) -> object:
     if name.endswith(_FACTOR):
         return real(name, value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _checked_schedule(value: Any) -> Schedule | dict[str, Schedule]:
+    """The argument schedule of a group."""
+    given = dict(value) if isinstance(value, Mapping) else {"lr": value}
+    if not given:
+        raise ValueError("schedule must hold at least one schedule, got an empty dict")
+    for key, each in given.items():
+        where = f"schedule[{key!r}]" if isinstance(value, Mapping) else "schedule"
+        if isinstance(each, str):
+            raise ValueError(
+                f"{where} must be an object in a group, as names are over the epochs of a "
+                f"trainer's schedule, got {each!r}"
+            )
+        if not isinstance(each, Schedule):
+            raise TypeError(f"{where} must be a schedule, got {type(each).__name__}")
+        if each._has_function():
+            raise ValueError(f"{where} must be no function in a group, which no file can hold")
+        if any(isinstance(part, ReduceOnPlateau) for part in each._all()):
+            raise ValueError(f"{where} must not wait for a plateau in a group")
+        if key != "lr" and each._momentum() is not None:
+            raise ValueError(f"{where} must not cycle momentum, which goes with 'lr' alone")
+    return given if isinstance(value, Mapping) else value
 
 
 class Resolved(NamedTuple):
@@ -207,12 +240,40 @@ def resolved(
     return Resolved(native, group_of)
 
 
+def settings_by_group(
+    groups: Sequence[Group], keys: Sequence[str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Of each number that `resolved` gives, from 1 on, patterns as errors tell, and settings."""
+    found: dict[tuple[int, ...], tuple[str, dict[str, Any]]] = {}
+    for key in keys:
+        matching = tuple(i for i, each in enumerate(groups) if fnmatchcase(key, each.pattern))
+        settings = _joined(groups, matching, key)
+        if matching and "frozen" not in settings:
+            names = " and ".join(repr(groups[i].pattern) for i in matching)
+            found.setdefault(matching, (names, settings))
+    return list(found.values())
+
+
+def own_schedules(settings: Mapping[str, Any]) -> dict[str, Schedule]:
+    """The schedules among a group's settings, by hyperparameters."""
+    given = settings.get("schedule", {})
+    return dict(given) if isinstance(given, Mapping) else {"lr": given}
+
+
 def _joined(groups: Sequence[Group], matching: Sequence[int], key: str) -> dict[str, Any]:
     """What several groups set for a key."""
     joined: dict[str, Any] = {}
     by: dict[str, int] = {}
     for index in matching:
-        for name, value in groups[index].settings.items():
+        settings = groups[index].settings
+        schedules = own_schedules(settings)
+        for other in schedules.keys() & own_schedules(joined).keys():
+            raise ValueError(f"groups must not set two schedules of {other!r} for {key!r}")
+        if schedules:
+            joined["schedule"] = own_schedules(joined) | schedules
+        for name, value in settings.items():
+            if name == "schedule":
+                continue
             field = name.removesuffix(_FACTOR)
             if field in by:
                 raise ValueError(
@@ -233,7 +294,7 @@ def with_settings(where: str, optimizer: Optimizer, settings: dict[str, Any]) ->
     changed: dict[str, Any] = {}
     names = [field.name for field in fields(optimizer)]
     for name, value in settings.items():
-        if name in ("frozen", "lr_factor"):
+        if name in ("frozen", "lr_factor", "schedule"):
             continue
         field = name if name in names else name.removesuffix(_FACTOR)
         choice(f"{where}: a hyperparameter of {type(optimizer).__name__}", field, names)

@@ -32,12 +32,12 @@ from gdcore._wiring import Wiring
 from gdcore.averaging import Average
 from gdcore.clipping import Clip
 from gdcore.files import PathLike
-from gdcore.groups import described_group, groups_from
+from gdcore.groups import Group, described_group, groups_from
 from gdcore.history import History
 from gdcore.losses import Loss, LossFunction
 from gdcore.optimizers import Optimizer
 from gdcore.parameters import Parameter, checked_parameters, native_parameters
-from gdcore.schedules import NAMES, Function, Schedule
+from gdcore.schedules import NAMES, Schedule
 from gdcore.typing import ScheduleName
 from gdcore.wrappers import Wrapper
 
@@ -69,6 +69,7 @@ Position: TypeAlias = tuple[int, int, float, float, float, list[float]]
 
 _NO_KIND = "its kind is neither network nor trainer"
 _FUNCTION = "function"  # stands for a schedule or a loss that cannot be saved
+_BY = "by_hyperparameter"
 _SPREAD = "spread"  # stands for a name whose epochs are not known yet
 _MOST = 2**53  # steps and epochs that a file may tell: far from where adding overflows
 
@@ -128,13 +129,6 @@ def save_ensemble(ensemble: Ensemble, path: PathLike, extra: files.Extra) -> Non
 
 def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     """See `Trainer.save`."""
-    schedule = trainer.schedule
-    if isinstance(schedule, Function):
-        described: dict[str, Any] | None = {"name": _FUNCTION}
-    elif isinstance(schedule, str):  # until the first fit
-        described = {"name": _SPREAD, "of": schedule}
-    else:
-        described = None if schedule is None else described_formula(schedule)
     position, arrays, states = trainer._native.copy()
     steps, epochs, lr, scale, at, kept = position
     description = {
@@ -142,12 +136,13 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
         "network": described_network(trainer.network),
         "loss": _described_loss(trainer.loss, trainer.loss_weights),
         "optimizer": described_formula(trainer.optimizer),
-        "schedule": described,
+        "schedule": _described_schedule(trainer.schedule),
+        **_described_plateau(trainer),
         "matmul_precision": trainer.matmul_precision,
         "clip_grad_norm": trainer.clip_grad_norm,
         **_described_options(trainer),
         "seed": trainer.seed,
-        **({"groups": list(map(described_group, trainer.groups))} if trainer.groups else {}),
+        **({"groups": list(map(_described_group, trainer.groups))} if trainer.groups else {}),
         "position": {
             "steps": steps,
             "epochs": epochs,
@@ -182,6 +177,57 @@ def _optimizer_from(described: Any) -> Optimizer:
     parameters = {**described, "optimizer": within}
     wrapper: Optimizer = made("optimizer", Wrapper.members[parameters.pop("name")], parameters)
     return wrapper
+
+
+def _described_schedule(schedule: Any) -> dict[str, Any] | None:
+    if isinstance(schedule, dict):
+        if any(_described_schedule(each) == {"name": _FUNCTION} for each in schedule.values()):
+            return {"name": _FUNCTION}
+        return {_BY: {key: _described_schedule(each) for key, each in schedule.items()}}
+    if isinstance(schedule, str):  # until the first fit
+        return {"name": _SPREAD, "of": schedule}
+    if schedule is None:
+        return None
+    return {"name": _FUNCTION} if schedule._has_function() else described_formula(schedule)
+
+
+def _described_plateau(trainer: Trainer) -> dict[str, Any]:
+    """What a schedule that waits for a figure knows; nothing where none does."""
+    state = trainer._plateau
+    return {} if trainer._plateau_rule() is None else {"plateau": dict(vars(state))}
+
+
+def _plateau_from(described: Any) -> tuple[float | None, int, int]:
+    if described is None:
+        return None, 0, 0
+    if not isinstance(described, dict):
+        raise ValueError("the plateau is not described")
+    best = described.get("best")
+    return (
+        None if best is None else real("best", best),
+        integer("bad_epochs", described.get("bad_epochs"), at_least=0, at_most=_MOST),
+        integer("cooldown", described.get("cooldown"), at_least=0, at_most=_MOST),
+    )
+
+
+def _described_group(group: Group) -> dict[str, Any]:
+    described = described_group(group)
+    if "schedule" in described["settings"]:
+        schedule = _described_schedule(group.settings["schedule"])
+        described["settings"] = {**described["settings"], "schedule": schedule}
+    return described
+
+
+def _groups_from(described: Any) -> list[Group]:
+    def with_schedule(each: Any) -> Any:
+        settings = each.get("settings") if isinstance(each, dict) else None
+        if not isinstance(settings, dict) or "schedule" not in settings:
+            return each
+        schedule = _schedule_from(settings["schedule"])
+        return {**each, "settings": {**settings, "schedule": schedule}}
+
+    is_list = isinstance(described, list)
+    return groups_from(list(map(with_schedule, described)) if is_list else described)
 
 
 def _described_loss(loss: Any, weights: dict[str, float] | None) -> dict[str, Any] | None:
@@ -221,12 +267,13 @@ class TrainerParts:
         loss_weights: What each of these counts, or None.
         own_loss: Whether it was.
         optimizer: Its description.
-        schedule: None where it was a function of one's own, too.
+        schedule: None where it was a function of one's own, too; a dict of hyperparameters'.
         own_schedule: Whether it was.
         arguments: More of what the trainer's class takes.
         position: Steps, epochs, the learning rate, and the scale of the schedule with the rate that
             the schedule had when it was set, and the numbers that the optimizer keeps.
         history: Of all epochs.
+        plateau: Of a schedule that waits for a figure, what it knows.
         arrays: All that the file has; `state` names the optimizer's among them.
     """
 
@@ -234,12 +281,17 @@ class TrainerParts:
     loss_weights: dict[str, float] | None
     own_loss: bool
     optimizer: Optimizer
-    schedule: Schedule | ScheduleName | None
+    schedule: Schedule | ScheduleName | dict[str, Schedule | ScheduleName] | None
     own_schedule: bool
     arguments: Mapping[str, Any]
     position: Position
     history: History
+    plateau: tuple[float | None, int, int]
     arrays: Mapping[str, StoredArray]
+
+    def has_state(self, index: int, key: str) -> bool:
+        """Whether `state` finds it."""
+        return _state_key(index, key) in self.arrays
 
     def state(self, index: int, key: str, dtype: Any) -> StoredArray:
         """A parameter's part of the optimizer's state ``index``; ValueError where it is missing."""
@@ -364,10 +416,11 @@ class Checkpoint:
                     formula_from(Average, "average", told["average"]) if "average" in told else None
                 ),
                 "seed": told.get("seed"),
-                "groups": groups_from(told.get("groups", [])),
+                "groups": _groups_from(told.get("groups", [])),
             },
             position=_position_from(told.get("position")),
             history=_history(told),
+            plateau=_plateau_from(told.get("plateau")),
             arrays=self.arrays,
         )
 
@@ -431,9 +484,11 @@ def _parameters_from(described: Any) -> tuple[Parameter, ...]:
     return checked_parameters([made("a parameter", Parameter, each) for each in described])
 
 
-def _schedule_from(described: Any) -> Schedule | ScheduleName | None:
+def _schedule_from(described: Any) -> Any:
     if described is None:
         return None
+    if isinstance(described, dict) and isinstance(described.get(_BY), dict):
+        return {key: _schedule_from(each) for key, each in described[_BY].items()}
     if isinstance(described, dict) and described.get("name") == _SPREAD:
         return choice("schedule", described.get("of"), NAMES)
     return formula_from(Schedule, "schedule", described)

@@ -18,6 +18,7 @@ from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._objective import Objective
 from gdcore._online import Online
 from gdcore._planning import Operation, Planning
+from gdcore._scheduling import PlateauState, Scheduling, resolve_schedules
 from gdcore._sparse import cut, is_csr
 from gdcore._warn import warn
 from gdcore.averaging import Average, resolve_average
@@ -30,7 +31,7 @@ from gdcore.losses import LossFunction, LossLike
 from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import SGD, Optimizer
-from gdcore.schedules import Function, Schedule, resolve_schedule, spread
+from gdcore.schedules import Schedule
 from gdcore.solvers import check_schedule
 from gdcore.typing import (
     Inputs,
@@ -50,6 +51,8 @@ def __dir__() -> list[str]:
 
 Metrics = Sequence[MetricName | Metric | Callable[..., float]]
 
+ScheduleLike = Schedule | ScheduleName | Callable[[int], float]
+
 _DEFAULTS = (32, True, None, None, None, (), (), True, 1)
 _BARE = (
     "fit(x, y) trains for one epoch: give epochs; in a scikit-learn pipeline, whose last step is "
@@ -57,7 +60,7 @@ _BARE = (
 )
 
 
-class Trainer(Given, Online, Planning, Averaged):
+class Trainer(Given, Online, Planning, Averaged, Scheduling):
     """Trains a network by gradient descent; owns the optimizer's state and the position.
 
     >>> trainer = gdcore.Trainer(net, loss="cross_entropy", optimizer=gdcore.Adam(lr=1e-3))
@@ -104,9 +107,10 @@ class Trainer(Given, Online, Planning, Averaged):
             at least 0, one above 0. One that is left out counts 1.
         schedule: How the learning rate changes, see `gdcore.schedules`: an object such as
             ``gdcore.schedules.Cosine(t_max=10)``, a function of the number of epochs done that
-            returns the learning rate, or a name: ``"constant"``, ``"step"``, ``"exponential"`` or
-            ``"cosine"`` over all epochs up to the last of the first `fit`, see
-            `gdcore.schedules.spread`; until then the rate stays. None: it stays the optimizer's.
+            returns the learning rate, or a name such as ``"cosine"`` or ``"one_cycle"``, over all
+            epochs up to the last of the first `fit`, see `gdcore.schedules.spread`; until then the
+            rate stays. None: it stays the optimizer's. Or a dict of them by hyperparameters of the
+            optimizer that are numbers: ``"lr"``, ``"weight_decay"``, ``"betas[0]"``, ...
         seed: Decides the order of shuffled samples, at least 0; None takes the network's.
         groups: Parameters with hyperparameters of their own, or frozen, see `gdcore.Group`.
 
@@ -131,7 +135,7 @@ class Trainer(Given, Online, Planning, Averaged):
         clip: Clip | None = None,
         average: Average | Literal["ema"] | None = None,
         loss_weights: Mapping[str, float] | None = None,
-        schedule: Schedule | ScheduleName | Callable[[int], float] | None = None,
+        schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
         seed: int | None = None,
         groups: Sequence[Group] = (),
     ) -> None:
@@ -146,8 +150,10 @@ class Trainer(Given, Online, Planning, Averaged):
         self._clip = resolve_clip(clip, clip_grad_norm)
         self._average = resolve_average("average", average)
         self._seed = network.seed if seed is None else integer("seed", seed, at_least=0)
-        self._schedule = resolve_schedule("schedule", schedule)
-        check_schedule(self._optimizer, self._schedule)
+        check_schedule(self._optimizer, schedule)
+        within = self._optimizer.innermost()
+        self._schedule = resolve_schedules("schedule", schedule, within)
+        self._plateau = PlateauState()
         self._groups = checked_groups(groups)
         self._num_threads = thread_count(num_threads)
         self._history = History()
@@ -159,25 +165,30 @@ class Trainer(Given, Online, Planning, Averaged):
         # Looked up once: each time anew takes a twentieth of the smallest step.
         self._step: Callable[..., float] = self._native.step
         self._learn_one: Callable[..., float] = self._native.learn_one
-        if isinstance(self._schedule, Schedule):
-            self._follow(self._schedule)
+        self._follow()
 
     def _compiled(self, network: Network, judges: bool = False) -> Any:
         """The trainer in C++, of which this is the face; or one of another network that judges."""
-        within = SGD() if judges else self._optimizer.innermost()
-        groups = () if judges else self._groups
-        around = self._optimizer.wrappers()
-        if self._average is not None:
-            around.append((self._average.name, self._average.numbers()))
+        around: list[tuple[str, list[float]]] = []
+        if judges:
+            within: Optimizer = SGD()
+            hyper, *groups = within.parameters(), [], []
+        else:
+            within = self._optimizer.innermost()
+            around += self._optimizer.wrappers()
+            keys = network._native.parameter_names
+            hyper, *groups = self._formed(within.parameters(), resolved(self._groups, keys, within))
+            if self._average is not None:
+                around.append((self._average.name, self._average.numbers()))
         options = (
             within.name,
-            within.parameters(),
+            hyper,
             self._num_threads,
             self._seed,
             None if judges else self.clip_grad_norm,
             self._matmul_precision,
-            *resolved(groups, network._native.parameter_names, within),
-            [] if judges else around,
+            *groups,
+            around,
             None if judges or self._clip is None else self._clip.native(),
         )
         loss = self._objective.one
@@ -408,13 +419,15 @@ class Trainer(Given, Online, Planning, Averaged):
             names,
         )
         fitting.check()
+        self._check_plateau(fitting.figures)
         return fitting
 
     def _begin(self, fitting: Fitting, last: int) -> History:
         """Where `fit` begins to change the trainer; returns the history to fill."""
-        if isinstance(self._schedule, str):
-            self._follow(spread(self._schedule, last))
-        elif self.epochs < last and (words := fitting.over(self._schedule, self._native)):
+        samples = fitting.data.samples
+        together = (fitting.batch_size or samples) * fitting.accumulate
+        self._spread(last, -(-samples // together))
+        for words in self._outlived() if self.epochs < last else ():
             warn(words)
         if self._network.feature_names is None and fitting.names is not None:
             self._network._native.input_names = list(fitting.names)
@@ -529,7 +542,7 @@ class Trainer(Given, Online, Planning, Averaged):
         path: str | PathLike[str],
         *,
         network: Network | None = None,
-        schedule: Callable[[int], float] | Schedule | ScheduleName | None = None,
+        schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
         num_threads: int | None = None,
         loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
     ) -> Trainer:
@@ -558,15 +571,6 @@ class Trainer(Given, Online, Planning, Averaged):
         """Of all epochs so far, in this trainer and those it was loaded from."""
         past, epochs = self._past
         return past.followed_by(self._history, epochs)
-
-    def _follow(self, schedule: Schedule) -> None:
-        self._schedule = schedule
-        own = isinstance(schedule, Function)
-        self._native.set_schedule(
-            schedule.rate if isinstance(schedule, Function) else None,
-            [] if own else schedule.parts(),
-            schedule.per == "step",
-        )
 
     def _last_epoch(self, epochs: int | None, until_epoch: int | None) -> int:
         if until_epoch is None:

@@ -179,6 +179,10 @@ ScheduleName = Literal[
     "step",
     "exponential",
     "cosine",
+    "linear",
+    "one_cycle",
+    "flat_cos",
+    "coslog",
 ]
 """Schedules over all epochs, see `gdcore.schedules`."""
 

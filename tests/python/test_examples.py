@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from support import ROOT, guarded_run
 
+import gdcore as gd
+
 EXAMPLES = ROOT / "examples"
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 # Runs an example where a package looks as if it were not installed.
@@ -112,6 +114,15 @@ def test_double_well(example: Any, tmp_path: Path) -> None:
     wells = {share: low if end < 0 else high for share, end in seen["ends"].items()}
     assert (wells[0.0], wells[0.8], wells[0.9], wells[0.95]) == (high, high, low, high)
     assert_picture(tmp_path / "double_well.png")
+
+
+def test_schedules(example: Any, tmp_path: Path) -> None:
+    seen = example("schedules").main(tmp_path, quick=True)["curves"]
+    assert {each.__name__ for each in gd.schedules.Schedule.members.values()} <= seen.keys()
+    assert all(0 <= rate <= 1 for curve in seen.values() for rate in curve)
+    waited = seen["ReduceOnPlateau"]
+    assert 1 > waited[45] > waited[90] > 0
+    assert_picture(tmp_path / "schedules.png")
 
 
 def test_paths(example: Any, tmp_path: Path) -> None:

@@ -14,8 +14,12 @@ from gdcore.schedules import (
     NAMES,
     Constant,
     Cosine,
+    CosLog,
     Exponential,
+    FlatCos,
     Function,
+    Linear,
+    OneCycle,
     Schedule,
     Step,
     Warmup,
@@ -341,6 +345,7 @@ def test_divergence_names_the_rate_of_the_schedule() -> None:
         (lambda: trainer("warmup"), ValueError, "schedule must say how long a warm-up takes"),
         (lambda: spread("warmup", 3), ValueError, "name must be one of constant, step"),  # type: ignore[arg-type]
         (lambda: spread("cosine", 0), ValueError, "epochs must be at least 1, got 0"),
+        (lambda: spread("coslog", 3, 0), ValueError, "batches must be at least 1, got 0"),
         (lambda: trainer(0.1), TypeError, "schedule must be a schedule such as"),
         (lambda: trainer(Nameless()), TypeError, "schedule must be a schedule with a name"),
         (lambda: trainer(Cosine), TypeError, r"write Cosine\(\.\.\.\)"),
@@ -381,6 +386,10 @@ def test_names_are_schedules_over_all_epochs() -> None:
     assert spread("constant", 9) == Constant()
     assert [spread("step", epochs) for epochs in (1, 9, 10)] == [Step(1), Step(3), Step(4)]
     assert spread("cosine", 9) == Cosine(9)
+    assert spread("linear", 9) == Linear(1.0, 0.0, 9)
+    assert spread("coslog", 9) == CosLog(9)
+    assert spread("one_cycle", 9, 5) == OneCycle(45, per="step")
+    assert spread("flat_cos", 9, 2) == FlatCos(18, per="step")
     last = spread("exponential", 9)
     assert isinstance(last, Exponential)
     assert last.gamma**8 == pytest.approx(0.01)
@@ -389,7 +398,8 @@ def test_names_are_schedules_over_all_epochs() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_the_schedule_of_the_first_fit(name: Any, tmp_path: Any) -> None:
-    by_name, by_object = trainer(name), trainer(spread(name, 6))
+    whole = spread(name, 6, batches=3)
+    by_name, by_object = trainer(name), trainer(whole)
     assert by_name.schedule == name
     assert by_name.lr == LR
     by_name.save(tmp_path / "m")
@@ -399,12 +409,12 @@ def test_a_name_is_the_schedule_of_the_first_fit(name: Any, tmp_path: Any) -> No
         one.fit(X, Y, epochs=3, until_epoch=None, batch_size=4, progress=False) if (
             one is by_object
         ) else one.fit(X, Y, until_epoch=6, batch_size=4, callbacks=[Stop(3)], progress=False)
-        assert one.schedule == spread(name, 6)
+        assert one.schedule == whole
         one.fit(X, Y, until_epoch=6, batch_size=4, progress=False)
     for key, value in by_object.network.state_dict().items():
         np.testing.assert_array_equal(by_name.network.state_dict()[key], value)
         np.testing.assert_array_equal(loaded.network.state_dict()[key], value)
-    if name == "cosine":
+    if name not in ("constant", "step", "exponential"):
         with pytest.warns(UserWarning, match="is over"):
             by_name.fit(X, Y, epochs=1, progress=False)
 

@@ -52,7 +52,7 @@ _RATES = (1.0, 1.0, 1.0, 0.1, 10.0, 0.0)  # times the optimizer's own
 
 def drawn_formula(random: Random, family: type[Any], rates: Sequence[float] = _RATES) -> Case:
     """A member by its name, and options that it takes."""
-    name = random.choice(sorted(family.members))
+    name = random.choice([n for n, each in sorted(family.members.items()) if _is_drawn(each)])
     member = family.members[name]
     for _ in range(100):
         options: dict[str, Any] = {}
@@ -74,6 +74,12 @@ def drawn_formula(random: Random, family: type[Any], rates: Sequence[float] = _R
             continue
         return case
     return {"name": name, "options": {}}
+
+
+def _is_drawn(member: type[Any]) -> bool:
+    """Whether it needs no more than `_VALUES` has, and no validation data."""
+    needed = [field.type for field in fields(member) if field.default is MISSING]
+    return all(kind in _VALUES for kind in needed) and not hasattr(member, "monitor")
 
 
 def made(family: type[Formula], case: Case | None) -> Any:

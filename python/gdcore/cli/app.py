@@ -134,7 +134,8 @@ def train(
         typer.Option(
             autocompletion=options.completing(SCHEDULES),
             help="Of the learning rate: constant; step, a tenth after each third of the epochs; "
-            "exponential, down to a hundredth; cosine, down to 0.",
+            "exponential, down to a hundredth; cosine and linear, down to 0; one_cycle, up and far "
+            "down; flat_cos, down in the last quarter; coslog, up and down in four cycles.",
         ),
     ] = "constant",
     warmup: Annotated[

@@ -38,6 +38,7 @@ from gdcore.cli.targets import Chosen
 from gdcore.losses import Loss
 from gdcore.metrics import Metric
 from gdcore.optimizers import Optimizer
+from gdcore.typing import ScheduleName
 
 __all__ = ["Options", "SetUp", "set_up", "train"]
 
@@ -262,13 +263,17 @@ def _read(options: Options, dialect: Dialect) -> Table:
     return table
 
 
-def _schedule(name: str, warmup: int, epochs: int) -> schedules.Schedule | None:
+def _schedule(name: str, warmup: int, epochs: int) -> schedules.Schedule | ScheduleName | None:
     """The schedule of a name over the epochs that the warm-up leaves."""
     name = choice("--schedule", name, schedules.NAMES)
+    if name in ("one_cycle", "coslog") and warmup:
+        raise ValueError(f"--warmup must be 0 for --schedule {name}, which rises first by itself")
     integer("--warmup", warmup, at_least=0)
     if warmup >= epochs:
         raise ValueError(f"--warmup must be less than --epochs, {epochs}, got {warmup}")
     left = epochs - warmup
+    if not warmup and name != "constant":
+        return name  # so that what counts steps knows how many there are
     after = None if name == "constant" else schedules.spread(name, left)
     return schedules.Warmup(warmup, after=after) if warmup else after
 

@@ -78,3 +78,38 @@ TEST(power_is_close_to_the_library) {
     }
   }
 }
+
+TEST(exp_is_within_a_few_units_in_the_last_place) {
+  gd::base::RandomStream random = gd::testing::random_stream(3);
+  double worst = 0;
+  const auto look = [&](double x) {
+    worst = std::max(worst, ulps(gd::base::exp(x), std::exp(static_cast<long double>(x))));
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    look((random.uniform() - 0.5) * 1416);
+    look((random.uniform() - 0.5) * std::ldexp(1.0, -(i % 60)));
+  }
+  for (const double x : {-708.38, 709.77, 0.34657359027997264, -0.34657359027997264}) look(x);
+  CHECK(worst > 0);
+  CHECK(worst <= 4);
+  CHECK_EQ(gd::base::exp(0.0), 1.0);
+  CHECK_EQ(gd::base::exp(-800.0), 0.0);
+  CHECK_EQ(gd::base::exp(710.0), HUGE_VAL);
+  CHECK(std::isnan(gd::base::exp(std::nan(""))));
+}
+
+TEST(powers_of_any_kind) {
+  gd::base::RandomStream random = gd::testing::random_stream(4);
+  for (int i = 0; i < 5'000; ++i) {
+    const double x = std::ldexp(random.uniform() + 1e-9, i % 40 - 20);
+    const double p = (random.uniform() - 0.5) * 8;
+    const double want = std::pow(x, p);
+    CHECK(std::abs(gd::base::raise(x, p) - want) <= 1e-14 * want);
+    CHECK_EQ(gd::base::raise(x, i % 7), gd::base::power(x, i % 7));
+  }
+  CHECK_EQ(gd::base::raise(0.0, 0.5), 0.0);
+  CHECK_EQ(gd::base::raise(0.0, 0.0), 1.0);
+  CHECK_EQ(gd::base::raise(0.0, -0.5), HUGE_VAL);
+  CHECK_EQ(gd::base::raise(HUGE_VAL, 0.5), HUGE_VAL);
+  CHECK_EQ(gd::base::raise(HUGE_VAL, -0.5), 0.0);
+}

@@ -72,7 +72,10 @@ void train(const char* loss, std::vector<double> loss_parameters, const char* ru
   }
   const auto go_on = [](int64_t, std::optional<double>) { return true; };
   // Shuffled mini-batches, all samples at once, and a stream; at rates of a schedule.
-  trainer.set_schedule(gd::optim::make_schedule({{"warmup", {3, 0.5}}, {"cosine", {20, 1e-4}}}),
+  gd::optim::ScheduleArguments cosine{{20, 1e-4, 0}, {}};
+  gd::optim::ScheduleArguments warmup{{3, 0.5}, {}};
+  warmup.parts.push_back(gd::optim::make_schedule("cosine", std::move(cosine)));
+  trainer.set_schedule(gd::optim::make_schedule("warmup", std::move(warmup)),
                        gd::optim::ScheduleUnit::step);
   for (const int64_t batch_size : {int64_t{30}, int64_t{30}, samples}) {
     const double mean = trainer.fit_epoch(data, batch_size, true, go_on);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gdcore._objective import Objective
@@ -29,8 +29,6 @@ class Given:
     _average: Average | None
     _schedule: Schedule | ScheduleName | Mapping[str, Schedule | ScheduleName] | None
     _seed: int
-    # What prepares arrays in place of the trainer, where several have them in common.
-    _shared: Callable[[Any, Any, Any, Any, tuple[str, str, str]], Any] | None = None
 
     @property
     def network(self) -> Network:

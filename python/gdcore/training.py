@@ -11,15 +11,15 @@ from gdcore import _core
 from gdcore._averaged import Averaged
 from gdcore._check import flag, integer, optional_integer, real, thread_count
 from gdcore._fitting import Fitting, figures_of, one_at_a_time
-from gdcore._frames import array, feature_names, ordered
+from gdcore._frames import feature_names, ordered
 from gdcore._given import Given
-from gdcore._judging import NAMES, VALIDATION_NAMES, Judging
+from gdcore._judging import NAMES, Judging
 from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._objective import Objective
 from gdcore._online import Online
 from gdcore._planning import Operation, Planning
+from gdcore._preparing import Preparing
 from gdcore._scheduling import PlateauState, Scheduling, resolve_schedules
-from gdcore._sparse import cut, is_csr
 from gdcore._warn import warn
 from gdcore.averaging import Average, resolve_average
 from gdcore.callbacks import Callback, resolve_callbacks
@@ -60,7 +60,7 @@ _BARE = (
 )
 
 
-class Trainer(Given, Online, Planning, Averaged, Scheduling):
+class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
     """Trains a network by gradient descent; owns the optimizer's state and the position.
 
     >>> trainer = gdcore.Trainer(net, loss="cross_entropy", optimizer=gdcore.Adam(lr=1e-3))
@@ -578,51 +578,3 @@ class Trainer(Given, Online, Planning, Averaged, Scheduling):
         if epochs is not None:
             raise ValueError("epochs and until_epoch must not be given together")
         return integer("until_epoch", until_epoch)
-
-    def _split(
-        self, x: Any, y: Any, sample_weight: Any, share: object
-    ) -> tuple[tuple[Any, Any, Any], tuple[Any, ...]]:
-        """The arrays in two: without their last rows, and these."""
-        share = real("validation_split", share, above=0, below=1)
-        # All of them first, so that messages tell a row by its place in what was given.
-        samples = self._prepare(x, y, sample_weight, NAMES).samples
-        kept = int(samples * (1 - share) + 1e-9)  # 100 (1 - 0.29) is a little less than 71
-        if kept == 0:
-            raise ValueError(
-                f"validation_split must leave at least one of the {samples} samples for training, "
-                f"got {share:g}"
-            )
-        pairs = [
-            _parted(each, name, kept)
-            for each, name in zip((x, y, sample_weight), NAMES, strict=True)
-        ]
-        held_out = tuple(each[1] for each in pairs if each[1] is not None)
-        return (pairs[0][0], pairs[1][0], pairs[2][0]), held_out
-
-    def _ordered(self, data: Any, names: Sequence[str] | None) -> Any:
-        """Validation data with the columns of a table where they are in x."""
-        if not isinstance(data, (tuple, list)) or not data:
-            return data  # told by Judging.validation
-        return (ordered(data[0], VALIDATION_NAMES[0], names, self._network.dtype), *data[1:])
-
-    def _prepare(self, x: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Any:
-        """The arrays, checked and converted once, for the trainer of this dtype."""
-        if self._shared is not None:
-            return self._shared(self, x, y, sample_weight, names)
-        return self._native.prepare(x, y, sample_weight, names)
-
-
-def _parted(given: Any, name: str, kept: int) -> tuple[Any, Any]:
-    """An array's first rows and the others, or those of all arrays in a dict."""
-    if given is None:
-        return None, None
-    if is_csr(given):
-        return cut(given, kept)
-    if not isinstance(given, Mapping):
-        made = array(given, name)
-        return made[:kept], made[kept:]
-    parts = {key: _parted(each, f"{name}[{key!r}]", kept) for key, each in given.items()}
-    return (
-        {key: first for key, (first, _) in parts.items()},
-        {key: rest for key, (_, rest) in parts.items()},
-    )

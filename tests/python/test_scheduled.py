@@ -11,35 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scheduled import LAYERS, X, Y, fitted, network, trainer
 from support import assert_same_state
 
 import gdcore as gd
 from gdcore import schedules as s
 from gdcore._scheduling import hyperparameters
-
-RANDOM = np.random.default_rng(5)
-X = RANDOM.normal(size=(48, 4))
-Y = np.sin(X[:, :1]) + X[:, 1:2]
-LAYERS: dict[str, list[Any]] = {
-    "small": [gd.Dense(1)],
-    "two": [gd.Dense(7, "tanh"), gd.Dense(1)],
-    "three": [gd.Dense(16, "relu"), gd.Dense(8, "sigmoid"), gd.Dense(1)],
-}
-
-
-def network(name: str = "two", dtype: Any = "float64") -> gd.Network:
-    return gd.Network(LAYERS[name], input_size=4, dtype=dtype, seed=3)
-
-
-def trainer(schedule: Any, optimizer: Any = None, **options: Any) -> gd.Trainer:
-    optimizer = gd.SGD(lr=0.05, momentum=0.5, weight_decay=0.1) if optimizer is None else optimizer
-    return gd.Trainer(network(), "mse", optimizer, schedule=schedule, **options)
-
-
-def fitted(one: gd.Trainer, **options: Any) -> gd.Trainer:
-    one.fit(X, Y, **{"epochs": 2, "batch_size": 16, "progress": False, **options})
-    return one
-
 
 # ---- beside PyTorch ----
 
@@ -356,70 +333,6 @@ def test_a_state_that_was_not_saved_is_told(tmp_path: Path) -> None:
     gd.Trainer.load(tmp_path / "m", schedule={"weight_decay": s.Function(lambda t: 0.5)})
 
 
-# ---- on a plateau ----
-
-FIGURES = [5.0, 4.0, 4.0, 3.9999, 4.1, math.nan, 4.2, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 2.99, 3.0, 9.0]
-
-
-@pytest.mark.parametrize("mode", ["min", "max"])
-@pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
-@pytest.mark.parametrize(
-    ("factor", "patience", "cooldown", "least"),
-    [(0.1, 2, 0, 0.0), (0.5, 0, 2, 0.004), (0.3, 1, 1, 0.02), (0.0, 3, 0, 0.0)],
-)
-def test_it_waits_as_torch_does(
-    mode: Any, threshold_mode: Any, factor: float, patience: int, cooldown: int, least: float
-) -> None:
-    torch = pytest.importorskip("torch")
-    theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.05)
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        theirs, mode, factor, patience, 1e-3, threshold_mode, cooldown, least
-    )
-    figures = iter([0.0, *FIGURES])  # a metric is tried once before the first epoch
-
-    def figure(y: Any, output: Any) -> float:
-        return next(figures)
-
-    rule = s.ReduceOnPlateau(
-        factor, patience, 1e-3, threshold_mode, cooldown, least, monitor="val_figure", mode=mode
-    )
-    one = trainer(rule)
-    rates = []
-
-    class Seen(gd.callbacks.Callback):
-        def on_epoch_end(self, trainer: gd.Trainer, epoch: int, values: Any) -> None:
-            rates.append(trainer.lr)
-
-    fitted(
-        one, epochs=len(FIGURES), metrics=[figure], validation_data=(X, Y), callbacks=[Seen()],
-        batch_size=None,
-    )  # fmt: skip
-    wanted = []
-    for value in FIGURES:
-        theirs.step()
-        scheduler.step(value)
-        wanted.append(theirs.param_groups[0]["lr"])
-    assert rates == wanted
-
-
-def test_the_figure_must_be_there() -> None:
-    one = trainer(s.ReduceOnPlateau())
-    with pytest.raises(ValueError, match="monitor must be one of 'loss', got 'val_loss'"):
-        fitted(one)
-    assert one.steps == 0
-    with pytest.raises(ValueError, match="mode must be 'min' or 'max' to monitor 'val_mine'"):
-        fitted(
-            trainer(s.ReduceOnPlateau(monitor="val_mine")),
-            validation_split=0.25,
-            metrics=[mine],
-        )
-    fitted(one, validation_split=0.25)
-
-
-def mine(y: Any, output: Any) -> float:
-    return 1.0
-
-
 # ---- what is over ----
 
 
@@ -466,7 +379,6 @@ def test_what_a_run_has_outlived_is_told(schedule: Any, tmp_path: Path) -> None:
         {"weight_decay": s.Cosine(2)},
         s.Chained([s.Lambda(lambda t: 1.0), s.Constant()]),
     ],
-    ids=str,
 )
 def test_what_goes_on_is_not_told(schedule: Any) -> None:
     one = trainer(schedule)

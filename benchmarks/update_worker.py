@@ -30,7 +30,9 @@ def _torch_update(rule: str, size: int, threads: int) -> tuple[Step, str]:
     import torch
 
     torch.set_num_threads(threads)
-    family: Any = getattr(torch.optim, peer_name(rule))
+    family: Any = getattr(torch.optim, peer_name(rule), None)
+    if family is None:
+        raise NotImplementedError(f"PyTorch has no {peer_name(rule)}")
     parameter = torch.nn.Parameter(torch.from_numpy(normals(size, 0)))
     gradients = alternating(*(torch.from_numpy(normals(size, seed)) for seed in (1, 2)))
     parameter.grad = next(gradients)

@@ -143,7 +143,10 @@ class Fitting:
                 _core.profile_mark("callback")
 
     def _needs_no_python(self, trainer: Trainer) -> bool:
-        """Whether C++ does all that is done after an epoch: no callback, loss and accuracy only."""
+        """Whether C++ does all that is done after an epoch: no callback, loss and accuracy only.
+
+        What `_epochs` comes to do in Python after an epoch must be false here.
+        """
         plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
         judged = self.validation is not None and self.validation.metrics
         return plain and not self.callbacks and not judged

@@ -375,8 +375,8 @@ class Trainer(Given, Online, Planning):
             validation,
             resolve_callbacks(callbacks),
             options[2],
-            figures_of(self, validation),
-            names,
+            figures=figures_of(self, validation),
+            names=names,
         )
         fitting.check()
         return fitting

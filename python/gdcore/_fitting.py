@@ -125,7 +125,10 @@ class Fitting:
                     break
 
     def _needs_no_python(self, trainer: Trainer) -> bool:
-        """Whether C++ does all that is done after an epoch: no callback, loss and accuracy only."""
+        """Whether C++ does all that is done after an epoch: no callback, loss and accuracy only.
+
+        What `_epochs` comes to do in Python after an epoch must be false here.
+        """
         plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
         plain = plain and not trainer._native.keeps_average  # which judges by a copy
         plain = plain and trainer._plateau_rule() is None

@@ -414,9 +414,9 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
             validation,
             resolve_callbacks(callbacks),
             options[2],
-            integer("accumulate", accumulate, at_most=2**31),
-            figures_of(self, validation),
-            names,
+            accumulate=integer("accumulate", accumulate, at_most=2**31),
+            figures=figures_of(self, validation),
+            names=names,
         )
         fitting.check()
         self._check_plateau(fitting.figures)

@@ -8,9 +8,7 @@ from typing import Any
 
 import nets
 import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse
 from support import assert_same_state, run_json
 
 import gdcore as gd
@@ -337,6 +335,7 @@ def test_data_are_prepared_once_for_all_that_agree(monkeypatch: pytest.MonkeyPat
 
 
 def test_tables_keep_the_names_of_their_columns() -> None:
+    pd = pytest.importorskip("pandas", reason="pandas is not installed")
     table = pd.DataFrame(X, columns=list("abcde"))
     other = pd.DataFrame(XV, columns=list("abcde"))[list("ecbda")]
     before = made(5)
@@ -380,7 +379,9 @@ def test_several_inputs_and_outputs_with_rows() -> None:
 
 
 def test_sparse_rows_by_rows() -> None:
-    x = scipy.sparse.random_array((N, 30), density=0.2, format="csr", rng=np.random.default_rng(0))
+    sparse = pytest.importorskip("scipy.sparse", reason="scipy is not installed")
+    drawn = np.random.default_rng(0)
+    x = sparse.csr_array(drawn.normal(size=(N, 30)) * (drawn.random((N, 30)) < 0.2))
 
     def trainer() -> gd.Trainer:
         net = gd.Network([gd.Dense(4, "relu"), gd.Dense(1)], inputs=gd.Input(30, sparse=True))

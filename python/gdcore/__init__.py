@@ -15,7 +15,7 @@ columns        compute_bins
 training       Trainer, History
 losses         all of `losses`
 optimizers     all of `optimizers`
-second order   all of `solvers`
+solvers        all of `solvers`
 groups         Group
 parameters     Parameter: beside those of layers
 learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread

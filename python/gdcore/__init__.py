@@ -16,7 +16,7 @@ training       Trainer, History
 many networks  fit_many, FitResult, FitResults, folds, Ensemble
 losses         all of `losses`
 optimizers     all of `optimizers`
-second order   all of `solvers`
+solvers        all of `solvers`
 wrappers       Lookahead, SAM: optimizers around another
 averaging      EMA, SWA: of the weights
 clipping       AdaptiveClip, ClipNorm, ClipValue

@@ -7,6 +7,7 @@ where it has converged. They are for small networks, and losses to be brought to
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class Solver(Optimizer, family="a solver"):
 
 def check_schedule(optimizer: Optimizer, schedule: object) -> None:
     """A ValueError where there is a schedule, and no learning rate that could follow it."""
-    if schedule is not None and "lr" not in optimizer.__dataclass_fields__:
+    if schedule is not None and "lr" not in {each.name for each in fields(optimizer)}:
         raise ValueError(
             f"schedule must be None with {type(optimizer).__name__}, which has no learning rate, "
             f"got {schedule!r}"
@@ -77,8 +78,10 @@ class LBFGS(Solver):
          |g(w + a d) d| <= 0.9 |g d|; without a line search a = lr
     at t = 1 d = -g, from a = min(1, 1 / |g|_1) lr on
 
-    f is the loss with weight_decay / 2 |w|^2. A pair with s y <= 1e-10 is left out. Constants,
-    endings and the way of the line search are those of ``torch.optim.LBFGS``.
+    f is the loss with weight_decay / 2 |w|^2. A line search asks for 25 more losses at most. Its
+    way, all constants and endings are those of ``torch.optim.LBFGS``, but for pairs that are left
+    out: there with s y <= 1e-10, here with s y <= min(1e-10, 2^-52 y y), since near a minimum all
+    are below the first.
 
     Sources: Nocedal, "Updating quasi-Newton matrices with limited storage", Mathematics of
     Computation 35, 1980; Nocedal and Wright, "Numerical optimization", 2nd edition, 2006,

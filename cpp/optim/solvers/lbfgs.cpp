@@ -16,6 +16,7 @@ constexpr double kFlat = 0.9;
 constexpr double kLeastBracket = 1e-9;
 constexpr int kMostTrials = 25;
 constexpr double kLeastCurvature = 1e-10;
+constexpr double kRounding = 0x1p-52;
 
 // Where the cubic through two points with their slopes is least, within bounds; the middle of the
 // bounds where it has no minimum or a loss is not finite.
@@ -171,7 +172,9 @@ void Lbfgs<T>::remember(Problem<T>& problem, const T* gradient) {
   T* const difference = start_;  // free until the next search
   vectors_.map(problem.threads, difference, [&](int64_t i) { return gradient[i] - before[i]; });
   const double curvature = vectors_.dot(problem.threads, difference, step);
-  if (!(curvature > kLeastCurvature)) return;
+  const double squares = vectors_.dot(problem.threads, difference, difference);
+  // Near a minimum all of them are below the first bound, and none may be left out.
+  if (!(curvature > std::min(kLeastCurvature, kRounding * squares))) return;
   if (pairs_ == history_) {
     first_ = (first_ + 1) % history_;
     --pairs_;
@@ -180,7 +183,7 @@ void Lbfgs<T>::remember(Problem<T>& problem, const T* gradient) {
   vectors_.copy(problem.threads, step, s(problem, pair));
   vectors_.copy(problem.threads, difference, y(problem, pair));
   inverses_[static_cast<size_t>(slot(pair))] = 1 / curvature;
-  scale_ = curvature / vectors_.dot(problem.threads, difference, difference);
+  scale_ = curvature / squares;
 }
 
 template <class T>

@@ -43,7 +43,8 @@ SHOWN: list[s.Schedule] = [
 
 def waiting(schedule: s.ReduceOnPlateau) -> tuple[list[float], list[float]]:
     """The rates of a run, and the figure that it waited for, over epochs."""
-    figures = [float(np.exp(-min(t % 40, 25) / 15 - (t // 40))) for t in range(EPOCHS)]
+    falling = [np.exp(-min(t % 40, 25) / 15 - (t // 40)) for t in range(EPOCHS)]
+    figures = [float(each) for each in np.minimum.accumulate(falling)]
     told = iter([figures[0], *figures])  # a metric is tried once before the first epoch
     rates: list[float] = []
 

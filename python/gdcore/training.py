@@ -135,7 +135,7 @@ class Trainer(Given, Online, Planning, Scheduling):
             None if clip_grad_norm is None else real("clip_grad_norm", clip_grad_norm, above=0)
         )
         self._seed = network.seed if seed is None else integer("seed", seed, at_least=0)
-        self._schedule = resolve_schedules("schedule", schedule, self._optimizer)
+        self._schedule = resolve_schedules("schedule", schedule, self._rule)
         self._plateau = PlateauState()
         self._groups = checked_groups(groups)
         self._num_threads = thread_count(num_threads)

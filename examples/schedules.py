@@ -29,7 +29,7 @@ SHOWN: list[s.Schedule] = [
     s.Piecewise([(0, 0.2), (15, 1.0), (60, 0.8), (90, 0.0)]),
     s.Cosine(100),
     s.CosineWarmRestarts(14, t_mult=2),
-    s.Cyclic(0.0, 15, 10, "triangular2"),
+    s.Cyclic(1.0, 15, 10, "triangular2"),  # from a tenth
     s.OneCycle(100),
     s.FlatCos(100),
     s.CosLog(100),
@@ -43,7 +43,8 @@ SHOWN: list[s.Schedule] = [
 
 def waiting(schedule: s.ReduceOnPlateau) -> tuple[list[float], list[float]]:
     """The rates of a run, and the figure that it waited for, over epochs."""
-    figures = [float(np.exp(-min(t % 40, 25) / 15 - (t // 40))) for t in range(EPOCHS)]
+    falling = [np.exp(-min(t % 40, 25) / 15 - (t // 40)) for t in range(EPOCHS)]
+    figures = [float(each) for each in np.minimum.accumulate(falling)]
     told = iter([figures[0], *figures])  # a metric is tried once before the first epoch
     rates: list[float] = []
 
@@ -78,7 +79,7 @@ def main(out: Path, quick: bool = False) -> dict[str, object]:
             axes.plot(figures, ls="", marker=".", ms=2.5, color=RED)
             axes.text(36, 0.8, "the figure", color=RED, size=8)
         else:
-            curves[name] = schedule.values(1.0, times)
+            curves[name] = schedule.values(0.1 if name == "Cyclic" else 1.0, times)
         axes.plot(curves[name], color=BLUE, drawstyle="steps-post", lw=1.5)
         axes.set(title=name, ylim=(-0.05, 1.08), xticks=[0, 50, 100], yticks=[0, 1])
     fig.supxlabel("epochs, or steps", size=10)

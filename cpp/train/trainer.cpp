@@ -349,8 +349,7 @@ void Trainer<T>::set_hyper_schedules(std::vector<HyperSchedule> schedules) {
 }
 
 template <class T>
-double Trainer<T>::lr_of_step() {
-  if (!is_scheduled_) return lr_;
+double Trainer<T>::scheduled_lr() {
   if (hyper_schedules_) {
     hyper_schedules_->ask(steps_, epochs_, [&](const optim::Schedule& schedule, int64_t t) {
       return scaled(schedule.value(lr_, t));

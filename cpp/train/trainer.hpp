@@ -235,7 +235,8 @@ class Trainer {
   void set_scale(double scale, double at);
   double scaled(double rate) const;
   // lr() for a step, asked before the model's mutex is held; other schedules are asked too.
-  double lr_of_step();
+  double lr_of_step() { return is_scheduled_ ? scheduled_lr() : lr_.load(); }
+  double scheduled_lr();
   [[noreturn]] void diverged(const char* what, double lr);
   [[noreturn]] void diverged(double loss, double lr);
   void end_update();

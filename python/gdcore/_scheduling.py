@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -32,22 +33,21 @@ def hyperparameters(optimizer: Optimizer) -> dict[str, int]:
     """The numbers that a schedule may change, with their places among the rule's parameters."""
     native = optimizer.parameters()
     found: dict[str, int] = {}
-    place = 0
     for field in fields(optimizer):
         value = getattr(optimizer, field.name)
-        if isinstance(value, tuple):
-            found |= {f"{field.name}[{i}]": place + i for i in range(len(value))}
-            place += len(value)
-        elif value is not None and not isinstance(value, str):
-            if isinstance(value, float):
-                found[field.name] = place
-            place += 1
-    numbers = {key: _value_of(optimizer, key) for key in found}
-    return {
-        key: place
-        for key, place in found.items()
-        if place < len(native) and isinstance(numbers[key], float) and native[place] == numbers[key]
-    }
+        row = value if isinstance(value, tuple) else (value,)
+        for i, number in enumerate(row):
+            if not isinstance(number, float):
+                continue
+            # Where another number turns up, whatever order the rule takes them in.
+            other = copy(optimizer)
+            changed = (*row[:i], number + 1, *row[i + 1 :])
+            object.__setattr__(other, field.name, changed if row is value else changed[0])
+            now = other.parameters()
+            places = [k for k, each in enumerate(native) if each != now[k]]
+            if len(places) == 1:
+                found[f"{field.name}[{i}]" if row is value else field.name] = places[0]
+    return found
 
 
 def _parts_of(key: str) -> tuple[str, int | None]:
@@ -205,6 +205,8 @@ def _followed(
     given: Given, optimizer: Optimizer, groups: Sequence[Group], keys: Sequence[str]
 ) -> list[_Followed]:
     """What follows schedules, but for the trainer's learning rate."""
+    if given is None and not any("schedule" in group.settings for group in groups):
+        return []
     places = hyperparameters(optimizer)
     by_group = settings_by_group(groups, keys)
     found: list[_Followed] = []
@@ -267,6 +269,11 @@ class Scheduling:
     _plateau: PlateauState
 
     @property
+    def _rule(self) -> Optimizer:
+        """Whose hyperparameters follow."""
+        return self._optimizer
+
+    @property
     def hyperparameters(self) -> dict[str, float]:
         """The optimizer's numbers in the next step, as the schedules have them.
 
@@ -274,14 +281,15 @@ class Scheduling:
 
         Those of groups that follow schedules of their own are told as ``"lr of the group '0.*'"``.
         """
-        rule = self._optimizer.innermost()
-        found: dict[str, float] = {key: _value_of(rule, key) for key in hyperparameters(rule)}
+        found: dict[str, float] = {
+            key: _value_of(self._rule, key) for key in hyperparameters(self._rule)
+        }
         rate = {"lr": self._native.lr} if "lr" in found else {}
         return found | rate | dict(self._native.hyper_values)
 
     def _followed(self) -> list[_Followed]:
         keys = self._network._native.parameter_names
-        return _followed(self._schedule, self._optimizer.innermost(), self._groups, keys)
+        return _followed(self._schedule, self._rule, self._groups, keys)
 
     def _formed(
         self, parameters: list[float], grouped: tuple[Any, list[int]]

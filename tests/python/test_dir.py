@@ -7,6 +7,7 @@ import builtins
 import importlib
 import os
 import pydoc
+import re
 from types import ModuleType
 
 import pytest
@@ -93,8 +94,9 @@ def test_help_is_an_overview_of_every_name() -> None:
     assert missing == []
     assert max(map(len, overview.splitlines())) <= 100
     for name in ("callbacks", "metrics", "schedules"):
-        row = next(line for line in overview.splitlines() if f" {name}: " in line)
-        assert sorted(row.partition(": ")[2].split(", ")) == sorted(
+        # Up to the next row: its lines after the first stand under what they go on with.
+        row = re.split(r"\n\S", overview.partition(f" {name}: ")[2])[0]
+        assert sorted(re.split(r",\s+", row.strip())) == sorted(
             each for each in getattr(gd, name).__all__ if each not in ("Metric", "Schedule")
         )
 

@@ -259,7 +259,9 @@ def _made(cls: type[Any]) -> Callable[..., Any]:
 
 _FIELDS: dict[str, tuple[Any, Plain]] = {
     "float": (0.5, _real), "int": (3, _count), "bool": (False, _flag), "Unit": ("epoch", _word),
-    "tuple[float, float]": ((0.5, 0.5), _pair),
+    "tuple[float, float]": ((0.5, 0.5), _pair), "tuple[int, ...]": ((2, 5), _as_it_is),
+    "tuple[tuple[int, float], ...]": (((0, 1.0), (4, 0.5)), _as_it_is),
+    "tuple[Schedule, ...]": ((schedules.Constant(),) * 3, _as_it_is),
 }  # fmt: skip
 
 
@@ -516,10 +518,13 @@ CALLS: dict[str, Call] = {
             "mode": Slot("min", _word),
         },
     ),
-    "schedules.Function": Call(
-        lambda w, **s: schedules.Function(**s) and None,
-        {"function": Slot(abs, _as_it_is), "per": Slot("epoch", _word)},
-    ),
+    **{
+        f"schedules.{cls.__name__}": Call(
+            lambda w, cls=cls, **s: cls(**s) and None,
+            {"function": Slot(abs, _as_it_is), "per": Slot("epoch", _word)},
+        )
+        for cls in (schedules.Function, schedules.Lambda, schedules.Multiplicative)
+    },
     **_formula_calls(),
 }
 

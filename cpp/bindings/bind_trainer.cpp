@@ -103,6 +103,7 @@ void set_clipping(train::TrainerOptions& options, const Clipping& clip) {
 template <class T>
 void bind_average(py::class_<train::Trainer<T>>& cls) {
   using Trainer = train::Trainer<T>;
+  cls.def_property_readonly("keeps_average", &Trainer::keeps_average);
   cls.def_property_readonly("has_average", &Trainer::has_average);
   cls.def("end_epoch", &Trainer::end_epoch, py::call_guard<WithoutGil>());
   // A copy of the averaged weights into another network, of the same description.

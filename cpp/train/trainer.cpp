@@ -438,7 +438,8 @@ Position Trainer<T>::copy(T* parameters, T* kept, const std::vector<T*>& states)
 
 template <class T>
 bool Trainer<T>::has_average() const {
-  return averaging_ != nullptr && averaging_->has_begun(steps_, epochs_);
+  if (averaging_ == nullptr) return rule_->averages() && steps_ > 0;
+  return averaging_->has_begun(steps_, epochs_);
 }
 
 template <class T>
@@ -449,7 +450,15 @@ void Trainer<T>::copy_average(T* parameters, T* kept) {
   // What does not train is as it is, as what layers keep.
   base::AlignedBuffer<T> flat = network.make_flat();
   ops::copy_extents<T>(network.extents(), network.values(), flat.data());
-  ops::copy_extents<T>(update_.extents, averaging_->average(update_.states), flat.data());
+  if (averaging_ != nullptr) {
+    ops::copy_extents<T>(update_.extents, averaging_->average(update_.states), flat.data());
+  } else {
+    const ops::KernelScope scope;
+    for (const parallel::Range& run : update_.extents) {
+      const auto size = static_cast<size_t>(run.size());
+      rule_->evaluation(update_, run.begin, std::span<T>(flat.data() + run.begin, size));
+    }
+  }
   network.to_shapes(flat.data(), parameters);
   std::copy_n(network.state(), network.state_size(), kept);
 }

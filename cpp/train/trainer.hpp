@@ -147,7 +147,7 @@ class Trainer {
 
   // Whether there are weights to judge by beside those that train; and a copy of them, as copy()
   // makes one. StateError where there are none.
-  bool keeps_average() const { return averaging_ != nullptr; }
+  bool keeps_average() const { return averaging_ != nullptr || rule_->averages(); }
   bool has_average() const;
   void copy_average(T* parameters, T* kept);
   // What fit_epoch does once it has counted one, for who makes the epochs.

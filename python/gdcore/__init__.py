@@ -21,7 +21,7 @@ clipping       AdaptiveClip, ClipNorm, ClipValue
 groups         Group
 parameters     Parameter: beside those of layers
 learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread;
-               lr_range_test
+               lr_range_test, RangeTest
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
 initial values initializers: their names and formulas

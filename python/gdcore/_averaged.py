@@ -32,7 +32,7 @@ class Averaged:
         It is the caller's own: to predict with, to save, to train on.
 
         Raises:
-            ValueError: The trainer keeps no average.
+            ValueError: The trainer keeps no average, and the optimizer makes none.
             RuntimeError: The average has not begun.
         """
         self._check_average()
@@ -42,16 +42,16 @@ class Averaged:
         return network
 
     def _check_average(self) -> None:
-        if self._average is None:
+        if not self._native.keeps_average:
             raise ValueError(
                 "the trainer keeps no average of the weights: make it with average=gdcore.EMA() or "
                 "average=gdcore.SWA(start=...)"
             )
         if not self._native.has_average:
-            raise RuntimeError(
-                f"there are no averaged weights yet: {self._average} begins after "
-                f"{self._average.per} {self._average.start}"
-            )
+            average = self._average
+            when = "step 1" if average is None else f"{average.per} {average.start}"
+            what = "the optimizer's" if average is None else str(average)
+            raise RuntimeError(f"there are no averaged weights yet: {what} begins after {when}")
 
     def _judge(self, averaged: bool | None = None) -> Judge:
         """Who judges: the network as it is, or a copy with the averaged weights of now."""
@@ -71,15 +71,17 @@ class Averaged:
         trainer._native.copy_average(judge.network._native)
         return Judge(judge.network, judge.native, judge.loss, self._num_threads)
 
-    def _weights(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """Those of the network, and of the average where there is one."""
-        if self._average is None:
-            return self._network.state_dict(), None
+    def _weights(self) -> tuple[dict[str, Any], list[Any]]:
+        """Those of the network, and the last states, which the averaged ones are made of."""
+        if not self._native.keeps_average:
+            return self._network.state_dict(), []
         _, parameters, states = self._native.copy()
-        return parameters, states[-1]
+        return parameters, states if self._average is None else states[-1:]
 
-    def _set_weights(self, weights: tuple[dict[str, Any], dict[str, Any] | None]) -> None:
-        parameters, average = weights
+    def _set_weights(self, weights: tuple[dict[str, Any], list[Any]]) -> None:
+        parameters, states = weights
         self._network.load_state_dict(parameters)
-        for key, values in (average or {}).items():
-            self._native.set_state(self._native.states - 1, key, values)
+        first = self._native.states - len(states)
+        for index, state in enumerate(states, first):
+            for key, values in state.items():
+                self._native.set_state(index, key, values)

@@ -20,8 +20,8 @@ averaging      EMA, SWA: of the weights
 clipping       AdaptiveClip, ClipNorm, ClipValue
 groups         Group
 parameters     Parameter: beside those of layers
-learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread;
-               lr_range_test, RangeTest
+learning rate  schedules: Constant, Cosine, Exponential, Function, Step, Warmup, spread
+to find one    lr_range_test, RangeTest
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
 initial values initializers: their names and formulas

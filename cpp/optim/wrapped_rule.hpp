@@ -29,6 +29,12 @@ class WrappedRule : public Rule<T> {
   Rule<T>& inner() { return *inner_; }
   RuleNeeds needs() const override { return inner_->needs(); }
   int states() const override { return inner_->states() + own_states(); }
+  std::vector<double> kept() const override { return inner_->kept(); }
+  void set_kept(std::span<const double> kept) override { inner_->set_kept(kept); }
+  bool averages() const override { return inner_->averages(); }
+  void evaluation(const UpdateInput<T>& input, int64_t begin, std::span<T> to) const override {
+    inner_->evaluation(input, begin, to);
+  }
   void begin_step(double lr, int64_t step) override;
   void set_hyper(int group, int index, double value) override {
     inner_->set_hyper(group, index, value);

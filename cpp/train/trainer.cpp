@@ -489,8 +489,8 @@ Position Trainer<T>::copy(T* parameters, T* kept, const std::vector<T*>& states)
 
 template <class T>
 bool Trainer<T>::has_average() const {
-  if (averaging_ != nullptr) return averaging_->has_begun(steps_, epochs_);
-  return rule_->averages() && steps_ > 0;
+  if (averaging_ == nullptr) return rule_->averages() && steps_ > 0;
+  return averaging_->has_begun(steps_, epochs_);
 }
 
 template <class T>
@@ -506,7 +506,8 @@ void Trainer<T>::copy_average(T* parameters, T* kept) {
   } else {
     const ops::KernelScope scope;
     for (const parallel::Range& run : update_.extents) {
-      rule_->evaluation(update_, run.begin, {flat.data() + run.begin, size_t(run.size())});
+      const auto size = static_cast<size_t>(run.size());
+      rule_->evaluation(update_, run.begin, std::span<T>(flat.data() + run.begin, size));
     }
   }
   network.to_shapes(flat.data(), parameters);

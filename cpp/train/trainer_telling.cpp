@@ -74,6 +74,10 @@ std::vector<OperationInfo> Trainer<T>::operations(int64_t batch_size) {
                       node < 0 ? std::string() : graph.layer(node).spec.name,
                       cost.flops(batch_size), cost.bytes(batch_size)});
   }
+  if (sam_ != nullptr) {  // makes all of them twice
+    const std::vector<OperationInfo> once = result;
+    result.insert(result.end(), once.begin(), once.end());
+  }
   return result;
 }
 

@@ -25,7 +25,8 @@ parameters     Parameter: beside those of layers
 learning rate  schedules: Chained, Constant, CosLog, Cosine, CosineWarmRestarts, Cyclic,
                Exponential, FlatCos, Function, InverseScaling, InverseSqrt, Lambda, Linear,
                MultiStep, Multiplicative, OneCycle, Piecewise, Polynomial, ReduceOnPlateau,
-               Sequential, Step, Warmup, spread; lr_range_test
+               Sequential, Step, Warmup, spread
+to find one    lr_range_test, RangeTest
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
 initial values initializers: their names and formulas

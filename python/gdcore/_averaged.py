@@ -32,7 +32,7 @@ class Averaged:
         It is the caller's own: to predict with, to save, to train on.
 
         Raises:
-            ValueError: The trainer keeps no average.
+            ValueError: The trainer keeps no average, and the optimizer makes none.
             RuntimeError: The average has not begun.
         """
         self._check_average()
@@ -49,11 +49,10 @@ class Averaged:
                 "gdcore.ScheduleFreeAdamW()"
             )
         if not self._native.has_average:
-            of = self._average
-            begins = "the first step" if of is None else f"{of.per} {of.start}"
-            raise RuntimeError(
-                f"there are no averaged weights yet: {of or 'the optimizer'} begins after {begins}"
-            )
+            average = self._average
+            when = "step 1" if average is None else f"{average.per} {average.start}"
+            what = "the optimizer's" if average is None else str(average)
+            raise RuntimeError(f"there are no averaged weights yet: {what} begins after {when}")
 
     def _judge(self, averaged: bool | None = None) -> Judge:
         """Who judges: the network as it is, or a copy with the averaged weights of now."""
@@ -73,16 +72,17 @@ class Averaged:
         trainer._native.copy_average(judge.network._native)
         return Judge(judge.network, judge.native, judge.loss, self._num_threads)
 
-    def _weights(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Those of the network, and the states that an average of them is made of, if any."""
+    def _weights(self) -> tuple[dict[str, Any], list[Any]]:
+        """Those of the network, and the last states, which the averaged ones are made of."""
         if not self._native.keeps_average:
             return self._network.state_dict(), []
         _, parameters, states = self._native.copy()
         return parameters, states if self._average is None else states[-1:]
 
-    def _set_weights(self, weights: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
+    def _set_weights(self, weights: tuple[dict[str, Any], list[Any]]) -> None:
         parameters, states = weights
         self._network.load_state_dict(parameters)
-        for index, state in enumerate(states, self._native.states - len(states)):
+        first = self._native.states - len(states)
+        for index, state in enumerate(states, first):
             for key, values in state.items():
                 self._native.set_state(index, key, values)

@@ -63,7 +63,8 @@ class Planning:
 
         Nothing more is taken while it trains but the copy of data that are not C-contiguous and of
         the network's dtype, and, where there are validation data, the activations of up to 1,024
-        rows. `step` does without a snapshot and a batch's copy.
+        rows. `step` does without a snapshot and a batch's copy. An average of the weights belongs
+        to the optimizer's state; who judges it takes a copy of the network and of its gradients.
 
         Args:
             batch_size: As in `fit`; None, all samples at once, needs ``samples``.

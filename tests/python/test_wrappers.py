@@ -377,6 +377,10 @@ def test_an_optimizer_in_the_sense_of_its_type() -> None:
     trainer = gd.Trainer(small(), "mse", gd.SAM(rule), groups=groups)
     x, y = data(5, 2)
     trainer.step(x, y)
+    within = gd.Trainer(small(), "mse", rule, groups=groups)
+    assert trainer.flops_per_step(16) == 2 * within.flops_per_step(16)
+    room = trainer.memory_plan(16)["optimizer_state"] - within.memory_plan(16)["optimizer_state"]
+    assert room == within.memory_plan(16)["parameters"]
 
 
 SPARSE = gd.Network(

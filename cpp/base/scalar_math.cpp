@@ -33,6 +33,18 @@ double log(double x) {
   return static_cast<double>(exponent) * 0.6931471805599453 + 2.0 * s * series;
 }
 
+double raised(double x, double y) {
+  // e^z = 2^n e^r with |r| <= log(2) / 2, log(2) in two parts, the first of few bits.
+  const double z = y * log(x);
+  const double halves = z * 1.4426950408889634;
+  const auto n = static_cast<int64_t>(halves < 0 ? halves - 0.5 : halves + 0.5);
+  const auto whole = static_cast<double>(n);
+  const double r = (z - whole * 0.693147180369123816490) - whole * 1.90821492927058770002e-10;
+  double series = 1.0;
+  for (int k = 14; k >= 1; --k) series = 1.0 + series * r / k;
+  return series * std::bit_cast<double>(static_cast<uint64_t>(n + 1023) << 52);
+}
+
 double cos_two_pi(double t) {
   // Fold into [0, 1/4], where the angle is at most pi/2, then use whichever of the two series
   // converges fast: cos up to pi/4, sin of the complement beyond.

@@ -1,9 +1,8 @@
 #include "optim/grouped_rule.hpp"
 
 #include <algorithm>
-#include <limits>
 
-#include "base/check.hpp"
+#include "optim/registry.hpp"
 
 namespace gd::optim {
 
@@ -37,13 +36,8 @@ GroupedRule<T>::GroupedRule(const std::string& name, std::vector<Group> groups)
 
 template <class T>
 void GroupedRule<T>::begin_step(double lr, int64_t step) {
-  for (const Group& group : groups_) {
-    base::require<base::ValueError>(
-        rate(group, lr) <= static_cast<double>(std::numeric_limits<T>::max()),
-        "the learning rate of the group ", group.name, " must be finite, got ", rate(group, lr),
-        " where that of the others is ", lr);
-  }
-  for (size_t i = 0; i < groups_.size(); ++i) rules_[i].begin_step(rate(groups_[i], lr), step);
+  for (const Group& group : groups_) check_rate<T>(group, lr);
+  for (size_t i = 0; i < groups_.size(); ++i) rules_[i].begin_step(rate_of(groups_[i], lr), step);
 }
 
 template <class T>
@@ -71,6 +65,7 @@ void GroupedRule<T>::update_piece(const UpdateInput<T>& input, int64_t begin,
 template <class T>
 std::unique_ptr<Rule<T>> make_rule(const std::string& name, const std::vector<double>& hyper,
                                    std::vector<Group> groups) {
+  if (auto rule = make_span_rule<T>(name, hyper, groups)) return rule;
   if (groups.empty()) return std::make_unique<ElementwiseRule<T>>(name, hyper);
   return std::make_unique<GroupedRule<T>>(name, std::move(groups));
 }

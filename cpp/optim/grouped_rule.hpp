@@ -5,17 +5,9 @@
 #include <vector>
 
 #include "optim/elementwise_rule.hpp"
+#include "optim/group.hpp"
 
 namespace gd::optim {
-
-// Parameters with hyperparameters of their own.
-struct Group {
-  std::string name;           // in errors
-  std::vector<double> hyper;  // in the order of the rule's parameters
-  // Where the rate of a step is r, theirs is lr (r / at): very exactly lr where r is `at`.
-  double lr = 1;
-  double at = 1;
-};
 
 // An elementwise rule with hyperparameters by group, which `UpdateInput::spans` tell: a number of
 // `groups`. What lies in no span is left alone, so that a span left out is frozen.
@@ -33,8 +25,6 @@ class GroupedRule final : public Rule<T> {
                     std::span<const T> gradients) override;
 
  private:
-  double rate(const Group& group, double lr) const { return group.lr * (lr / group.at); }
-
   std::vector<Group> groups_;
   std::vector<ElementwiseRule<T>> rules_;  // of each group
   int states_ = 0;

@@ -137,10 +137,13 @@ class Trainer {
   int states() const { return rule_->states(); }
   // All that fit and step go on from, as of one moment: parameters and each state in the shapes and
   // order of description().parameters(), without gaps; and what layers keep beside.
-  Position copy(T* parameters, T* kept, const std::vector<T*>& states);
+  // And the rule's statistics, where there are any.
+  Position copy(T* parameters, T* kept, const std::vector<T*>& states, T* statistics = nullptr);
   void set_position(const Position& position);
   // A parameter's part of state `index`, in its shape.
   void set_state(int index, const nn::Parameter& parameter, const T* from);
+  int64_t statistics() const { return static_cast<int64_t>(rule_->statistics().size()); }
+  void set_statistics(const T* from);  // so many
 
   // For batches of that size, shuffled or in order, as `fit` takes them.
   MemoryPlan memory(int64_t batch_size, bool shuffle);
@@ -163,6 +166,10 @@ class Trainer {
   void make_room(int64_t elements);
   void expect(const base::SparseRows<T>* sparse);
   void make_apply();
+  // The rule's own memory for that many workers.
+  void prepare_rule(int workers) {
+    if (rule_->needs() != optim::RuleNeeds::elementwise) rule_->prepare(spans_, workers);
+  }
   profiling::Work work(int64_t rows) const;  // as it is recorded
   profiling::Work validating() const;
   // What random layers draw from in the next step: a run that goes on from a file draws the same.
@@ -209,6 +216,7 @@ class Trainer {
   // Parameters, then states, as they were when the epoch began.
   base::AlignedBuffer<T> snapshot_;
   base::AlignedBuffer<T> state_snapshot_;  // of what layers keep
+  std::vector<T> statistics_snapshot_;     // of what the rule keeps beside states
   int64_t snapshot_steps_ = 0;
   int64_t right_steps_ = -1;  // what known_to_be_right compares
   uint64_t right_version_ = 0;

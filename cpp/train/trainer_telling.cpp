@@ -33,7 +33,8 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
   MemoryPlan result;
   result.parameters = flat;
   result.gradients = flat;
-  result.states = flat * states();
+  const optim::RuleMemory own = rule_->memory(spans_, threads());
+  result.states = flat * states() + own.statistics * static_cast<int64_t>(sizeof(T));
   if (has_loss()) {
     result.snapshot = result.parameters + result.states;
     result.plan = plan::Plan<T>::memory(model_->network(),
@@ -54,6 +55,7 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
     result.plan = plan::Plan<T>::memory(model_->network(), options);
     result.plan.batch = batch_size * model_->description().input_size() * int64_t{sizeof(T)};
   }
+  result.plan.packing += own.scratch * static_cast<int64_t>(sizeof(T));
   return result;
 }
 

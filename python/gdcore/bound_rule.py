@@ -42,8 +42,8 @@ class BoundRule:
         self._groups = groups
         grouped = resolve([str(index) for index in range(len(self._arrays))])
         native = RULES[self._arrays[0].dtype.name]
-        sizes = [array.size for array in self._arrays]
-        self._native = native(optimizer.name, optimizer.parameters(), sizes, *grouped)
+        shapes = [list(array.shape) for array in self._arrays]
+        self._native = native(optimizer.name, optimizer.parameters(), shapes, *grouped)
         self._step = self._native.step
 
     def __repr__(self) -> str:

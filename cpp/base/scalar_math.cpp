@@ -1,6 +1,7 @@
 #include "base/scalar_math.hpp"
 
 #include <bit>
+#include <cmath>
 
 namespace gd::base {
 
@@ -33,16 +34,31 @@ double log(double x) {
   return static_cast<double>(exponent) * 0.6931471805599453 + 2.0 * s * series;
 }
 
-double raised(double x, double y) {
-  // e^z = 2^n e^r with |r| <= log(2) / 2, log(2) in two parts, the first of few bits.
-  const double z = y * log(x);
-  const double halves = z * 1.4426950408889634;
-  const auto n = static_cast<int64_t>(halves < 0 ? halves - 0.5 : halves + 0.5);
+double exp(double x) {
+  if (!(x < 709.78)) return x > 0 ? HUGE_VAL : x;
+  if (x < -708.39) return 0.0;
+  // x = n log 2 + r with |r| <= log(2) / 2; the high part of log 2 ends in zeros, so that n times
+  // it is exact.
+  const auto n = static_cast<int64_t>(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
   const auto whole = static_cast<double>(n);
-  const double r = (z - whole * 0.693147180369123816490) - whole * 1.90821492927058770002e-10;
+  const double r = (x - whole * 0x1.62e42feep-1) - whole * 0x1.a39ef35793c76p-33;
   double series = 1.0;
-  for (int k = 14; k >= 1; --k) series = 1.0 + series * r / k;
-  return series * std::bit_cast<double>(static_cast<uint64_t>(n + 1023) << 52);
+  for (int k = 15; k >= 1; --k) series = 1.0 + series * r / k;
+  // In two steps: 2^1024 is no number.
+  const int64_t half = n / 2;
+  const auto two_to = [](int64_t k) {
+    return std::bit_cast<double>(static_cast<uint64_t>(k + 1023) << 52);
+  };
+  return series * two_to(half) * two_to(n - half);
+}
+
+double raise(double x, double p) {
+  if (p >= 0 && p < 0x1p53) {
+    const auto whole = static_cast<int64_t>(p);
+    if (static_cast<double>(whole) == p) return power(x, whole);
+  }
+  if (x == 0) return p < 0 ? HUGE_VAL : 0.0;
+  return x < HUGE_VAL ? exp(p * log(x)) : p < 0 ? 0.0 : HUGE_VAL;
 }
 
 double cos_two_pi(double t) {

@@ -13,9 +13,12 @@ double power(double x, int64_t n);
 // Natural logarithm of a normal x > 0, within a few units in the last place.
 double log(double x);
 
-// x^y for a normal x > 0 and results that are normal, within a few units in the last place for each
-// power of e.
-double raised(double x, double y);
+// e^x, within a few units in the last place; 0 where that is below the normal numbers.
+double exp(double x);
+
+// x^p for x >= 0. As exact as `power` where p is a whole number of at least 0; else, with the error
+// of exp(p log x), about |p log x| units in the last place.
+double raise(double x, double p);
 
 // cos(2 pi t) for t in [0, 1], absolute error below 1e-15.
 double cos_two_pi(double t);

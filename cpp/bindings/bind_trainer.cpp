@@ -37,9 +37,9 @@ void set_schedule(train::Trainer<T>& trainer, const py::object& function,
                        every_step ? optim::ScheduleUnit::step : optim::ScheduleUnit::epoch);
 }
 
-// (steps, epochs, lr, scale, at), the parameters, and a list of the rule's states: dicts of arrays
-// with the keys and shapes of state_dict, all as of one moment. Where the rule keeps statistics, a
-// dict of one array with them is the last.
+// (steps, epochs, lr, scale, at, the numbers that the rule keeps), the parameters, and a list of
+// the rule's states: dicts of arrays with the keys and shapes of state_dict, all as of one moment.
+// Where the rule keeps statistics, a dict of one array with them is the last.
 template <class T>
 py::tuple copy(train::Trainer<T>& trainer) {
   const nn::Network<T>& network = trainer.model().description();
@@ -64,7 +64,8 @@ py::tuple copy(train::Trainer<T>& trainer) {
   for (const auto& entry : split_by_name<T>(network.kept(), kept.data())) {
     arrays[entry.first] = entry.second;
   }
-  return py::make_tuple(py::make_tuple(at.steps, at.epochs, at.lr, at.scale, at.at), arrays, named);
+  return py::make_tuple(py::make_tuple(at.steps, at.epochs, at.lr, at.scale, at.at, at.kept),
+                        arrays, named);
 }
 
 template <class T>
@@ -221,10 +222,12 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def("set_state", set_state<T>, py::arg("index"), py::arg("name"), py::arg("values"));
   cls.def(
       "set_position",
-      [](Trainer& self, int64_t steps, int64_t epochs, double lr, double scale, double at) {
-        without_gil([&] { self.set_position({steps, epochs, lr, scale, at}); });
+      [](Trainer& self, int64_t steps, int64_t epochs, double lr, double scale, double at,
+         std::vector<double> kept) {
+        without_gil([&] { self.set_position({steps, epochs, lr, scale, at, std::move(kept)}); });
       },
-      py::arg("steps"), py::arg("epochs"), py::arg("lr"), py::arg("scale"), py::arg("at"));
+      py::arg("steps"), py::arg("epochs"), py::arg("lr"), py::arg("scale"), py::arg("at"),
+      py::arg("kept") = std::vector<double>());
   cls.def_property_readonly("statistics", &Trainer::statistics);
   cls.def("set_statistics", set_statistics<T>, py::arg("values"));
   cls.def("memory", memory<T>, py::arg("batch_size"), py::arg("shuffle"));

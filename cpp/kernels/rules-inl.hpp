@@ -43,6 +43,30 @@ int rule_states(const double* hyper) {
   return F::states_of(F::variant(hyper));
 }
 
+template <class F>
+void prepare_rule(const double* hyper, double lr, int64_t step, double* kept, double* scalars) {
+  if constexpr (requires { F::kKept; })
+    F::prepare(hyper, lr, step, kept, scalars);
+  else
+    F::prepare(hyper, lr, step, scalars);
+}
+
+template <class F>
+constexpr int kept_numbers() {
+  if constexpr (requires { F::kKept; })
+    return F::kKept;
+  else
+    return 0;
+}
+
+template <class F>
+constexpr auto evaluation_of() -> double (*)(const double*) {
+  if constexpr (requires { &F::evaluation; })
+    return F::evaluation;
+  else
+    return nullptr;
+}
+
 template <int... Is>
 struct Indices {};
 
@@ -64,8 +88,15 @@ template <class V, class F>
 constexpr RuleKernel<typename V::scalar> rule_kernel() {
   static_assert(count_names(F::parameters) == F::kParameters, "names of a rule's parameters");
   static_assert(F::kScalars <= kMaxScalars, "a rule's scalars");
-  return {F::name,        F::parameters, F::variant,
-          rule_states<F>, F::prepare,    decltype(updates<V, F, F::variants>())::functions};
+  static_assert(kept_numbers<F>() <= kMaxKept, "what a rule keeps");
+  return {F::name,
+          F::parameters,
+          F::variant,
+          rule_states<F>,
+          kept_numbers<F>(),
+          prepare_rule<F>,
+          evaluation_of<F>(),
+          decltype(updates<V, F, F::variants>())::functions};
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace gd::kernels {
 inline constexpr int kMaxParameters = 8;  // of an activation or a loss
 inline constexpr int kMaxStates = 4;      // of an update rule
 inline constexpr int kMaxScalars = 16;
+inline constexpr int kMaxKept = 4;  // numbers that a rule keeps between steps
 
 // How many names "a,b,c" has.
 constexpr int count_names(const char* names) {
@@ -235,8 +236,12 @@ struct RuleKernel {
   const char* parameters;
   int (*variant)(const double* hyper);  // which compiled form these hyperparameters need
   int (*states)(const double* hyper);   // how many state arrays
-  // The step's scalars from the hyperparameters, the rate and the step number (from 1).
-  void (*prepare)(const double* hyper, double lr, int64_t step, double* scalars);
+  int kept;  // how many numbers it keeps from step to step, zero before the first
+  // The step's scalars from the hyperparameters, the rate, the step number (from 1) and what is
+  // kept, which goes on with that.
+  void (*prepare)(const double* hyper, double lr, int64_t step, double* kept, double* scalars);
+  // Null: the weights that are trained are those to evaluate with. Else these are w + s state[0].
+  double (*evaluation)(const double* hyper);       // s
   void (*const* update)(const RuleSpan<T>& span);  // indexed by variant
 };
 

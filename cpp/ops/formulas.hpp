@@ -20,6 +20,7 @@ template <class T>
 using RuleKernel = kernels::RuleKernel<T>;
 template <class T>
 using RuleSpan = kernels::RuleSpan<T>;
+using kernels::kMaxKept;
 using kernels::kMaxParameters;
 using kernels::kMaxScalars;
 using kernels::kMaxStates;
@@ -78,7 +79,8 @@ const LossKernel<T>& find_loss(const std::string& name);
 template <class T>
 const RuleKernel<T>& find_rule(const std::string& name);
 
-// A formula's name and those of its parameters, in order, a loss's array last.
+// A formula's name and those of its parameters, in order, a loss's array last, as `maximize` of a
+// rule, which every one takes, see optim::make_rule.
 struct FormulaInfo {
   std::string name;
   std::vector<std::string> parameters;

@@ -21,6 +21,10 @@ class ElementwiseRule final : public Rule<T> {
   void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) override;
   void update_piece(const UpdateInput<T>& input, int64_t begin,
                     std::span<const T> gradients) override;
+  std::vector<double> kept() const override { return {kept_, kept_ + kernel_.kept}; }
+  void set_kept(std::span<const double> kept) override;
+  bool averages() const override { return kernel_.evaluation != nullptr; }
+  void evaluation(const UpdateInput<T>& input, int64_t begin, std::span<T> to) const override;
 
  private:
   const ops::RuleKernel<T>& kernel_;
@@ -28,6 +32,7 @@ class ElementwiseRule final : public Rule<T> {
   int variant_ = 0;
   int states_ = 0;
   T scalars_[ops::kMaxScalars] = {};
+  double kept_[ops::kMaxKept] = {};
 };
 
 }  // namespace gd::optim

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "optim/elementwise_rule.hpp"
+#include "optim/maximizing_rule.hpp"
 #include "optim/registry.hpp"
 
 namespace gd::optim {
@@ -23,21 +25,32 @@ void for_spans(std::span<const ParameterSpan> spans, int64_t begin, int64_t end,
   }
 }
 
+template <class T>
+std::unique_ptr<Rule<T>> make_one(const std::string& name, std::vector<double> hyper) {
+  const size_t count = ops::split_names(ops::find_rule<T>(name).parameters).size();
+  if (hyper.size() != count + 1) return std::make_unique<ElementwiseRule<T>>(name, hyper);
+  const bool maximizes = hyper.back() != 0;
+  hyper.pop_back();
+  auto rule = std::make_unique<ElementwiseRule<T>>(name, std::move(hyper));
+  if (!maximizes) return rule;
+  return std::make_unique<MaximizingRule<T>>(std::move(rule));
+}
+
 }  // namespace
 
 template <class T>
 GroupedRule<T>::GroupedRule(const std::string& name, std::vector<Group> groups)
     : groups_(std::move(groups)) {
   for (const Group& group : groups_) {
-    rules_.emplace_back(name, group.hyper);
-    states_ = std::max(states_, rules_.back().states());
+    rules_.push_back(make_one<T>(name, group.hyper));
+    states_ = std::max(states_, rules_.back()->states());
   }
 }
 
 template <class T>
 void GroupedRule<T>::begin_step(double lr, int64_t step) {
   for (const Group& group : groups_) check_rate<T>(group, lr);
-  for (size_t i = 0; i < groups_.size(); ++i) rules_[i].begin_step(rate_of(groups_[i], lr), step);
+  for (size_t i = 0; i < groups_.size(); ++i) rules_[i]->begin_step(rate_of(groups_[i], lr), step);
 }
 
 template <class T>
@@ -57,8 +70,46 @@ void GroupedRule<T>::update_piece(const UpdateInput<T>& input, int64_t begin,
   const int64_t end = begin + static_cast<int64_t>(gradients.size());
   for_spans(input.spans, begin, end, [&](const ParameterSpan& span, int64_t first, int64_t last) {
     const auto from = static_cast<size_t>(first - begin);
-    rules_[static_cast<size_t>(span.group)].update_piece(
+    rules_[static_cast<size_t>(span.group)]->update_piece(
         input, first, gradients.subspan(from, static_cast<size_t>(last - first)));
+  });
+}
+
+template <class T>
+std::vector<double> GroupedRule<T>::kept() const {
+  std::vector<double> all;
+  for (const auto& rule : rules_) {
+    const std::vector<double> own = rule->kept();
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  return all;
+}
+
+template <class T>
+void GroupedRule<T>::set_kept(std::span<const double> kept) {
+  const size_t count = this->kept().size();
+  base::require<base::ValueError>(kept.size() == count, "the update rules of ", rules_.size(),
+                                  " groups keep ", count, " numbers, got ", kept.size());
+  for (const auto& rule : rules_) {
+    const size_t own = rule->kept().size();
+    rule->set_kept(kept.first(own));
+    kept = kept.subspan(own);
+  }
+}
+
+template <class T>
+bool GroupedRule<T>::averages() const {
+  return std::ranges::any_of(rules_, [](const auto& rule) { return rule->averages(); });
+}
+
+template <class T>
+void GroupedRule<T>::evaluation(const UpdateInput<T>& input, int64_t begin, std::span<T> to) const {
+  std::copy_n(input.weights + begin, to.size(), to.data());
+  const int64_t end = begin + static_cast<int64_t>(to.size());
+  for_spans(input.spans, begin, end, [&](const ParameterSpan& span, int64_t first, int64_t last) {
+    rules_[static_cast<size_t>(span.group)]->evaluation(
+        input, first,
+        to.subspan(static_cast<size_t>(first - begin), static_cast<size_t>(last - first)));
   });
 }
 
@@ -66,7 +117,7 @@ template <class T>
 std::unique_ptr<Rule<T>> make_rule(const std::string& name, const std::vector<double>& hyper,
                                    std::vector<Group> groups) {
   if (auto rule = make_span_rule<T>(name, hyper, groups)) return rule;
-  if (groups.empty()) return std::make_unique<ElementwiseRule<T>>(name, hyper);
+  if (groups.empty()) return make_one<T>(name, hyper);
   return std::make_unique<GroupedRule<T>>(name, std::move(groups));
 }
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "optim/elementwise_rule.hpp"
 #include "optim/group.hpp"
+#include "optim/rule.hpp"
 
 namespace gd::optim {
 
@@ -23,14 +23,19 @@ class GroupedRule final : public Rule<T> {
   void update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) override;
   void update_piece(const UpdateInput<T>& input, int64_t begin,
                     std::span<const T> gradients) override;
+  std::vector<double> kept() const override;  // of the first group, then the next
+  void set_kept(std::span<const double> kept) override;
+  bool averages() const override;
+  void evaluation(const UpdateInput<T>& input, int64_t begin, std::span<T> to) const override;
 
  private:
   std::vector<Group> groups_;
-  std::vector<ElementwiseRule<T>> rules_;  // of each group
+  std::vector<std::unique_ptr<Rule<T>>> rules_;  // of each group
   int states_ = 0;
 };
 
-// The rule of that name with hyperparameters `hyper`; with groups, their own are for them.
+// The rule of that name with hyperparameters `hyper`, after which `maximize` may stand: where that
+// is not 0 it is given -g. With groups, their own are for them.
 template <class T>
 std::unique_ptr<Rule<T>> make_rule(const std::string& name, const std::vector<double>& hyper,
                                    std::vector<Group> groups);

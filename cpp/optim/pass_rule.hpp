@@ -54,8 +54,8 @@ class PassRule : public SpanRule<T> {
   RuleNeeds needs() const override { return RuleNeeds::norm; }
   int states() const override { return states_; }
 
-  std::vector<double> kept() const { return {kept_, kept_ + kKept}; }
-  void set_kept(std::span<const double> kept) {
+  std::vector<double> kept() const override { return {kept_, kept_ + kKept}; }
+  void set_kept(std::span<const double> kept) override {
     base::require<base::ValueError>(kept.size() == kKept, "update rule '", F::name, "' keeps ",
                                     kKept, " numbers, got ", kept.size());
     std::ranges::copy(kept, kept_);

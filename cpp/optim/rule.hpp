@@ -3,8 +3,10 @@
 // What every update rule is to the rest of the library. A rule sees flat spans with the shape, kind
 // and group of each parameter, never a layer or a network.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/check.hpp"
 #include "base/function_ref.hpp"
@@ -106,6 +108,22 @@ class Rule {
   virtual std::span<T> statistics() { return {}; }
   // Floating-point operations of a step beside those of a pass over the elements.
   virtual int64_t products(std::span<const ParameterSpan> /*spans*/) const { return 0; }
+
+  // Numbers beside the states that begin_step changes and later steps go on from. Whoever saves or
+  // takes back states does so with these; set_kept takes as many as kept() gives, else ValueError.
+  virtual std::vector<double> kept() const { return {}; }
+  virtual void set_kept(std::span<const double> kept) {
+    base::require<base::ValueError>(kept.empty(), "this update rule keeps no numbers, got ",
+                                    kept.size());
+  }
+
+  // Whether a network is to be evaluated with other weights than those that are trained. Those from
+  // `begin` on, made of weights and states as they are between steps, by one worker within a
+  // KernelScope; where it does not average, the weights themselves.
+  virtual bool averages() const { return false; }
+  virtual void evaluation(const UpdateInput<T>& input, int64_t begin, std::span<T> to) const {
+    std::copy_n(input.weights + begin, to.size(), to.data());
+  }
 };
 
 }  // namespace gd::optim

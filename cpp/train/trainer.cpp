@@ -379,13 +379,14 @@ Position Trainer<T>::copy(T* parameters, T* kept, const std::vector<T*>& states,
   std::copy_n(network.state(), network.state_size(), kept);
   for (size_t k = 0; k < states.size(); ++k) network.to_shapes(state_pointers_[k], states[k]);
   if (statistics != nullptr) std::ranges::copy(rule_->statistics(), statistics);
-  return {steps_, epochs_, lr_, scale_, scale_at_};
+  return {steps_, epochs_, lr_, scale_, scale_at_, rule_->kept()};
 }
 
 template <class T>
 void Trainer<T>::set_position(const Position& position) {
   base::representable<T>(position.lr, "lr");
   const Lock lock(model_->mutex());
+  rule_->set_kept(position.kept);
   steps_ = position.steps;
   epochs_ = position.epochs;
   lr_ = position.lr;

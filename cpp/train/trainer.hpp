@@ -58,6 +58,7 @@ struct Position {
   double lr = 0;     // what the schedule starts from, or without one the rate
   double scale = 1;  // of the schedule, see set_lr: the rate is scale (what it says / at)
   double at = 1;
+  std::vector<double> kept{};  // see optim::Rule::kept
 };
 
 struct Evaluation {
@@ -139,6 +140,7 @@ class Trainer {
   // order of description().parameters(), without gaps; and what layers keep beside.
   // And the rule's statistics, where there are any.
   Position copy(T* parameters, T* kept, const std::vector<T*>& states, T* statistics = nullptr);
+  // ValueError where the rule keeps another number of numbers; then nothing has changed.
   void set_position(const Position& position);
   // A parameter's part of state `index`, in its shape.
   void set_state(int index, const nn::Parameter& parameter, const T* from);
@@ -218,7 +220,8 @@ class Trainer {
   base::AlignedBuffer<T> state_snapshot_;  // of what layers keep
   std::vector<T> statistics_snapshot_;     // of what the rule keeps beside states
   int64_t snapshot_steps_ = 0;
-  int64_t right_steps_ = -1;  // what known_to_be_right compares
+  std::vector<double> snapshot_kept_;  // of the rule
+  int64_t right_steps_ = -1;           // what known_to_be_right compares
   uint64_t right_version_ = 0;
   std::unique_ptr<plan::Plan<T>> training_;
   bool training_gathers_ = false;

@@ -111,6 +111,7 @@ void Trainer<T>::take_snapshot() {
   const std::span<const T> statistics = rule_->statistics();
   statistics_snapshot_.assign(statistics.begin(), statistics.end());
   snapshot_steps_ = steps_;
+  snapshot_kept_ = rule_->kept();
 }
 
 template <class T>
@@ -172,6 +173,7 @@ void Trainer<T>::restore_snapshot() {
   for (T* state : state_pointers_) ops::copy_extents<T>(update_.extents, from += size, state);
   std::ranges::copy(statistics_snapshot_, rule_->statistics().begin());
   steps_ = snapshot_steps_;
+  rule_->set_kept(snapshot_kept_);
   nn::Network<T>& network = model_->network();
   std::copy_n(state_snapshot_.data(), network.state_size(), network.state());
   network.note_change();

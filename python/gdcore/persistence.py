@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
@@ -60,6 +60,7 @@ def __dir__() -> list[str]:
 
 
 N = TypeVar("N")
+Position: TypeAlias = tuple[int, int, float, float, float, list[float]]
 
 _NO_KIND = "its kind is neither network nor trainer"
 _FUNCTION = "function"  # stands for a schedule or a loss that cannot be saved
@@ -116,7 +117,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     else:
         described = None if schedule is None else described_formula(schedule)
     position, arrays, states = trainer._native.copy()
-    steps, epochs, lr, scale, at = position
+    steps, epochs, lr, scale, at, kept = position
     description = {
         "kind": "trainer",
         "network": described_network(trainer.network),
@@ -133,6 +134,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
             "lr": lr,
             "schedule_scale": scale,
             **({} if at == 1 else {"schedule_at": at}),
+            **({"kept": kept} if kept else {}),
         },
         "history": {key: list(map(_written, row)) for key, row in trainer._whole_history().items()},
         "extra": files.checked_extra(extra),
@@ -183,7 +185,7 @@ class TrainerParts:
         own_schedule: Whether it was.
         arguments: More of what the trainer's class takes.
         position: Steps, epochs, the learning rate, and the scale of the schedule with the rate that
-            the schedule had when it was set.
+            the schedule had when it was set, and the numbers that the optimizer keeps.
         history: Of all epochs.
         arrays: All that the file has; `state` names the optimizer's among them.
     """
@@ -195,7 +197,7 @@ class TrainerParts:
     schedule: Schedule | ScheduleName | None
     own_schedule: bool
     arguments: Mapping[str, Any]
-    position: tuple[int, int, float, float, float]
+    position: Position
     history: History
     arrays: Mapping[str, StoredArray]
 
@@ -367,7 +369,7 @@ def _schedule_from(described: Any) -> Schedule | ScheduleName | None:
     return formula_from(Schedule, "schedule", described)
 
 
-def _position_from(described: Any) -> tuple[int, int, float, float, float]:
+def _position_from(described: Any) -> Position:
     if not isinstance(described, dict):
         raise ValueError("the position is not described")
     return (
@@ -376,7 +378,14 @@ def _position_from(described: Any) -> tuple[int, int, float, float, float]:
         real("lr", described.get("lr"), at_least=0),
         real("schedule_scale", described.get("schedule_scale"), at_least=0),
         real("schedule_at", described.get("schedule_at", 1.0), above=0),
+        _kept_from(described.get("kept", [])),
     )
+
+
+def _kept_from(described: Any) -> list[float]:
+    if not isinstance(described, list):
+        raise ValueError("what the optimizer keeps is not described")
+    return [real(f"kept[{index}]", each) for index, each in enumerate(described)]
 
 
 def figure_of(path: PathLike, trainer: Trainer, key: str) -> tuple[int, dict[str, float]] | None:

@@ -38,7 +38,7 @@ struct adafactor {
     const auto t = static_cast<double>(s.step);
     const double own = static_cast<double>(std::numeric_limits<T>::epsilon());
     const double eps = s[kEps1] < 0 ? own : s[kEps1];
-    const T take = static_cast<T>(base::raised(t, s[kBeta2Decay]));
+    const T take = static_cast<T>(base::raise(t, s[kBeta2Decay]));
     T* const w = place.weights;
     T* const g = team.scratch;
     T* const sums = g + item.size();

@@ -78,15 +78,3 @@ TEST(power_is_close_to_the_library) {
     }
   }
 }
-
-TEST(raised_is_within_units_in_the_last_place) {
-  gd::base::RandomStream random = gd::testing::random_stream(5);
-  for (int i = 0; i < 20'000; ++i) {
-    const double x = 1.0 + 1e6 * random.uniform();
-    const double y = 4 * random.uniform() - 2;
-    const long double want = std::pow(static_cast<long double>(x), static_cast<long double>(y));
-    CHECK(ulps(gd::base::raised(x, y), want) <= 64);
-  }
-  for (const double y : {-0.8, 0.0, 1.7}) CHECK_EQ(gd::base::raised(1.0, y), 1.0);
-  CHECK_EQ(gd::base::raised(7.0, 0.0), 1.0);
-}

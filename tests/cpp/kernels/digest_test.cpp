@@ -105,9 +105,10 @@ Digest rule_digest(const gd::kernels::RuleKernel<T>& rule) {
   for (const auto& hyper : {full, plain}) {
     std::vector<T> w = numbers<T>(10);
     std::vector<T> states[kMaxStates];
+    double kept[gd::kernels::kMaxKept] = {};
     for (int64_t step = 1; step <= 3; ++step) {
       double scalars[kMaxScalars] = {};
-      rule.prepare(hyper.data(), hyper[0], step, scalars);
+      rule.prepare(hyper.data(), hyper[0], step, kept, scalars);
       T rounded[kMaxScalars];
       for (int i = 0; i < kMaxScalars; ++i) rounded[i] = static_cast<T>(scalars[i]);
       const std::vector<T> g = numbers<T>(static_cast<uint64_t>(10 + step));

@@ -221,7 +221,7 @@ TEST(updates_on_a_team_are_those_of_one_call) {
     const std::vector<double> hyper = {0.01, 0.9, 0.99, 1e-8, 0.1, 1};
     const auto& rule = gd::ops::find_rule<T>("adam");
     double scalars[gd::ops::kMaxScalars] = {};
-    rule.prepare(hyper.data(), hyper[0], 1, scalars);
+    rule.prepare(hyper.data(), hyper[0], 1, nullptr, scalars);
     T rounded[gd::ops::kMaxScalars];
     for (int i = 0; i < gd::ops::kMaxScalars; ++i) rounded[i] = static_cast<T>(scalars[i]);
     for (const int64_t size : {1, 4095, 4096, 3 * 4096 + 17}) {

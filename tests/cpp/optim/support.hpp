@@ -51,14 +51,19 @@ class Bench {
   // Normals in the spans.
   void draw_gradients(uint64_t seed) { fill(gradients_, seed); }
 
+  optim::UpdateInput<T> input() {
+    optim::UpdateInput<T> result;
+    result.spans = spans_;
+    result.extents = kExtents;
+    result.weights = weights_.data();
+    result.gradients = gradients_.data();
+    result.states = pointers_.data();
+    return result;
+  }
+
   void step(int workers, double lr,
             const base::FunctionRef<double(ops::Worker&)>* closure = nullptr) {
-    optim::UpdateInput<T> input;
-    input.spans = spans_;
-    input.extents = kExtents;
-    input.weights = weights_.data();
-    input.gradients = gradients_.data();
-    input.states = pointers_.data();
+    optim::UpdateInput<T> input = this->input();
     input.closure = closure;
     rule_.begin_step(lr, ++steps_);
     on_team(workers, [&](ops::Worker& worker, ops::TileQueue& queue) {

@@ -86,8 +86,10 @@ struct soap {
     void sort(const double* values) const {
       double* const o = order();
       for (int64_t i = 0; i < n; ++i) o[i] = static_cast<double>(i);
-      std::stable_sort(o, o + n, [&](double a, double b) {
-        return values[static_cast<int64_t>(a)] > values[static_cast<int64_t>(b)];
+      std::sort(o, o + n, [&](double a, double b) {
+        const double of_a = values[static_cast<int64_t>(a)];
+        const double of_b = values[static_cast<int64_t>(b)];
+        return of_a > of_b || (of_a == of_b && a < b);
       });
     }
     int64_t at(int64_t j) const { return static_cast<int64_t>(order()[j]); }

@@ -81,7 +81,7 @@ def test_muon_is_those_of_torch(
     network: str, name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Matrices by torch.optim.Muon, whose code here multiplies in float64; the rest by AdamW."""
-    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.clone)
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda matrix: matrix.clone())
     rule = gd.Muon(**options)
     own = ("lr", "weight_decay", "momentum", "nesterov", "ns_coefficients", "eps", "ns_steps")
 

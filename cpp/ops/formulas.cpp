@@ -90,7 +90,11 @@ std::vector<FormulaInfo> loss_formulas() {
   }
   return result;
 }
-std::vector<FormulaInfo> rule_formulas() { return infos(reference().rules); }
+std::vector<FormulaInfo> rule_formulas() {
+  std::vector<FormulaInfo> result = infos(reference().rules);
+  for (FormulaInfo& rule : result) rule.parameters.push_back("maximize");
+  return result;
+}
 
 template const ActivationKernel<float>& find_activation<float>(const std::string&);
 template const ActivationKernel<double>& find_activation<double>(const std::string&);

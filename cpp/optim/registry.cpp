@@ -33,6 +33,7 @@ std::vector<ops::FormulaInfo> rule_formulas() {
   std::vector<ops::FormulaInfo> all = ops::rule_formulas();
   for (const auto& rule : kRules<double>) {
     all.push_back({rule.name, ops::split_names(rule.parameters)});
+    all.back().parameters.emplace_back("maximize");
   }
   std::ranges::sort(all, {}, &ops::FormulaInfo::name);
   return all;

@@ -22,6 +22,9 @@ def described_formula(formula: Formula) -> dict[str, Any]:
     result: dict[str, Any] = {"name": formula.name}
     for field in fields(formula):
         value = getattr(formula, field.name)
+        # What came later, and is not used, is left out: then earlier versions read the file.
+        if field.metadata.get("came_later") and value == field.default:
+            continue
         if isinstance(value, Formula):
             value = described_formula(value)
         result[field.name] = list(value) if isinstance(value, tuple) else value
@@ -52,7 +55,6 @@ def described_layer(layer: Layer | Activation) -> dict[str, Any]:
     described: dict[str, Any] = {"kind": layer.kind}
     for field in fields(layer):
         value = getattr(layer, field.name)
-        # What came later, and is not used, is left out: then earlier versions read the file.
         if field.metadata.get("came_later") and value == field.default:
             continue
         described[field.name] = _described(value)

@@ -127,12 +127,33 @@ Mode = Literal[
 """Which way a figure is better, see `gdcore.callbacks.EarlyStopping`."""
 
 OptimizerName = Literal[
-    "sgd",
     "adam",
     "adamw",
+    "adamax",
+    "nadam",
+    "radam",
     "adagrad",
     "rmsprop",
     "adadelta",
+    "ftrl",
+    "madgrad",
+    "sgd",
+    "asgd",
+    "lion",
+    "rprop",
+    "adafactor",
+    "muon",
+    "soap",
+    "adabelief",
+    "yogi",
+    "adan",
+    "ademamix",
+    "adopt",
+    "lars",
+    "lamb",
+    "prodigy",
+    "schedule_free_sgd",
+    "schedule_free_adamw",
 ]
 """Optimizers, see `gdcore.optimizers`."""
 

@@ -111,18 +111,19 @@ def test_the_oracle_has_every_formula() -> None:
     )
     assert sorted(reference.losses.PER_SAMPLE) == sorted(_core.losses())
     rules = {
-        name.lower()
+        name
         for module in (reference.rules, reference.whole_rules)
-        for name in dir(module)
-        if isinstance(getattr(module, name), type)
+        for name, each in vars(module).items()
+        if isinstance(each, type)
     }
-    assert set(_core.rules()) <= rules
+    assert {Optimizer.members[name].__name__ for name in _core.rules()} <= rules
 
 
 def test_the_tests_go_over_every_formula() -> None:
     assert sorted(nets.ACTIVATIONS) == sorted(_core.activations())
     assert sorted(nets.LOSSES) == sorted(_core.losses())
-    assert sorted(name.lower() for name in OPTIONS | WHOLE_OPTIONS) == sorted(_core.rules())
+    rules = sorted(Optimizer.members[name].__name__ for name in _core.rules())
+    assert sorted(OPTIONS | WHOLE_OPTIONS) == rules
 
 
 def test_initializers_are_the_same_in_the_docstring_and_in_cpp() -> None:
@@ -147,8 +148,8 @@ def test_every_loss_and_rule_runs_by_its_name() -> None:
             net = gd.Network([gd.Dense(outputs)], input_size=2, dtype="float64")
             before = net.state_dict()["0.weight"]
             trainer = gd.Trainer(net, loss, rule)
-            # The first step of some only looks.
-            assert np.isfinite([trainer.step([[1.0, -2.0]], y) for _ in range(2)]).all()
+            for _ in range(2):  # ADOPT and SOAP only look at the first gradient
+                assert np.isfinite(trainer.step([[1.0, -2.0]], y))
             assert (net.state_dict()["0.weight"] != before).any()
 
 

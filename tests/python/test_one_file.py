@@ -316,7 +316,7 @@ def sources_with_all() -> dict[Path, bytes]:
     path, module = "cpp/layers/kinds/shift.hpp", "python/gdcore/layers/gates.py"
     with_file(files, path, shift, module, "Shift", LAYER_PYTHON)
     rule = NORM_RULE_HEAD + NORM_RULE_CPP + NORM_RULE_TAIL
-    path, module = "cpp/optim/rules/normalized.hpp", "python/gdcore/optimizers.py"
+    path, module = "cpp/optim/rules/normalized.hpp", "python/gdcore/optimizers/norms.py"
     with_file(files, path, rule, module, "Normalized", NORM_RULE_PYTHON)
     return files
 

@@ -188,6 +188,21 @@ TINY_RULES = {
     "rmsprop momentum": lambda eps: gd.RMSprop(lr=1e-3, eps=eps, momentum=0.9),
     "adagrad": lambda eps: gd.Adagrad(lr=1e-3, eps=eps),
     "adadelta": lambda eps: gd.Adadelta(lr=1.0, eps=max(eps, 1.2e-38)),
+    "adamax": lambda eps: gd.Adamax(lr=1e-3, eps=eps),
+    "nadam": lambda eps: gd.NAdam(lr=1e-3, eps=eps),
+    "radam": lambda eps: gd.RAdam(lr=1e-3, eps=eps),
+    "adabelief": lambda eps: gd.AdaBelief(lr=1e-3, eps=eps),
+    "adabelief amsgrad": lambda eps: gd.AdaBelief(lr=1e-3, eps=eps, amsgrad=True),
+    "yogi": lambda eps: gd.Yogi(lr=1e-3, eps=eps, initial_accumulator_value=0.0),
+    "adan": lambda eps: gd.Adan(lr=1e-3, eps=eps),
+    "ademamix": lambda eps: gd.AdEMAMix(lr=1e-3, eps=eps),
+    "adopt": lambda eps: gd.ADOPT(lr=1e-3, eps=eps),
+    "madgrad": lambda eps: gd.MADGRAD(lr=1e-3, eps=eps),
+    "madgrad without momentum": lambda eps: gd.MADGRAD(lr=1e-3, eps=eps, momentum=0.0),
+    "schedule-free": lambda eps: gd.ScheduleFreeAdamW(lr=1e-3, eps=eps),
+    "ftrl": lambda _: gd.FTRL(lr=1e-3),
+    "lion": lambda _: gd.Lion(lr=1e-3),
+    "rprop": lambda _: gd.Rprop(lr=1e-3, step_sizes=(1e-6, 1e-3)),
 }
 
 

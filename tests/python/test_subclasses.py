@@ -47,7 +47,9 @@ def test_a_base_in_between_needs_no_name_and_is_no_formula(family: Any) -> None:
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"name must be new, got 'adam'.*gdcore\.optimizers\.Adam"):
+    with pytest.raises(
+        ValueError, match=r"name must be new, got 'adam'.*gdcore\.optimizers\.adam\.Adam"
+    ):
 
         class Mine(gd.Adam):
             name: ClassVar[str] = "adam"

@@ -36,7 +36,9 @@ NETWORKS = {
 def one_torch_thread() -> Any:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)  # else NAdam and ASGD round numbers that they keep
     yield
+    torch.set_default_dtype(torch.float32)
     torch.set_num_threads(before)
 
 
@@ -57,6 +59,7 @@ def assert_same_training(
         net, loss=formula, optimizer=getattr(gd, rule)(**options), schedule=schedule
     )
     optimizer = torch_optimizer(trainer.optimizer, twin.parameters.values())
+    tolerance = 1e-10 if hasattr(torch.optim, rule) else 1e-8
     scheduler = twin_schedule(optimizer) if twin_schedule else None
     criterion = torch_loss(formula)
     x = nets.inputs(BATCH * STEPS, widths[0])
@@ -71,9 +74,9 @@ def assert_same_training(
         if scheduler:
             scheduler.step()
         ours = trainer.step(x[batch], y[batch])
-        assert math.isclose(ours, value.item(), rel_tol=1e-10)
+        assert math.isclose(ours, value.item(), rel_tol=tolerance)
     for key, parameter in twin.parameters.items():
-        assert relative_error(net.state_dict()[key], parameter.detach().numpy()) <= 1e-10, key
+        assert relative_error(net.state_dict()[key], parameter.detach().numpy()) <= tolerance, key
 
 
 @pytest.mark.parametrize(("rule", "options"), CASES, ids=IDS)
@@ -220,6 +223,8 @@ def test_further_losses_over_100_steps(name: str, rule: str) -> None:
 def test_defaults_are_those_of_pytorch() -> None:
     parameter = [torch.zeros(1, requires_grad=True)]
     for rule in OPTIONS:
+        if not hasattr(torch.optim, rule):
+            continue
         defaults = getattr(torch.optim, rule)(parameter).defaults
         ours = getattr(gd, rule)()
         for field in dataclasses.fields(ours):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import pytest
 import torch
 
 import gdcore as gd
@@ -231,8 +232,34 @@ def exact_loss(loss: Any) -> Callable[[Any, Any], Any]:
 
 
 def torch_optimizer(optimizer: Any, parameters: Sequence[Any]) -> Any:
-    """PyTorch's optimizer of the same name and options."""
-    return getattr(torch.optim, type(optimizer).__name__)(list(parameters), **asdict(optimizer))
+    """PyTorch's optimizer of the same name and options, else that of those who wrote it."""
+    name, options = type(optimizer).__name__, asdict(optimizer)
+    family: Any = getattr(torch.optim, name, None)
+    return family(list(parameters), **options) if family else _peer(name, list(parameters), options)
+
+
+def _peer(name: str, parameters: list[Any], options: dict[str, Any]) -> Any:
+    """Of the authors' package, or of pytorch_optimizer, with what makes it what the paper says."""
+    if name.startswith("ScheduleFree"):
+        package = pytest.importorskip("schedulefree")
+        options.pop("maximize")
+        free = getattr(package, f"{name.removeprefix('ScheduleFree')}ScheduleFree")
+        made = free(parameters, **options)
+        made.train()
+        return made
+    package = pytest.importorskip("pytorch_optimizer")
+    if name == "AdaBelief":
+        options["ams_bound"] = options.pop("amsgrad")
+    elif name == "Yogi":
+        options["initial_accumulator"] = options.pop("initial_accumulator_value")
+    elif name == "Adan":
+        options["weight_decouple"] = options.pop("no_prox")
+    elif name == "AdEMAMix":
+        options |= {"weight_decouple": True, "t_alpha_beta3": options["t_alpha_beta3"] or None}
+    elif name == "ADOPT":  # which counts the clamp's steps from 2 on; the paper and optax from 1
+        decoupled = options.pop("decoupled_weight_decay")
+        options |= {"weight_decouple": decoupled, "clip_lambda": lambda step: (step - 1) ** 0.25}
+    return getattr(package, name)(parameters, **options)
 
 
 class TorchNetwork:

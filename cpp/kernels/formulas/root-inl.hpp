@@ -20,5 +20,35 @@ template <class V>
   return V::select(V::lt(v, least), of_g, V::sqrt(v));
 }
 
+// n / (sqrt(v) scale + eps), where v is a mean of squares and n a mean of what it is of, or such:
+// no longer than 1 where v is denormal and n is not. `tiny` as needs_least_root tells.
+template <bool tiny, class V>
+[[gnu::always_inline]] inline V over_root(V n, V v, V scale, V eps) {
+  V root = V::mul(V::sqrt(v), scale);
+  if constexpr (tiny) {
+    const V least = V::set1(Constants<V>::kMinNormal);
+    root = V::select(V::lt(v, least), V::max(V::abs(n), least), root);
+  }
+  return V::div(n, V::add(root, eps));
+}
+
+// -1, 0 or 1; what is not a number stays so.
+template <class V>
+[[gnu::always_inline]] inline V sign(V x) {
+  const V zero = V::set1(0);
+  return V::select(V::gt(x, zero), V::set1(1), V::select(V::lt(x, zero), V::set1(-1), x));
+}
+
+// The third root of x >= 0: a first one, and a step of Newton's from it.
+template <class V>
+[[gnu::always_inline]] inline V cube_root(V x) {
+  const V least = V::set1(Constants<V>::kMinNormal);
+  const V third = V::set1(static_cast<typename V::scalar>(1.0 / 3.0));
+  const V from = V::max(x, least);
+  const V y = exp(V::mul(log(from), third));
+  const V better = V::fma(V::sub(V::div(from, V::mul(y, y)), y), third, y);
+  return V::select(V::lt(x, least), V::set1(0), better);
+}
+
 }  // namespace
 }  // namespace gd::kernels

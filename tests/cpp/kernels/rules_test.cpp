@@ -1,5 +1,7 @@
 // Every variant of every update rule of every instruction set against scalar, step after step.
 
+#include <map>
+
 #include "cpp/kernels/support.hpp"
 
 using gd::kernels::kMaxScalars;
@@ -28,21 +30,35 @@ std::vector<std::vector<double>> hyperparameters(const char* names) {
   return all;
 }
 
+// One of them for each variant that they reach, the fullest.
+template <class T>
+std::vector<std::vector<double>> one_a_variant(const RuleKernel<T>& rule) {
+  std::map<int, std::vector<double>> found;
+  for (const auto& hyper : hyperparameters(rule.parameters)) {
+    found[rule.variant(hyper.data())] = hyper;
+  }
+  std::vector<std::vector<double>> all;
+  for (const auto& [variant, hyper] : found) all.push_back(hyper);
+  return all;
+}
+
 // Weights and states of one run, each ending at a page of its own.
 template <class T>
 struct Parameters {
   Matrix<T> weights{128};
   Matrix<T> states[kMaxStates] = {Matrix<T>{128}, Matrix<T>{128}, Matrix<T>{128}, Matrix<T>{128}};
+  double kept[gd::kernels::kMaxKept] = {};
 
   void start(const std::vector<T>& values, int64_t size) {
     weights.shape(1, size).fill(values);
     for (Matrix<T>& state : states) state.shape(1, size).fill({T(0)});
+    std::ranges::fill(kept, 0.0);
   }
 
   void step(const RuleKernel<T>& rule, const std::vector<double>& hyper, int64_t number,
             Matrix<T>& gradients, int64_t size) {
     double scalars[kMaxScalars] = {};
-    rule.prepare(hyper.data(), hyper[0], number, scalars);
+    rule.prepare(hyper.data(), hyper[0], number, kept, scalars);
     T rounded[kMaxScalars];
     for (int i = 0; i < kMaxScalars; ++i) rounded[i] = static_cast<T>(scalars[i]);
     RuleSpan<T> span{};
@@ -98,11 +114,12 @@ std::vector<T> vanishing(int64_t size, uint64_t seed) {
 
 template <class T>
 void all_rules(typename RuleTest<T>::Gradients draw, const std::vector<int64_t>& sizes,
-               const std::string& isa, const TypedKernels<T>& fast,
+               bool every_combination, const std::string& isa, const TypedKernels<T>& fast,
                const TypedKernels<T>& reference) {
   RuleTest<T> test;
   for (int f = 0; f < gd::kernels::kRules; ++f) {
-    for (const auto& hyper : hyperparameters(fast.rules[f].parameters)) {
+    for (const auto& hyper : every_combination ? hyperparameters(fast.rules[f].parameters)
+                                               : one_a_variant(fast.rules[f])) {
       const std::string where = gd::testing::text(isa, " ", fast.rules[f].name, " variant ",
                                                   fast.rules[f].variant(hyper.data()));
       for (const int64_t size : sizes) {
@@ -119,22 +136,26 @@ TEST(rules_agree_with_scalar_over_all_tails) {
   for (int64_t size = 1; size <= kMostSize; ++size) sizes.push_back(size);
   gd::testing::for_every_table([&]<class T>(const std::string& isa, const TypedKernels<T>& fast,
                                             const TypedKernels<T>& reference) {
-    all_rules<T>(ordinary<T>, sizes, isa, fast, reference);
+    all_rules<T>(ordinary<T>, sizes, false, isa, fast, reference);
+    all_rules<T>(ordinary<T>, {37}, true, isa, fast, reference);
   });
 }
 
 TEST(rules_agree_with_scalar_on_special_gradients) {
   gd::testing::for_every_table([]<class T>(const std::string& isa, const TypedKernels<T>& fast,
                                            const TypedKernels<T>& reference) {
-    all_rules<T>(gd::testing::mixed<T>, {1, 16, 37}, isa, fast, reference);
-    all_rules<T>(vanishing<T>, {1, 16, 37}, isa, fast, reference);
+    all_rules<T>(gd::testing::mixed<T>, {1, 37}, true, isa, fast, reference);
+    all_rules<T>(vanishing<T>, {1, 37}, true, isa, fast, reference);
   });
 }
 
 TEST(every_variant_is_reached) {
   gd::testing::for_scalar([]<class T>(const std::string&, const TypedKernels<T>& kernels) {
-    for (const auto& [name, variants] : {std::pair{"sgd", 3}, std::pair{"adam", 4},
-                                         std::pair{"rmsprop", 8}, std::pair{"adagrad", 2}}) {
+    for (const auto& [name, variants] :
+         {std::pair{"sgd", 3}, std::pair{"adam", 4}, std::pair{"rmsprop", 8},
+          std::pair{"adagrad", 2}, std::pair{"nadam", 2}, std::pair{"radam", 2},
+          std::pair{"adabelief", 4}, std::pair{"yogi", 2}, std::pair{"adan", 2},
+          std::pair{"ademamix", 2}, std::pair{"madgrad", 4}, std::pair{"schedule_free_adamw", 2}}) {
       const RuleKernel<T>& rule = kernels.rules[gd::kernels::rule_index(name)];
       std::vector<int> reached(static_cast<size_t>(variants), 0);
       for (const auto& hyper : hyperparameters(rule.parameters)) {

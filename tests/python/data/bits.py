@@ -16,6 +16,7 @@ import numpy as np
 from support import digest
 
 import gdcore as gd
+from gdcore.optimizers import Optimizer
 
 THREADS = int(sys.argv[1])
 # Widths that fit no vector; each activation once, over three networks. Sums over inputs, units and
@@ -103,10 +104,7 @@ def descend(rule: str, dtype: str) -> dict[str, str]:
 
 # Rules that see whole parameters, by samples and by tiles, with clipping and without.
 WHOLE_RULES = {
-    "lars": gd.LARS(lr=1.0, weight_decay=1e-3),
-    "lamb": gd.LAMB(lr=1e-2, weight_decay=1e-3),
     "prodigy": gd.Prodigy(d0=1e-4, use_bias_correction=True),
-    "adafactor": gd.Adafactor(weight_decay=1e-3),
     "muon": gd.Muon(lr=0.02, ns_steps=3),
     "soap": gd.SOAP(precondition_frequency=2),
 }
@@ -128,6 +126,34 @@ def whole(rule: str, dtype: str) -> dict[str, str]:
             bound.step([np.cos(each) for each in arrays.values()])
         told[str(widths)] = digest({"loss": np.array(history["loss"]), **net.state_dict()})
         told[f"{widths}, bound"] = digest(arrays)
+    return told
+
+
+# Every rule there is: a step of one worker, one that workers share by samples, and one by neurons.
+SHARINGS = {
+    "alone": ([12, 9, 3], 16),
+    "samples": ([12, 16, 16, 3], 1024),
+    "neurons": ([40, 500, 300, 3], 96),
+}
+
+
+def every_rule(name: str, dtype: str) -> dict[str, str]:
+    told = {}
+    for sharing, (widths, batch) in SHARINGS.items():
+        net = nets.network(widths, [*["tanh"] * (len(widths) - 2), "identity"], dtype, seed=4)
+        groups = [gd.Group("0.bias", lr_factor=0.5), gd.Group("1.weight", maximize=True)]
+        rule = Optimizer.members[name]()
+        trainer = gd.Trainer(net, "mse", rule, num_threads=THREADS, groups=groups)
+        losses = []
+        for step in range(3):
+            x = nets.inputs(batch, widths[0], step).astype(dtype)
+            losses.append(trainer.step(x, nets.targets("mse", batch, widths[-1], step)))
+        told[sharing] = digest({"losses": np.array(losses), **net.state_dict()})
+    arrays = [np.cos(np.arange(size, dtype=dtype)) for size in (5, 300_000)]
+    bound = Optimizer.members[name](maximize=True).bind(arrays)
+    for step in range(2):
+        bound.step([np.sin(array + step) for array in arrays])
+    told["arrays"] = digest({str(size): array for size, array in enumerate(arrays)})
     return told
 
 
@@ -165,6 +191,7 @@ told |= {f"descent, {rule}": descend(rule, "float32") for rule in ALL_RULES}
 told |= {f"whole, {rule}": whole(rule, "float32") for rule in WHOLE_RULES}
 told["whole, double"] = whole("soap", "float64")
 told["descent, double"] = descend("rmsprop centered", "float64")
+told |= {f"every rule, {name}": every_rule(name, "float32") for name in Optimizer.members}
 told["special float32"], told["special float64"] = special("float32"), special("float64")
 a, b = nets.inputs(301, 517, 8).astype(np.float32), nets.inputs(517, 203, 9).astype(np.float32)
 wide = nets.inputs(2, 600_000, 10).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .activations import Array
+from .later_rules import *  # noqa: F403
 
 
 class Rule(Protocol):

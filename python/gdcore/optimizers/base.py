@@ -1,0 +1,96 @@
+"""What all optimizers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field, fields
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from gdcore._check import checked_field, flag, real
+from gdcore._formula import Formula
+
+if TYPE_CHECKING:
+    from gdcore.bound_rule import BoundRule
+    from gdcore.groups import Group
+
+__all__ = ["Optimizer", "as_numbers", "betas_field", "maximize_field", "optional_real_field"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class Optimizer(Formula, family="an optimizer"):
+    """Base of all optimizers."""
+
+    lr: float
+
+    def bind(self, arrays: Sequence[NDArray[Any]], *, groups: Sequence[Group] = ()) -> BoundRule:
+        """Makes the state to update NumPy arrays of one's own, in place.
+
+        >>> weights = [np.zeros((3, 2)), np.zeros(3)]
+        >>> rule = gdcore.Adam(lr=0.1).bind(weights)
+        >>> rule.step([np.ones((3, 2)), np.ones(3)])
+
+        Args:
+            arrays: The parameters, all float32 or all float64, writable, C-contiguous, aligned, and
+                without memory in common.
+            groups: Arrays with hyperparameters of their own, or that do not change, see
+                `gdcore.Group`; the keys are ``"0"``, ``"1"``, ... in the order of arrays. Of one
+                that is frozen the gradient is not looked at.
+
+        Raises:
+            TypeError: arrays is no sequence, an entry is no NumPy array of float32 or float64 or is
+                masked, or they differ in dtype.
+            ValueError: There are no arrays, one is empty, read-only, not C-contiguous or not
+                aligned, or two overlap; or groups are wrong as for a `gdcore.Trainer`.
+        """
+        from gdcore.bound_rule import BoundRule  # only here: descriptions know no C++
+        from gdcore.groups import checked_groups, resolved
+
+        optimizer, row = Optimizer.resolve("optimizer", self), checked_groups(groups)
+
+        def resolve(keys: list[str]) -> tuple[Any, Any]:
+            return resolved(row, keys, optimizer, "an array")
+
+        return BoundRule(optimizer, arrays, row, resolve)
+
+
+def betas_field(*default: float) -> Any:
+    """A field of as many rates of decay as there are defaults, each within [0, 1)."""
+
+    def check(argument: str, value: object) -> tuple[float, ...]:
+        if not isinstance(value, (tuple, list)) or len(value) != len(default):
+            wanted = "a pair of numbers" if len(default) == 2 else f"{len(default)} numbers"
+            raise TypeError(f"{argument} must be {wanted}, got {value!r}")
+        return tuple(
+            real(f"{argument}[{index}]", rate, at_least=0, below=1)
+            for index, rate in enumerate(value)
+        )
+
+    return field(default=default, metadata={"check": check})
+
+
+def maximize_field() -> Any:
+    """The last field of an optimizer: whether it goes up; in no file where it does not."""
+    return field(default=False, metadata={"check": flag, "came_later": True})
+
+
+def optional_real_field(default: float | None, **bounds: float) -> Any:
+    """A field that holds None or a real number within ``bounds``; see `gdcore._check.real`."""
+
+    def check(argument: str, value: object) -> float | None:
+        return None if value is None else real(argument, value, **bounds)
+
+    return checked_field(default, check)
+
+
+def as_numbers(described: Formula, **instead: float | tuple[float, ...]) -> list[float]:
+    """Its fields in order, as C++ takes them, with ``instead`` in the place of some."""
+    numbers: list[float] = []
+    for each in fields(described):
+        value = instead.get(each.name, getattr(described, each.name))
+        numbers.extend(map(float, value if isinstance(value, tuple) else (value,)))
+    return numbers

@@ -280,3 +280,17 @@ def test_what_is_sparse_has_no_such_rule(name: str) -> None:
     net = gd.Network(inputs=[codes], outputs=out)
     with pytest.raises(ValueError, match=f"'{name.lower()}' needs whole parameters"):
         gd.Trainer(net, "mse", getattr(gd, name)())
+
+
+@pytest.mark.parametrize("name", WHOLE_OPTIONS)
+def test_maximize_is_the_rule_with_the_gradient_turned_round(name: str) -> None:
+    up, down = (list(drawn(name, 0, "float32").values()) for _ in range(2))
+    options = WHOLE_OPTIONS[name][-1]
+    rising = getattr(gd, name)(**options, maximize=True).bind(up)
+    falling = getattr(gd, name)(**options).bind(down)
+    for step in range(4):
+        gradients = list(drawn(name, 100 + step, "float32").values())
+        rising.step(gradients)
+        falling.step([-each for each in gradients])
+    for ours, theirs in zip(up, down, strict=True):
+        assert np.array_equal(ours, theirs)

@@ -21,6 +21,7 @@ from benchmarks.estimator import estimator_table
 from benchmarks.layers import LAYER_CASES
 from benchmarks.layers.table import chosen_layer_cases, layer_table
 from benchmarks.many import many_table
+from benchmarks.matrix_rules import matrix_rule_table
 from benchmarks.online import online_tables
 from benchmarks.profiling import beside_table, profiling_table
 from benchmarks.steps import neighbour_table, precision_table, step_table
@@ -82,6 +83,7 @@ PARTS: dict[str, Callable[[Settings], dict[str, list[Row]]]] = {
     "limits": lambda s: {"limits of the machine": limit_rows(s.rounds, s.threads)},
     "matmul": lambda s: {"matmul, float32": matmul_rows(*s.figures)},
     "updates": lambda s: {"update rules, float32": update_table(*s.figures)},
+    "matrix-rules": lambda s: {"rules of matrices, float32": matrix_rule_table(*s.figures)},
     "steps": lambda s: {"training steps": step_table(s.chosen(), *s.figures)},
     "layers": lambda s: {
         "training steps with layers": layer_table(

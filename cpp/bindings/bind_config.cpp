@@ -8,6 +8,7 @@
 #include "ops/bandwidth.hpp"
 #include "ops/formulas.hpp"
 #include "ops/peak.hpp"
+#include "optim/registry.hpp"
 #include "optim/solvers/solver.hpp"
 #include "parallel/config.hpp"
 #include "parallel/cpus.hpp"
@@ -100,7 +101,7 @@ void bind_config(py::module_& m) {
       py::arg("num_threads"), py::arg("bytes"), py::arg("seconds"));
   m.def("activations", [] { return by_name(ops::activation_formulas()); });
   m.def("losses", [] { return by_name(ops::loss_formulas()); });
-  m.def("rules", [] { return by_name(ops::rule_formulas()); });
+  m.def("rules", [] { return by_name(optim::rule_formulas()); });
   m.def("solvers", [] { return by_name(optim::solvers()); });
   m.def("initializers", nn::initializer_names);
 }

@@ -86,13 +86,20 @@ template <class T>
 void bind_rule_of(py::module_& m, const char* name) {
   using Updater = train::ArrayUpdater<T>;
   py::class_<Updater>(m, name)
-      .def(py::init([](std::string rule, std::vector<double> hyper, std::vector<int64_t> sizes,
-                       const Groups& groups, const std::vector<int>& group_of,
-                       const Wrappers& wrappers) {
+      .def(py::init([](std::string rule, std::vector<double> hyper,
+                       const std::vector<std::vector<int64_t>>& shapes, const Groups& groups,
+                       const std::vector<int>& group_of, const Wrappers& wrappers) {
+             std::vector<int64_t> sizes;
+             for (const auto& shape : shapes) {
+               int64_t size = 1;
+               for (const int64_t each : shape) size *= each;
+               sizes.push_back(size);
+             }
              return std::make_unique<Updater>(std::move(rule), std::move(hyper), std::move(sizes),
-                                              groups_of(groups), group_of, wrappers_of(wrappers));
+                                              groups_of(groups), group_of, wrappers_of(wrappers),
+                                              shapes);
            }),
-           py::arg("rule"), py::arg("hyper"), py::arg("sizes"), py::arg("groups") = Groups(),
+           py::arg("rule"), py::arg("hyper"), py::arg("shapes"), py::arg("groups") = Groups(),
            py::arg("group_of") = std::vector<int>(), py::arg("wrappers") = Wrappers())
       .def_property("lr", &Updater::lr, &Updater::set_lr)
       .def("step", step<T>, py::arg("arrays"), py::arg("gradients"), py::arg("check_finite"));

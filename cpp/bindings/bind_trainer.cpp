@@ -47,6 +47,7 @@ void set_hyper_schedules(train::Trainer<T>& trainer, const std::vector<HyperSche
 
 // (steps, epochs, lr, scale, at, the numbers that the rule keeps), the parameters, and a list of
 // the rule's states: dicts of arrays with the keys and shapes of state_dict, all as of one moment.
+// Where the rule keeps statistics, a dict of one array with them is the last.
 template <class T>
 py::tuple copy(train::Trainer<T>& trainer) {
   const nn::Network<T>& network = trainer.model().description();
@@ -56,10 +57,17 @@ py::tuple copy(train::Trainer<T>& trainer) {
   std::vector<T*> states;
   for (size_t k = 1; k < values.size(); ++k) states.push_back(values[k].data());
   std::vector<T> kept(static_cast<size_t>(network.state_size()));
+  py::array_t<T> statistics(trainer.statistics());
+  T* const to = statistics.mutable_data();
   const train::Position at =
-      without_gil([&] { return trainer.copy(values[0].data(), kept.data(), states); });
+      without_gil([&] { return trainer.copy(values[0].data(), kept.data(), states, to); });
   py::list named;
   for (const T* state : states) named.append(split_by_name<T>(network.parameters(), state));
+  if (statistics.size() > 0) {
+    py::dict whole;
+    whole["statistics"] = statistics;
+    named.append(whole);
+  }
   py::dict arrays = split_by_name<T>(network.parameters(), values[0].data());
   for (const auto& entry : split_by_name<T>(network.kept(), kept.data())) {
     arrays[entry.first] = entry.second;
@@ -76,6 +84,16 @@ void set_state(train::Trainer<T>& trainer, int index, const std::string& name, p
   const auto array = checked_parameter<T>(parameter, values);
   const WithoutGil released;
   trainer.set_state(index, parameter, array.data());
+}
+
+template <class T>
+void set_statistics(train::Trainer<T>& trainer, py::handle values) {
+  const auto array = real_array<T>(values, "statistics");
+  require<base::ValueError>(array.size() == trainer.statistics(), "the optimizer keeps ",
+                            trainer.statistics(), " statistics, got ", array.size());
+  check_finite(array, "statistics");
+  const WithoutGil released;
+  trainer.set_statistics(array.data());
 }
 
 template <class T>
@@ -258,6 +276,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       },
       py::arg("steps"), py::arg("epochs"), py::arg("lr"), py::arg("scale"), py::arg("at"),
       py::arg("kept") = std::vector<double>());
+  cls.def_property_readonly("statistics", &Trainer::statistics);
+  cls.def("set_statistics", set_statistics<T>, py::arg("values"));
   cls.def("memory", memory<T>, py::arg("batch_size"), py::arg("shuffle"));
 
   cls.def(

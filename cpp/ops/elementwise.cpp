@@ -224,6 +224,11 @@ bool all_finite(std::span<const T> x) {
 }
 
 template <class T>
+T sum(std::span<const T> x) {
+  return kernels::kernels().of<T>().reduce.sum(static_cast<int64_t>(x.size()), x.data());
+}
+
+template <class T>
 T sum_squares(std::span<const T> x) {
   return kernels::kernels().of<T>().reduce.sum_squares(static_cast<int64_t>(x.size()), x.data());
 }
@@ -259,6 +264,7 @@ void all_finite(Worker& worker, TileQueue& queue, std::span<const T> x, std::ato
   template double clip_norm<T>(Worker&, ClipState&, double, T*, const Seen&);                    \
   template double weighted_sum<T>(std::span<const T>, const T*, double);                         \
   template bool all_finite<T>(std::span<const T>);                                               \
+  template T sum<T>(std::span<const T>);                                                         \
   template T sum_squares<T>(std::span<const T>);                                                 \
   template bool all_finite<T>(const T*, Extents);                                                \
   template void all_finite<T>(Worker&, TileQueue&, std::span<const T>, std::atomic<bool>&);

@@ -91,6 +91,10 @@ bool all_finite(std::span<const T> x);
 template <class T>
 bool all_finite(const T* flat, Extents extents);
 
+// x[0] + x[1] + ..., in T.
+template <class T>
+T sum(std::span<const T> x);
+
 // x[0]^2 + x[1]^2 + ..., in T: infinite where that overflows.
 template <class T>
 T sum_squares(std::span<const T> x);

@@ -1,11 +1,10 @@
 #include "optim/grouped_rule.hpp"
 
 #include <algorithm>
-#include <limits>
 
-#include "base/check.hpp"
 #include "optim/elementwise_rule.hpp"
 #include "optim/maximizing_rule.hpp"
+#include "optim/registry.hpp"
 
 namespace gd::optim {
 
@@ -50,13 +49,10 @@ GroupedRule<T>::GroupedRule(const std::string& name, std::vector<Group> groups)
 
 template <class T>
 void GroupedRule<T>::begin_step(double lr, int64_t step) {
+  for (size_t i = 0; i < groups_.size(); ++i) check_rate<T>(groups_[i], of_step(i, lr));
   for (size_t i = 0; i < groups_.size(); ++i) {
-    base::require<base::ValueError>(
-        rate(i, lr) <= static_cast<double>(std::numeric_limits<T>::max()),
-        "the learning rate of the group ", groups_[i].name, " must be finite, got ", rate(i, lr),
-        " where that of the others is ", lr);
+    rules_[i]->begin_step(rate_of(groups_[i], of_step(i, lr)), step);
   }
-  for (size_t i = 0; i < groups_.size(); ++i) rules_[i]->begin_step(rate(i, lr), step);
 }
 
 template <class T>
@@ -132,6 +128,7 @@ void GroupedRule<T>::evaluation(const UpdateInput<T>& input, int64_t begin, std:
 template <class T>
 std::unique_ptr<Rule<T>> make_rule(const std::string& name, const std::vector<double>& hyper,
                                    std::vector<Group> groups) {
+  if (auto rule = make_span_rule<T>(name, hyper, groups)) return rule;
   if (groups.empty()) return make_one<T>(name, hyper);
   return std::make_unique<GroupedRule<T>>(name, std::move(groups));
 }

@@ -4,18 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "optim/group.hpp"
 #include "optim/rule.hpp"
 
 namespace gd::optim {
-
-// Parameters with hyperparameters of their own.
-struct Group {
-  std::string name;           // in errors
-  std::vector<double> hyper;  // in the order of the rule's parameters
-  // Where the rate of a step is r, theirs is lr (r / at): very exactly lr where r is `at`.
-  double lr = 1;
-  double at = 1;
-};
 
 // An elementwise rule with hyperparameters by group, which `UpdateInput::spans` tell: a number of
 // `groups`. What lies in no span is left alone, so that a span left out is frozen.
@@ -38,9 +30,9 @@ class GroupedRule final : public Rule<T> {
   void evaluation(const UpdateInput<T>& input, int64_t begin, std::span<T> to) const override;
 
  private:
-  double rate(size_t group, double lr) const {
-    const double of_step = own_rates_[group] < 0 ? lr : own_rates_[group];
-    return groups_[group].lr * (of_step / groups_[group].at);
+  // The rate of a step, of all groups but those that follow a schedule of their own.
+  double of_step(size_t group, double lr) const {
+    return own_rates_[group] < 0 ? lr : own_rates_[group];
   }
 
   std::vector<Group> groups_;

@@ -23,6 +23,7 @@ enum class SpanKind : uint8_t { weight, bias, other };
 
 // One parameter in the flat buffers. Rules that need matrices (preconditioners, orthogonalization)
 // use rows and cols; norms are taken span by span; groups may have hyperparameters of their own.
+// Of what is no weight one row is a vector.
 struct ParameterSpan {
   int64_t offset = 0;
   int64_t rows = 0;
@@ -30,7 +31,24 @@ struct ParameterSpan {
   SpanKind kind = SpanKind::other;
   int group = 0;
   ops::Layout layout = ops::Layout::strided;  // row-major or in panels
-  int64_t size() const { return rows * cols; }
+  // Whether rows and cols are those of the transpose of what state_dict has.
+  bool transposed = false;
+  int64_t count = 1;  // such matrices, one after the other
+  int64_t size() const { return count * rows * cols; }
+};
+
+// Where one of them lies.
+template <class T>
+struct SpanPlace {
+  T* weights = nullptr;
+  const T* gradients = nullptr;
+  T* states[ops::kMaxStates] = {};
+};
+
+// What a rule takes beside states, in elements: statistics that it keeps, and scratch memory.
+struct RuleMemory {
+  int64_t statistics = 0;
+  int64_t scratch = 0;
 };
 
 template <class T>
@@ -40,6 +58,16 @@ struct UpdateInput {
   T* weights = nullptr;
   const T* gradients = nullptr;
   T* const* states = nullptr;  // states() flat buffers, zero before the first step
+  // Of arrays that are in no common buffer, by their spans; the buffers above are then null.
+  const SpanPlace<T>* places = nullptr;
+
+  SpanPlace<T> place(size_t span, int count) const {
+    if (places != nullptr) return places[span];
+    const int64_t at = spans[span].offset;
+    SpanPlace<T> place{weights + at, gradients + at, {}};
+    for (int s = 0; s < count; ++s) place.states[s] = states[s] + at;
+    return place;
+  }
 };
 
 // What is done once a step, by one thread, before update: the rate and the step's number, from 1.
@@ -73,6 +101,18 @@ class Rule : public StepBeginning {
                             std::span<const T> /*gradients*/) {
     throw base::StateError("this update rule is not elementwise");
   }
+
+  // Of rules that are not elementwise. `prepare` comes before the first update, with the very spans
+  // that updates have, and again before one by more workers; all memory is made there. Statistics
+  // belong to parameters as wholes, as sums over rows; zero before the first step, saved and taken
+  // back with the states.
+  virtual RuleMemory memory(std::span<const ParameterSpan> /*spans*/, int /*workers*/) const {
+    return {};
+  }
+  virtual void prepare(std::span<const ParameterSpan> /*spans*/, int /*workers*/) {}
+  virtual std::span<T> statistics() { return {}; }
+  // Floating-point operations of a step beside those of a pass over the elements.
+  virtual int64_t products(std::span<const ParameterSpan> /*spans*/) const { return 0; }
 
   // Numbers beside the states that begin_step changes and later steps go on from. Whoever saves or
   // takes back states does so with these; set_kept takes as many as kept() gives, else ValueError.

@@ -44,9 +44,21 @@ template <class T>
 template <class Pass>
 void WrappedRule<T>::for_runs(ops::Worker& worker, ops::TileQueue& queue,
                               const UpdateInput<T>& input, Pass&& pass) {
+  if (input.places != nullptr) {  // arrays in no common buffer: one at a time
+    queue.for_each(worker, static_cast<int64_t>(input.spans.size()), [&](int64_t span) {
+      SpanPlace<T> place = input.places[span];
+      UpdateInput<T> one;
+      one.weights = place.weights;
+      one.gradients = place.gradients;
+      one.states = place.states;
+      pass(one, Range{0, input.spans[static_cast<size_t>(span)].size()});
+    });
+    return;
+  }
   const int64_t pieces = (ops::extents_end(input.extents) + kWrappedGrain - 1) / kWrappedGrain;
   queue.for_each(worker, pieces, [&](int64_t piece) {
-    ops::for_extents(input.extents, {piece * kWrappedGrain, (piece + 1) * kWrappedGrain}, pass);
+    ops::for_extents(input.extents, {piece * kWrappedGrain, (piece + 1) * kWrappedGrain},
+                     [&](Range run) { pass(input, run); });
   });
 }
 
@@ -54,17 +66,17 @@ template <class T>
 void WrappedRule<T>::update(ops::Worker& worker, ops::TileQueue& queue,
                             const UpdateInput<T>& input) {
   if (inner_->needs() == RuleNeeds::elementwise) {
-    for_runs(worker, queue, input, [&](Range run) {
-      update_piece(input, run.begin,
-                   {input.gradients + run.begin, static_cast<size_t>(run.size())});
+    for_runs(worker, queue, input, [&](const UpdateInput<T>& at, Range run) {
+      update_piece(at, run.begin, {at.gradients + run.begin, static_cast<size_t>(run.size())});
     });
     return;
   }
-  for_runs(worker, queues_[0], input, [&](Range run) { before(input, run); });
+  for_runs(worker, queues_[0], input,
+           [&](const UpdateInput<T>& at, Range run) { before(at, run); });
   worker.barrier();
   inner_->update(worker, queue, input);
   worker.barrier();
-  for_runs(worker, queues_[1], input, [&](Range run) { after(input, run); });
+  for_runs(worker, queues_[1], input, [&](const UpdateInput<T>& at, Range run) { after(at, run); });
 }
 
 template <class T>
@@ -191,7 +203,7 @@ void SamRule<T>::set_ascending(bool ascends) {
 template <class T>
 void SamRule<T>::update(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input) {
   if (ascends_) return ascend(worker, input);
-  this->for_runs(worker, this->queue(0), input, [&](Range run) {
+  this->for_runs(worker, this->queue(0), input, [&](const UpdateInput<T>&, Range run) {
     std::copy_n(was_.data() + run.begin, run.size(), input.weights + run.begin);
   });
   worker.barrier();
@@ -221,7 +233,7 @@ void SamRule<T>::ascend(ops::Worker& worker, const UpdateInput<T>& input) {
   double squares = 0;  // every worker adds up the same numbers in the same order
   for (int64_t piece = 0; piece < pieces; ++piece) squares += sums_[static_cast<size_t>(piece)];
   const T scale = static_cast<T>(rho_ / (std::sqrt(squares) + 1e-12));
-  this->for_runs(worker, this->queue(1), input, [&](Range run) {
+  this->for_runs(worker, this->queue(1), input, [&](const UpdateInput<T>&, Range run) {
     for (int64_t i = run.begin; i < run.end; ++i) {
       const T w = input.weights[i];
       const T g = input.gradients[i];

@@ -29,6 +29,16 @@ class WrappedRule : public Rule<T> {
   Rule<T>& inner() { return *inner_; }
   RuleNeeds needs() const override { return inner_->needs(); }
   int states() const override { return inner_->states() + own_states(); }
+  RuleMemory memory(std::span<const ParameterSpan> spans, int workers) const override {
+    return inner_->memory(spans, workers);
+  }
+  void prepare(std::span<const ParameterSpan> spans, int workers) override {
+    inner_->prepare(spans, workers);
+  }
+  std::span<T> statistics() override { return inner_->statistics(); }
+  int64_t products(std::span<const ParameterSpan> spans) const override {
+    return inner_->products(spans);
+  }
   std::vector<double> kept() const override { return inner_->kept(); }
   void set_kept(std::span<const double> kept) override { inner_->set_kept(kept); }
   bool averages() const override { return inner_->averages(); }
@@ -56,7 +66,7 @@ class WrappedRule : public Rule<T> {
   virtual void before(const UpdateInput<T>&, parallel::Range) {}
   virtual void after(const UpdateInput<T>& input, parallel::Range run) = 0;
   T* own_state(const UpdateInput<T>& input) const { return input.states[inner_->states()]; }
-  // Calls pass(run) for all runs, over all workers.
+  // Calls pass(input, run) for all runs, over all workers.
   template <class Pass>
   static void for_runs(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input,
                        Pass&& pass);

@@ -285,6 +285,7 @@ void Plan<T>::Compiler::layout() {
 template <class T>
 void Plan<T>::Compiler::replicas() {
   if (options_.kind != PlanKind::training || options_.clips()) return;
+  if (options_.rule != nullptr && options_.rule->needs() != ops::RuleNeeds::elementwise) return;
   const int64_t others = std::min<int64_t>(options_.max_workers - 1, most_partial_gradients());
   const int workers = static_cast<int>(others) + 1;
   T* const memory = take(1, Replicas<T>::size(workers, plan_.flat_size_));

@@ -12,6 +12,16 @@ namespace gd::train {
 
 namespace {
 
+// The last two dimensions are a matrix, those before them count matrices; less than two are a
+// vector.
+void see_as(const std::vector<int64_t>& shape, optim::ParameterSpan& span) {
+  if (shape.size() < 2) return;
+  span.kind = optim::SpanKind::weight;
+  span.cols = shape.back();
+  span.rows = shape[shape.size() - 2];
+  for (size_t i = 0; i + 2 < shape.size(); ++i) span.count *= shape[i];
+}
+
 // A team for as long as a step on large arrays takes.
 class Crowd {
  public:
@@ -43,7 +53,8 @@ template <class T>
 ArrayUpdater<T>::ArrayUpdater(std::string rule, std::vector<double> hyper,
                               std::vector<int64_t> sizes, std::vector<optim::Group> groups,
                               const std::vector<int>& group_of,
-                              const std::vector<optim::Wrapper>& wrappers)
+                              const std::vector<optim::Wrapper>& wrappers,
+                              const std::vector<std::vector<int64_t>>& shapes)
     : source_({.kind = "rule",
                .optimizer = rule,
                .dtype = sizeof(T) == sizeof(float) ? "float32" : "float64"}),
@@ -53,8 +64,12 @@ ArrayUpdater<T>::ArrayUpdater(std::string rule, std::vector<double> hyper,
   state_pointers_.resize(static_cast<size_t>(rule_->states()));
   for (size_t i = 0; i < sizes_.size(); ++i) {
     spans_.push_back({0, 1, sizes_[i], optim::SpanKind::other, group_of.empty() ? 0 : group_of[i]});
+    if (!shapes.empty()) see_as(shapes[i], spans_.back());
+    if (!is_elementwise() && !is_frozen(i)) trained_.push_back(spans_.back());
     for (int s = 0; s < rule_->states(); ++s) states_.emplace_back(is_frozen(i) ? 0 : sizes_[i]);
   }
+  places_.resize(trained_.size());
+  if (!is_elementwise()) rule_->prepare(trained_, 1);
 }
 
 template <class T>
@@ -79,6 +94,10 @@ std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
   }
   rule_->begin_step(lr_, steps_ + 1);
   ++steps_;
+  if (!is_elementwise()) {
+    update_whole(weights, gradients, region.lane());
+    return std::nullopt;
+  }
   const auto count = static_cast<size_t>(rule_->states());
   for (size_t i = 0; i < sizes_.size(); ++i) {
     if (is_frozen(i)) continue;
@@ -108,6 +127,48 @@ std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
     }
   }
   return std::nullopt;
+}
+
+// All arrays at once: a rule may look at all of them before it changes one.
+template <class T>
+void ArrayUpdater<T>::update_whole(std::span<T* const> weights,
+                                   std::span<const std::span<const T>> gradients,
+                                   profiling::Lane* lane) {
+  const auto count = static_cast<size_t>(rule_->states());
+  int64_t size = 0;
+  size_t span = 0;
+  for (size_t i = 0; i < sizes_.size(); ++i) {
+    if (is_frozen(i)) continue;
+    optim::SpanPlace<T>& place = places_[span++];
+    place.weights = weights[i];
+    place.gradients = gradients[i].data();
+    for (size_t s = 0; s < count; ++s) place.states[s] = states_[i * count + s].data();
+    size += sizes_[i];
+  }
+  optim::UpdateInput<T> input;
+  input.spans = trained_;
+  input.places = places_.data();
+  const int most = parallel::default_thread_count().count;
+  const int64_t products = rule_->products(trained_);
+  const int workers = std::max(plan::update_workers(size, rule_->states(), most),
+                               plan::workers_for(products, most));
+  const profiling::Amount cost{plan::update_flops(size, rule_->states()) + products,
+                               plan::update_bytes(size, rule_->states(), sizeof(T))};
+  const auto update = [&](ops::Worker& worker, ops::TileQueue& queue, profiling::Lane* to) {
+    if (to != nullptr) to->begin(profiling::zone_id(profiling::Zone::kUpdate));
+    rule_->update(worker, queue, input);
+    if (to != nullptr) to->end(cost);
+  };
+  if (workers > 1) {
+    rule_->prepare(trained_, workers);
+    Crowd(workers).run(
+        [&](ops::Worker& worker, ops::TileQueue& queue) { update(worker, queue, worker.lane()); });
+    return;
+  }
+  const ops::KernelScope scope;
+  ops::Worker alone(lane);
+  ops::TileQueue queue(1);
+  update(alone, queue, lane);
 }
 
 template <class T>

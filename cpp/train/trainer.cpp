@@ -112,6 +112,9 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
     sam_->make_room(network.flat_size());
     first_state_ = base::AlignedBuffer<T>(network.state_size());
   }
+  require<ValueError>(rule_->needs() == optim::RuleNeeds::elementwise || network.sparse().empty(),
+                      "optimizer '", options_.rule,
+                      "' needs whole parameters, so that an Embedding or a Dense cannot be sparse");
   update_.weights = network.values();
   update_.gradients = network.gradients();
   update_.states = state_pointers_.data();
@@ -131,13 +134,11 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
     // As it lies in the buffers.
     const bool transposed = parameter.lies == nn::Lies::transposed_panels ||
                             parameter.lies == nn::Lies::transposed_rows;
-    for (int64_t k = 0; k < parameter.count; ++k) {
-      spans_.push_back({parameter.offset + k * parameter.rows * parameter.cols,
-                        transposed ? parameter.cols : parameter.rows,
-                        transposed ? parameter.rows : parameter.cols,
-                        weight ? optim::SpanKind::weight : optim::SpanKind::bias, group,
-                        parameter.in_panels() ? ops::Layout::panels : ops::Layout::strided});
-    }
+    spans_.push_back({parameter.offset, transposed ? parameter.cols : parameter.rows,
+                      transposed ? parameter.rows : parameter.cols,
+                      weight ? optim::SpanKind::weight : optim::SpanKind::bias, group,
+                      parameter.in_panels() ? ops::Layout::panels : ops::Layout::strided,
+                      transposed, parameter.count});
     list_clipped(parameter);
     if (extents_.empty() || extents_.back().end != parameter.offset) {
       extents_.push_back({parameter.offset, parameter.offset});
@@ -189,6 +190,7 @@ template <class T>
 void Trainer<T>::make_apply() {
   const int threads = this->threads();
   if (apply_threads_ == threads) return;
+  prepare_rule(threads);
   nn::Network<T>& network = model_->network();
   optim::UpdateInput<T> dense = update_;
   dense.extents = dense_extents_;
@@ -214,6 +216,7 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
   options.clip = clipping();
   options.precision = options_.precision;
   options.loss = options_.loss;
+  options.rule = rule_.get();
   options.update = update_;
   return options;
 }
@@ -230,7 +233,7 @@ plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
   if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_) ||
       training_->max_workers() != threads()) {
     plan::PlanOptions<T> options = training_options(rows, gathers || training_gathers_);
-    options.rule = rule_.get();
+    prepare_rule(options.max_workers);
     training_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
     training_gathers_ = options.gathers;
   }
@@ -459,7 +462,8 @@ void Trainer<T>::apply_gradients() {
                       "gradients must be finite, got NaN or infinity from backward");
   begin_update(lr);
   make_apply();
-  const int workers = plan::update_workers(network.flat_size(), states(), apply_threads_);
+  const int workers = std::max(plan::update_workers(network.flat_size(), states(), apply_threads_),
+                               plan::workers_for(rule_->products(spans_), apply_threads_));
   apply_->reset();
   if (apply_seen_) apply_seen_->reset();
   if (clip_) clip_->reset();
@@ -478,12 +482,13 @@ void Trainer<T>::apply_gradients() {
 }
 
 template <class T>
-Position Trainer<T>::copy(T* parameters, T* kept, const std::vector<T*>& states) {
+Position Trainer<T>::copy(T* parameters, T* kept, const std::vector<T*>& states, T* statistics) {
   const Lock lock(model_->mutex());
   const nn::Network<T>& network = model_->description();
   network.to_shapes(network.values(), parameters);
   std::copy_n(network.state(), network.state_size(), kept);
   for (size_t k = 0; k < states.size(); ++k) network.to_shapes(state_pointers_[k], states[k]);
+  if (statistics != nullptr) std::ranges::copy(rule_->statistics(), statistics);
   return {steps_, epochs_, lr_, scale_, scale_at_, rule_->kept()};
 }
 
@@ -537,6 +542,12 @@ template <class T>
 void Trainer<T>::set_state(int index, const nn::Parameter& parameter, const T* from) {
   const Lock lock(model_->mutex());
   model_->description().from_shape(parameter, from, state_pointers_.at(static_cast<size_t>(index)));
+}
+
+template <class T>
+void Trainer<T>::set_statistics(const T* from) {
+  const Lock lock(model_->mutex());
+  std::copy_n(from, statistics(), rule_->statistics().begin());
 }
 
 template class Trainer<float>;

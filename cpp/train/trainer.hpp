@@ -171,11 +171,14 @@ class Trainer {
   void expect_new_data() { solved_ = nullptr; }
   // All that fit and step go on from, as of one moment: parameters and each state in the shapes and
   // order of description().parameters(), without gaps; and what layers keep beside.
-  Position copy(T* parameters, T* kept, const std::vector<T*>& states);
+  // And the rule's statistics, where there are any.
+  Position copy(T* parameters, T* kept, const std::vector<T*>& states, T* statistics = nullptr);
   // ValueError where the rule keeps another number of numbers; then nothing has changed.
   void set_position(const Position& position);
   // A parameter's part of state `index`, in its shape.
   void set_state(int index, const nn::Parameter& parameter, const T* from);
+  int64_t statistics() const { return static_cast<int64_t>(rule_->statistics().size()); }
+  void set_statistics(const T* from);  // so many
 
   // For batches of that size, shuffled or in order, as `fit` takes them.
   MemoryPlan memory(int64_t batch_size, bool shuffle);
@@ -206,6 +209,10 @@ class Trainer {
   void make_room(int64_t elements);
   void expect(const base::SparseRows<T>* sparse);
   void make_apply();
+  // The rule's own memory for that many workers.
+  void prepare_rule(int workers) {
+    if (rule_->needs() != optim::RuleNeeds::elementwise) rule_->prepare(spans_, workers);
+  }
   profiling::Work work(int64_t rows) const;  // as it is recorded
   profiling::Work validating() const;
   // What random layers draw from in the next step: a run that goes on from a file draws the same.
@@ -268,6 +275,7 @@ class Trainer {
   // Parameters, then states, as they were when the epoch began.
   base::AlignedBuffer<T> snapshot_;
   base::AlignedBuffer<T> state_snapshot_;  // of what layers keep
+  std::vector<T> statistics_snapshot_;     // of what the rule keeps beside states
   int64_t snapshot_steps_ = 0;
   std::vector<double> snapshot_kept_;  // of the rule
   int64_t right_steps_ = -1;           // what known_to_be_right compares

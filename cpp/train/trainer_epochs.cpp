@@ -117,6 +117,8 @@ void Trainer<T>::take_snapshot() {
   T* to = snapshot_.data();
   ops::copy_extents<T>(update_.extents, update_.weights, to);
   for (const T* state : state_pointers_) ops::copy_extents<T>(update_.extents, state, to += size);
+  const std::span<const T> statistics = rule_->statistics();
+  statistics_snapshot_.assign(statistics.begin(), statistics.end());
   snapshot_steps_ = steps_;
   snapshot_kept_ = rule_->kept();
 }
@@ -128,7 +130,8 @@ bool Trainer<T>::all_finite(const T* flat) const {
 
 template <class T>
 bool Trainer<T>::states_finite() const {
-  return std::ranges::all_of(state_pointers_, [&](const T* state) { return all_finite(state); });
+  return std::ranges::all_of(state_pointers_, [&](const T* state) { return all_finite(state); }) &&
+         ops::all_finite<T>(rule_->statistics());
 }
 
 template <class T>
@@ -177,6 +180,7 @@ void Trainer<T>::restore_snapshot() {
   const T* from = snapshot_.data();
   ops::copy_extents<T>(update_.extents, from, update_.weights);
   for (T* state : state_pointers_) ops::copy_extents<T>(update_.extents, from += size, state);
+  std::ranges::copy(statistics_snapshot_, rule_->statistics().begin());
   steps_ = snapshot_steps_;
   rule_->set_kept(snapshot_kept_);
   nn::Network<T>& network = model_->network();

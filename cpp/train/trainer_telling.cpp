@@ -33,7 +33,9 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
   MemoryPlan result;
   result.parameters = flat;
   result.gradients = flat;
-  result.states = flat * states() + solver_bytes() + (sam_ == nullptr ? 0 : sam_->bytes());
+  const optim::RuleMemory own = rule_->memory(spans_, threads());
+  result.states = flat * states() + own.statistics * static_cast<int64_t>(sizeof(T)) +
+                  solver_bytes() + (sam_ == nullptr ? 0 : sam_->bytes());
   if (has_loss()) {
     result.snapshot = result.parameters + flat * states();
     result.plan = plan::Plan<T>::memory(model_->network(),
@@ -54,6 +56,7 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
     result.plan = plan::Plan<T>::memory(model_->network(), options);
     result.plan.batch = batch_size * model_->description().input_size() * int64_t{sizeof(T)};
   }
+  result.plan.packing += own.scratch * static_cast<int64_t>(sizeof(T));
   return result;
 }
 

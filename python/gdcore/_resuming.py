@@ -138,10 +138,13 @@ def _restore(trainer: Trainer, parts: TrainerParts) -> None:
     keys = network.parameter_names
     places = [(index, key) for index in range(native.states) for key in keys]
     states = [(*place, parts.state(*place, dtype)) for place in places]
-    if len(parts.arrays) != len(keys) + len(network.kept_names) + len(states):
+    statistics = [parts.state(native.states, "statistics", dtype)] if native.statistics else []
+    if len(parts.arrays) != len(keys) + len(network.kept_names) + len(states) + len(statistics):
         raise ValueError("there are arrays that belong to nothing")
     for index, key, array in states:  # one at a time, for the sake of memory
         native.set_state(index, key, array.read())
+    for array in statistics:
+        native.set_statistics(array.read())
     native.set_position(*parts.position)
     trainer._history = parts.history
     trainer._plateau = PlateauState(*parts.plateau)

@@ -48,9 +48,9 @@ class BoundRule:
         self._groups = groups
         grouped = resolve([str(index) for index in range(len(self._arrays))])
         native = RULES[self._arrays[0].dtype.name]
-        sizes = [array.size for array in self._arrays]
+        shapes = [list(array.shape) for array in self._arrays]
         within, around = optimizer.innermost(), optimizer.wrappers()
-        self._native = native(within.name, within.parameters(), sizes, *grouped, around)
+        self._native = native(within.name, within.parameters(), shapes, *grouped, around)
         self._step = self._native.step
 
     def __repr__(self) -> str:

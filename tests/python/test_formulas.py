@@ -13,6 +13,7 @@ import pytest
 import reference
 from rule_options import OPTIONS
 from support import ROOT
+from whole_rule_options import WHOLE_OPTIONS
 
 import gdcore as gd
 from gdcore import _core
@@ -26,6 +27,7 @@ KINDS: dict[str, tuple[Any, Any, str]] = {
     "rules": (_core.rules, Optimizer, "optimizer"),
 }
 FORMULAS = ROOT / "cpp" / "kernels" / "formulas"
+WHOLE_RULES = ROOT / "cpp" / "optim" / "rules"  # that see more than one element
 MEMBERS = [
     (kind, name) for kind, (_, family, _) in KINDS.items() for name in sorted(family.members)
 ]
@@ -46,7 +48,7 @@ def fields_in_cpp(member: Any) -> tuple[str, ...]:
         if is_array(field):
             names.append(field.name)
         elif isinstance(field.default, tuple):
-            stem = field.name.removesuffix("s")
+            stem = field.name if field.name == "eps" else field.name.removesuffix("s")
             names += [f"{stem}{i + 1}" for i in range(len(field.default))]
         else:
             names.append(field.name)
@@ -62,7 +64,10 @@ def test_both_sides_know_the_same_formulas(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_formula_is_one_file(kind: str) -> None:
     in_cpp, _, _ = KINDS[kind]
-    assert sorted(p.stem for p in (FORMULAS / kind).glob("*.hpp")) == sorted(in_cpp())
+    files = [*(FORMULAS / kind).glob("*.hpp")]
+    if kind == "rules":
+        files += WHOLE_RULES.glob("*.hpp")
+    assert sorted(path.stem for path in files) == sorted(in_cpp())
 
 
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
@@ -105,7 +110,12 @@ def test_the_oracle_has_every_formula() -> None:
         set(_core.activations()) - set(reference.activations.ROW_WISE)
     )
     assert sorted(reference.losses.PER_SAMPLE) == sorted(_core.losses())
-    rules = {name for name, each in vars(reference.rules).items() if isinstance(each, type)}
+    rules = {
+        name
+        for module in (reference.rules, reference.whole_rules)
+        for name, each in vars(module).items()
+        if isinstance(each, type)
+    }
     assert {Optimizer.members[name].__name__ for name in _core.rules()} <= rules
 
 
@@ -113,7 +123,7 @@ def test_the_tests_go_over_every_formula() -> None:
     assert sorted(nets.ACTIVATIONS) == sorted(_core.activations())
     assert sorted(nets.LOSSES) == sorted(_core.losses())
     rules = sorted(Optimizer.members[name].__name__ for name in _core.rules())
-    assert sorted(OPTIONS) == rules
+    assert sorted(OPTIONS | WHOLE_OPTIONS) == rules
 
 
 def test_initializers_are_the_same_in_the_docstring_and_in_cpp() -> None:
@@ -138,13 +148,13 @@ def test_every_loss_and_rule_runs_by_its_name() -> None:
             net = gd.Network([gd.Dense(outputs)], input_size=2, dtype="float64")
             before = net.state_dict()["0.weight"]
             trainer = gd.Trainer(net, loss, rule)
-            for _ in range(2):  # ADOPT only looks at the first gradient
+            for _ in range(2):  # ADOPT and SOAP only look at the first gradient
                 assert np.isfinite(trainer.step([[1.0, -2.0]], y))
             assert (net.state_dict()["0.weight"] != before).any()
 
 
 def test_file_names_and_struct_names_agree() -> None:
-    for path in FORMULAS.glob("*/*.hpp"):
+    for path in [*FORMULAS.glob("*/*.hpp"), *WHOLE_RULES.glob("*.hpp")]:
         assert re.search(rf"\bstruct {path.stem}\b", Path(path).read_text()), path.name
 
 

@@ -1,4 +1,4 @@
-"""A new activation, loss or layer is one C++ file and one dataclass each, and nothing else.
+"""A new activation, loss, layer or rule is one C++ file and one dataclass each, nothing else.
 
 They are put into a copy of the sources, which is built for the baseline alone, without optimizing.
 What the first run compiles stays in build/one_file: later ones compile what has changed since.
@@ -92,6 +92,58 @@ class Quartic(Loss):
 
     name: ClassVar[str] = "quartic"
     task: ClassVar[Task | None] = "regression"
+'''
+
+NORM_RULE_CPP = """\
+// w -= lr (g / |g| + decay w), with |g| of the whole parameter
+struct normalized {
+  static constexpr const char* name = "normalized";
+  static constexpr const char* parameters = "lr,decay";
+  enum { kLr, kDecay };
+  static constexpr int passes = 2;
+  static constexpr int sums = 1;
+  static int states(const StepSetting&) { return 0; }
+
+  template <class T>
+  static void pass(int pass, const StepSetting& s, const Piece<T>& x, double* sums) {
+    if (pass == 0) {
+      sums[0] = squares(x.g, x.size);
+      return;
+    }
+    const double length = __builtin_sqrt(x.sums[0]);
+    const T scale = static_cast<T>(length > 0 ? s.lr / length : 0) * x.sign;
+    const T decay = static_cast<T>(s.lr * s[kDecay]);
+    for (int64_t i = 0; i < x.size; ++i) x.w[i] -= scale * x.g[i] + decay * x.w[i];
+  }
+
+  template <class T>
+  using rule = PassRule<T, normalized>;
+};
+"""
+NORM_RULE_HEAD = """#pragma once
+
+#include "optim/pass_rule.hpp"
+
+namespace gd::optim::rules {
+
+"""
+NORM_RULE_TAIL = """
+}  // namespace gd::optim::rules
+"""
+NORM_RULE_PYTHON = '''
+
+@formula
+class Normalized(Optimizer):
+    """Steps of one length: w <- w - lr (g / |g| + decay w).
+
+    Args:
+        lr: The length.
+        decay: Share of lr by which weights shrink.
+    """
+
+    name: ClassVar[str] = "normalized"
+    lr: float = real_field(1e-2, at_least=0)
+    decay: float = real_field(0.0, at_least=0)
 '''
 
 LAYER_CPP = """\
@@ -197,6 +249,13 @@ net.save("shift.safetensors")
 loaded = gd.Network.load("shift.safetensors")
 same = (loaded.predict(x) == net.predict(x)).all()
 told["file"] = [loaded.layers[1] == gd.Shift(0.2), bool(same)]
+w = [np.zeros((3, 4)), np.zeros(5)]
+bound = gd.Normalized(lr=0.5).bind(w)
+bound.step([rng.standard_normal(each.shape) for each in w])
+told["lengths"] = [float(np.linalg.norm(each)) for each in w]
+trainer = gd.Trainer(net, "mse", "normalized")
+losses = trainer.fit(x, y, epochs=60, progress=False)["loss"]
+told["by norms"] = [losses[0], losses[-1]]
 told["layer"] = [*net.state_dict()["1.bias"].shape, repr(net), "shift" in net.summary()]
 sys.argv = ["tools/names.py"]
 try:
@@ -206,7 +265,8 @@ except SystemExit as end:
 sys.path.insert(0, ".")
 from tools.docs.formulas import formulas
 
-told["reference"] = [formulas(each) for each in ("activations", "losses", "layers")]
+kinds = ("activations", "losses", "layers", "optimizers")
+told["reference"] = [formulas(each) for each in kinds]
 try:
     import typer
 except ImportError:
@@ -255,6 +315,9 @@ def sources_with_all() -> dict[Path, bytes]:
     shift = LAYER_HEAD + LAYER_CPP + LAYER_TAIL
     path, module = "cpp/layers/kinds/shift.hpp", "python/gdcore/layers/gates.py"
     with_file(files, path, shift, module, "Shift", LAYER_PYTHON)
+    rule = NORM_RULE_HEAD + NORM_RULE_CPP + NORM_RULE_TAIL
+    path, module = "cpp/optim/rules/normalized.hpp", "python/gdcore/optimizers/norms.py"
+    with_file(files, path, rule, module, "Normalized", NORM_RULE_PYTHON)
     return files
 
 
@@ -327,9 +390,16 @@ def test_their_gradients_are_right_and_they_train(told: dict[str, Any]) -> None:
     assert last < 0.9 * first
 
 
+def test_a_rule_of_norms_moves_by_its_length(told: dict[str, Any]) -> None:
+    assert told["lengths"] == pytest.approx([0.5, 0.5])
+    first, last = told["by norms"]
+    assert last < first
+
+
 def test_types_of_names_have_both(told: dict[str, Any]) -> None:
     assert re.search(r'ActivationName = Literal\[[^]]*"bent_identity"', told["typing"])
     assert re.search(r'LossName = Literal\[[^]]*"quartic"', told["typing"])
+    assert re.search(r'OptimizerName = Literal\[[^]]*"normalized"', told["typing"])
 
 
 def test_the_layer_is_saved_and_told(told: dict[str, Any]) -> None:
@@ -341,7 +411,8 @@ def test_the_layer_is_saved_and_told(told: dict[str, Any]) -> None:
 
 
 def test_the_reference_has_all(told: dict[str, Any]) -> None:
-    activations, losses, layers = told["reference"]
+    activations, losses, layers, optimizers = told["reference"]
+    assert ".. autoclass:: gdcore.Normalized" in optimizers.splitlines()
     assert ".. autoclass:: gdcore.BentIdentity" in activations.splitlines()
     assert ".. autoclass:: gdcore.Quartic" in losses.splitlines()
     assert ".. autoclass:: gdcore.Shift" in layers.splitlines()

@@ -9,9 +9,10 @@ namespace gd::plan {
 namespace {
 
 template <class T>
-Cost update_cost(const optim::Rule<T>& rule, int64_t size) {
+Cost update_cost(const optim::Rule<T>& rule, const optim::UpdateInput<T>& input) {
+  const int64_t size = ops::elements_of(input.extents);
   Cost cost;
-  cost.flops_fixed = update_flops(size, rule.states());
+  cost.flops_fixed = update_flops(size, rule.states()) + rule.products(input.spans);
   cost.bytes_fixed = update_bytes(size, rule.states(), sizeof(T));
   return cost;
 }
@@ -20,8 +21,7 @@ Cost update_cost(const optim::Rule<T>& rule, int64_t size) {
 
 template <class T>
 Update<T>::Update(optim::Rule<T>& rule, const optim::UpdateInput<T>& input, int max_workers)
-    : Operation<T>(Zone::kUpdate, Zone::kUpdate, -1, max_workers,
-                   update_cost(rule, ops::elements_of(input.extents))),
+    : Operation<T>(Zone::kUpdate, Zone::kUpdate, -1, max_workers, update_cost(rule, input)),
       rule_(rule),
       input_(input) {}
 

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdcore.optimizers import adam, adaptive, descent, moments, schedule_free
+from gdcore.optimizers import adam, adaptive, descent, matrices, moments, norms, schedule_free
 from gdcore.optimizers.adam import *  # noqa: F403
 from gdcore.optimizers.adaptive import *  # noqa: F403
 from gdcore.optimizers.base import Optimizer as Optimizer
 from gdcore.optimizers.descent import *  # noqa: F403
+from gdcore.optimizers.matrices import *  # noqa: F403
 from gdcore.optimizers.moments import *  # noqa: F403
+from gdcore.optimizers.norms import *  # noqa: F403
 from gdcore.optimizers.schedule_free import *  # noqa: F403
 
 if not TYPE_CHECKING:  # type checkers see what a star brings, and could not follow a sum
     __all__ = ["Optimizer"]
-    for _module in (descent, adam, adaptive, moments, schedule_free):
+    for _module in (descent, adam, adaptive, moments, schedule_free, norms, matrices):
         __all__ += _module.__all__
 
     def __dir__() -> list[str]:

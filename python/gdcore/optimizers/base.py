@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from gdcore._check import flag, real
+from gdcore._check import checked_field, flag, real
 from gdcore._formula import Formula
 
 if TYPE_CHECKING:
     from gdcore.bound_rule import BoundRule
     from gdcore.groups import Group
 
-__all__ = ["Optimizer", "betas_field", "maximize_field"]
+__all__ = ["Optimizer", "as_numbers", "betas_field", "maximize_field", "optional_real_field"]
 
 
 def __dir__() -> list[str]:
@@ -84,3 +84,21 @@ def betas_field(*default: float) -> Any:
 def maximize_field() -> Any:
     """The last field of an optimizer: whether it goes up; in no file where it does not."""
     return field(default=False, metadata={"check": flag, "came_later": True})
+
+
+def optional_real_field(default: float | None, **bounds: float) -> Any:
+    """A field that holds None or a real number within ``bounds``; see `gdcore._check.real`."""
+
+    def check(argument: str, value: object) -> float | None:
+        return None if value is None else real(argument, value, **bounds)
+
+    return checked_field(default, check)
+
+
+def as_numbers(described: Formula, **instead: float | tuple[float, ...]) -> list[float]:
+    """Its fields in order, as C++ takes them, with ``instead`` in the place of some."""
+    numbers: list[float] = []
+    for each in fields(described):
+        value = instead.get(each.name, getattr(described, each.name))
+        numbers.extend(map(float, value if isinstance(value, tuple) else (value,)))
+    return numbers

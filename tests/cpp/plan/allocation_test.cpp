@@ -8,6 +8,7 @@
 #include "cpp/layers/support.hpp"
 #include "cpp/parallel/sanitizers.hpp"
 #include "cpp/plan/support.hpp"
+#include "optim/grouped_rule.hpp"
 
 #if defined(__GLIBC__) && !defined(GD_ADDRESS_SANITIZER) && !defined(GD_THREAD_SANITIZER)
 
@@ -96,6 +97,27 @@ TEST(steps_allocate_nothing_after_the_first) {
       CHECK_EQ(allocations_in(steps), 0);
     }
   });
+}
+
+TEST(steps_of_rules_that_see_matrices_allocate_nothing_after_the_first) {
+  const Samples<float> samples(kRows, kInputs, 10, 1);
+  const std::pair<std::string, std::vector<double>> rules[] = {
+      {"lamb", {0.01, 0.9, 0.999, 1e-6, 0.01}},
+      {"adafactor", {0.05, -0.8, -1, 1e-3, 1, 0.01}},
+      {"muon", {0.02, 0.1, 0.95, 1, 3.4, -4.7, 2.0, 1e-7, 3, 0, 1, 0.5, 0.9, 0.999, 1e-8, 0.01}},
+      {"soap", {0.003, 0.95, 0.95, -1, 0.01, 2, 10000, 1, 1, 0, 1e-8}}};
+  for (const auto& [name, hyper] : rules) {
+    for (const int workers : {1, 3}) {
+      Training<float> training(
+          gd::testing::network_of<float>(stack({300, 40, 10}, "gelu", "softmax"), kInputs, 7),
+          "cross_entropy", kRows, workers, false, 0, gd::optim::make_rule<float>(name, hyper, {}));
+      const auto steps = [&] {
+        for (int step = 0; step < 3; ++step) training.step(samples.batch(kRows, true));
+      };
+      steps();
+      CHECK_EQ(allocations_in(steps), 0);
+    }
+  }
 }
 
 TEST(steps_of_tables_and_ensembles_allocate_nothing_after_the_first) {

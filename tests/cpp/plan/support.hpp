@@ -82,6 +82,19 @@ plan::PlanOptions<T> options_of(plan::PlanKind kind, int64_t capacity, const std
   return options;
 }
 
+template <class T>
+std::vector<optim::ParameterSpan> spans_of(const nn::Network<T>& network) {
+  std::vector<optim::ParameterSpan> spans;
+  for (const nn::Parameter& each : network.parameters()) {
+    const bool transposed = each.lies == nn::Lies::transposed_panels;
+    spans.push_back(
+        {each.offset, transposed ? each.cols : each.rows, transposed ? each.rows : each.cols,
+         each.is_matrix() ? optim::SpanKind::weight : optim::SpanKind::bias, 0,
+         each.in_panels() ? ops::Layout::panels : ops::Layout::strided, transposed, each.count});
+  }
+  return spans;
+}
+
 // A network with a training plan and the states of its rule.
 template <class T>
 class Training {
@@ -91,15 +104,19 @@ class Training {
       : Training(network_of<T>(layers, inputs, 7), loss, capacity, max_workers, gathers,
                  clip_norm) {}
   Training(nn::Network<T> network, const std::string& loss, int64_t capacity, int max_workers,
-           bool gathers = false, double clip_norm = 0)
-      : network_(std::move(network)), rule_("adam", {0.01, 0.9, 0.999, 1e-8, 0.01, 0}) {
-    for (int i = 0; i < rule_.states(); ++i) states_.push_back(network_.make_flat());
+           bool gathers = false, double clip_norm = 0,
+           std::unique_ptr<optim::Rule<T>> rule = std::make_unique<optim::ElementwiseRule<T>>(
+               "adam", std::vector<double>{0.01, 0.9, 0.999, 1e-8, 0.01, 0}))
+      : network_(std::move(network)), rule_(std::move(rule)), spans_(spans_of(network_)) {
+    for (int i = 0; i < rule_->states(); ++i) states_.push_back(network_.make_flat());
+    rule_->prepare(spans_, max_workers);
     for (auto& state : states_) pointers_.push_back(state.data());
     plan::PlanOptions<T> options =
         options_of<T>(plan::PlanKind::training, capacity, loss, max_workers);
     options.gathers = gathers;
     options.clip_norm = clip_norm;
-    options.rule = &rule_;
+    options.rule = rule_.get();
+    options.update.spans = spans_;
     options.update.extents = network_.extents();
     options.update.weights = network_.values();
     options.update.gradients = network_.gradients();
@@ -108,11 +125,11 @@ class Training {
   }
 
   double step(const plan::Batch<T>& batch) {
-    rule_.begin_step(0.01, ++steps_);
+    rule_->begin_step(0.01, ++steps_);
     return plan_->step(batch);
   }
   double step(const plan::Batch<T>& batch, std::span<const int64_t> indices) {
-    rule_.begin_step(0.01, ++steps_);
+    rule_->begin_step(0.01, ++steps_);
     return plan_->step(batch, indices);
   }
 
@@ -124,7 +141,8 @@ class Training {
 
  private:
   nn::Network<T> network_;
-  optim::ElementwiseRule<T> rule_;
+  std::unique_ptr<optim::Rule<T>> rule_;
+  std::vector<optim::ParameterSpan> spans_;
   std::vector<base::AlignedBuffer<T>> states_;
   std::vector<T*> pointers_;
   std::unique_ptr<plan::Plan<T>> plan_;

@@ -102,6 +102,33 @@ def descend(rule: str, dtype: str) -> dict[str, str]:
     return told
 
 
+# Rules that see whole parameters, by samples and by tiles, with clipping and without.
+WHOLE_RULES = {
+    "prodigy": gd.Prodigy(d0=1e-4, use_bias_correction=True),
+    "muon": gd.Muon(lr=0.02, ns_steps=3),
+    "soap": gd.SOAP(precondition_frequency=2),
+}
+
+
+def whole(rule: str, dtype: str) -> dict[str, str]:
+    told = {}
+    for widths, clip in (([20, 70, 40, 5], None), ([20, 230, 220, 5], 0.5)):
+        net = nets.network(widths, ["relu", "tanh", "identity"], dtype, seed=4)
+        trainer = gd.Trainer(
+            net, "cross_entropy", WHOLE_RULES[rule], num_threads=THREADS, clip_grad_norm=clip
+        )
+        x = nets.inputs(620, 20, 5).astype(dtype)
+        y = nets.targets("cross_entropy", len(x), 5, 5)
+        history = trainer.fit(x, y, epochs=1, batch_size=150, progress=False)
+        arrays = net.state_dict()
+        bound = WHOLE_RULES[rule].bind(list(arrays.values()))
+        for _ in range(2):
+            bound.step([np.cos(each) for each in arrays.values()])
+        told[str(widths)] = digest({"loss": np.array(history["loss"]), **net.state_dict()})
+        told[f"{widths}, bound"] = digest(arrays)
+    return told
+
+
 # Every rule there is: a step of one worker, one that workers share by samples, and one by neurons.
 SHARINGS = {
     "alone": ([12, 9, 3], 16),
@@ -161,6 +188,8 @@ told = {
     "double": train("adam", "mse", "float64", BATCH, 0),
 }
 told |= {f"descent, {rule}": descend(rule, "float32") for rule in ALL_RULES}
+told |= {f"whole, {rule}": whole(rule, "float32") for rule in WHOLE_RULES}
+told["whole, double"] = whole("soap", "float64")
 told["descent, double"] = descend("rmsprop centered", "float64")
 told |= {f"every rule, {name}": every_rule(name, "float32") for name in Optimizer.members}
 told["special float32"], told["special float64"] = special("float32"), special("float64")

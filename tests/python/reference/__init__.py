@@ -4,7 +4,15 @@ Nothing here is fast, and nothing is shared with the library. Formulas are textb
 are usual, the one of PyTorch's documentation.
 """
 
-from . import activations, initializers, losses, rules
+from . import activations, initializers, losses, rules, whole_rules
 from .network import Layer, ReferenceNetwork
 
-__all__ = ["Layer", "ReferenceNetwork", "activations", "initializers", "losses", "rules"]
+__all__ = [
+    "Layer",
+    "ReferenceNetwork",
+    "activations",
+    "initializers",
+    "losses",
+    "rules",
+    "whole_rules",
+]

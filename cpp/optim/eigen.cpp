@@ -11,7 +11,7 @@ using detail::dot;
 using detail::subtract;
 
 // Rounds of one eigenvalue; they take two or three.
-constexpr int kMostRounds = 60;
+constexpr int kMostSweeps = 60;
 constexpr double kEpsilon = 0x1p-52;
 
 double length_of(double a, double b) { return std::sqrt(a * a + b * b); }
@@ -87,7 +87,7 @@ void to_one_diagonal(int64_t n, double* v, double* d, double* e) {
     largest = std::max(largest, std::abs(d[l]) + std::abs(e[l]));
     int64_t m = l;
     while (m + 1 < n && !(std::abs(e[m]) <= kEpsilon * largest)) ++m;
-    for (int round = 0; m > l && round < kMostRounds; ++round) {
+    for (int round = 0; m > l && round < kMostSweeps; ++round) {
       double g = d[l];
       double p = (d[l + 1] - g) / (2 * e[l]);
       double r = p < 0 ? -length_of(p, 1) : length_of(p, 1);

@@ -39,12 +39,6 @@ class WrappedRule : public Rule<T> {
   int64_t products(std::span<const ParameterSpan> spans) const override {
     return inner_->products(spans);
   }
-  std::vector<double> kept() const override { return inner_->kept(); }
-  void set_kept(std::span<const double> kept) override { inner_->set_kept(kept); }
-  bool averages() const override { return inner_->averages(); }
-  void evaluation(const UpdateInput<T>& input, int64_t begin, std::span<T> to) const override {
-    inner_->evaluation(input, begin, to);
-  }
   void begin_step(double lr, int64_t step) override;
   void set_hyper(int group, int index, double value) override {
     inner_->set_hyper(group, index, value);

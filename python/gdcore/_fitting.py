@@ -18,6 +18,7 @@ from gdcore._warn import warn
 from gdcore.callbacks import Callback, Watch
 from gdcore.history import History
 from gdcore.metrics import Metric
+from gdcore.solvers import Solver
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer
@@ -132,6 +133,7 @@ class Fitting:
         plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
         plain = plain and not trainer._native.keeps_average  # which judges by a copy
         plain = plain and trainer._plateau_rule() is None
+        plain = plain and not isinstance(trainer.optimizer, Solver)  # which may end early
         judged = self.validation is not None and self.validation.metrics
         return plain and not self.callbacks and not judged
 

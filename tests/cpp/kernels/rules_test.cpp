@@ -1,5 +1,6 @@
 // Every variant of every update rule of every instruction set against scalar, step after step.
 
+#include <algorithm>
 #include <map>
 
 #include "cpp/kernels/support.hpp"

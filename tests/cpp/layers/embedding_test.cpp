@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cpp/layers/support.hpp"
+#include "optim/elementwise_rule.hpp"
 
 using gd::nn::LayerSpec;
 using gd::nn::Network;

@@ -5,6 +5,7 @@
 
 #include "base/sparse_rows.hpp"
 #include "cpp/layers/support.hpp"
+#include "optim/elementwise_rule.hpp"
 
 using gd::base::SparseRows;
 using gd::nn::InputSpec;

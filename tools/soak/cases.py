@@ -63,8 +63,9 @@ def drawn_formula(random: Random, family: type[Any], rates: Sequence[float] = _R
                 options["lr"] = field.default * random.choice(rates)
             elif not needed and random.random() < 0.5:
                 continue
-            elif kind == "tuple[float, float]":
-                options[field.name] = [random.choice(_VALUES["float"]) for _ in range(2)]
+            elif kind.startswith("tuple[float, float"):
+                count = kind.count("float")
+                options[field.name] = [random.choice(_VALUES["float"]) for _ in range(count)]
             elif kind in _VALUES:
                 options[field.name] = random.choice(_VALUES[kind])
         case = {"name": name, "options": options}

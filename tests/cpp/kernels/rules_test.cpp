@@ -1,5 +1,6 @@
 // Every variant of every update rule of every instruction set against scalar, step after step.
 
+#include <algorithm>
 #include <map>
 
 #include "cpp/kernels/support.hpp"
@@ -16,7 +17,8 @@ namespace {
 constexpr int64_t kMostSize = 70;
 constexpr int kSteps = 3;
 
-// Each parameter zero or at its typical value, in all combinations; the rate is never zero.
+// Each parameter zero or at its typical value, in all combinations; the rate is never zero. An
+// epsilon may also be large: what a tiny one is differs between rules.
 std::vector<std::vector<double>> hyperparameters(const char* names) {
   const std::vector<double> typical = gd::testing::parameters_of<double>(names);
   std::vector<std::vector<double>> all;
@@ -26,6 +28,11 @@ std::vector<std::vector<double>> hyperparameters(const char* names) {
       if ((chosen >> i & 1) == 0) hyper[i] = 0;
     }
     all.push_back(hyper);
+    for (double& value : hyper) {
+      if (value != 1e-8) continue;
+      value = 1e-3;
+      all.push_back(hyper);
+    }
   }
   return all;
 }

@@ -6,6 +6,7 @@
 #include "base/check.hpp"
 #include "cpp/layers/drawn.hpp"
 #include "kernels/dispatch.hpp"
+#include "optim/elementwise_rule.hpp"
 
 using gd::nn::Network;
 using gd::plan::Batch;

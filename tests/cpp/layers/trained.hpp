@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cpp/layers/support.hpp"
+#include "optim/elementwise_rule.hpp"
 
 namespace gd::testing {
 

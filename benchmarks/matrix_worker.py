@@ -55,7 +55,8 @@ def _torch(library: str, rule: str, shapes: str, threads: int) -> Step:
         import pytorch_optimizer
 
         family = getattr(pytorch_optimizer, Optimizer.members[rule].__name__)
-        optimizers = [family(matrices), torch.optim.AdamW(vectors, fused=True)]
+        own: Any = [{"params": matrices, "use_muon": True}] if rule == "muon" else matrices
+        optimizers = [family(own), torch.optim.AdamW(vectors, fused=True)]
 
     def step(_: int) -> None:
         for parameter, gradient in zip(parameters, next(gradients)):

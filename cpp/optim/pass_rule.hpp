@@ -83,7 +83,7 @@ class PassRule : public SpanRule<T> {
       worker.barrier();
       if (worker.index() == 0) {
         add_up(pass);
-        if constexpr (kKept > 0) between(pass);
+        between(pass);
         queue.reset();
       }
       worker.barrier();
@@ -127,13 +127,15 @@ class PassRule : public SpanRule<T> {
     }
   }
 
-  void between(int pass) {
-    double totals[F::sums] = {};
-    for (size_t span = 0; span + 1 < first_.size(); ++span) {
-      const auto own = span * kSumsOfSpan + static_cast<size_t>(pass) * F::sums;
-      for (size_t k = 0; k < F::sums; ++k) totals[k] += sums_[own + k];
+  void between([[maybe_unused]] int pass) {
+    if constexpr (kKept > 0) {
+      double totals[F::sums] = {};
+      for (size_t span = 0; span + 1 < first_.size(); ++span) {
+        const auto own = span * kSumsOfSpan + static_cast<size_t>(pass) * F::sums;
+        for (size_t k = 0; k < F::sums; ++k) totals[k] += sums_[own + k];
+      }
+      F::between(pass, this->settings(), totals, kept_);
     }
-    F::between(pass, this->settings(), totals, kept_);
   }
 
   // In the order of the pieces, whoever made them.

@@ -66,7 +66,7 @@ std::vector<T> after_steps(const std::vector<Wrapper>& wrappers, bool normed, in
 }  // namespace
 
 TEST(wrapped_rules_have_the_same_bits_on_any_team) {
-  for_both_types([]<class T>(T) {
+  for_both_types([]<class T>() {
     for (const auto& wrappers : kWrappers) {
       for (const bool normed : {false, true}) {
         const std::vector<T> want = after_steps<T>(wrappers, normed, 1);

@@ -62,6 +62,7 @@ TEXTS = [str(each) for each in A]
         ({}, ["--schedule", "cosin"], ["--schedule", "did you mean 'cosine'"]),
         ({}, ["--warmup", "2", "--epochs", "2"], ["--warmup", "--epochs"]),
         ({}, ["--warmup", "-1"], ["--warmup", "at least 0"]),
+        ({}, ["--schedule", "coslog", "--warmup", "2"], ["--warmup", "must be 0 for", "coslog"]),
         ({}, ["--lr", "1e30", "--optimizer", "sgd"], ["epoch 1", "learning rate"]),
         ({}, ["--seed", "-1"], ["seed"]),
         ({}, ["--hidden", "1000000000,1000000000"], ["memory"]),

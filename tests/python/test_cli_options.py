@@ -295,7 +295,7 @@ def test_every_option_says_what_it_does(command: str) -> None:
         ("gdcore train --emb", ["--embed", "--embed-size"]),
         ("gdcore train digits --optimizer ad", ["adam", "adamw", "adagrad", "adadelta"]),
         ("gdcore train digits --loss h", ["huber"]),
-        ("gdcore train digits --schedule c", ["constant", "cosine"]),
+        ("gdcore train digits --schedule c", ["constant", "cosine", "coslog"]),
         ("gdcore train digits --metrics auc,r", ["auc,rmse", "auc,r2"]),
         ("gdcore train digits --dtype ", ["float32", "float64"]),
         ("gdcore train digits --norm l", ["layer"]),

@@ -322,7 +322,7 @@ def test_the_schedule_of_the_learning_rate(
 
 def test_one_epoch_takes_any_schedule(tmp_path: Path) -> None:
     path = written(tmp_path / "d.csv", small())
-    for name in ("constant", "step", "exponential", "cosine"):
+    for name in ("constant", "step", "cosine", "one_cycle", "coslog"):
         done("train", path, "--target", "y", "--epochs", 1, "--schedule", name)
 
 

@@ -68,15 +68,21 @@ def test_both_sides_know_the_same_solvers() -> None:
 
 @pytest.mark.parametrize("search", ["strong_wolfe", None])
 @pytest.mark.parametrize(
-    ("sizes", "loss"), [((1, 10, 1), "mse"), ((8, 10, 1), "huber"), ((3, 6, 5, 2), "cross_entropy")]
+    ("sizes", "loss", "decay"),
+    [((1, 10, 1), "mse", 0.1), ((8, 10, 1), "huber", 0.03), ((3, 6, 5, 2), "cross_entropy", 0.03)],
 )
-def test_steps_are_those_of_pytorch(sizes: tuple[int, ...], loss: str, search: str | None) -> None:
-    """A penalty keeps what rounding does from growing, so that losses agree for 100 iterations."""
+def test_steps_are_those_of_pytorch(
+    sizes: tuple[int, ...], loss: str, decay: float, search: str | None
+) -> None:
+    """Losses for 100 iterations, weights until what rounding does has grown too large.
+
+    Each iteration makes more of it; a penalty, which leads to a minimum, keeps it in bounds.
+    """
     torch = pytest.importorskip("torch")
     x, y = curve(80, sizes[0], sizes[-1])
     if loss == "cross_entropy":
         y = y.argmax(axis=1)
-    net, decay = network(*sizes), 0.01
+    net = network(*sizes)
     options: dict[str, Any] = {"lr": 1.0 if search else 0.1, "history_size": 7}
     options |= {"tolerance_grad": 0.0, "tolerance_change": 0.0}
 
@@ -110,12 +116,11 @@ def test_steps_are_those_of_pytorch(sizes: tuple[int, ...], loss: str, search: s
 
     trainer = gd.Trainer(net, loss, gd.LBFGS(line_search=search, weight_decay=decay, **options))
     for epoch in range(100):
-        with torch.no_grad():
-            expected = judge(twin(inputs), targets).item()
-        theirs.step(closure)
+        penalty = decay / 2 * float((flat(net.state_dict()) ** 2).sum())
+        expected = theirs.step(closure).item()
         found = trainer.fit(x, y, epochs=1, batch_size=None, progress=False)["loss"][0]
-        assert abs(found - expected) <= 1e-8, epoch
-        if epoch <= 15:
+        assert abs(found + penalty - expected) <= 1e-8, epoch
+        if epoch < 20:
             peer = np.concatenate([p.detach().numpy().ravel() for p in twin.parameters()])
             assert np.abs(flat(net.state_dict()) - peer).max() <= 1e-8, epoch
 
@@ -246,7 +251,7 @@ SOLVERS = {
     "lbfgs at a rate": lambda: gd.LBFGS(lr=0.1, history_size=3, line_search=None),
     "lbfgs in two": lambda: gd.LBFGS(history_size=3, max_iter=2),
     "lm": lambda: gd.LevenbergMarquardt(),
-    "lm by cg": lambda: gd.LevenbergMarquardt(solver="cg"),
+    "lm by cg": lambda: gd.LevenbergMarquardt(mu=10.0, solver="cg"),
 }
 
 
@@ -273,11 +278,11 @@ def test_a_run_that_was_saved_goes_on_with_the_same_bits(name: str, tmp_path: Pa
 def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> None:
     if dtype == "float32" and name.startswith("lm"):
         pytest.skip("refused")
-    x, y = curve(700, 4, 2)
+    x, y = curve(300, 4, 2)
     states = []
     for threads in THREADS:
         net = network(4, 20, 10, 2, dtype=dtype)
-        fitted(net, SOLVERS[name](), x, y, 4, num_threads=threads)
+        fitted(net, SOLVERS[name](), x, y, 3, num_threads=threads)
         states.append(net.state_dict())
     for state in states[1:]:
         assert_same_state(state, states[0])

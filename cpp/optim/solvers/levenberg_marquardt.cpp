@@ -13,7 +13,7 @@ using base::ValueError;
 namespace {
 
 // A worker's least share, against waking it.
-constexpr double kLeastFlops = 1e6;
+constexpr double kLeastFlops = 2.5e5;
 // Conjugate gradients end where the residual has fallen so far, or after so many rounds.
 constexpr double kResidual = 1e-10;
 constexpr int64_t kMostRounds = 1000;

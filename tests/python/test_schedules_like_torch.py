@@ -245,7 +245,7 @@ def test_drawn_parameters(
             lambda t: LR * min(t / 10, math.sqrt(10 / max(t, 1e-9))),
         ),
     ],
-    ids=str,
+    ids=lambda each: str(each) if isinstance(each, s.Schedule) else "",
 )  # fmt: skip
 def test_rates_are_their_formulas(ours: s.Schedule, formula: Callable[[int], float | None]) -> None:
     times = [t for t in range(STEPS + 1) if formula(t) is not None]

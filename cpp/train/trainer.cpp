@@ -342,6 +342,7 @@ void Trainer<T>::set_schedule(std::unique_ptr<optim::Schedule> schedule, optim::
   schedule_ = std::move(schedule);
   schedule_unit_ = unit;
   is_scheduled_ = schedule_ != nullptr || hyper_schedules_ != nullptr;
+  is_plain_ = is_plain_ && !is_scheduled_;
 }
 
 template <class T>
@@ -349,6 +350,7 @@ void Trainer<T>::set_hyper_schedules(std::vector<HyperSchedule> schedules) {
   kept_schedules_.push_back(std::make_unique<HyperSchedules<T>>(*rule_, std::move(schedules)));
   beginning_ = hyper_schedules_ = kept_schedules_.back().get();
   is_scheduled_ = true;
+  is_plain_ = false;
 }
 
 template <class T>
@@ -410,8 +412,11 @@ void Trainer<T>::expect(const base::SparseRows<T>* sparse) {
 template <class T>
 double Trainer<T>::step(const Dataset& batch) {
   const bool plain = is_plain_;
-  if (!plain) prepare(batch);
-  const double lr = lr_of_step();  // before the lock: a schedule may be a caller's function
+  double lr = lr_;
+  if (!plain) {
+    prepare(batch);
+    lr = lr_of_step();  // before the lock: a schedule may be a caller's function
+  }
   const Region region(RegionKind::step, Zone::kCaller, work(batch.size()));
   const Lock lock(model_->mutex());
   const ops::KernelScope scope;

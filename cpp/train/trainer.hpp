@@ -254,7 +254,7 @@ class Trainer {
   std::shared_ptr<profiling::SourceNumber> source_;  // of what it does, for recordings
   std::optional<ops::LossTerms<T>> loss_terms_;
   std::optional<Heads<T>> heads_;
-  bool is_plain_ = true;  // no heads, dense rows by themselves: a step asks once
+  bool is_plain_ = true;  // no heads, dense rows by themselves, no schedule: a step asks once
   std::vector<double> head_losses_;
   std::unique_ptr<optim::Rule<T>> rule_;
   optim::Solver<T>* solver_ = nullptr;  // the rule, where it is one

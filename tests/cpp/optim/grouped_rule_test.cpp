@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "cpp/optim/support.hpp"
+#include "optim/elementwise_rule.hpp"
 
 using gd::optim::ElementwiseRule;
 using gd::optim::Group;

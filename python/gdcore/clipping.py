@@ -1,4 +1,4 @@
-"""What limits gradients before an update; `Trainer`'s argument ``clip``.
+"""What limits gradients before an update; the argument ``clip`` of `gdcore.Trainer`.
 
 >>> trainer = gdcore.Trainer(net, "mse", "sgd", clip=gdcore.ClipNorm(1.0, per="parameter"))
 
@@ -57,7 +57,7 @@ class ClipNorm(Clip):
     Args:
         max_norm: The largest norm, finite and above 0.
         per: What g is: the gradient of ``"all"`` parameters, of those of a ``"layer"``, or of one
-            ``"parameter"``, as `Network.state_dict` has them.
+            ``"parameter"``, as `gdcore.Network.state_dict` has them.
 
     Raises:
         TypeError: max_norm is no number, or per no string.

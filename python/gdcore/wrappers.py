@@ -116,8 +116,8 @@ class SAM(Wrapper):
     |g| is the norm over all that trains. Both gradients are of the same batch, with the same draw
     of `gdcore.Dropout`; so a step takes twice the time. The loss that is told is the one at w, and
     what `gdcore.BatchNorm` remembers is of that pass, too. Clipping limits the second gradient. It
-    needs a compiled loss: neither `bind` nor `Trainer.apply_gradients` can do it, nor can a trainer
-    with a loss that is a function.
+    needs a compiled loss: neither ``bind`` nor `gdcore.Trainer.apply_gradients` can do it, nor can
+    a trainer with a loss that is a function.
 
     Sources: Foret, Kleiner, Mobahi and Neyshabur, "Sharpness-aware minimization for efficiently
     improving generalization", ICLR 2021, arXiv:2010.01412; Kwon, Kim, Park and Choi, "ASAM:

@@ -37,12 +37,15 @@ struct ParameterSpan {
   int64_t size() const { return count * rows * cols; }
 };
 
+// Of a rule and all that goes around it.
+inline constexpr int kMostStates = ops::kMaxStates + 8;
+
 // Where one of them lies.
 template <class T>
 struct SpanPlace {
   T* weights = nullptr;
   const T* gradients = nullptr;
-  T* states[ops::kMaxStates] = {};
+  T* states[kMostStates] = {};
 };
 
 // What a rule takes beside states, in elements: statistics that it keeps, and scratch memory.

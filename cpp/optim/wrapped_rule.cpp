@@ -23,6 +23,8 @@ constexpr int kMostWorkers = 1024;  // as parallel/ has it
 template <class T>
 WrappedRule<T>::WrappedRule(std::unique_ptr<Rule<T>> inner) : inner_(std::move(inner)) {
   if (inner_->needs() != RuleNeeds::elementwise) reset_queues();
+  require<ValueError>(inner_->states() < kMostStates, "an optimizer must not have more than ",
+                      kMostStates, " arrays beside each parameter with all that is around it");
 }
 
 template <class T>

@@ -27,6 +27,10 @@ void Trainer<T>::check_solver(const std::string& name) const {
                       "' needs a compiled loss, which it can ask at other weights, got none");
   require<ValueError>(options_.clip_norm == 0, "clip_grad_norm must be None with optimizer '", name,
                       "', whose steps do not follow the gradient, got ", options_.clip_norm);
+  require<ValueError>(options_.clip == plan::ClipBy::none, "clip must be None with optimizer '",
+                      name, "', whose steps do not follow the gradient");
+  require<ValueError>(options_.wrappers.empty(), "optimizer '", name,
+                      "' takes neither an average of the weights nor Lookahead or SAM around it");
   for (const nn::Node& node : graph.nodes) {
     const bool draws = node.spec.kind == "dropout" && node.spec.get<double>("rate") > 0;
     require<ValueError>(!draws && node.together == 1, "optimizer '", name,

@@ -271,7 +271,7 @@ class Scheduling:
     @property
     def _rule(self) -> Optimizer:
         """Whose hyperparameters follow."""
-        return self._optimizer
+        return self._optimizer.innermost()
 
     @property
     def hyperparameters(self) -> dict[str, float]:

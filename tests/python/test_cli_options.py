@@ -57,7 +57,7 @@ def test_what_is_said_of_the_rule_holds(table: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--momentum", 0.9], ["--momentum is for sgd and rmsprop, got 'adam'"]),
+        (["--momentum", 0.9], ["--momentum is for ", "sgd", "rmsprop", "got 'adam'"]),
         (["--optimizer", "sgd", "--momentum", -1], ["momentum must be at least 0"]),
         (["--weight-decay", -1], ["weight_decay must be at least 0"]),
         (["--clip-grad-norm", 0], ["--clip-grad-norm must be above 0"]),
@@ -293,7 +293,7 @@ def test_every_option_says_what_it_does(command: str) -> None:
         ("gdcore tr", ["train"]),
         ("gdcore train --opt", ["--optimizer"]),
         ("gdcore train --emb", ["--embed", "--embed-size"]),
-        ("gdcore train digits --optimizer ad", ["adam", "adamw", "adagrad", "adadelta"]),
+        ("gdcore train digits --optimizer adag", ["adagrad"]),
         ("gdcore train digits --loss h", ["huber"]),
         ("gdcore train digits --schedule c", ["constant", "cosine", "coslog"]),
         ("gdcore train digits --metrics auc,r", ["auc,rmse", "auc,r2"]),

@@ -392,7 +392,7 @@ WRONG: list[tuple[str, Any, type[Exception], str]] = [
         "unknown",
         [gd.Group("*", momentun=0.9)],
         ValueError,
-        "groups[0]: a hyperparameter of Adam must be one of lr, betas, eps, weight_decay, amsgrad, "
+        "groups[0]: a hyperparameter of Adam must be one of lr, betas, eps, weight_decay, amsgrad, maximize, "
         "got 'momentun'",
     ),
     ("value", [gd.Group("*", eps=-1.0)], ValueError, "groups[0]: eps must be at least 0, got -1"),

@@ -122,14 +122,15 @@ def test_momentum_goes_with_the_rate_as_in_torch(optimizer: Any, kind: str) -> N
 @pytest.mark.parametrize("rule", sorted(gd.optimizers.Optimizer.members))
 def test_every_number_of_every_rule_follows(rule: str) -> None:
     """Each in turn: it is what the schedule says, changes what is trained, and no rule refuses."""
-    optimizer = gd.optimizers.Optimizer.members[rule]()
+    options = {"d": 2.0} if rule == "adafactor" else {}  # it may not fall below 1
+    optimizer = gd.optimizers.Optimizer.members[rule](**options)
     known = hyperparameters(optimizer)
     assert next(iter(known)) == "lr"
     for key in known:
-        one = trainer({key: s.Linear(1.0, 1 / 8, 3)}, optimizer)
+        one = trainer({key: s.Linear(1.0, 0.9, 3)}, optimizer)
         fitted(one, epochs=3)
         start = trainer(None, optimizer).hyperparameters[key]
-        assert one.hyperparameters[key] == pytest.approx(start / 8, rel=1e-14)
+        assert one.hyperparameters[key] == pytest.approx(0.9 * start, rel=1e-14)
 
 
 def test_steps_of_a_constant_schedule_are_those_without() -> None:

@@ -59,7 +59,7 @@ def train(options: Options) -> None:
                 trainers,
                 *made.training,
                 epochs=options.epochs,
-                batch_size=options.batch_size,
+                batch_size=made.batch_size(options),
                 validation_data=made.validation if judged and not parts else None,
                 rows=None if rows is None else [each for each in rows for _ in range(count)],
                 metrics=[metrics.Metric.resolve("--metrics", name) for name in options.metrics]

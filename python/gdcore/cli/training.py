@@ -223,7 +223,7 @@ def _rule(options: Options) -> Optimizer:
                 if name in {field.name for field in fields(each)}
             ]
             option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{option} is for {' and '.join(having)}, got {rule.name!r}")
+            raise ValueError(f"{option} is for {', '.join(having)}, got {rule.name!r}")
         rule = replace(rule, **{name: value})
     return rule
 

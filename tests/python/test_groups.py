@@ -392,8 +392,8 @@ WRONG: list[tuple[str, Any, type[Exception], str]] = [
         "unknown",
         [gd.Group("*", momentun=0.9)],
         ValueError,
-        "groups[0]: a hyperparameter of Adam must be one of lr, betas, eps, weight_decay, amsgrad, maximize, "
-        "got 'momentun'",
+        "groups[0]: a hyperparameter of Adam must be one of lr, betas, eps, weight_decay, amsgrad, "
+        "maximize, got 'momentun'",
     ),
     ("value", [gd.Group("*", eps=-1.0)], ValueError, "groups[0]: eps must be at least 0, got -1"),
     ("type", [gd.Group("*", betas=0.9)], TypeError, "groups[0]: betas must be a pair of numbers"),

@@ -61,7 +61,8 @@ def _make_one(cls: Any) -> None:
     of_base = any(hasattr(base, "__dataclass_params__") for base in cls.__mro__[1:])
     dataclass(frozen=of_base, eq=False, repr=False, match_args=False)(cls)
     cls.__dataclass_params__.frozen = True  # for those who derive from it
-    cls.__match_args__ = tuple(each.name for each in fields(cls) if not each.kw_only)
+    by_position = tuple(each.name for each in fields(cls) if not each.kw_only)
+    type.__setattr__(cls, "__match_args__", by_position)
     del _later[cls]
 
 

@@ -169,6 +169,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
     def _compiled(self, network: Network, judges: bool = False) -> Any:
         """The trainer in C++, of which this is the face; or one of another network that judges."""
         around: list[tuple[str, list[float]]] = []
+        groups: list[Any]
         if judges:
             within: Optimizer = SGD()
             hyper, *groups = within.parameters(), [], []

@@ -82,7 +82,7 @@ TEST(matrices_are_taken_as_they_are_named_and_not_as_they_lie) {
         sizes.push_back(parameter.size());
         shapes.push_back(parameter.shape);
       }
-      ArrayUpdater<T> updater(options.rule, options.hyper, sizes, {}, {}, shapes);
+      ArrayUpdater<T> updater(options.rule, options.hyper, sizes, {}, {}, {}, shapes);
       std::vector<T> values = values_of(trainer.model());
       std::vector<T> y(rows * kOutputs);
       std::vector<T> gx(rows * kInputs);

@@ -37,8 +37,8 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
   result.states = flat * states() + own.statistics * static_cast<int64_t>(sizeof(T)) +
                   solver_bytes() + (sam_ == nullptr ? 0 : sam_->bytes());
   if (has_loss()) {
-    result.snapshot = result.parameters + flat * states() +
-                      own.statistics * static_cast<int64_t>(sizeof(T));
+    result.snapshot =
+        result.parameters + flat * states() + own.statistics * static_cast<int64_t>(sizeof(T));
     result.plan = plan::Plan<T>::memory(model_->network(),
                                         training_options(rows_at_once(batch_size), shuffle));
     result.gradients += result.plan.gradients;  // of the parts that workers take

@@ -18,7 +18,7 @@ def unknown(argument: str, value: object, known: Iterable[str]) -> ValueError:
     wanted = f"one of {', '.join(names)}" if len(names) > 1 else repr(names[0])
     word = str(value).lower()
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
-    close.sort(key=lambda name: len(name) != len(word))  # letters in another order come first
+    close.sort(key=lambda name: sorted(name) != sorted(word))  # the same letters come first
     close = close or [name for name in names if word and name.startswith(word)]
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return ValueError(f"{argument} must be {wanted}, got {value!r}{hint}")

@@ -62,7 +62,7 @@ TEST(formulas_tell_their_parameters) {
   CHECK((parameters(gd::ops::loss_formulas(), "cross_entropy") ==
          Names{"label_smoothing", "ignore_index", "class_weight"}));
   CHECK((parameters(gd::ops::rule_formulas(), "sgd") ==
-         Names{"lr", "momentum", "dampening", "weight_decay", "nesterov"}));
+         Names{"lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize"}));
   CHECK_EQ(gd::ops::activation_formulas().size(), static_cast<size_t>(gd::kernels::kActivations));
   CHECK((gd::ops::split_names("a,b,c") == Names{"a", "b", "c"}));
   CHECK(gd::ops::split_names("").empty());

@@ -35,8 +35,11 @@ Found = dict[str, Any]
 
 # Those whose twins are exact wherever they are drawn; tests/python/test_torch.py has the others.
 _COMPARED = ("mse", "mae", "huber", "bce_with_logits", "cross_entropy")
-# PyTorch has them not, or not for vectors, or is as exact as bfloat16.
-_NOT_IN_TORCH = ("lamb", "lars", "muon", "prodigy", "soap")
+# PyTorch has them not, or not for vectors, is as exact as bfloat16, or keeps numbers in float32.
+_NOT_IN_TORCH = (
+    *("lamb", "lars", "muon", "prodigy", "soap", "asgd", "nadam"),
+    *("ftrl", "schedule_free_sgd", "schedule_free_adamw"),
+)
 # Where these jump, a rounding decides on which side a number is: there is nothing to compare.
 _JUMPS = ("hardshrink", "threshold")
 

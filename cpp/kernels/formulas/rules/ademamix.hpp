@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include "base/scalar_math.hpp"
 #include "kernels/formulas/root-inl.hpp"
 #include "kernels/table.hpp"
@@ -46,11 +44,13 @@ struct ademamix {
     double slow = h[kBeta3];
     double alpha = h[kAlpha];
     if (h[kWarmup] > 0) {
-      const double share = std::min(static_cast<double>(step) / h[kWarmup], 1.0);
+      const double done = static_cast<double>(step) / h[kWarmup];
+      const double share = done < 1.0 ? done : 1.0;
       alpha *= share;
-      const double log1 = base::log(std::max(h[kBeta1], 0x1p-1000));
-      const double log3 = base::log(std::max(slow, 0x1p-1000));
-      slow = std::min(base::exp(log1 * log3 / ((1.0 - share) * log3 + share * log1)), slow);
+      const double log1 = base::log(h[kBeta1] > 0x1p-1000 ? h[kBeta1] : 0x1p-1000);
+      const double log3 = base::log(slow > 0x1p-1000 ? slow : 0x1p-1000);
+      const double now = base::exp(log1 * log3 / ((1.0 - share) * log3 + share * log1));
+      if (now < slow) slow = now;
     }
     scalars[kRate] = -lr;
     scalars[kShrink] = 1.0 - lr * h[kWeightDecay];

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include "base/scalar_math.hpp"
 #include "kernels/table.hpp"
 
@@ -37,7 +35,7 @@ struct schedule_free_sgd {
                       double* scalars) {
     const auto t = static_cast<double>(step);
     const double rate = lr * (t < h[0] ? t / h[0] : 1.0);
-    kept[0] = std::max(rate, kept[0]);
+    if (rate > kept[0]) kept[0] = rate;
     const double weight = base::raise(t, h[1]) * base::raise(kept[0], h[2]);
     kept[1] += weight;
     const double share = kept[1] > 0 ? weight / kept[1] : 0.0;

@@ -26,6 +26,8 @@ class Formula(Frozen):
     name: ClassVar[str]
     family: ClassVar[str]
     members: ClassVar[dict[str, type[Any]]]
+    # Of a family: whether its members go around one of the family above it.
+    needs_another: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, family: str | None = None) -> None:
         """Opens a family, or enters a member into the family it belongs to.
@@ -61,10 +63,10 @@ class Formula(Frozen):
 
     @classmethod
     def named(cls) -> dict[str, type[Any]]:
-        """All that can be told by their names, those of families within this one too."""
+        """All that a name alone makes, those of families within this one too."""
         found = dict(cls.members)
         for each in cls.__subclasses__():
-            if "members" in vars(each):
+            if "members" in vars(each) and not each.needs_another:
                 found |= each.members
         return found
 

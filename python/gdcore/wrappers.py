@@ -38,6 +38,7 @@ def _resolved(argument: str, value: Any) -> Optimizer:
 class Wrapper(Optimizer, family="an optimizer around another"):
     """Base of all optimizers around another one."""
 
+    needs_another: ClassVar[bool] = True
     optimizer: Optimizer
 
     @property

@@ -500,3 +500,12 @@ def test_no_gradient_of_sams_from_outside() -> None:
         trainer.apply_gradients()
     assert_same_state(net.state_dict(), before)
     assert trainer.steps == 0
+
+
+@pytest.mark.parametrize("name", ["sam", "lookahead"])
+def test_a_name_alone_makes_none(name: str) -> None:
+    """It says not around what."""
+    net = gd.Network([gd.Dense(1)], input_size=2)
+    with pytest.raises(ValueError, match="optimizer must be one of adam, ") as told:
+        gd.Trainer(net, "mse", name)  # type: ignore[arg-type]  # what type checkers refuse
+    assert "lookahead" not in str(told.value).partition(", got")[0]

@@ -145,6 +145,7 @@ py::dict as_dict(profiling::Recording recording) {
   result["operations"] = operations;
   result["nanoseconds"] = recording.nanoseconds;
   result["steps"] = recording.steps;
+  result["every"] = recording.every;
   result["bytes_per_thread"] = recording.bytes_a_thread;
   result["threads_left_out"] = recording.threads_left_out;
   const auto samples = static_cast<py::ssize_t>(recording.memory.size());

@@ -38,6 +38,19 @@ void Lane::touch_more() {
   room_until_ = until < size ? until - kRoom : std::numeric_limits<uint64_t>::max();
 }
 
+double Lane::ticks_of_a_lap() {
+  constexpr int kLaps = 64;
+  uint64_t least = std::numeric_limits<uint64_t>::max();
+  for (int i = 0; i < 8; ++i) {
+    const uint64_t since = at_ = ticks();
+    for (int j = 0; j < kLaps; ++j) lap(kNoOperation);
+    least = std::min(least, at_ - since);
+    count_ = 0;
+  }
+  at_ = 0;
+  return static_cast<double>(least) / kLaps;
+}
+
 void Lane::make_room() {
   touch_more();
   lap_until(ticks(), zone_id(Zone::kRecorder), kNoOperation, {});

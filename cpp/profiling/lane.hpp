@@ -79,6 +79,7 @@ struct Call {
   uint32_t region = 0;              // that it is within
   OperationId last = kNoOperation;  // that it had done there
   Setting setting;
+  uint64_t since = 0;  // its laps follow each other without gaps
 };
 
 // What a worker did between two bodies, in ticks.
@@ -161,7 +162,7 @@ class Lane {
   }
 
   // For the workers that this thread wakes.
-  Call call() const { return {step_, region_, last_, setting_}; }
+  Call call() const { return {step_, region_, last_, setting_, since_}; }
 
  private:
   friend class Recorder;
@@ -230,6 +231,8 @@ class Lane {
   // microseconds for a huge one, which no operation is to be blamed for.
   void make_room();
   void touch_more();
+  // Of an empty lane.
+  double ticks_of_a_lap();
 
   static constexpr uint64_t kLong = 1 << 14;  // ticks: some microseconds
 
@@ -242,6 +245,7 @@ class Lane {
   uint64_t touched_ = 0;     // events that there are pages for
   uint64_t room_until_ = 0;  // a count from which on there may be too few of them
   uint64_t at_ = 0;          // where the last lap ended; 0: a new beginning
+  uint64_t since_ = 0;       // the last new beginning, of a caller
   uint32_t step_ = 0;
   Setting setting_;
   OperationId current_ = kNoOperation;
@@ -259,6 +263,9 @@ class Lane {
   int64_t ranges_left_out_ = 0;
 
   std::atomic<bool> busy_{false};  // within a region
+  uint32_t calls_ = 0;             // recorded or not
+  uint64_t looked_at_ = 0;         // in ticks, what recording costs; 0: not yet
+  uint64_t looked_at_count_ = 0;   // of events then
   int depth_ = 0;                  // of regions
   int quiet_ = 0;                  // within so many scopes that record nothing
   uint32_t region_ = 0;            // that was begun last

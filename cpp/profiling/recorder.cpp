@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
@@ -29,6 +30,13 @@ namespace {
 
 constexpr int64_t kLeastEvents = 1 << 10;
 constexpr int64_t kMostEvents = int64_t{1} << 32;
+
+// Where each step is recorded unless that costs too much.
+constexpr double kMostCost = .02;  // of the time
+constexpr double kMostEvery = 64;  // stretches for one that is recorded
+constexpr int64_t kStretch = 16;   // steps, so that what is between them is seen too
+constexpr uint32_t kCallsALook = 1024;
+constexpr double kBesideLoop = 2;  // times what laps in a row take: work is slower beside them
 
 int64_t nanoseconds_now() {
   using std::chrono::duration_cast;
@@ -86,7 +94,7 @@ uint64_t Recorder::start(const RecordingOptions& options) {
       options.events_per_thread >= kLeastEvents && options.events_per_thread <= kMostEvents,
       "events_per_thread must be from ", kLeastEvents, " to ", kMostEvents, ", got ",
       options.events_per_thread);
-  require<ValueError>(options.every >= 1, "every must be at least 1, got ", options.every);
+  require<ValueError>(options.every >= 0, "every must be at least 1, got ", options.every);
   Lane* const own = lane_of_this_thread();
   const std::lock_guard lock(mutex_);
   require<StateError>(phase_ == Phase::idle, "a profile is being recorded already: one at a time");
@@ -101,12 +109,17 @@ uint64_t Recorder::start(const RecordingOptions& options) {
     own->session_ = 0;
     throw std::bad_alloc();
   }
+  const bool adapts = options.every == 0;
+  gaps_ = options.every <= 1;
+  every_ = std::max<int64_t>(options.every, 1);
+  stretch_ = adapts ? kStretch : 1;
+  ticks_an_event_ = adapts ? kBesideLoop * own->ticks_of_a_lap() : 0;
   start_nanoseconds_ = nanoseconds_now();
   start_ticks_ = ticks();
   memory_.push_back({start_ticks_, resident_bytes(), base::allocated_bytes()});
   constexpr uint64_t kFirstLook = 50'000'000;  // ticks, before their length is known
   next_look_ = start_ticks_ + kFirstLook;
-  own->at_ = options.every == 1 ? start_ticks_ : 0;
+  own->at_ = own->since_ = gaps_ ? start_ticks_ : 0;
   phase_ = Phase::recording;
   on_.store(true);
   return session_;
@@ -139,6 +152,9 @@ bool Recorder::enter_session(Lane& lane, int worker) {
   lane.count_ = 0;
   lane.touched_ = 0;
   lane.at_ = 0;
+  lane.since_ = 0;
+  lane.calls_ = 0;
+  lane.looked_at_ = 0;
   lane.step_ = 0;
   lane.region_ = 0;
   lane.setting_ = {.team = lane.number_};
@@ -188,15 +204,27 @@ bool Recorder::count(RegionKind kind, const Work& work, uint32_t& step) {
     }
     const int64_t before = counts.steps.fetch_add(1, std::memory_order_relaxed);
     step = static_cast<uint32_t>(before + 1);
-    return before % options_.every == 0;
+    return records(before);
   }
   const int64_t steps = counts.steps.load(std::memory_order_relaxed);
   if (work.purpose == Purpose::training) {  // of the step that follows
     step = static_cast<uint32_t>(steps + 1);
-    return steps % options_.every == 0;
+    return records(steps);
   }
   step = static_cast<uint32_t>(steps);
-  return counts.others.fetch_add(1, std::memory_order_relaxed) % options_.every == 0;
+  return records(counts.others.fetch_add(1, std::memory_order_relaxed));
+}
+
+void Recorder::adapt(Lane& lane) {
+  const uint64_t now = ticks();
+  const auto events = static_cast<double>(lane.count_ - lane.looked_at_count_);
+  const double share = events * ticks_an_event_ / static_cast<double>(now - lane.looked_at_);
+  // Once and for all: whoever reads goes by one number.
+  if (lane.looked_at_ != 0 && every_ == 1 && share > kMostCost) {
+    every_ = static_cast<int64_t>(std::min(std::ceil(share / kMostCost), kMostEvery));
+  }
+  lane.looked_at_ = now;
+  lane.looked_at_count_ = lane.count_;
 }
 
 Lane* Recorder::open(RegionKind kind, Zone gap, const Work& work, Setting& before) {
@@ -211,6 +239,7 @@ Lane* Recorder::open(RegionKind kind, Zone gap, const Work& work, Setting& befor
   Lane* const lane = enter();
   if (lane == nullptr) return nullptr;
   uint32_t step = 0;
+  if (ticks_an_event_ != 0 && lane->calls_++ % kCallsALook == 0) adapt(*lane);
   if (!count(kind, work, step) || lane->events_ == nullptr) {
     lane->at_ = 0;
     leave(*lane);
@@ -222,8 +251,8 @@ Lane* Recorder::open(RegionKind kind, Zone gap, const Work& work, Setting& befor
                     .purpose = work.purpose};
   lane->step_ = step;
   ++lane->region_;
-  if (options_.every > 1 || lane->at_ == 0) {
-    lane->at_ = ticks();
+  if (!gaps_ || lane->at_ == 0) {
+    lane->at_ = lane->since_ = ticks();
   } else {
     lane->lap(zone_id(gap));
   }
@@ -266,10 +295,11 @@ Lane* Recorder::join(int worker, const Call& call, const Pause& pause) try {
   lane.step_ = call.step;
   lane.region_ = call.region;
   lane.worker_ = worker;
-  if (lane.at_ == 0 || !(same || options_.every == 1)) {
+  if (lane.at_ == 0 || !(same || gaps_)) {
     lane.at_ = ticks();
     return &lane;
   }
+  if (every_ > 1) lane.at_ = std::max(lane.at_, call.since);
   if (pause.gave_way_at > lane.at_) {
     lane.lap_until(pause.gave_way_at, zone_id(Zone::kWait), cause, {});
     lane.lap_until(pause.back_at, zone_id(Zone::kYield), cause, {});
@@ -284,10 +314,12 @@ Lane* Recorder::join(int worker, const Call& call, const Pause& pause) try {
 void Recorder::mark(OperationId operation) {
   Lane* const lane = enter();
   if (lane == nullptr) return;
-  if (lane->at_ == 0) {
-    lane->at_ = options_.every == 1 ? ticks() : 0;
-  } else if (options_.every == 1 && lane->events_ != nullptr) {
-    lane->lap(operation);
+  if (follows(*lane)) {
+    if (lane->at_ == 0) {
+      lane->at_ = lane->since_ = ticks();
+    } else if (lane->events_ != nullptr) {
+      lane->lap(operation);
+    }
   }
   leave(*lane);
 }
@@ -295,9 +327,9 @@ void Recorder::mark(OperationId operation) {
 void Recorder::mark_since(uint64_t since, Zone before, const NamedOperation& operation) {
   Lane* const lane = enter();
   if (lane == nullptr) return;
-  if (options_.every == 1 && lane->events_ != nullptr && since >= start_ticks_) {
+  if (follows(*lane) && lane->events_ != nullptr && since >= start_ticks_) {
     OperationNumber number(operation);
-    if (lane->at_ == 0) lane->at_ = since;
+    if (lane->at_ == 0) lane->at_ = lane->since_ = since;
     if (since > lane->at_) lane->lap_until(since, zone_id(before), kNoOperation, {});
     lane->lap(number.id());
     const std::lock_guard lock(mutex_);
@@ -422,6 +454,7 @@ Recording Recorder::stop(uint64_t number) {
   recording.memory = std::move(memory_);
   for (MemorySample& sample : recording.memory) sample.at = scale(sample.at);
   recording.began = start_nanoseconds_;
+  recording.every = every_;
   recording.nanoseconds = ended - start_nanoseconds_;
   recording.bytes_a_thread = static_cast<int64_t>(
       std::bit_ceil(static_cast<uint64_t>(options_.events_per_thread)) * sizeof(Event));
@@ -430,7 +463,7 @@ Recording Recorder::stop(uint64_t number) {
 }
 
 LaneRecording Recorder::take(Lane& lane, uint64_t now) {
-  if (options_.every == 1 && lane.at_ != 0 && now > lane.at_) {
+  if (gaps_ && lane.at_ != 0 && now > lane.at_ && !(lane.worker_ != 0 && every_ > 1)) {
     // What it has been at since: a worker for its caller, a caller for the program.
     const bool calls = lane.worker_ == 0;
     lane.lap_until(now, zone_id(calls ? Zone::kCaller : Zone::kSleep),

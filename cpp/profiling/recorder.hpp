@@ -19,7 +19,7 @@ namespace gd::profiling {
 
 struct RecordingOptions {
   int64_t events_per_thread = 1 << 20;  // rounded up to a power of two; then the oldest go
-  int64_t every = 1;                    // records every so many steps
+  int64_t every = 1;                    // records every so many steps; 0: see Recorder::adapt()
   bool counters = true;                 // the processor's, where the kernel permits
 };
 
@@ -88,6 +88,7 @@ struct Recording {
   int64_t began = 0;                       // nanoseconds of the system's monotonic clock
   int64_t nanoseconds = 0;                 // it took
   int64_t steps = 0;                       // that were begun, recorded or not
+  int64_t every = 1;                       // of so many steps one was recorded, at the end
   int64_t bytes_a_thread = 0;              // of memory for events
   int64_t threads_left_out = 0;            // for want of memory
   std::vector<NamedOperation> operations;  // by the numbers that events have, from 1 on
@@ -165,6 +166,16 @@ class Recorder {
   static void leave(Lane& lane) { lane.busy_.store(false, std::memory_order_release); }
   // Counts the region and tells the step that it belongs to, and whether it is to be recorded.
   bool count(RegionKind kind, const Work& work, uint32_t& step);
+  bool records(int64_t before) const {
+    return before / stretch_ % every_.load(std::memory_order_relaxed) == 0;
+  }
+  // Where each call was to be recorded unless that costs more than it should: looks at what it has
+  // cost the calling thread of late, and from then on records stretches of calls.
+  void adapt(Lane& lane);
+  // What follows the lane's last lap belongs to it, and was asked for.
+  bool follows(const Lane& lane) const {
+    return gaps_ && (lane.at_ != 0 || every_.load(std::memory_order_relaxed) == 1);
+  }
   void look_at_memory(Lane& lane);
   void wait_for_regions(std::unique_lock<std::mutex>& lock);
   void leave_session();
@@ -181,6 +192,10 @@ class Recorder {
   std::vector<std::unique_ptr<Lane>> lanes_;  // of all threads that ever recorded; used again
   std::vector<OperationNumber> marked_;       // of this recording, until it has been read
   RecordingOptions options_;
+  bool gaps_ = true;               // what is between recorded steps that follow each other
+  int64_t stretch_ = 1;            // so many steps in a row are recorded, or are not
+  std::atomic<int64_t> every_{1};  // of so many stretches one is recorded
+  double ticks_an_event_ = 0;      // that recording it takes, about; 0: does not adapt
   std::atomic<uint64_t> session_{0};
   struct Counts {  // of a source
     std::atomic<int64_t> steps;

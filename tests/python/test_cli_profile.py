@@ -89,7 +89,7 @@ def test_an_npz_file_of_data_is_trained_on(tmp_path: Path) -> None:
 
 def test_every_nth_step_is_recorded() -> None:
     result = done("profile", *SMALL, "--steps", "57", "--every", "10")
-    assert "- 57 steps of" in result.stdout
+    assert "- 57 of 570 steps of" in result.stdout
     assert "570 steps, 1 threads" in result.stdout
 
 

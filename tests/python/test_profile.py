@@ -216,6 +216,41 @@ def test_every_kth_step() -> None:
     assert prof.recording.recorded_steps == 3
 
 
+def test_steps_of_microseconds_are_recorded_in_stretches(tmp_path: Path) -> None:
+    sizes = (2, 2, 1)
+    trainer = gd.Trainer(network(sizes), "mse", gd.SGD(lr=0.1))
+    x, y = np.zeros((20_000, 2), np.float32), np.zeros((20_000, 1), np.float32)
+    with gd.profile() as prof:
+        for _ in range(3):
+            trainer.learn_many(x, y)
+    assert prof.every > 1
+    assert prof.steps == 60_000
+    assert prof.dropped == 0
+    events = prof.events[prof.recording.work]
+    late = events["step"] > 40_000  # disturbed or not, by then it has seen what they take
+    worked = np.unique(events["step"][late]).astype(int)
+    assert np.array_equal(
+        worked, np.flatnonzero(np.arange(60_000) // 16 % prof.every == 0)[-len(worked) :] + 1
+    )
+    expected = trainer.flops_per_step(1) * prof.recording.recorded_steps
+    assert int(prof.events["flops"][prof.recording.training].sum()) == expected
+    summary = prof.advice()[0]
+    assert f"{prof.recording.recorded_steps:,} of 60,000 steps of" in summary
+    prof.save(tmp_path / "a.npz")
+    assert gd.profiling.load(tmp_path / "a.npz").every == prof.every
+    prof.plot(path := tmp_path / "a.svg")
+    assert "nothing recorded between them" not in path.read_text()
+
+
+def test_who_asks_for_each_step_has_each() -> None:
+    trainer = gd.Trainer(network((2, 2, 1)), "mse", gd.SGD(lr=0.1))
+    x, y = np.zeros((5_000, 2), np.float32), np.zeros((5_000, 1), np.float32)
+    with gd.profile(every=1) as prof:
+        trainer.learn_many(x, y)
+    assert prof.every == 1
+    assert prof.recording.recorded_steps == 5_000
+
+
 def test_the_last_steps() -> None:
     prof = fitted(trainer_of((8, 16, 4)), (8, 16, 4), 32, steps=10, last_steps=3)
     assert np.unique(prof.events["step"]).tolist() == [8, 9, 10]
@@ -245,7 +280,7 @@ def test_ten_million_events_do_not_grow_the_memory() -> None:
     y = np.zeros((20_000, 1), np.float32)
     trainer = gd.Trainer(network(sizes), "mse", gd.SGD(lr=0.1))
     trainer.learn_many(x, y)
-    with gd.profile(events_per_thread=1 << 14) as prof:
+    with gd.profile(every=1, events_per_thread=1 << 14) as prof:
         trainer.learn_many(x, y)
         before = resident()
         for _ in range(45):

@@ -73,7 +73,6 @@ class Recording:
     def from_core(
         cls,
         raw: dict[str, Any],
-        every: int,
         last_steps: int | None,
         before: ThreadTimes,
         now: ThreadTimes,
@@ -98,7 +97,7 @@ class Recording:
             machine=Machine.this(),
             nanoseconds=raw["nanoseconds"],
             steps=raw["steps"],
-            every=every,
+            every=raw["every"],
             bytes_per_thread=raw["bytes_per_thread"],
             threads_left_out=raw["threads_left_out"],
             counters_error=next(

@@ -272,7 +272,8 @@ def _fitted(op: str, layer: str, width: float, height: float) -> tuple[str, bool
 def _legend(figure: Any, recording: Recording, window: Window) -> None:
     used = {family(recording.operations[i]) for i in set(window.events(recording)["operation"])}
     _keys(figure, [name for name in COLOURS if name in used])
-    gap = ", nothing recorded between them" if recording.every > 1 and len(window.steps) > 1 else ""
+    apart = np.any(np.diff([*window.steps]) > 1)
+    gap = ", nothing recorded between them" if apart else ""
     figure.suptitle(
         f"What each thread did: {window.told()}{gap}",
         x=0.01,

@@ -89,8 +89,8 @@ def last_window(
     chosen = _Chosen.of(recording, known)
     found = chosen.steps.whole(recording, chosen.source)
     past = len(found.numbers)
-    if recording.every > 1:
-        steps = 1  # between recorded steps there is nothing to see
+    if recording.every > 1:  # between steps that do not follow each other there is nothing to see
+        steps = min(steps or past, _in_a_row(found.numbers))
     window = None
     for start in range(past - 1, max(0, past - (steps or past)) - 1, -1):
         wider = chosen.window(found, start, past)
@@ -106,6 +106,12 @@ def last_window(
     inside = slice(*np.searchsorted(begins, (begin, end)).tolist())
     numbers = chosen.steps.numbers[inside].tolist()
     return chosen.told(begin, end, dict(zip(numbers, begins[inside].tolist(), strict=True)))
+
+
+def _in_a_row(numbers: NDArray[np.int64]) -> int:
+    """How many steps at the end follow each other."""
+    gaps = np.flatnonzero(np.diff(numbers) > 1)
+    return len(numbers) - (int(gaps[-1]) + 1 if len(gaps) else 0)
 
 
 def chosen_window(recording: Recording, steps: object) -> Window:
@@ -157,7 +163,7 @@ class _Chosen:
         begins = found.begins[start:past].tolist()
         steps = dict(zip(found.numbers[start:past].tolist(), begins, strict=True))
         end = int(found.ends[past - 1])
-        if self.recording.every == 1 and past < len(found.begins):
+        if past < len(found.begins) and found.numbers[past] == found.numbers[past - 1] + 1:
             end = max(end, int(found.begins[past]))
         return self.told(begins[0], end, steps)
 

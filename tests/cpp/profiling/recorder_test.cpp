@@ -278,13 +278,55 @@ TEST(every_third_step_is_recorded) {
   for (const Event& event : events) CHECK_EQ(event.step % 3, 1u);
 }
 
+TEST(steps_that_take_no_longer_than_recording_them_are_recorded_in_stretches) {
+  recorder().start({1 << 20, 0, false});
+  constexpr uint32_t kSteps = 1 << 16;  // some thousand of them are not disturbed by anybody
+  for (uint32_t i = 0; i < kSteps; ++i) step_with(1);
+  const Recording recording = recorder().stop();
+  CHECK_EQ(recording.steps, int64_t{kSteps});
+  CHECK(recording.every > 1);
+  CHECK(recording.lanes[0].dropped == 0);
+  std::vector<int> events_of(kSteps + 1);
+  int alone = 0;  // steps with no time of the caller's before them
+  for (const Event& event : recording.lanes[0].events()) {
+    if (event.operation == zone_id(Zone::kRecorder)) continue;
+    ++events_of.at(event.step);
+    if (event.operation == zone_id(Zone::kCaller)) --alone;
+    if (event.operation == zone_id(Zone::kLoss)) ++alone;
+  }
+  CHECK_EQ(events_of[1], 3);
+  int stretches = 0;
+  for (uint32_t step = kSteps / 2; step < kSteps; ++step) {
+    const bool recorded = (step - 1) / 16 % recording.every == 0;
+    const bool first = (step - 1) % 16 == 0;
+    stretches += recorded && first ? 1 : 0;
+    CHECK_EQ(events_of[step], recorded ? (first ? 2 : 3) : 0);
+  }
+  CHECK(stretches > 0);
+  CHECK(alone >= stretches - 1);
+}
+
+TEST(steps_that_take_long_are_all_recorded) {
+  recorder().start({1 << 14, 0, false});
+  constexpr int kSteps = 2100;  // it looks after 1,024
+  for (int i = 0; i < kSteps; ++i) {
+    step_with(1);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+  }
+  const Recording recording = recorder().stop();
+  CHECK_EQ(recording.every, 1);
+  CHECK_EQ(count_of(recording.lanes[0].events(), Zone::kLoss), kSteps);
+}
+
 TEST(one_recording_at_a_time) {
   CHECK_THROWS(gd::base::StateError, recorder().stop());
   recorder().start({});
   CHECK_THROWS(gd::base::StateError, recorder().start({}));
   recorder().stop();
   CHECK_THROWS(gd::base::ValueError, recorder().start({1, 1, false}));
-  CHECK_THROWS(gd::base::ValueError, recorder().start({4096, 0, false}));
+  CHECK_THROWS(gd::base::ValueError, recorder().start({4096, -1, false}));
   CHECK(!Recorder::on());
 }
 

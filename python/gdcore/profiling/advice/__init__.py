@@ -76,8 +76,11 @@ def _summary(facts: Facts) -> str:
     speed = facts.flops / max(facts.step * facts.steps, 1.0) * 1e9
     most = limits(facts.recording)
     marked = " (measured while others had CPUs)" if most.dtype in most.disturbed else ""
+    steps = f"{facts.steps:,}"
+    if facts.recording.every > 1:
+        steps += f" of {facts.all_steps:,}"
     return (
-        f"{facts.steps:,} steps of {us(facts.step)} on {threads_of(len(facts.workers))}, at "
+        f"{steps} steps of {us(facts.step)} on {threads_of(len(facts.workers))}, at "
         f"{speed / 1e9:.3g} GFLOP/s of all threads together, {percent(speed / most.peak)} of the "
         f"machine's peak without lower precision{marked}; the workers were at operations "
         f"{percent(facts.worked)} of the time."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import threading
+from _thread import get_ident
 from collections.abc import Callable
 from functools import wraps
 from types import TracebackType
@@ -40,7 +40,7 @@ class Range:
         """Begins, if something is being recorded."""
         if _core.profiling():
             number = _core.profile_range_begin(self._name)
-            self._open.setdefault(threading.get_ident(), []).append(number)
+            self._open.setdefault(get_ident(), []).append(number)
 
     def __exit__(
         self,
@@ -50,7 +50,7 @@ class Range:
     ) -> None:
         """Ends what this thread began last, if it did: a recording may begin within the block."""
         if self._open:
-            thread = threading.get_ident()
+            thread = get_ident()
             numbers = self._open.get(thread)
             if numbers is not None:
                 _core.profile_range_end(numbers.pop())

@@ -26,15 +26,15 @@ import gdcore as gd
 from benchmarks.tables import markdown
 from gdcore.benchmark.figures import Row
 
-__all__ = ["LIBRARIES", "RECIPES", "recipe_table"]
+__all__ = ["LIBRARIES", "RECIPES", "example", "recipe_table"]
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 RECIPES = {"realmlp": "RealMLP_TD", "tabm": "TabM_D"}
 Result = dict[str, float]
 
 
-def _example(name: str) -> Any:
-    """A module of the examples; whose folder is no longer searched after, as it has a tabm too."""
+def example(name: str) -> Any:
+    """A module of the examples, whose folder is no longer searched after, as it has a tabm too."""
     sys.path.insert(0, str(EXAMPLES))
     try:
         return importlib.import_module(name)
@@ -44,17 +44,17 @@ def _example(name: str) -> Any:
 
 def _ours(recipe: str, table: str, seed: int, threads: int) -> Result:
     gd.set_num_threads(threads)
-    example = _example(recipe)
-    found = example.table(table)
+    ours = example(recipe)
+    found = ours.table(table)
     parts = found.parts(seed)
     if recipe == "realmlp":
-        run = example.trained(found, seed, width=256, epochs=256)
+        run = ours.trained(found, seed, width=256, epochs=256)
         return {"error": run["error"], "seconds": run["seconds"]}
     since = time.perf_counter()
-    x = example.columns_of(found, parts[0])
-    net, _, scale = example.trained(found, x, parts, 512, example.MEMBERS, 1000, seed)
+    x = ours.columns_of(found, parts[0])
+    net, _, scale = ours.trained(found, x, parts, 512, ours.MEMBERS, 1000, seed)
     seconds = time.perf_counter() - since
-    return {"error": example.error_of(found, net, x, parts[2], scale), "seconds": seconds}
+    return {"error": ours.error_of(found, net, x, parts[2], scale), "seconds": seconds}
 
 
 def _theirs(recipe: str, table: str, seed: int, threads: int) -> Result:
@@ -63,7 +63,7 @@ def _theirs(recipe: str, table: str, seed: int, threads: int) -> Result:
     from pytabkit.models.sklearn import sklearn_interfaces as models
 
     torch.set_num_threads(threads)
-    found = _example("_tables").table(table)
+    found = example("_tables").table(table)
     numbers = {f"x{i}": found.numbers[:, i] for i in range(found.numbers.shape[1])}
     codes = {f"c{i}": found.codes[:, i].astype(str) for i in range(found.codes.shape[1])}
     x = pd.DataFrame(numbers | codes)

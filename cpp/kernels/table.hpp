@@ -336,7 +336,7 @@ struct ColumnGradientRows {
   int64_t ldg;
 };
 
-// to = a + b, or a factor; to may be a or b.
+// to = a + b, or a factor, or that where b is not -0, else 0; to may be a or b.
 template <class T>
 struct ElementRows {
   int64_t rows;
@@ -350,7 +350,7 @@ struct ElementRows {
   T factor;
 };
 
-// y = 0 with probability threshold / 2^32, else x scale; y may be x.
+// y = -0 with probability threshold / 2^16, else x scale and no -0; y may be x.
 template <class T>
 struct DropoutRows {
   int64_t rows;
@@ -410,6 +410,7 @@ struct LayerKernels {
   void (*dropout)(const DropoutRows<T>& rows);
   void (*add)(const ElementRows<T>& rows);
   void (*scale)(const ElementRows<T>& rows);
+  void (*keep)(const ElementRows<T>& rows);
   void (*periodic_forward)(const PeriodicRows<T>& rows);
   void (*periodic_backward)(const PeriodicGradientRows<T>& rows);
 };

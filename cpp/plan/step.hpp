@@ -94,7 +94,8 @@ struct Pointwise {
     derivative,  // from = from * f'(other), and to is from
     add,         // to = from + other
     scale,       // to = from * factor
-    drop,        // to = from * factor, or 0 at random
+    drop,        // to = from * factor, or -0 at random
+    keep,        // to = from * factor, or 0 where that left out other
   };
   Kind kind = Kind::activation;
   ValueId from = kNoValue;
@@ -103,7 +104,7 @@ struct Pointwise {
   ActivationUse<T> use = {};
   int64_t members = 1;  // of an activation of whole rows: of so many side by side
   T factor = 1;
-  uint32_t threshold = 0;  // of 2^32, below which a word drops its element
+  uint32_t threshold = 0;  // of 2^16, below which half a word drops its element
   uint32_t layer = 0;      // whose words these are
 
   bool in_place() const { return from == to; }

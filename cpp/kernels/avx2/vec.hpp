@@ -63,6 +63,10 @@ struct Vec<float> {
     const __m256i larger = _mm256_max_epu32(words, _mm256_set1_epi32(static_cast<int>(least)));
     return _mm256_castsi256_ps(_mm256_cmpeq_epi32(words, larger));
   }
+  static Mask is_negative_zero(V a) {
+    const __m256i sign = _mm256_castps_si256(_mm256_set1_ps(-0.0f));
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_castps_si256(a.r), sign));
+  }
 
   static void transpose(V* rows) {
     __m256 pairs[8];
@@ -148,6 +152,10 @@ struct Vec<double> {
     const __m128i larger = _mm_max_epu32(words, _mm_set1_epi32(static_cast<int>(least)));
     return _mm256_castsi256_pd(_mm256_cvtepi32_epi64(_mm_cmpeq_epi32(words, larger)));
   }
+  static Mask is_negative_zero(V a) {
+    const __m256i sign = _mm256_castpd_si256(_mm256_set1_pd(-0.0));
+    return _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_castpd_si256(a.r), sign));
+  }
 
   static void transpose(V* rows) {
     const __m256d low01 = _mm256_unpacklo_pd(rows[0].r, rows[1].r);
@@ -193,6 +201,8 @@ struct Words {
   static Words set1(uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
   static Words add(Words a, Words b) { return {_mm256_add_epi32(a.r, b.r)}; }
   static Words exclusive_or(Words a, Words b) { return {_mm256_xor_si256(a.r, b.r)}; }
+  static Words lower_half(Words a) { return {_mm256_and_si256(a.r, _mm256_set1_epi32(0xFFFF))}; }
+  static Words upper_half(Words a) { return {_mm256_srli_epi32(a.r, 16)}; }
   static void multiply(Words a, Words m, Words* high, Words* low) {
     const __m256i even = _mm256_mul_epu32(a.r, m.r);
     const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a.r, 32), m.r);

@@ -74,6 +74,10 @@ struct Vec<float> {
     return _mm512_cmpge_epu32_mask(_mm512_loadu_si512(p),
                                    _mm512_set1_epi32(static_cast<int>(least)));
   }
+  static Mask is_negative_zero(V a) {
+    return _mm512_cmpeq_epi32_mask(_mm512_castps_si512(a.r),
+                                   _mm512_castps_si512(_mm512_set1_ps(-0.0f)));
+  }
 
   static void transpose(V* rows) {
 #pragma GCC unroll 4
@@ -149,6 +153,10 @@ struct Vec<double> {
     return _mm256_cmpge_epu32_mask(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
                                    _mm256_set1_epi32(static_cast<int>(least)));
   }
+  static Mask is_negative_zero(V a) {
+    return _mm512_cmpeq_epi64_mask(_mm512_castpd_si512(a.r),
+                                   _mm512_castpd_si512(_mm512_set1_pd(-0.0)));
+  }
 
   static void transpose(V* rows) {
 #pragma GCC unroll 4
@@ -192,6 +200,8 @@ struct Words {
   static Words set1(uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
   static Words add(Words a, Words b) { return {_mm512_add_epi32(a.r, b.r)}; }
   static Words exclusive_or(Words a, Words b) { return {_mm512_xor_si512(a.r, b.r)}; }
+  static Words lower_half(Words a) { return {_mm512_and_si512(a.r, _mm512_set1_epi32(0xFFFF))}; }
+  static Words upper_half(Words a) { return {_mm512_srli_epi32(a.r, 16)}; }
   static void multiply(Words a, Words m, Words* high, Words* low) {
     constexpr __mmask16 kOdd = 0xAAAA;
     const __m512i even = _mm512_mul_epu32(a.r, m.r);

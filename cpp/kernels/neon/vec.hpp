@@ -57,6 +57,9 @@ struct Vec<float> {
   static Mask at_least(const uint32_t* p, uint32_t least) {
     return vcgeq_u32(vld1q_u32(p), vdupq_n_u32(least));
   }
+  static Mask is_negative_zero(V a) {
+    return vceqq_u32(vreinterpretq_u32_f32(a.r), vdupq_n_u32(0x80000000u));
+  }
 
   static void transpose(V* rows) {
     const float64x2_t even01 = vreinterpretq_f64_f32(vtrn1q_f32(rows[0].r, rows[1].r));
@@ -127,6 +130,9 @@ struct Vec<double> {
   static Mask at_least(const uint32_t* p, uint32_t least) {
     return vcgeq_u64(vmovl_u32(vld1_u32(p)), vdupq_n_u64(least));
   }
+  static Mask is_negative_zero(V a) {
+    return vceqq_u64(vreinterpretq_u64_f64(a.r), vdupq_n_u64(0x8000000000000000u));
+  }
 
   static void transpose(V* rows) {
     const float64x2_t first = vtrn1q_f64(rows[0].r, rows[1].r);
@@ -157,6 +163,8 @@ struct Words {
   static Words set1(uint32_t x) { return {vdupq_n_u32(x)}; }
   static Words add(Words a, Words b) { return {vaddq_u32(a.r, b.r)}; }
   static Words exclusive_or(Words a, Words b) { return {veorq_u32(a.r, b.r)}; }
+  static Words lower_half(Words a) { return {vandq_u32(a.r, vdupq_n_u32(0xFFFFu))}; }
+  static Words upper_half(Words a) { return {vshrq_n_u32(a.r, 16)}; }
   static void multiply(Words a, Words m, Words* high, Words* low) {
     const uint32x4_t front = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a.r), vget_low_u32(m.r)));
     const uint32x4_t back = vreinterpretq_u32_u64(vmull_high_u32(a.r, m.r));

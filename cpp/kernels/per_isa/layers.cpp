@@ -24,6 +24,7 @@ void fill(TypedKernels<T>& kernels) {
   layers.dropout = dropout<V>;
   layers.add = add_rows<V>;
   layers.scale = scale_rows<V>;
+  layers.keep = keep_rows<V>;
   layers.periodic_forward = periodic_forward<V>;
   layers.periodic_backward = periodic_backward<V>;
   kernels.tables = {lookup<V>, entry_sum<V, TableEntry>, entry_sum<V, WeightedEntry<T>>,

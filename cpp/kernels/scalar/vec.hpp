@@ -11,8 +11,10 @@
 //   split(x, m, e)     x = m * 2^e with 1 <= m < 2, for a normal x > 0
 //   transpose(rows)    of width x width numbers in as many vectors
 //   at_least(p, t)     whether p[0], ..., p[width - 1] are no less than t, as a mask
+//   is_negative_zero(a) -0 alone, not 0
 // and Words, of unsigned integers of 32 bits:
 //   multiply(a, m, high, low)   the product a m, of 64 bits, in halves
+//   lower_half(a), upper_half(a)   16 bits of each
 //
 // The namespace is anonymous on purpose: no symbol of a kernel file may leak (nm test).
 
@@ -81,6 +83,12 @@ struct Vec {
   static Mask eq(V a, V b) { return a.r == b.r; }
   static V select(Mask m, V yes, V no) { return m ? yes : no; }
   static Mask at_least(const uint32_t* p, uint32_t least) { return *p >= least; }
+  static Mask is_negative_zero(V a) {
+    if constexpr (single)
+      return bits_as<uint32_t>(a.r) == 0x80000000u;
+    else
+      return bits_as<uint64_t>(a.r) == 0x8000000000000000u;
+  }
 
   static void transpose(V*) {}
 
@@ -118,6 +126,8 @@ struct Words {
   static Words set1(uint32_t x) { return {x}; }
   static Words add(Words a, Words b) { return {a.r + b.r}; }
   static Words exclusive_or(Words a, Words b) { return {a.r ^ b.r}; }
+  static Words lower_half(Words a) { return {a.r & 0xFFFFu}; }
+  static Words upper_half(Words a) { return {a.r >> 16}; }
   static void multiply(Words a, Words m, Words* high, Words* low) {
     const uint64_t product = uint64_t{a.r} * m.r;
     high->r = static_cast<uint32_t>(product >> 32);

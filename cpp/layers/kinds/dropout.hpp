@@ -59,7 +59,7 @@ struct dropout {
     const double rate = rate_of(b);
     plan::Pointwise<T> drop{plan::Pointwise<T>::Kind::drop, from, to};
     drop.factor = static_cast<T>(1 / (1 - rate));
-    drop.threshold = static_cast<uint32_t>(std::min(std::nearbyint(rate * 0x1p32), 0x1p32 - 1));
+    drop.threshold = static_cast<uint32_t>(std::min(std::nearbyint(rate * 0x1p16), 0x1p16 - 1));
     drop.layer = static_cast<uint32_t>(b.node());
     return plan::pointwise_step<T>(plan::Zone::kDropout, phase, b.node(), drop);
   }

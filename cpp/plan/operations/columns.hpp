@@ -8,7 +8,7 @@ namespace gd::plan {
 
 // Columns that a worker takes at a time: as many as one draw of dropout has words for, or fewer
 // where some worker would have nothing to do.
-inline constexpr int64_t kMostColumns = 64;
+inline constexpr int64_t kMostColumns = 128;
 inline constexpr int64_t kLeastColumns = 16;  // a cache line
 
 constexpr int64_t columns_at_once(int64_t cols, int workers) {

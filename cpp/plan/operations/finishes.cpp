@@ -57,6 +57,10 @@ void Finishes<T>::run(const Item& item, const Batch<T>& batch, const Piece& piec
     case Kind::scale:
       kernels_.scale({piece.rows, piece.cols, x, ldx, nullptr, 0, to, item.to.stride, what.factor});
       return;
+    case Kind::keep:
+      kernels_.keep({piece.rows, piece.cols, x, ldx, other(), item.other.read_stride(batch), to,
+                     item.to.stride, what.factor});
+      return;
     case Kind::drop: {
       kernels::DropoutRows<T> p{};
       p.rows = piece.rows;

@@ -21,20 +21,31 @@ void drops(std::vector<Step<T>>& steps) {
     Pointwise<T>* const drop = alone(steps[at], Kind::drop);
     if (drop == nullptr || !drop->in_place()) continue;
     const ValueId gradient = drop->to;
-    const auto next = std::find_if(steps.begin() + static_cast<int64_t>(at) + 1, steps.end(),
-                                   [&](const Step<T>& step) { return step.touches(gradient); });
-    if (next == steps.end()) continue;
-    Pointwise<T>* const derivative = alone(*next, Kind::derivative);
-    if (derivative == nullptr || !derivative->use.kernel->in_tile) continue;
-    const auto drawn = std::find_if(steps.begin(), steps.end(), [&](Step<T>& step) {
+    const auto here = steps.begin() + static_cast<int64_t>(at);
+    const auto drawn = std::find_if(steps.begin(), here, [&](Step<T>& step) {
       const Pointwise<T>* const what = alone(step, Kind::drop);
-      return what != nullptr && what->layer == drop->layer && what->from == derivative->other;
+      return what != nullptr && what->layer == drop->layer && !what->in_place();
     });
-    if (drawn == steps.end()) continue;
-    derivative->other = drawn->alone->to;
-    next->reads = {gradient, derivative->other};
-    drop->kind = Kind::scale;
-    std::swap(steps[at], *next);
+    if (drawn == here) continue;
+    const ValueId left = drawn->alone->to;
+    const auto changes = [&](const Step<T>& step) {
+      return std::ranges::find(step.writes, left) != step.writes.end();
+    };
+    if (std::any_of(drawn + 1, here, changes)) continue;
+    const auto next = std::find_if(here + 1, steps.end(),
+                                   [&](const Step<T>& step) { return step.touches(gradient); });
+    Pointwise<T>* const derivative = next == steps.end() ? nullptr : alone(*next, Kind::derivative);
+    if (derivative != nullptr && derivative->use.kernel->in_tile &&
+        derivative->other == drawn->alone->from) {
+      derivative->other = left;
+      next->reads = {gradient, left};
+      drop->kind = Kind::scale;
+      std::swap(steps[at], *next);
+    } else {
+      drop->kind = Kind::keep;
+      drop->other = left;
+      steps[at].reads = {gradient, left};
+    }
   }
 }
 

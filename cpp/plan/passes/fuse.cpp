@@ -27,7 +27,9 @@ template <class T>
 bool fits(Pieces pieces, const Pointwise<T>& what) {
   using Kind = typename Pointwise<T>::Kind;
   if (what.needs_whole_rows()) return pieces == Pieces::rows;
-  return pieces != Pieces::tiles || (what.kind != Kind::drop && what.kind != Kind::scale);
+  const bool passes =
+      what.kind == Kind::drop || what.kind == Kind::scale || what.kind == Kind::keep;
+  return pieces != Pieces::tiles || !passes;
 }
 
 // The step before `at` that can finish with what stands there, or kNone: that which made what is

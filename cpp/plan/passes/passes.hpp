@@ -17,9 +17,9 @@ template <class T>
 void prune(std::vector<Value>& values, std::vector<Step<T>>& steps,
            base::FunctionRef<bool(int64_t)> trains);
 
-// Of a relu's output that dropout then thins out, it is the thinned one that tells where both let a
-// gradient through: where it is above 0. So nothing is drawn again, and relu's own output need not
-// be kept.
+// What dropout has left tells backward which elements those are: nothing is drawn again. Behind a
+// relu it tells where both let a gradient through, which is where it is above 0, so that relu's own
+// output need not be kept.
 template <class T>
 void drops(std::vector<Step<T>>& steps);
 

@@ -181,7 +181,7 @@ TEST(every_instruction_set_adds_and_scales_alike) {
 TEST(every_instruction_set_leaves_out_the_same) {
   gd::testing::for_every_table([]<class T>(const std::string& isa, const TypedKernels<T>& kernels,
                                            const TypedKernels<T>& scalar) {
-    for (const int64_t cols : {1, 15, 16, 63, 64, 65, 1000}) {
+    for (const int64_t cols : {1, 15, 16, 63, 64, 65, 127, 128, 129, 1000}) {
       const auto drawn = [&](const TypedKernels<T>& by) {
         Matrix<T> x(8192), y(8192);
         x.shape(5, cols, 3).fill(gd::testing::normals<T>(5 * cols, 1));
@@ -194,7 +194,7 @@ TEST(every_instruction_set_leaves_out_the_same) {
         p.y = y.data();
         p.ldy = y.stride();
         p.scale = T(1.25);
-        p.threshold = uint32_t{1} << 30;
+        p.threshold = uint32_t{1} << 14;
         p.key[0] = 3;
         p.step = 8;
         p.layer = 2;
@@ -207,11 +207,39 @@ TEST(every_instruction_set_leaves_out_the_same) {
   });
 }
 
+// Dropout tells by -0 what it left out; a 0 that it kept is another.
+TEST(what_dropout_left_out_is_known_from_what_it_made) {
+  gd::testing::for_every_table(
+      []<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
+        for (const int64_t cols : {1, 3, 8, 19, 200}) {
+          std::vector<T> ones(static_cast<size_t>(cols), T(1)), x(ones), y(ones), g(ones), to(ones);
+          for (size_t i = 0; i < x.size(); ++i)
+            x[i] = i % 3 == 0 ? T(-0.0) : i % 3 == 1 ? T(0) : T(-2);
+          gd::kernels::DropoutRows<T> p{};
+          p.rows = 1;
+          p.cols = p.ldx = p.ldy = cols;
+          p.scale = T(1.5);
+          p.threshold = uint32_t{1} << 15;
+          p.x = p.y = ones.data();
+          kernels.layers.dropout(p);
+          p.x = x.data();
+          p.y = y.data();
+          kernels.layers.dropout(p);
+          for (size_t i = 0; i < g.size(); ++i) g[i] = static_cast<T>(i) + 1;
+          kernels.layers.keep({1, cols, g.data(), cols, y.data(), cols, to.data(), cols, p.scale});
+          for (size_t i = 0; i < to.size(); ++i) {
+            CHECK_AT(to[i] == (ones[i] == 0 ? T(0) : g[i] * p.scale), isa, " ", i);
+            CHECK_AT(std::signbit(y[i]) == (ones[i] == 0 || x[i] < 0), isa, " ", i);
+          }
+        }
+      });
+}
+
 // Some columns of a row are left out as they are in the whole row.
 TEST(dropout_of_some_columns_is_that_of_the_row) {
   gd::testing::for_every_table(
       []<class T>(const std::string& isa, const TypedKernels<T>& kernels, const TypedKernels<T>&) {
-        constexpr int64_t cols = 150;
+        constexpr int64_t cols = 300;
         const auto drawn = [&](int64_t begin, int64_t count) {
           std::vector<T> x(static_cast<size_t>(count), T(1));
           gd::kernels::DropoutRows<T> p{};
@@ -220,13 +248,13 @@ TEST(dropout_of_some_columns_is_that_of_the_row) {
           p.first_col = begin;
           p.x = p.y = x.data();
           p.scale = T(1);
-          p.threshold = uint32_t{1} << 31;
+          p.threshold = uint32_t{1} << 15;
           p.layer = 2;
           kernels.layers.dropout(p);
           return x;
         };
         const std::vector<T> whole = drawn(0, cols);
-        for (const int64_t width : {1, 6, 16, 64, 100}) {
+        for (const int64_t width : {1, 6, 16, 64, 100, 128}) {
           for (int64_t begin = 0; begin < cols; begin += width) {
             const std::vector<T> some = drawn(begin, std::min(width, cols - begin));
             CHECK_SAME(some.data(), whole.data() + begin, some.size(), isa, " from ", begin);

@@ -18,7 +18,7 @@ std::vector<T> drawn(int64_t rows, double rate, uint32_t step, uint32_t layer, u
   p.cols = p.ldx = p.ldy = kCols;
   p.x = p.y = x.data();
   p.scale = T(1);
-  p.threshold = static_cast<uint32_t>(rate * 0x1p32);
+  p.threshold = static_cast<uint32_t>(std::nearbyint(rate * 0x1p16));
   p.key[0] = static_cast<uint32_t>(seed);
   p.key[1] = static_cast<uint32_t>(seed >> 32);
   p.step = step;
@@ -50,7 +50,7 @@ TEST(the_share_left_out_is_the_rate) {
 
 TEST(neighbours_steps_layers_and_seeds_draw_apart) {
   const auto one = drawn<float>(1000, 0.5, 1, 2);
-  for (const size_t shift : {size_t{1}, size_t{16}, size_t{64}, size_t{kCols}}) {
+  for (const size_t shift : {size_t{1}, size_t{16}, size_t{64}, size_t{128}, size_t{kCols}}) {
     CHECK_AT(std::abs(dependence(one, one, shift)) < 4, shift);
   }
   CHECK(std::abs(dependence(one, drawn<float>(1000, 0.5, 2, 2), 0)) < 4);
@@ -62,10 +62,11 @@ TEST(the_words_are_those_of_philox) {
   const auto kept = drawn<double>(2, 0.25, 5, 3);
   for (int64_t row = 0; row < 2; ++row) {
     for (int64_t j = 0; j < kCols; ++j) {
-      const auto words = gd::base::philox4x32({static_cast<uint32_t>(j / 64 * 16 + j % 16),
+      const auto words = gd::base::philox4x32({static_cast<uint32_t>(j / 128 * 16 + j % 16),
                                                (3u << 24) | static_cast<uint32_t>(row), 3, 5},
                                               {9, 0});
-      const bool left_out = words[static_cast<size_t>(j % 64 / 16)] < (uint32_t{1} << 30);
+      const uint32_t word = words[static_cast<size_t>(j % 64 / 16)];
+      const bool left_out = (j % 128 < 64 ? word & 0xFFFF : word >> 16) < 1u << 14;
       CHECK_EQ(kept[static_cast<size_t>(row * kCols + j)], left_out ? 0.0 : 1.0);
     }
   }

@@ -22,10 +22,10 @@ averaging      EMA, SWA: of the weights
 clipping       AdaptiveClip, ClipNorm, ClipValue
 groups         Group
 parameters     Parameter: beside those of layers
-learning rate  schedules: Chained, Constant, CosLog, Cosine, CosineWarmRestarts, Cyclic,
-               Exponential, FlatCos, Function, InverseScaling, InverseSqrt, Lambda, Linear,
-               MultiStep, Multiplicative, OneCycle, Piecewise, Polynomial, ReduceOnPlateau,
-               Sequential, Step, Warmup, spread
+learning rate  schedules: Adaptive, Chained, Constant, CosLog, Cosine, CosineWarmRestarts,
+               Cyclic, Exponential, FlatCos, Function, InverseScaling, InverseSqrt, Lambda,
+               Linear, MultiStep, Multiplicative, OneCycle, Piecewise, Polynomial,
+               ReduceOnPlateau, Sequential, Step, Warmup, spread
 to find one    lr_range_test, RangeTest
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard

@@ -17,7 +17,7 @@ from gdcore.callbacks import Watch
 from gdcore.groups import Group, own_schedules, settings_by_group, with_settings
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
-from gdcore.schedules import ReduceOnPlateau, Schedule, resolve_schedule, spread
+from gdcore.schedules import Schedule, Waiting, resolve_schedule, spread
 from gdcore.typing import ScheduleName
 
 __all__ = ["PlateauState", "Scheduling", "hyperparameters", "resolve_schedules"]
@@ -109,8 +109,10 @@ def check_key(argument: str, key: object, optimizer: Optimizer) -> None:
 
 
 def _refuse_lr_only(where: str, schedule: Schedule) -> None:
-    if any(isinstance(each, ReduceOnPlateau) for each in schedule._all()):
-        raise ValueError(f"{where} must not be a ReduceOnPlateau, which is for 'lr' alone")
+    waiting = next((each for each in schedule._all() if isinstance(each, Waiting)), None)
+    if waiting is not None:
+        kind = type(waiting).__name__
+        raise ValueError(f"{where} must not be {kind}, which is for 'lr' alone")
     if schedule._momentum() is not None:
         raise ValueError(f"{where} must not cycle momentum, which goes with 'lr' alone")
 
@@ -236,19 +238,18 @@ def _followed(
 
 @dataclass
 class PlateauState:
-    """What a `gdcore.schedules.ReduceOnPlateau` knows between epochs."""
+    """What a schedule that waits for a figure knows between epochs."""
 
     best: float | None = None
     bad_epochs: int = 0
     cooldown: int = 0
 
-    def reduces(self, rule: ReduceOnPlateau, value: float, sign: float) -> bool:
+    def reduces(self, rule: Waiting, value: float, sign: float) -> bool:
         """Takes the figure of an epoch; whether the rate shall be reduced."""
-        best = sign * math.inf if self.best is None else self.best
-        if rule.is_better(value, best, sign):
-            self.best, self.bad_epochs = value, 0
-        else:
-            self.bad_epochs += 1
+        before = sign * math.inf if self.best is None else self.best
+        better, best = rule.judged(value, before, sign)
+        self.best = None if math.isinf(best) and best == before else best
+        self.bad_epochs = 0 if better else self.bad_epochs + 1
         if self.cooldown > 0:
             self.cooldown -= 1
             self.bad_epochs = 0
@@ -267,6 +268,10 @@ class Scheduling:
     _groups: tuple[Group, ...]
     _schedule: Given
     _plateau: PlateauState
+
+    def stop(self) -> None:
+        """See `gdcore.Trainer.stop`."""
+        raise NotImplementedError
 
     @property
     def _rule(self) -> Optimizer:
@@ -387,14 +392,14 @@ class Scheduling:
             "new trainer of the network, or to Trainer.load"
         )
 
-    def _plateau_rule(self) -> ReduceOnPlateau | None:
+    def _plateau_rule(self) -> Waiting | None:
         rate = self._rate_schedule()
         if not isinstance(rate, Schedule):
             return None
-        return next((each for each in rate._all() if isinstance(each, ReduceOnPlateau)), None)
+        return next((each for each in rate._all() if isinstance(each, Waiting)), None)
 
     def _check_plateau(self, figures: Mapping[str, bool | None]) -> None:
-        """ValueError where the figure of a ReduceOnPlateau will not be there."""
+        """ValueError where the figure that a schedule waits for will not be there."""
         rule = self._plateau_rule()
         if rule is not None:
             Watch(rule.monitor, rule.mode).check(figures)
@@ -408,7 +413,9 @@ class Scheduling:
         if not self._plateau.reduces(rule, float(values[rule.monitor]), sign):
             return
         lr = self._native.lr
-        reduced = max(lr * rule.factor, rule.min_lr)
+        reduced = rule.lowered(lr)
         tiny = float(np.finfo(self._network.dtype).tiny)  # less cannot be set, and does nothing
-        if lr - reduced > rule.eps and (reduced == 0 or reduced >= tiny):
+        if reduced is None:
+            self.stop()
+        elif reduced != lr and (reduced == 0 or reduced >= tiny):
             self._native.lr = reduced

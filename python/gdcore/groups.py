@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gdcore._check import flag, listed, real
 from gdcore._names import choice
-from gdcore.schedules import ReduceOnPlateau, Schedule
+from gdcore.schedules import Schedule, Waiting
 
 if TYPE_CHECKING:
     from gdcore.optimizers import Optimizer
@@ -168,7 +168,7 @@ def _checked_schedule(value: Any) -> Schedule | dict[str, Schedule]:
             raise TypeError(f"{where} must be a schedule, got {type(each).__name__}")
         if each._has_function():
             raise ValueError(f"{where} must be no function in a group, which no file can hold")
-        if any(isinstance(part, ReduceOnPlateau) for part in each._all()):
+        if any(isinstance(part, Waiting) for part in each._all()):
             raise ValueError(f"{where} must not wait for a plateau in a group")
         if key != "lr" and each._momentum() is not None:
             raise ValueError(f"{where} must not cycle momentum, which goes with 'lr' alone")

@@ -103,9 +103,9 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       "groups must not be given where an Embedding or a Dense is sparse: its rows follow the "
       "trainer's hyperparameters");
   require<ValueError>(options_.wrappers.empty() || network.sparse().empty(),
-                      "an average of the weights, Lookahead and SAM must not be given where an "
-                      "Embedding or a Dense "
-                      "is sparse: the rows that a batch has not seen would be left out");
+                      "an average of the weights, Lookahead, Penalized and SAM must not be given "
+                      "where an Embedding or a Dense is sparse: the rows that a batch has not seen "
+                      "would be left out");
   if (sam_ != nullptr) {
     require<ValueError>(
         has_loss(), "SAM takes two gradients a step, so the trainer must have a loss of gdcore");

@@ -30,7 +30,8 @@ void Trainer<T>::check_solver(const std::string& name) const {
   require<ValueError>(options_.clip == plan::ClipBy::none, "clip must be None with optimizer '",
                       name, "', whose steps do not follow the gradient");
   require<ValueError>(options_.wrappers.empty(), "optimizer '", name,
-                      "' takes neither an average of the weights nor Lookahead or SAM around it");
+                      "' takes neither an average of the weights nor Lookahead, Penalized or SAM "
+                      "around it");
   for (const nn::Node& node : graph.nodes) {
     const bool draws = node.spec.kind == "dropout" && node.spec.get<double>("rate") > 0;
     require<ValueError>(!draws && node.together == 1, "optimizer '", name,

@@ -14,7 +14,7 @@ import numpy as np
 from gdcore import _core
 from gdcore._native import NativeTrainer
 from gdcore.callbacks import Watch
-from gdcore.groups import Group, own_schedules, settings_by_group, with_settings
+from gdcore.groups import Group, Resolved, own_schedules, settings_by_group, with_settings
 from gdcore.network import Network
 from gdcore.optimizers import Optimizer
 from gdcore.schedules import Schedule, Waiting, resolve_schedule, spread
@@ -297,20 +297,20 @@ class Scheduling:
         return _followed(self._schedule, self._rule, self._groups, keys)
 
     def _formed(
-        self, parameters: list[float], grouped: tuple[Any, list[int]]
+        self, parameters: list[float], grouped: Resolved
     ) -> tuple[list[float], Any, list[int]]:
         """Hyperparameters as the rule is made with, its own and those of groups.
 
         What is 0 and follows a schedule is not 0 there: the rule's form must have its state.
         """
-        rows = [list(parameters), *(list(hyper) for _, hyper, _, _ in grouped[0][1:])]
+        rows = [list(parameters), *(list(hyper) for _, hyper, _, _ in grouped.groups[1:])]
         for each in self._followed():
             for group, _ in each.targets:
                 row = rows[group]
                 if each.place and row[each.place] == 0:
                     row[each.place] = _FORMED
-        groups = [(name, rows[i], *rest) for i, (name, _, *rest) in enumerate(grouped[0])]
-        return rows[0], groups, grouped[1]
+        groups = [(name, rows[i], *rest) for i, (name, _, *rest) in enumerate(grouped.groups)]
+        return rows[0], groups, grouped.group_of
 
     def _follow(self) -> None:
         """Hands to C++ all schedules whose epochs are known; ValueError before anything changes."""

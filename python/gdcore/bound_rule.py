@@ -34,7 +34,7 @@ class BoundRule:
         optimizer: Optimizer,
         arrays: Sequence[NDArray[Any]],
         groups: Sequence[Group] = (),
-        resolve: Callable[[list[str]], tuple[Any, Any]] = lambda _: ([], []),
+        resolve: Callable[[list[str]], tuple[Any, Any, Any]] = lambda _: ([], [], []),
     ) -> None:
         """Made by `Optimizer.bind`; ``resolve`` gives each array its group, by its key."""
         self._optimizer = optimizer
@@ -49,8 +49,8 @@ class BoundRule:
         grouped = resolve([str(index) for index in range(len(self._arrays))])
         native = RULES[self._arrays[0].dtype.name]
         shapes = [list(array.shape) for array in self._arrays]
-        within, around = optimizer.innermost(), optimizer.wrappers()
-        self._native = native(within.name, within.parameters(), shapes, *grouped, around)
+        within = optimizer.innermost()
+        self._native = native(within.name, within.parameters(), shapes, *grouped)
         self._step = self._native.step
 
     def __repr__(self) -> str:

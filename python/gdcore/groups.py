@@ -22,6 +22,8 @@ def __dir__() -> list[str]:
 
 
 _FACTOR = "_factor"
+_PENALIZED = "penalized"  # gdcore.Penalized, and its fields that a group may set
+_PENALTY = ("l1", "l2", "weights_only")
 _SHOWN = 12  # keys in an error
 
 
@@ -54,7 +56,8 @@ class Group:
         frozen: Nothing of it trains; then no other argument may be given.
         **overrides: Any field of the optimizer, such as ``weight_decay=0.0`` or
             ``betas=(0.9, 0.95)``, that takes the place of the optimizer's; or of a field that is a
-            number, ``weight_decay_factor=2.0``, what the optimizer's is multiplied by. ``lr`` is
+            number, ``weight_decay_factor=2.0``, what the optimizer's is multiplied by. So are
+            those of a `gdcore.Penalized` around it: l1, l2, weights_only. ``lr`` is
             the rate where the trainer's is the optimizer's ``lr``: schedules and `Trainer.lr` move
             both in proportion. Any other field that is set here follows no schedule but the group's
             own; of one with a factor, the factor counts upon the trainer's schedule.
@@ -182,10 +185,12 @@ class Resolved(NamedTuple):
         groups: Of each its name in errors, its hyperparameters, and its rate where the trainer's is
             the last number. Empty where there are none; else the first is of what no group matches.
         group_of: Of each key the number of its group; -1: it does not train.
+        around: What is around the rule, by name with numbers, those of a penalty for each group.
     """
 
     groups: list[tuple[str, list[float], float, float]]
     group_of: list[int]
+    around: list[tuple[str, list[float]]]
 
 
 def checked_groups(groups: Any) -> tuple[Group, ...]:
@@ -200,15 +205,16 @@ def checked_groups(groups: Any) -> tuple[Group, ...]:
 def resolved(
     groups: Sequence[Group], keys: Sequence[str], optimizer: Optimizer, what: str = "a parameter"
 ) -> Resolved:
-    """Matches groups with keys.
+    """Matches groups with keys; ``optimizer`` comes with all that is around it.
 
     Raises:
         TypeError: A value is of the wrong type.
         ValueError: A group matches nothing, two set the same for one key, or what one sets the
             optimizer has not or cannot take.
     """
+    penalty, around, optimizer = optimizer.penalty(), optimizer.wrappers(), optimizer.innermost()
     if not groups:
-        return Resolved([], [])
+        return Resolved([], [], around)
     for index, group in enumerate(groups):
         if not any(fnmatchcase(key, group.pattern) for key in keys):
             shown = ", ".join(map(repr, keys[:_SHOWN])) + ", ..." * (len(keys) > _SHOWN)
@@ -216,9 +222,11 @@ def resolved(
                 f"groups[{index}] must match {what}, got the pattern {group.pattern!r}, and "
                 f"there are {shown}"
             )
+        _penalty_of(f"groups[{index}]", penalty, optimizer, group.settings)
         with_settings(f"groups[{index}]", optimizer, group.settings)
     found: dict[tuple[int, ...], int] = {(): 0}
     native = [("of all others", optimizer.parameters(), 1.0, 1.0)]
+    penalties = _penalty_of("groups", penalty, optimizer, {})
     group_of = []
     for key in keys:
         matching = tuple(i for i, each in enumerate(groups) if fnmatchcase(key, each.pattern))
@@ -234,10 +242,42 @@ def resolved(
             rate = (settings["lr"], optimizer.lr) if "lr" in settings else (1.0, 1.0)
             rate = (settings["lr_factor"], 1.0) if "lr_factor" in settings else rate
             native.append((names, own.parameters(), *rate))
+            penalties += _penalty_of(where, penalty, own, settings)
         group_of.append(found[matching])
     if keys and all(group < 0 for group in group_of):
         raise ValueError(f"groups must leave {what} to train, got all of them frozen")
-    return Resolved(native, group_of)
+    around = [(name, penalties if name == _PENALIZED else row) for name, row in around]
+    return Resolved(native, group_of, around)
+
+
+def _penalty_of(
+    where: str, penalty: Optimizer | None, within: Optimizer, settings: dict[str, Any]
+) -> list[float]:
+    """The numbers of a penalty around ``within`` with what a group sets; without one, none."""
+    changed: dict[str, Any] = {}
+    for name, value in settings.items():
+        field = name.removesuffix(_FACTOR)
+        if field not in _PENALTY:
+            continue
+        if penalty is None:
+            raise ValueError(
+                f"{where}: {name} is for a penalty, and there is none: give the trainer the "
+                f"optimizer gdcore.Penalized({within!r}, ...)"
+            )
+        if field == name:
+            changed[field] = value
+        elif field == "weights_only":
+            raise ValueError(f"{where}: weights_only has no factor, give weights_only itself")
+        else:
+            changed[field] = getattr(penalty, field) * value
+    if penalty is None:
+        return []
+    try:
+        own: Any = replace(penalty, optimizer=within, **changed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{where}: {error}") from None
+    numbers: list[float] = own.numbers()
+    return numbers
 
 
 def settings_by_group(
@@ -294,7 +334,7 @@ def with_settings(where: str, optimizer: Optimizer, settings: dict[str, Any]) ->
     changed: dict[str, Any] = {}
     names = [field.name for field in fields(optimizer)]
     for name, value in settings.items():
-        if name in ("frozen", "lr_factor", "schedule"):
+        if name in ("frozen", "lr_factor", "schedule") or name.removesuffix(_FACTOR) in _PENALTY:
             continue
         field = name if name in names else name.removesuffix(_FACTOR)
         choice(f"{where}: a hyperparameter of {type(optimizer).__name__}", field, names)

@@ -175,9 +175,9 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
             hyper, *groups = within.parameters(), [], []
         else:
             within = self._optimizer.innermost()
-            around += self._optimizer.wrappers()
-            keys = network._native.parameter_names
-            hyper, *groups = self._formed(within.parameters(), resolved(self._groups, keys, within))
+            grouped = resolved(self._groups, network._native.parameter_names, self._optimizer)
+            around += grouped.around
+            hyper, *groups = self._formed(within.parameters(), grouped)
             if self._average is not None:
                 around.append((self._average.name, self._average.numbers()))
         options = (

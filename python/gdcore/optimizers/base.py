@@ -35,6 +35,10 @@ class Optimizer(Formula, family="an optimizer"):
         """What is around `innermost`, by name with numbers; nothing."""
         return []
 
+    def penalty(self) -> Optimizer | None:
+        """The `gdcore.Penalized` among what is around it, or None."""
+        return None
+
     def bind(self, arrays: Sequence[NDArray[Any]], *, groups: Sequence[Group] = ()) -> BoundRule:
         """Makes the state to update NumPy arrays of one's own, in place.
 
@@ -60,8 +64,8 @@ class Optimizer(Formula, family="an optimizer"):
 
         optimizer, row = Optimizer.resolve("optimizer", self), checked_groups(groups)
 
-        def resolve(keys: list[str]) -> tuple[Any, Any]:
-            return resolved(row, keys, optimizer.innermost(), "an array")
+        def resolve(keys: list[str]) -> tuple[Any, Any, Any]:
+            return resolved(row, keys, optimizer, "an array")
 
         return BoundRule(optimizer, arrays, row, resolve)
 

@@ -52,6 +52,15 @@ def check_schedule(optimizer: Optimizer, schedule: object) -> None:
         )
 
 
+def check_batch(optimizer: Optimizer, batch_size: int | None, samples: int) -> None:
+    """A ValueError where a solver would get less than all samples at once."""
+    if isinstance(optimizer, Solver) and batch_size is not None and batch_size < samples:
+        raise ValueError(
+            f"batch_size must be None with optimizer {optimizer.name!r}, which takes all {samples} "
+            f"samples at once, got {batch_size}"
+        )
+
+
 _MOST = 2**31 - 1
 _SOLVERS = ("auto", "cholesky", "cg")
 

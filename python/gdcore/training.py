@@ -32,7 +32,7 @@ from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import SGD, Optimizer
 from gdcore.schedules import Schedule
-from gdcore.solvers import check_schedule
+from gdcore.solvers import check_batch, check_schedule
 from gdcore.typing import (
     Inputs,
     MetricName,
@@ -419,6 +419,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
             names=names,
         )
         fitting.check()
+        check_batch(self._optimizer, fitting.batch_size, fitting.data.samples)
         self._check_plateau(fitting.figures)
         return fitting
 

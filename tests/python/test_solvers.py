@@ -398,7 +398,9 @@ def test_hyperparameters_out_of_range_are_refused(
 
 
 @pytest.mark.parametrize("name", ["lbfgs", "levenberg_marquardt"])
-def test_steps_and_batches_are_refused_and_change_nothing(name: Any) -> None:
+def test_steps_and_batches_are_refused_and_change_nothing(
+    name: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     x, y = curve(20, 2)
     net = network(2, 3, 1)
     trainer = gd.Trainer(net, "mse", name)
@@ -417,7 +419,8 @@ def test_steps_and_batches_are_refused_and_change_nothing(name: Any) -> None:
     with pytest.raises(
         ValueError, match=r"batch_size must be None .*all 20 samples at once, got 8"
     ):
-        trainer.fit(x, y, epochs=1, batch_size=8, progress=False)
+        trainer.fit(x, y, epochs=1, batch_size=8)
+    assert capsys.readouterr().err == ""  # before a bar has begun
     with pytest.raises(TypeError, match="cannot be bound to arrays"):
         Optimizer.resolve("optimizer", name).bind([np.zeros(3)])
     assert_same_state(net.state_dict(), before)

@@ -38,6 +38,7 @@ from gdcore.cli.targets import Chosen
 from gdcore.losses import Loss
 from gdcore.metrics import Metric
 from gdcore.optimizers import Optimizer
+from gdcore.solvers import Solver
 from gdcore.typing import ScheduleName
 
 __all__ = ["Options", "SetUp", "set_up", "train"]
@@ -181,6 +182,7 @@ def set_up(options: Options) -> SetUp:
     ).of(table)
     target = wanted(table, choices)
     kept, held_out = split(len(table), options.validation, options.seed, target.labels)
+    _check_batch(rule, options.batch_size, len(kept))
     preparation, chosen, notes = learn(table, choices, target, kept)
     preparation = replace(preparation, dialect=dialect)
     notes = [*target.too_small(held_out), *notes]  # ahead of what may be many
@@ -226,6 +228,14 @@ def _rule(options: Options) -> Optimizer:
             raise ValueError(f"{option} is for {', '.join(having)}, got {rule.name!r}")
         rule = replace(rule, **{name: value})
     return rule
+
+
+def _check_batch(rule: Optimizer, batch_size: int | None, rows: int) -> None:
+    if isinstance(rule, Solver) and batch_size is not None and batch_size < rows:
+        raise ValueError(
+            f"--batch-size must be left out with --optimizer {rule.name}, which takes all {rows} "
+            f"rows at once, got {batch_size}"
+        )
 
 
 def _check_judging(options: Options) -> None:

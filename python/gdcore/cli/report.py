@@ -85,7 +85,8 @@ def figures(
     judges = [metrics.Metric.resolve("--metrics", name) for name in wanted]
     found = trainer.evaluate(x, y, metrics=judges)
     if isinstance(chosen.target, NumberTarget) and chosen.values is not None:
-        outputs = chosen.target.restored(trainer.network.predict(x))
+        judged = trainer.averaged if trainer.has_average else trainer.network
+        outputs = chosen.target.restored(judged.predict(x))
         found |= {each.key: each(chosen.values[rows], outputs) for each in METRICS}
     return found
 

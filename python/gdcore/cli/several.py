@@ -69,6 +69,7 @@ def train(options: Options) -> None:
                 if options.patience is None
                 else [EarlyStopping(patience=options.patience)],
                 num_threads=options.threads,
+                accumulate=options.accumulate,
             )
     except KeyboardInterrupt:
         fail("stopped; nothing is saved", INTERRUPTED)
@@ -124,7 +125,8 @@ def _trainer(first: Trainer, after: int) -> Trainer:
         first.network._again(seed=first.network.seed + after),
         first.loss,
         first.optimizer,
-        clip_grad_norm=first.clip_grad_norm,
+        clip=first.clip,
+        average=first.average,
         schedule=first.schedule,
     )
 

@@ -14,11 +14,19 @@ import typer
 from numpy.typing import NDArray
 
 from gdcore import Trainer, profile, schedules
-from gdcore._check import integer, optional_integer, real
+from gdcore._check import integer, optional_integer
 from gdcore._names import choice
 from gdcore._native import DTYPES
 from gdcore.callbacks import EarlyStopping
-from gdcore.cli import INTERRUPTED, networks, plot, profile_files, report, several
+from gdcore.cli import (
+    INTERRUPTED,
+    around,
+    networks,
+    plot,
+    profile_files,
+    report,
+    several,
+)
 from gdcore.cli.cells import Notation
 from gdcore.cli.columns import listed
 from gdcore.cli.delimited import Dialect
@@ -79,6 +87,14 @@ class Options:
     momentum: float | None = None
     weight_decay: float | None = None
     clip_grad_norm: float | None = None
+    clip_value: float | None = None
+    l1: float | None = None
+    l2: float | None = None
+    lookahead: int | None = None
+    sam: float | None = None
+    ema: float | None = None
+    swa: int | None = None
+    accumulate: int = 1
     dtype: str = "float32"
     metrics: tuple[str, ...] = ()
     patience: int | None = None
@@ -151,14 +167,14 @@ def set_up(options: Options) -> SetUp:
         options.hidden, options.activation, options.norm, options.dropout, options.residual
     )
     embedded = Embedded.of(options.embed, options.embed_size)
-    rule = _rule(options)
+    rule = around.wrapped(_rule(options), options)
+    clip, average = around.clipped(options), around.averaged(options)
     dtype = choice("--dtype", options.dtype, DTYPES)
     choice("--loss", options.loss, ["auto", *CLASS_LOSSES, *NUMBER_LOSSES])
     integer("--epochs", options.epochs)
     optional_integer("--batch-size", options.batch_size)
     schedule = _schedule(options.schedule, options.warmup, options.epochs)
-    if options.clip_grad_norm is not None:
-        real("--clip-grad-norm", options.clip_grad_norm, above=0)
+    integer("--accumulate", options.accumulate)
     _check_judging(options)
     _check_outputs(options)
 
@@ -196,7 +212,8 @@ def set_up(options: Options) -> SetUp:
         net,
         loss,
         rule,
-        clip_grad_norm=options.clip_grad_norm,
+        clip=clip,
+        average=average,
         schedule=schedule,
         num_threads=options.threads,
     )
@@ -327,6 +344,7 @@ def _fit(made: SetUp, options: Options) -> float:
                 if judged
                 else (),
                 callbacks=stopping,
+                accumulate=options.accumulate,
             )
     except KeyboardInterrupt:
         done = f"stopped after {trainer.epochs - before} of {options.epochs} epochs"

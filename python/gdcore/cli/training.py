@@ -21,6 +21,7 @@ from gdcore.callbacks import EarlyStopping
 from gdcore.cli import (
     INTERRUPTED,
     around,
+    folded,
     networks,
     plot,
     profile_files,
@@ -204,6 +205,10 @@ def set_up(options: Options) -> SetUp:
     notes = [*target.too_small(held_out), *notes]  # ahead of what may be many
     loss, outputs, y = _loss(options.loss, chosen)
     x = preparation.inputs(table, np.dtype(dtype))
+    parts = []
+    if options.folds is not None:
+        cut = (options.folds, options.seed, np.dtype(dtype))
+        parts = folded.cut(table, preparation, target, y, *cut)
     report.tell_choice(preparation, chosen, len(kept), len(held_out), notes, embedded.size)
     del table  # the text of large files takes more room than all that follows
 
@@ -225,6 +230,8 @@ def set_up(options: Options) -> SetUp:
         (taken(x, held_out), y[held_out]),
         kept,
         held_out,
+        parts,
+        hidden,
     )
 
 

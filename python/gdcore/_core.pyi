@@ -208,6 +208,9 @@ class Trainer32:
     def epochs(self) -> int:
         ...
     @property
+    def evaluations(self) -> tuple[int, int, int]:
+        ...
+    @property
     def has_average(self) -> bool:
         ...
     @property
@@ -294,6 +297,9 @@ class Trainer64:
         ...
     @property
     def epochs(self) -> int:
+        ...
+    @property
+    def evaluations(self) -> tuple[int, int, int]:
         ...
     @property
     def has_average(self) -> bool:

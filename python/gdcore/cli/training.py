@@ -148,9 +148,9 @@ def train(options: Options) -> None:
         trainer.save(options.save, extra={"preparation": preparation.to_json()})
     if options.plot is not None:
         plot.save_curves(options.plot, trainer.history)
-    report.tell_result(
-        trainer, figures, len(kept), made.batch_size(options), trainer.epochs - before, seconds
-    )
+    together = made.batch_size(options) * options.accumulate
+    epochs = trainer.epochs - before
+    report.tell_result(trainer, figures, len(kept), together, epochs, seconds)
     for path in (options.save, options.plot):
         if path is not None:
             typer.echo(f"written: {path}", err=True)

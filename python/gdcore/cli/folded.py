@@ -98,9 +98,9 @@ def joined(parts: Sequence[Fold]) -> tuple[Prepared, NDArray[Any], list[tuple[An
     first = parts[0].x
     x: Prepared
     if isinstance(first, dict):
-        x = {key: np.concatenate([each.x[key] for each in parts]) for key in first}  # type: ignore[index]
+        x = {key: np.concatenate([each.x[key] for each in parts]) for key in first}
     else:
-        x = np.concatenate([each.x for each in parts])  # type: ignore[misc]
+        x = np.concatenate([each.x for each in parts])
     y = np.concatenate([each.y for each in parts])
     count = len(parts[0].y)
     rows = [(f.kept + i * count, f.held_out + i * count) for i, f in enumerate(parts)]
@@ -118,12 +118,13 @@ def like(
     A layer in front has the one scale become the other, and the last layer the target's. Only a
     missing cell, which becomes the mean of all rows, is not that of the fold.
     """
-    first = _between(own, of_all)
+    first, size = _between(own, of_all), networks.vector_size(net)
+    assert isinstance(size, int)  # the command line knows one for all columns
     made = networks.made(
         of_all,
         hidden,
         net.output_size,
-        networks.vector_size(net),
+        size,
         first,
         dtype=net.dtype.name,
         seed=net.seed,

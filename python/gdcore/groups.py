@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gdcore._check import flag, listed, real
 from gdcore._names import choice
-from gdcore.schedules import Schedule, Waiting
+from gdcore.schedules import Schedule, Waiting, resolve_schedule, spread
+from gdcore.typing import ScheduleName
 
 if TYPE_CHECKING:
     from gdcore.optimizers import Optimizer
@@ -20,6 +21,9 @@ __all__ = ["Group"]
 def __dir__() -> list[str]:
     return __all__
 
+
+One = Schedule | ScheduleName
+ScheduleLike = One | Callable[[int], float]
 
 _FACTOR = "_factor"
 _PENALIZED = "penalized"  # gdcore.Penalized, and its fields that a group may set
@@ -50,9 +54,11 @@ class Group:
         lr_factor: The learning rate is that of the trainer times this, at least 0, whatever a
             schedule makes of it.
         schedule: How the learning rate of these parameters changes, in place of the trainer's
-            schedule: an object as in `gdcore.schedules`. It starts from what the trainer's starts
-            from, and lr_factor or lr count upon it. A dict of such objects is for hyperparameters
-            by name, which start from what the group has of them.
+            schedule: as that an object of `gdcore.schedules`, a function or a name. It starts from
+            what the trainer's starts from, and lr_factor or lr count upon it. A dict of such is for
+            hyperparameters by name, which start from what the group has of them. What a
+            `gdcore.schedules.ReduceOnPlateau` or `gdcore.schedules.Adaptive` of the trainer lowers
+            are the rates of all groups.
         frozen: Nothing of it trains; then no other argument may be given.
         **overrides: Any field of the optimizer, such as ``weight_decay=0.0`` or
             ``betas=(0.9, 0.95)``, that takes the place of the optimizer's; or of a field that is a
@@ -65,8 +71,8 @@ class Group:
     Raises:
         TypeError: pattern is no string, frozen no bool, a factor or lr no number, or schedule none.
         ValueError: pattern is empty, a number is not finite or out of its domain, both a field and
-            its factor are given, or anything beside frozen; or schedule is a name, holds a function
-            or waits for a plateau: that is for the trainer's.
+            its factor are given, or anything beside frozen; or there is no such schedule, or it
+            waits for a plateau: that is for the trainer's.
     """
 
     __slots__ = ("_pattern", "_settings")
@@ -78,7 +84,7 @@ class Group:
         pattern: str,
         *,
         lr_factor: float = 1.0,
-        schedule: Schedule | Mapping[str, Schedule] | None = None,
+        schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
         frozen: bool = False,
         **overrides: Any,
     ) -> None:
@@ -155,27 +161,41 @@ def _checked(name: str, value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _checked_schedule(value: Any) -> Schedule | dict[str, Schedule]:
+def _checked_schedule(value: Any) -> One | dict[str, One]:
     """The argument schedule of a group."""
     given = dict(value) if isinstance(value, Mapping) else {"lr": value}
     if not given:
         raise ValueError("schedule must hold at least one schedule, got an empty dict")
+    found: dict[str, One] = {}
     for key, each in given.items():
         where = f"schedule[{key!r}]" if isinstance(value, Mapping) else "schedule"
-        if isinstance(each, str):
+        made = resolve_schedule(where, each)
+        if made is None:
+            raise TypeError(f"{where} must be a schedule or its name, got None")
+        found[key] = made
+        if isinstance(made, str):
+            continue
+        if any(isinstance(part, Waiting) for part in made._all()):
             raise ValueError(
-                f"{where} must be an object in a group, as names are over the epochs of a "
-                f"trainer's schedule, got {each!r}"
+                f"{where} must not wait for a plateau in a group: that of the trainer lowers the "
+                "rates of all groups"
             )
-        if not isinstance(each, Schedule):
-            raise TypeError(f"{where} must be a schedule, got {type(each).__name__}")
-        if each._has_function():
-            raise ValueError(f"{where} must be no function in a group, which no file can hold")
-        if any(isinstance(part, Waiting) for part in each._all()):
-            raise ValueError(f"{where} must not wait for a plateau in a group")
-        if key != "lr" and each._momentum() is not None:
+        if key != "lr" and made._momentum() is not None:
             raise ValueError(f"{where} must not cycle momentum, which goes with 'lr' alone")
-    return given if isinstance(value, Mapping) else value
+    return found if isinstance(value, Mapping) else found["lr"]
+
+
+def with_spread(group: Group, epochs: int, batches: int) -> Group:
+    """The group with schedules over so many epochs in the place of names; else itself."""
+    given = own_schedules(group.settings)
+    if not any(isinstance(each, str) for each in given.values()):
+        return group
+    made = {
+        key: spread(each, epochs, batches) if isinstance(each, str) else each
+        for key, each in given.items()
+    }
+    whole = isinstance(group.settings["schedule"], Mapping)
+    return _made(group.pattern, {**group.settings, "schedule": made if whole else made["lr"]})
 
 
 class Resolved(NamedTuple):
@@ -294,7 +314,7 @@ def settings_by_group(
     return list(found.values())
 
 
-def own_schedules(settings: Mapping[str, Any]) -> dict[str, Schedule]:
+def own_schedules(settings: Mapping[str, Any]) -> dict[str, One]:
     """The schedules among a group's settings, by hyperparameters."""
     given = settings.get("schedule", {})
     return dict(given) if isinstance(given, Mapping) else {"lr": given}

@@ -30,7 +30,13 @@ def __dir__() -> list[str]:
 class Solver(Optimizer, family="a solver"):
     """Base of those that train by all samples at once."""
 
-    def bind(self, arrays: Sequence[NDArray[Any]], *, groups: Sequence[Group] = ()) -> NoReturn:
+    def bind(
+        self,
+        arrays: Sequence[NDArray[Any]],
+        *,
+        groups: Sequence[Group] = (),
+        schedule: Any = None,
+    ) -> NoReturn:
         """Refuses: a solver asks for losses at weights of its own choice.
 
         Raises:

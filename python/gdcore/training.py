@@ -546,6 +546,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
         num_threads: int | None = None,
         loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
+        groups: Sequence[Group] | None = None,
     ) -> Trainer:
         """Reads a trainer that `save` wrote.
 
@@ -557,6 +558,8 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
             schedule: In place of the one that was saved; needed where that is a function.
             num_threads: As in `Trainer`.
             loss: The function that was the loss; needed where there was one, and nowhere else.
+            groups: In place of those that were saved, from which they differ by schedules alone;
+                needed where one of them followed a function.
 
         Raises:
             OSError: The file cannot be read; FileNotFoundError where there is none.
@@ -566,7 +569,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         """
         from gdcore import _resuming
 
-        return _resuming.resumed(Trainer, path, network, schedule, num_threads, loss)
+        return _resuming.resumed(Trainer, path, network, schedule, num_threads, loss, groups=groups)
 
     def _whole_history(self) -> History:
         """Of all epochs so far, in this trainer and those it was loaded from."""

@@ -68,14 +68,20 @@ class Wrapper(Optimizer, family="an optimizer around another"):
         """See `Optimizer.penalty`."""
         return self.optimizer.penalty()
 
-    def bind(self, arrays: Sequence[NDArray[Any]], *, groups: Sequence[Group] = ()) -> BoundRule:
+    def bind(
+        self,
+        arrays: Sequence[NDArray[Any]],
+        *,
+        groups: Sequence[Group] = (),
+        schedule: Any = None,
+    ) -> BoundRule:
         """See `Optimizer.bind`; a ValueError for `SAM`, which needs two gradients a step."""
         if any(name == SAM.name for name, _ in self.wrappers()):
             raise ValueError(
                 "bind must not be called of SAM, which takes two gradients a step: train with a "
                 f"gdcore.Trainer, or bind the optimizer within, {self.innermost()!r}"
             )
-        return super().bind(arrays, groups=groups)
+        return super().bind(arrays, groups=groups, schedule=schedule)
 
 
 @formula

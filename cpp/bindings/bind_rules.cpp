@@ -102,6 +102,8 @@ void bind_rule_of(py::module_& m, const char* name) {
            py::arg("rule"), py::arg("hyper"), py::arg("shapes"), py::arg("groups") = Groups(),
            py::arg("group_of") = std::vector<int>(), py::arg("wrappers") = Wrappers())
       .def_property("lr", &Updater::lr, &Updater::set_lr)
+      .def_property_readonly("steps", &Updater::steps)
+      .def("set_hyper", &Updater::set_hyper, py::arg("group"), py::arg("index"), py::arg("value"))
       .def("step", step<T>, py::arg("arrays"), py::arg("gradients"), py::arg("check_finite"));
 }
 

@@ -266,6 +266,10 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def("copy", copy<T>);
   cls.def_property_readonly("states", &Trainer::states);
   cls.def_property_readonly("converged", &Trainer::converged);
+  cls.def_property_readonly("evaluations", [](const Trainer& self) {
+    const auto found = self.evaluations();
+    return std::tuple(found.losses, found.gradients, found.jacobians);
+  });
   // What a loaded trainer goes on from.
   cls.def("set_state", set_state<T>, py::arg("index"), py::arg("name"), py::arg("values"));
   cls.def(

@@ -5,6 +5,7 @@
 
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
+#include "optim/penalty_rule.hpp"
 
 namespace gd::optim {
 
@@ -260,6 +261,7 @@ std::unique_ptr<Rule<T>> around(std::unique_ptr<Rule<T>> rule, const Wrapper& wr
     check(2);
     return std::make_unique<LookaheadRule<T>>(std::move(rule), numbers);
   }
+  if (name == "penalized") return std::make_unique<PenaltyRule<T>>(std::move(rule), numbers);
   if (name == "sam") {
     check(2);
     return std::make_unique<SamRule<T>>(std::move(rule), numbers);
@@ -279,9 +281,12 @@ std::unique_ptr<Rule<T>> around(std::unique_ptr<Rule<T>> rule, const Wrapper& wr
 template <class T>
 std::unique_ptr<Rule<T>> wrapped(std::unique_ptr<Rule<T>> rule,
                                  const std::vector<Wrapper>& wrappers) {
-  for (const bool outside : {false, true}) {
+  const auto place = [](const Wrapper& each) {
+    return each.name == "penalized" ? 0 : each.name == "sam" ? 2 : 1;
+  };
+  for (const int at : {0, 1, 2}) {
     for (const Wrapper& each : wrappers) {
-      if ((each.name == "sam") == outside) rule = around(std::move(rule), each);
+      if (place(each) == at) rule = around(std::move(rule), each);
     }
   }
   return rule;

@@ -157,8 +157,9 @@ class SamRule final : public WrappedRule<T> {
   std::vector<double> sums_;    // of the squares of each piece of the gradient
 };
 
-// The rule with what goes around it, the first one next to it; sam comes outside of all, for what
-// it does to a gradient is over when the others see it. ValueError for an unknown name or a wrong
+// The rule with what goes around it, the first one next to it. But a penalty, which changes
+// gradients, comes within all others, and sam outside of all: what it does to a gradient is over
+// when the others see it. ValueError for an unknown name or a wrong
 // number of numbers.
 template <class T>
 std::unique_ptr<Rule<T>> wrapped(std::unique_ptr<Rule<T>> rule,

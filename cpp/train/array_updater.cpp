@@ -177,6 +177,13 @@ void ArrayUpdater<T>::set_lr(double lr) {
   lr_ = lr;
 }
 
+template <class T>
+void ArrayUpdater<T>::set_hyper(int group, int index, double value) {
+  base::representable<T>(value, index == 0 ? "lr" : "a hyperparameter that follows a schedule");
+  const std::lock_guard<parallel::ForkSafeMutex> lock(mutex_);
+  rule_->set_hyper(group, index, value);
+}
+
 template class ArrayUpdater<float>;
 template class ArrayUpdater<double>;
 

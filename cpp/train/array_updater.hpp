@@ -34,6 +34,9 @@ class ArrayUpdater {
 
   double lr() const { return lr_; }
   void set_lr(double lr);  // ValueError where T cannot hold it
+  // As optim::Rule::set_hyper; what T cannot hold is a ValueError, too.
+  void set_hyper(int group, int index, double value);
+  int64_t steps() const { return steps_; }
   const std::vector<int64_t>& sizes() const { return sizes_; }
 
  private:
@@ -53,7 +56,7 @@ class ArrayUpdater {
   std::vector<optim::ParameterSpan> trained_;
   std::vector<optim::SpanPlace<T>> places_;
   std::atomic<double> lr_;
-  int64_t steps_ = 0;
+  std::atomic<int64_t> steps_{0};
 };
 
 }  // namespace gd::train

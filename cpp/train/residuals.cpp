@@ -41,6 +41,7 @@ template <class T>
 void Residuals<T>::fill(ops::Worker& worker, ops::TileQueue& queue, int64_t begin, int64_t count,
                         T* jacobian, T* residuals) {
   Own& own = own_[static_cast<size_t>(worker.index())];
+  if (worker.index() == 0 && begin == 0 && jacobian != nullptr) ++jacobians_;
   const int64_t outputs = network_.output_size();
   const int64_t n = ops::elements_of(extents_);
   queue.for_each(worker, (count + kAtOnce - 1) / kAtOnce, [&](int64_t tile) {

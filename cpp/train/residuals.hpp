@@ -23,6 +23,8 @@ class Residuals final : public optim::Squares<T> {
   int64_t residuals() const override { return data_.size() * network_.output_size(); }
   void fill(ops::Worker& worker, ops::TileQueue& queue, int64_t begin, int64_t count, T* jacobian,
             T* residuals) override;
+  // How often derivatives of all residuals were asked for.
+  int64_t jacobians() const { return jacobians_; }
   // Of each worker, where there are derivatives.
   static plan::PlanOptions<T> options();
 
@@ -38,6 +40,7 @@ class Residuals final : public optim::Squares<T> {
   double weight_sum_ = 1;
   ops::Extents extents_;
   std::vector<Own> own_;  // of each worker
+  int64_t jacobians_ = 0;
 };
 
 }  // namespace gd::train

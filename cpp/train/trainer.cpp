@@ -50,6 +50,27 @@ std::unique_ptr<optim::Rule<T>> rule_of(const TrainerOptions& options) {
                         options.wrappers);
 }
 
+// What rules see of a parameter: of a layer's what it multiplies by or looks up, as it lies in the
+// buffers; of what is no layer's the last two dimensions, as of arrays of one's own.
+struct Seen {
+  int64_t rows;
+  int64_t cols;
+  int64_t count;
+  bool is_matrix;
+  bool transposed;
+};
+
+Seen seen(const nn::Parameter& parameter) {
+  const std::vector<int64_t>& shape = parameter.shape;
+  if (parameter.node == nn::kNoNode && shape.size() > 1) {
+    const int64_t rows = shape[shape.size() - 2];
+    return {rows, shape.back(), parameter.size() / (rows * shape.back()), true, false};
+  }
+  if (parameter.lies == nn::Lies::transposed_panels || parameter.lies == nn::Lies::transposed_rows)
+    return {parameter.cols, parameter.rows, parameter.count, parameter.is_matrix(), true};
+  return {parameter.rows, parameter.cols, parameter.count, parameter.is_matrix(), false};
+}
+
 int64_t most_rows(int64_t together) {
   if (together == 0) return std::numeric_limits<int64_t>::max();
   const int64_t spare = together == 1 ? 0 : 1;  // see plan::Plan::rows_at_once
@@ -103,9 +124,9 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
       "groups must not be given where an Embedding or a Dense is sparse: its rows follow the "
       "trainer's hyperparameters");
   require<ValueError>(options_.wrappers.empty() || network.sparse().empty(),
-                      "an average of the weights, Lookahead and SAM must not be given where an "
-                      "Embedding or a Dense "
-                      "is sparse: the rows that a batch has not seen would be left out");
+                      "an average of the weights, Lookahead, Penalized and SAM must not be given "
+                      "where an Embedding or a Dense is sparse: the rows that a batch has not seen "
+                      "would be left out");
   if (sam_ != nullptr) {
     require<ValueError>(
         has_loss(), "SAM takes two gradients a step, so the trainer must have a loss of gdcore");
@@ -130,15 +151,11 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
     // Of what is no layer's a compiled loss makes no gradient.
     const bool is_out_of_reach = parameter.node == nn::kNoNode && has_loss();
     if (group == TrainerOptions::kFrozen || is_out_of_reach) continue;
-    const bool weight = parameter.is_matrix();
-    // As it lies in the buffers.
-    const bool transposed = parameter.lies == nn::Lies::transposed_panels ||
-                            parameter.lies == nn::Lies::transposed_rows;
-    spans_.push_back({parameter.offset, transposed ? parameter.cols : parameter.rows,
-                      transposed ? parameter.rows : parameter.cols,
-                      weight ? optim::SpanKind::weight : optim::SpanKind::bias, group,
+    const Seen own = seen(parameter);
+    spans_.push_back({parameter.offset, own.rows, own.cols,
+                      own.is_matrix ? optim::SpanKind::weight : optim::SpanKind::bias, group,
                       parameter.in_panels() ? ops::Layout::panels : ops::Layout::strided,
-                      transposed, parameter.count});
+                      own.transposed, own.count});
     list_clipped(parameter);
     if (extents_.empty() || extents_.back().end != parameter.offset) {
       extents_.push_back({parameter.offset, parameter.offset});
@@ -154,16 +171,14 @@ void Trainer<T>::list_trained(const nn::Network<T>& network) {
 template <class T>
 void Trainer<T>::list_clipped(const nn::Parameter& parameter) {
   using Units = plan::ClipPart::Units;
-  const bool transposed =
-      parameter.lies == nn::Lies::transposed_panels || parameter.lies == nn::Lies::transposed_rows;
-  plan::ClipPart part{parameter.offset, transposed ? parameter.cols : parameter.rows,
-                      transposed ? parameter.rows : parameter.cols, parameter.in_panels()};
-  if (parameter.is_matrix()) part.units = transposed ? Units::cols : Units::rows;
+  const Seen own = seen(parameter);
+  plan::ClipPart part{parameter.offset, own.rows, own.cols, parameter.in_panels()};
+  if (own.is_matrix) part.units = own.transposed ? Units::cols : Units::rows;
   const bool is_alone = !options_.clips_layers || parameter.node == nn::kNoNode;
   part.group = is_alone
                    ? static_cast<size_t>(&parameter - model_->description().parameters().data())
                    : static_cast<size_t>(parameter.node);
-  for (int64_t k = 0; k < parameter.count; ++k, part.offset += part.size()) {
+  for (int64_t k = 0; k < own.count; ++k, part.offset += part.size()) {
     clip_parts_.push_back(part);
   }
 }

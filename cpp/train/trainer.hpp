@@ -167,6 +167,14 @@ class Trainer {
   // The hyperparameter of a solver by which its last epoch found that there is nothing left to do,
   // or null.
   const char* converged() const { return converged_; }
+  // Of a solver: how often its epochs have asked for losses alone, for gradients, and for the
+  // derivatives of all residuals.
+  struct Evaluations {
+    int64_t losses = 0;
+    int64_t gradients = 0;
+    int64_t jacobians = 0;
+  };
+  Evaluations evaluations() const;
   // Data that are new may lie where others did.
   void expect_new_data() { solved_ = nullptr; }
   // All that fit and step go on from, as of one moment: parameters and each state in the shapes and
@@ -259,6 +267,7 @@ class Trainer {
   std::unique_ptr<optim::Rule<T>> rule_;
   optim::Solver<T>* solver_ = nullptr;  // the rule, where it is one
   std::unique_ptr<Residuals<T>> residuals_;
+  Evaluations evaluations_;
   std::atomic<const char*> converged_{nullptr};
   std::atomic<const void*> solved_{nullptr};      // the data that the solver's last loss is of
   optim::AveragingRule<T>* averaging_ = nullptr;  // in the rule, or null

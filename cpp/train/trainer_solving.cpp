@@ -30,7 +30,8 @@ void Trainer<T>::check_solver(const std::string& name) const {
   require<ValueError>(options_.clip == plan::ClipBy::none, "clip must be None with optimizer '",
                       name, "', whose steps do not follow the gradient");
   require<ValueError>(options_.wrappers.empty(), "optimizer '", name,
-                      "' takes neither an average of the weights nor Lookahead or SAM around it");
+                      "' takes neither an average of the weights nor Lookahead, Penalized or SAM "
+                      "around it");
   for (const nn::Node& node : graph.nodes) {
     const bool draws = node.spec.kind == "dropout" && node.spec.get<double>("rate") > 0;
     require<ValueError>(!draws && node.together == 1, "optimizer '", name,
@@ -87,10 +88,12 @@ double Trainer<T>::solve_epoch(const Dataset& data, int64_t batch_size, Progress
     const auto evaluate = [&] {
       plan::Plan<T>& plan = training_plan(data.size(), false);
       const double found = plan.step(batch);
+      ++evaluations_.gradients;
       if (heads_ && !first) heads_->add(first.emplace(heads_->size()), plan.head_sums());
       return found;
     };
     const auto evaluate_loss = [&] {
+      ++evaluations_.losses;
       network.note_change();
       return evaluation_plan(std::min(data.size(), kDefaultBatch)).add_losses(batch, 0) / weights;
     };
@@ -102,6 +105,7 @@ double Trainer<T>::solve_epoch(const Dataset& data, int64_t batch_size, Progress
                               threads(),     evaluate,        update_.gradients,
                               evaluate_loss, residuals_.get()};
     const auto outcome = solver_->iterate(problem, lr);
+    if (residuals_) evaluations_.jacobians = residuals_->jacobians();
     network.note_change();
     loss = outcome.loss;
     steps_ += outcome.iterations;
@@ -118,9 +122,16 @@ double Trainer<T>::solve_epoch(const Dataset& data, int64_t batch_size, Progress
   return loss;
 }
 
-#define GD_INSTANTIATE(T)                                           \
-  template void Trainer<T>::check_solver(const std::string&) const; \
-  template int64_t Trainer<T>::solver_bytes() const;                \
+template <class T>
+typename Trainer<T>::Evaluations Trainer<T>::evaluations() const {
+  const Lock lock(model_->mutex());
+  return evaluations_;
+}
+
+#define GD_INSTANTIATE(T)                                                    \
+  template typename Trainer<T>::Evaluations Trainer<T>::evaluations() const; \
+  template void Trainer<T>::check_solver(const std::string&) const;          \
+  template int64_t Trainer<T>::solver_bytes() const;                         \
   template double Trainer<T>::solve_epoch(const Dataset&, int64_t, Progress);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

@@ -17,15 +17,15 @@ many networks  fit_many, FitResult, FitResults, folds, Ensemble
 losses         all of `losses`
 optimizers     all of `optimizers`
 solvers        all of `solvers`
-wrappers       Lookahead, SAM: optimizers around another
+wrappers       Lookahead, SAM, Penalized: optimizers around another
 averaging      EMA, SWA: of the weights
 clipping       AdaptiveClip, ClipNorm, ClipValue
 groups         Group
 parameters     Parameter: beside those of layers
-learning rate  schedules: Chained, Constant, CosLog, Cosine, CosineWarmRestarts, Cyclic,
-               Exponential, FlatCos, Function, InverseScaling, InverseSqrt, Lambda, Linear,
-               MultiStep, Multiplicative, OneCycle, Piecewise, Polynomial, ReduceOnPlateau,
-               Sequential, Step, Warmup, spread
+learning rate  schedules: Adaptive, Chained, Constant, CosLog, Cosine, CosineWarmRestarts,
+               Cyclic, Exponential, FlatCos, Function, InverseScaling, InverseSqrt, Lambda,
+               Linear, MultiStep, Multiplicative, OneCycle, Piecewise, Polynomial,
+               ReduceOnPlateau, Sequential, Step, Warmup, spread
 to find one    lr_range_test, RangeTest
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
 while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from gdcore.training import Trainer as Trainer
     from gdcore.wrappers import SAM as SAM
     from gdcore.wrappers import Lookahead as Lookahead
+    from gdcore.wrappers import Penalized as Penalized
 else:
 
     def _wrapped(names: list[str]) -> str:
@@ -132,7 +133,7 @@ else:
         "profiling": ("profile", "scaling_study"),
         "range_test": ("RangeTest", "lr_range_test"),
         "training": ("Trainer",),
-        "wrappers": ("SAM", "Lookahead"),
+        "wrappers": ("SAM", "Lookahead", "Penalized"),
     }
     _MODULES = (
         *("callbacks", "files", "initializers", "layers", "losses", "metrics", "optimizers"),

@@ -41,6 +41,11 @@ class Averaged:
         native.copy_average(network._native)
         return network
 
+    @property
+    def has_average(self) -> bool:
+        """Whether there are averaged weights by now, which `averaged` gives."""
+        return self._native.has_average
+
     def _check_average(self) -> None:
         if not self._native.keeps_average:
             raise ValueError(

@@ -132,7 +132,7 @@ class Fitting:
         """
         plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
         plain = plain and not trainer._native.keeps_average  # which judges by a copy
-        plain = plain and trainer._plateau_rule() is None
+        plain = plain and trainer._plateau_rule() is None and self.accumulate == 1
         plain = plain and not isinstance(trainer.optimizer, Solver)  # which may end early
         judged = self.validation is not None and self.validation.metrics
         return plain and not self.callbacks and not judged

@@ -89,7 +89,7 @@ class Work:
         given: list[Given],
         arrays: Arrays,
         epochs: int,
-        options: tuple[int | None, bool],
+        options: tuple[int | None, bool, int],
         metrics: Any,
         callbacks: Own,
         threads: int,
@@ -262,7 +262,8 @@ class Work:
         try:
             x, y, weight, validation_data = part
             given = (weight, validation_data, None, self._metrics, self._own[index], False)
-            fitting = trainer._checked(x, y, *self._options, *given)
+            batch_size, shuffle, accumulate = self._options
+            fitting = trainer._checked(x, y, batch_size, shuffle, *given, accumulate)
         finally:
             trainer._shared = None
         fitting.names = names

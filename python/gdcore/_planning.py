@@ -9,6 +9,7 @@ from gdcore._native import NativeTrainer
 
 __all__ = ["Operation", "Planning"]
 
+_ASKED = ("losses", "gradients", "jacobians")
 _MOST = 2**53  # samples: more than any memory holds
 
 
@@ -55,6 +56,16 @@ class Planning:
         `fit` ends early, as another would at once.
         """
         return self._native.converged
+
+    @property
+    def evaluations(self) -> dict[str, int]:
+        """How often a solver has asked, see `gdcore.solvers`; zeros with any other optimizer.
+
+        ``"losses"`` without gradients, ``"gradients"``, and ``"jacobians"``, which are the
+        derivatives of all residuals, each of all samples. Counted since the trainer was made or
+        loaded.
+        """
+        return dict(zip(_ASKED, self._native.evaluations, strict=True))
 
     def memory_plan(
         self, batch_size: int | None, samples: int | None = None, shuffle: bool = True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gdcore._check import thread_count
+from gdcore._following import Given
 from gdcore._pairing import as_saved, tell_saved
-from gdcore._scheduling import Given, PlateauState, resolve_schedules
+from gdcore._scheduling import PlateauState, resolve_schedules
 from gdcore.files import PathLike
+from gdcore.groups import Group, checked_groups
 from gdcore.losses import LossFunction, resolve_loss
 from gdcore.network import Network
 from gdcore.persistence import (
@@ -35,6 +37,7 @@ def resumed(
     num_threads: int | None,
     loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
     *,
+    groups: Any = None,
     warns: bool = True,
 ) -> Trainer:
     """See `Trainer.load`, which warns; whoever reads the preparation too need not be warned."""
@@ -43,10 +46,11 @@ def resumed(
     thread_count(num_threads)
     resolved = resolve_schedules("schedule", schedule)
     own = None if loss is None else resolve_loss("loss", loss)
+    row = None if groups is None else checked_groups(groups)
     if own is not None and not isinstance(own, LossFunction):
         raise TypeError(f"loss must be the function that was the loss, or None, got {own}")
     with opened(path) as checkpoint:
-        trainer = _trainer_from(checkpoint, kind, network, resolved, num_threads, own)
+        trainer = _trainer_from(checkpoint, kind, network, resolved, num_threads, own, row)
     if warns:
         checkpoint.warn_of_preparation()
     return trainer
@@ -59,6 +63,7 @@ def _trainer_from(
     schedule: Given,
     num_threads: int | None,
     own: LossFunction | None,
+    groups: tuple[Group, ...] | None,
 ) -> Trainer:
     path = checkpoint.path
     if checkpoint.description.get("kind") == "network":
@@ -87,6 +92,20 @@ def _trainer_from(
             f"one's own as the loss{', which no file can hold' if parts.own_loss else ''}"
         )
 
+    if groups is None and parts.own_groups:
+        raise ValueError(
+            f"groups must be given: {path} was saved with a group that followed a function of "
+            "one's own, which no file can hold"
+        )
+    arguments = dict(parts.arguments)
+    if groups is not None:
+        if _but_schedules(groups) != _but_schedules(arguments["groups"]):
+            raise ValueError(
+                f"groups must be those of {path} with other schedules at most, "
+                f"{arguments['groups']}, got {list(groups)}"
+            )
+        arguments["groups"] = groups
+
     def made(for_network: Network) -> Trainer:
         trainer = kind(
             for_network,
@@ -95,7 +114,7 @@ def _trainer_from(
             loss_weights=parts.loss_weights,
             schedule=parts.schedule if schedule is None else schedule,
             num_threads=num_threads,
-            **parts.arguments,
+            **arguments,
         )
         _restore(trainer, parts)
         return trainer
@@ -117,6 +136,14 @@ def _trainer_from(
     for head, each in trainer._objective.heads.items():
         tell_saved(each, trainer.network, head)
     return trainer
+
+
+def _but_schedules(groups: Sequence[Group]) -> list[tuple[str, dict[str, Any]]]:
+    """What groups set beside schedules."""
+    return [
+        (group.pattern, {k: v for k, v in group.settings.items() if k != "schedule"})
+        for group in groups
+    ]
 
 
 def _check_fits(schedule: Given, parts: TrainerParts, trial: Trainer, path: PathLike) -> None:

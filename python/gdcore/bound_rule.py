@@ -13,6 +13,7 @@ from gdcore._check import flag, listed, real
 from gdcore._native import RULES
 
 if TYPE_CHECKING:
+    from gdcore._bound_schedules import StepSchedules
     from gdcore.groups import Group
     from gdcore.optimizers import Optimizer
 
@@ -33,25 +34,22 @@ class BoundRule:
         self,
         optimizer: Optimizer,
         arrays: Sequence[NDArray[Any]],
-        groups: Sequence[Group] = (),
-        resolve: Callable[[list[str]], tuple[Any, Any]] = lambda _: ([], []),
+        groups: Sequence[Group],
+        resolve: Callable[[list[str], float], tuple[tuple[Any, ...], StepSchedules]],
     ) -> None:
-        """Made by `Optimizer.bind`; ``resolve`` gives each array its group, by its key."""
+        """Made by `Optimizer.bind`; ``resolve`` tells hyperparameters and groups, by keys."""
         self._optimizer = optimizer
         self._arrays = _checked(arrays)
-        for index, group in enumerate(groups):
-            if "schedule" in group.settings:
-                raise ValueError(
-                    f"groups[{index}] must have no schedule, which is for a gdcore.Trainer: set lr "
-                    "between steps"
-                )
         self._groups = groups
-        grouped = resolve([str(index) for index in range(len(self._arrays))])
-        native = RULES[self._arrays[0].dtype.name]
+        dtype = self._arrays[0].dtype
+        keys = [str(index) for index in range(len(self._arrays))]
+        (hyper, *grouped), self._follows = resolve(keys, float(np.finfo(dtype).tiny))
+        native = RULES[dtype.name]
         shapes = [list(array.shape) for array in self._arrays]
-        within, around = optimizer.innermost(), optimizer.wrappers()
-        self._native = native(within.name, within.parameters(), shapes, *grouped, around)
-        self._step = self._native.step
+        self._native = native(optimizer.innermost().name, hyper, shapes, *grouped)
+        self._step: Callable[..., None] = self._native.step
+        if self._follows:
+            self._step = self._scheduled_step
 
     def __repr__(self) -> str:
         shapes = ", ".join(str(array.shape) for array in self._arrays)
@@ -60,12 +58,34 @@ class BoundRule:
 
     @property
     def lr(self) -> float:
-        """Learning rate of the next step; can be set."""
-        return self._native.lr
+        """Learning rate of the next step; can be set.
+
+        With a schedule, setting it scales the schedule from here on, as `Trainer.lr`.
+        """
+        follows = self._follows
+        return follows.rate(self._native.steps) if follows.has_rate else self._native.lr
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._native.lr = real("lr", value, at_least=0)
+        checked = real("lr", value, at_least=0)
+        if not self._follows.has_rate:
+            self._native.lr = checked
+        self._follows.set_rate(checked, self._native.steps)
+
+    @property
+    def steps(self) -> int:
+        """Number of updates so far: the t of schedules."""
+        return self._native.steps
+
+    def _scheduled_step(self, *arguments: Any) -> None:
+        native, follows = self._native, self._follows
+        t = native.steps
+        values = follows.at(t)
+        if follows.has_rate:
+            native.lr = follows.rate(t)
+        for value in values:
+            native.set_hyper(*value)
+        native.step(*arguments)
 
     def step(self, gradients: Sequence[NDArray[Any]], *, check_finite: bool = True) -> None:
         """Updates all arrays once, in place.
@@ -79,7 +99,8 @@ class BoundRule:
         Raises:
             TypeError: gradients is no sequence, or a gradient is complex, of objects or of strings.
             ValueError: There are more or fewer of them, one is of another shape, not finite or
-                shares memory with a bound array, or a bound array is not what it was.
+                shares memory with a bound array, a bound array is not what it was, or a schedule
+                gives what is none.
         """
         if type(gradients) is not list:
             gradients = listed("gradients", gradients, "arrays")

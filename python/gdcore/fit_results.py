@@ -179,12 +179,16 @@ class FitResults(Sequence[FitResult]):
     def ensemble(self, *, average: EnsembleAverage = "auto") -> Ensemble:
         """The networks that no exception ended as one model, see `gdcore.Ensemble`.
 
+        Of trainers that keep an average of the weights these are copies with the averaged ones, by
+        which they were judged.
+
         Raises:
             ValueError: There is none, or they are not of the same inputs and outputs.
         """
         from gdcore.ensembles import Ensemble
 
-        networks = [each.trainer.network for each in self if each.error is None and each.trainer]
+        trainers = [each.trainer for each in self if each.error is None and each.trainer]
+        networks = [each.averaged if each.has_average else each.network for each in trainers]
         if not networks:
             raise ValueError("there is no network that was trained to the end")
         return Ensemble(networks, average=average)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gdcore._check import flag, listed, real
 from gdcore._names import choice
-from gdcore.schedules import ReduceOnPlateau, Schedule
+from gdcore.schedules import Schedule, Waiting, resolve_schedule, spread
+from gdcore.typing import ScheduleName
 
 if TYPE_CHECKING:
     from gdcore.optimizers import Optimizer
@@ -21,7 +22,12 @@ def __dir__() -> list[str]:
     return __all__
 
 
+One = Schedule | ScheduleName
+ScheduleLike = One | Callable[[int], float]
+
 _FACTOR = "_factor"
+_PENALIZED = "penalized"  # gdcore.Penalized, and its fields that a group may set
+_PENALTY = ("l1", "l2", "weights_only")
 _SHOWN = 12  # keys in an error
 
 
@@ -48,13 +54,16 @@ class Group:
         lr_factor: The learning rate is that of the trainer times this, at least 0, whatever a
             schedule makes of it.
         schedule: How the learning rate of these parameters changes, in place of the trainer's
-            schedule: an object as in `gdcore.schedules`. It starts from what the trainer's starts
-            from, and lr_factor or lr count upon it. A dict of such objects is for hyperparameters
-            by name, which start from what the group has of them.
+            schedule: as that an object of `gdcore.schedules`, a function or a name. It starts from
+            what the trainer's starts from, and lr_factor or lr count upon it. A dict of such is for
+            hyperparameters by name, which start from what the group has of them. What a
+            `gdcore.schedules.ReduceOnPlateau` or `gdcore.schedules.Adaptive` of the trainer lowers
+            are the rates of all groups.
         frozen: Nothing of it trains; then no other argument may be given.
         **overrides: Any field of the optimizer, such as ``weight_decay=0.0`` or
             ``betas=(0.9, 0.95)``, that takes the place of the optimizer's; or of a field that is a
-            number, ``weight_decay_factor=2.0``, what the optimizer's is multiplied by. ``lr`` is
+            number, ``weight_decay_factor=2.0``, what the optimizer's is multiplied by. So are
+            those of a `gdcore.Penalized` around it: l1, l2, weights_only. ``lr`` is
             the rate where the trainer's is the optimizer's ``lr``: schedules and `Trainer.lr` move
             both in proportion. Any other field that is set here follows no schedule but the group's
             own; of one with a factor, the factor counts upon the trainer's schedule.
@@ -62,8 +71,8 @@ class Group:
     Raises:
         TypeError: pattern is no string, frozen no bool, a factor or lr no number, or schedule none.
         ValueError: pattern is empty, a number is not finite or out of its domain, both a field and
-            its factor are given, or anything beside frozen; or schedule is a name, holds a function
-            or waits for a plateau: that is for the trainer's.
+            its factor are given, or anything beside frozen; or there is no such schedule, or it
+            waits for a plateau: that is for the trainer's.
     """
 
     __slots__ = ("_pattern", "_settings")
@@ -75,7 +84,7 @@ class Group:
         pattern: str,
         *,
         lr_factor: float = 1.0,
-        schedule: Schedule | Mapping[str, Schedule] | None = None,
+        schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
         frozen: bool = False,
         **overrides: Any,
     ) -> None:
@@ -152,27 +161,41 @@ def _checked(name: str, value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _checked_schedule(value: Any) -> Schedule | dict[str, Schedule]:
+def _checked_schedule(value: Any) -> One | dict[str, One]:
     """The argument schedule of a group."""
     given = dict(value) if isinstance(value, Mapping) else {"lr": value}
     if not given:
         raise ValueError("schedule must hold at least one schedule, got an empty dict")
+    found: dict[str, One] = {}
     for key, each in given.items():
         where = f"schedule[{key!r}]" if isinstance(value, Mapping) else "schedule"
-        if isinstance(each, str):
+        made = resolve_schedule(where, each)
+        if made is None:
+            raise TypeError(f"{where} must be a schedule or its name, got None")
+        found[key] = made
+        if isinstance(made, str):
+            continue
+        if any(isinstance(part, Waiting) for part in made._all()):
             raise ValueError(
-                f"{where} must be an object in a group, as names are over the epochs of a "
-                f"trainer's schedule, got {each!r}"
+                f"{where} must not wait for a plateau in a group: that of the trainer lowers the "
+                "rates of all groups"
             )
-        if not isinstance(each, Schedule):
-            raise TypeError(f"{where} must be a schedule, got {type(each).__name__}")
-        if each._has_function():
-            raise ValueError(f"{where} must be no function in a group, which no file can hold")
-        if any(isinstance(part, ReduceOnPlateau) for part in each._all()):
-            raise ValueError(f"{where} must not wait for a plateau in a group")
-        if key != "lr" and each._momentum() is not None:
+        if key != "lr" and made._momentum() is not None:
             raise ValueError(f"{where} must not cycle momentum, which goes with 'lr' alone")
-    return given if isinstance(value, Mapping) else value
+    return found if isinstance(value, Mapping) else found["lr"]
+
+
+def with_spread(group: Group, epochs: int, batches: int) -> Group:
+    """The group with schedules over so many epochs in the place of names; else itself."""
+    given = own_schedules(group.settings)
+    if not any(isinstance(each, str) for each in given.values()):
+        return group
+    made = {
+        key: spread(each, epochs, batches) if isinstance(each, str) else each
+        for key, each in given.items()
+    }
+    whole = isinstance(group.settings["schedule"], Mapping)
+    return _made(group.pattern, {**group.settings, "schedule": made if whole else made["lr"]})
 
 
 class Resolved(NamedTuple):
@@ -182,10 +205,12 @@ class Resolved(NamedTuple):
         groups: Of each its name in errors, its hyperparameters, and its rate where the trainer's is
             the last number. Empty where there are none; else the first is of what no group matches.
         group_of: Of each key the number of its group; -1: it does not train.
+        around: What is around the rule, by name with numbers, those of a penalty for each group.
     """
 
     groups: list[tuple[str, list[float], float, float]]
     group_of: list[int]
+    around: list[tuple[str, list[float]]]
 
 
 def checked_groups(groups: Any) -> tuple[Group, ...]:
@@ -200,15 +225,16 @@ def checked_groups(groups: Any) -> tuple[Group, ...]:
 def resolved(
     groups: Sequence[Group], keys: Sequence[str], optimizer: Optimizer, what: str = "a parameter"
 ) -> Resolved:
-    """Matches groups with keys.
+    """Matches groups with keys; ``optimizer`` comes with all that is around it.
 
     Raises:
         TypeError: A value is of the wrong type.
         ValueError: A group matches nothing, two set the same for one key, or what one sets the
             optimizer has not or cannot take.
     """
+    penalty, around, optimizer = optimizer.penalty(), optimizer.wrappers(), optimizer.innermost()
     if not groups:
-        return Resolved([], [])
+        return Resolved([], [], around)
     for index, group in enumerate(groups):
         if not any(fnmatchcase(key, group.pattern) for key in keys):
             shown = ", ".join(map(repr, keys[:_SHOWN])) + ", ..." * (len(keys) > _SHOWN)
@@ -216,9 +242,11 @@ def resolved(
                 f"groups[{index}] must match {what}, got the pattern {group.pattern!r}, and "
                 f"there are {shown}"
             )
+        _penalty_of(f"groups[{index}]", penalty, optimizer, group.settings)
         with_settings(f"groups[{index}]", optimizer, group.settings)
     found: dict[tuple[int, ...], int] = {(): 0}
     native = [("of all others", optimizer.parameters(), 1.0, 1.0)]
+    penalties = _penalty_of("groups", penalty, optimizer, {})
     group_of = []
     for key in keys:
         matching = tuple(i for i, each in enumerate(groups) if fnmatchcase(key, each.pattern))
@@ -234,10 +262,42 @@ def resolved(
             rate = (settings["lr"], optimizer.lr) if "lr" in settings else (1.0, 1.0)
             rate = (settings["lr_factor"], 1.0) if "lr_factor" in settings else rate
             native.append((names, own.parameters(), *rate))
+            penalties += _penalty_of(where, penalty, own, settings)
         group_of.append(found[matching])
     if keys and all(group < 0 for group in group_of):
         raise ValueError(f"groups must leave {what} to train, got all of them frozen")
-    return Resolved(native, group_of)
+    around = [(name, penalties if name == _PENALIZED else row) for name, row in around]
+    return Resolved(native, group_of, around)
+
+
+def _penalty_of(
+    where: str, penalty: Optimizer | None, within: Optimizer, settings: dict[str, Any]
+) -> list[float]:
+    """The numbers of a penalty around ``within`` with what a group sets; without one, none."""
+    changed: dict[str, Any] = {}
+    for name, value in settings.items():
+        field = name.removesuffix(_FACTOR)
+        if field not in _PENALTY:
+            continue
+        if penalty is None:
+            raise ValueError(
+                f"{where}: {name} is for a penalty, and there is none: give the trainer the "
+                f"optimizer gdcore.Penalized({within!r}, ...)"
+            )
+        if field == name:
+            changed[field] = value
+        elif field == "weights_only":
+            raise ValueError(f"{where}: weights_only has no factor, give weights_only itself")
+        else:
+            changed[field] = getattr(penalty, field) * value
+    if penalty is None:
+        return []
+    try:
+        own: Any = replace(penalty, optimizer=within, **changed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{where}: {error}") from None
+    numbers: list[float] = own.numbers()
+    return numbers
 
 
 def settings_by_group(
@@ -254,7 +314,7 @@ def settings_by_group(
     return list(found.values())
 
 
-def own_schedules(settings: Mapping[str, Any]) -> dict[str, Schedule]:
+def own_schedules(settings: Mapping[str, Any]) -> dict[str, One]:
     """The schedules among a group's settings, by hyperparameters."""
     given = settings.get("schedule", {})
     return dict(given) if isinstance(given, Mapping) else {"lr": given}
@@ -294,7 +354,7 @@ def with_settings(where: str, optimizer: Optimizer, settings: dict[str, Any]) ->
     changed: dict[str, Any] = {}
     names = [field.name for field in fields(optimizer)]
     for name, value in settings.items():
-        if name in ("frozen", "lr_factor", "schedule"):
+        if name in ("frozen", "lr_factor", "schedule") or name.removesuffix(_FACTOR) in _PENALTY:
             continue
         field = name if name in names else name.removesuffix(_FACTOR)
         choice(f"{where}: a hyperparameter of {type(optimizer).__name__}", field, names)

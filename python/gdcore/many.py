@@ -40,6 +40,7 @@ def fit_many(
     callbacks: Sequence[Callback] | Callable[[int], Sequence[Callback]] = (),
     progress: bool = True,
     num_threads: int | None = None,
+    accumulate: int = 1,
 ) -> FitResults:
     """Trains many networks at once, each as `Trainer.fit` alone would, to the same bits.
 
@@ -82,6 +83,7 @@ def fit_many(
         progress: Shows a bar on standard error, or in the notebook.
         num_threads: How many networks at a time, 1 to 1024; None as `gdcore.get_num_threads` says.
             Where there are fewer networks, each has its share of the threads.
+        accumulate: As in `Trainer.fit`.
 
     Returns:
         A sequence with an entry a network, in order, that prints as a table; see
@@ -99,7 +101,11 @@ def fit_many(
     """
     given = _checked(trainers)
     epochs = integer("epochs", epochs)
-    options = (optional_integer("batch_size", batch_size), flag("shuffle", shuffle))
+    options = (
+        optional_integer("batch_size", batch_size),
+        flag("shuffle", shuffle),
+        integer("accumulate", accumulate, at_most=2**31),
+    )
     progress = flag("progress", progress)
     threads = (
         get_num_threads()

@@ -218,11 +218,25 @@ def _described_group(group: Group) -> dict[str, Any]:
     return described
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _own_schedule(group: Any) -> bool:
+    """Whether a group that is described followed a function of one's own."""
+    settings = group.get("settings") if isinstance(group, dict) else None
+    return isinstance(settings, dict) and settings.get("schedule") == {"name": _FUNCTION}
+
+
 def _groups_from(described: Any) -> list[Group]:
+    """The groups; those that followed functions of one's own without a schedule."""
+
     def with_schedule(each: Any) -> Any:
         settings = each.get("settings") if isinstance(each, dict) else None
         if not isinstance(settings, dict) or "schedule" not in settings:
             return each
+        if _own_schedule(each):
+            return {**each, "settings": {k: v for k, v in settings.items() if k != "schedule"}}
         schedule = _schedule_from(settings["schedule"])
         return {**each, "settings": {**settings, "schedule": schedule}}
 
@@ -269,6 +283,7 @@ class TrainerParts:
         optimizer: Its description.
         schedule: None where it was a function of one's own, too; a dict of hyperparameters'.
         own_schedule: Whether it was.
+        own_groups: Whether a group followed such a function; then the groups lack these.
         arguments: More of what the trainer's class takes.
         position: Steps, epochs, the learning rate, and the scale of the schedule with the rate that
             the schedule had when it was set, and the numbers that the optimizer keeps.
@@ -283,6 +298,7 @@ class TrainerParts:
     optimizer: Optimizer
     schedule: Schedule | ScheduleName | dict[str, Schedule | ScheduleName] | None
     own_schedule: bool
+    own_groups: bool
     arguments: Mapping[str, Any]
     position: Position
     history: History
@@ -408,6 +424,7 @@ class Checkpoint:
             optimizer=_optimizer_from(told.get("optimizer")),
             schedule=None if own_schedule else _schedule_from(schedule),
             own_schedule=own_schedule,
+            own_groups=any(map(_own_schedule, _listed(told.get("groups")))),
             arguments={
                 "matmul_precision": told.get("matmul_precision", ""),
                 "clip_grad_norm": told.get("clip_grad_norm"),

@@ -30,7 +30,13 @@ def __dir__() -> list[str]:
 class Solver(Optimizer, family="a solver"):
     """Base of those that train by all samples at once."""
 
-    def bind(self, arrays: Sequence[NDArray[Any]], *, groups: Sequence[Group] = ()) -> NoReturn:
+    def bind(
+        self,
+        arrays: Sequence[NDArray[Any]],
+        *,
+        groups: Sequence[Group] = (),
+        schedule: Any = None,
+    ) -> NoReturn:
         """Refuses: a solver asks for losses at weights of its own choice.
 
         Raises:
@@ -49,6 +55,15 @@ def check_schedule(optimizer: Optimizer, schedule: object) -> None:
         raise ValueError(
             f"schedule must be None with {type(optimizer).__name__}, which has no learning rate, "
             f"got {schedule!r}"
+        )
+
+
+def check_batch(optimizer: Optimizer, batch_size: int | None, samples: int) -> None:
+    """A ValueError where a solver would get less than all samples at once."""
+    if isinstance(optimizer, Solver) and batch_size is not None and batch_size < samples:
+        raise ValueError(
+            f"batch_size must be None with optimizer {optimizer.name!r}, which takes all {samples} "
+            f"samples at once, got {batch_size}"
         )
 
 

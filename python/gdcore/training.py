@@ -32,7 +32,7 @@ from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import SGD, Optimizer
 from gdcore.schedules import Schedule
-from gdcore.solvers import check_schedule
+from gdcore.solvers import check_batch, check_schedule
 from gdcore.typing import (
     Inputs,
     MetricName,
@@ -175,9 +175,9 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
             hyper, *groups = within.parameters(), [], []
         else:
             within = self._optimizer.innermost()
-            around += self._optimizer.wrappers()
-            keys = network._native.parameter_names
-            hyper, *groups = self._formed(within.parameters(), resolved(self._groups, keys, within))
+            grouped = resolved(self._groups, network._native.parameter_names, self._optimizer)
+            around += grouped.around
+            hyper, *groups = self._formed(within.parameters(), grouped)
             if self._average is not None:
                 around.append((self._average.name, self._average.numbers()))
         options = (
@@ -419,6 +419,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
             names=names,
         )
         fitting.check()
+        check_batch(self._optimizer, fitting.batch_size, fitting.data.samples)
         self._check_plateau(fitting.figures)
         return fitting
 
@@ -545,6 +546,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
         num_threads: int | None = None,
         loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
+        groups: Sequence[Group] | None = None,
     ) -> Trainer:
         """Reads a trainer that `save` wrote.
 
@@ -556,6 +558,8 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
             schedule: In place of the one that was saved; needed where that is a function.
             num_threads: As in `Trainer`.
             loss: The function that was the loss; needed where there was one, and nowhere else.
+            groups: In place of those that were saved, from which they differ by schedules alone;
+                needed where one of them followed a function.
 
         Raises:
             OSError: The file cannot be read; FileNotFoundError where there is none.
@@ -565,7 +569,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         """
         from gdcore import _resuming
 
-        return _resuming.resumed(Trainer, path, network, schedule, num_threads, loss)
+        return _resuming.resumed(Trainer, path, network, schedule, num_threads, loss, groups=groups)
 
     def _whole_history(self) -> History:
         """Of all epochs so far, in this trainer and those it was loaded from."""

@@ -2,8 +2,10 @@
 
 >>> trainer = gdcore.Trainer(net, "mse", gdcore.Lookahead(gdcore.AdamW(lr=1e-3), k=5))
 >>> trainer = gdcore.Trainer(net, "mse", gdcore.SAM(gdcore.SGD(lr=0.1, momentum=0.9), rho=0.05))
+>>> trainer = gdcore.Trainer(net, "mse", gdcore.Penalized("adam", l1=1e-5, l2=1e-4))
 
-Fields of groups and schedules are those of the optimizer within.
+Fields of groups and schedules are those of the optimizer within; groups know those of a penalty,
+too.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from gdcore.bound_rule import BoundRule
     from gdcore.groups import Group
 
-__all__ = ["SAM", "Lookahead", "Wrapper"]
+__all__ = ["SAM", "Lookahead", "Penalized", "Wrapper"]
 
 
 def __dir__() -> list[str]:
@@ -62,14 +64,24 @@ class Wrapper(Optimizer, family="an optimizer around another"):
         """What is around it, by name with numbers, the innermost first."""
         return [*self.optimizer.wrappers(), (self.name, self.numbers())]
 
-    def bind(self, arrays: Sequence[NDArray[Any]], *, groups: Sequence[Group] = ()) -> BoundRule:
+    def penalty(self) -> Optimizer | None:
+        """See `Optimizer.penalty`."""
+        return self.optimizer.penalty()
+
+    def bind(
+        self,
+        arrays: Sequence[NDArray[Any]],
+        *,
+        groups: Sequence[Group] = (),
+        schedule: Any = None,
+    ) -> BoundRule:
         """See `Optimizer.bind`; a ValueError for `SAM`, which needs two gradients a step."""
         if any(name == SAM.name for name, _ in self.wrappers()):
             raise ValueError(
                 "bind must not be called of SAM, which takes two gradients a step: train with a "
                 f"gdcore.Trainer, or bind the optimizer within, {self.innermost()!r}"
             )
-        return super().bind(arrays, groups=groups)
+        return super().bind(arrays, groups=groups, schedule=schedule)
 
 
 @formula
@@ -149,3 +161,57 @@ class SAM(Wrapper):
     def numbers(self) -> list[float]:
         """As C++ takes them, without the optimizer."""
         return [self.rho, float(self.adaptive)]
+
+
+@formula
+class Penalized(Wrapper):
+    """An elastic net: a penalty on the size of the weights, by which their gradient grows.
+
+    g <- g + l1 sign(w) + l2 w, which is the gradient of loss + l1 |w|_1 + l2 / 2 |w|^2
+
+    With l1 alone that is the lasso's penalty, with l2 alone ridge regression's. sign(0) is 0. By
+    default it is for weights alone, which are matrices or stacks of them, and not for biases or
+    what norms scale by, as Keras's ``kernel_regularizer`` and scikit-learn's ``alpha``; the
+    optimizers' own weight_decay is for all parameters, as PyTorch's.
+
+    The loss that is told is without the penalty. Clipping limits g before it is added, as before
+    PyTorch's weight decay, and `SAM` goes uphill without it. The order among wrappers does not
+    matter. Weights come near 0 by l1, and move about it by the length of a step: what shall be 0
+    exactly needs `gdcore.FTRL`.
+
+    Sources: Tibshirani, "Regression shrinkage and selection via the lasso", JRSS B 58, 1996; Zou
+    and Hastie, "Regularization and variable selection via the elastic net", JRSS B 67, 2005.
+
+    Args:
+        optimizer: The optimizer within, by name or as an object; none of `gdcore.solvers`.
+        l1: Weight of the absolute values, at least 0. A group may set its own, or an ``l1_factor``.
+        l2: Weight of the squares, at least 0; so may it of this.
+        weights_only: Whether it is for weights alone. Where a group says False, it is for the
+            biases and other vectors of that group, too.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument is out of its domain, no optimizer has that name, or there is a
+            penalty within it already.
+    """
+
+    name: ClassVar[str] = "penalized"
+    optimizer: Optimizer = required_field(_resolved)
+    l1: float = real_field(0.0, at_least=0)
+    l2: float = real_field(0.0, at_least=0)
+    weights_only: bool = flag_field(True)
+
+    def __post_init__(self) -> None:
+        """Checks each field, and that one penalty is enough."""
+        super().__post_init__()
+        if self.optimizer.penalty() is not None:
+            raise ValueError(f"optimizer must have no penalty within it, got {self.optimizer!r}")
+
+    def penalty(self) -> Optimizer | None:
+        """See `Optimizer.penalty`."""
+        return self
+
+    def numbers(self) -> list[float]:
+        """As C++ takes them, without the optimizer; the last is the sign."""
+        sign = -1.0 if getattr(self.innermost(), "maximize", False) else 1.0
+        return [self.l1, self.l2, float(self.weights_only), sign]

@@ -110,6 +110,62 @@ def test_folds_hold_every_row_out_once(folder: Path, tmp_path: Path) -> None:
     assert np.corrcoef(predicted.to_numpy(), truth)[0, 1] > 0.5
 
 
+@pytest.mark.parametrize("embed", [[], ["--embed", 3]])
+def test_each_fold_is_prepared_from_its_own_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embed: list[Any]
+) -> None:
+    """No number of a row that is held out reaches its network; the model is of these networks."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=60)
+    a[7] = 1e4  # which would squeeze all others
+    once = np.zeros(60)
+    once[11] = 1.0  # one number only, where that row is held out
+    data = pl.DataFrame({
+        "a": a, "once": once, "c": [f"c{i % 4}" for i in range(60)],
+        "gap": [None if i % 9 == 4 else float(i % 7) for i in range(60)],
+        "y": rng.normal(size=60) + 10,
+    })  # fmt: skip
+    path = written(tmp_path / "d.csv", data)
+    seen: dict[str, Any] = {}
+    fit_many, joined = several.fit_many, several.folded.joined
+    monkeypatch.setattr(several.folded, "joined", lambda parts: seen.setdefault(
+        "joined", joined(seen.setdefault("parts", parts))))  # fmt: skip
+    monkeypatch.setattr(several, "fit_many", lambda *given, **options: seen.setdefault(
+        "results", fit_many(*given, **options)))  # fmt: skip
+    options = ["--target", "y", "--hidden", 8, "--epochs", 3, "--categories", "c", *embed]
+    result = done("train", path, *options, "--folds", 4, "--missing", "mean",
+                  "--task", "regression", "--save", tmp_path / "m")  # fmt: skip
+    assert "means and deviations of columns are of the other rows" in result.stderr
+    outputs, errors = [], []
+    for fold, one in zip(seen["parts"], seen["results"], strict=True):
+        assert sorted([*fold.kept, *fold.held_out]) == list(range(60))
+        numbers = fold.x["numbers"] if embed else fold.x
+        there = data["gap"].is_not_null().to_numpy()[fold.kept]
+        for column, rows in ((0, fold.kept), (1, fold.kept), (-1, fold.kept[there])):
+            values = numbers[rows, column]
+            silent = column == 1 and 11 in fold.held_out
+            assert values.std() == pytest.approx(0 if silent else 1, abs=1e-5)
+            assert values.mean() == pytest.approx(0, abs=1e-5)
+            if silent:
+                assert abs(numbers[:, column]).max() < 1e-20
+        assert fold.y[fold.kept].std() == pytest.approx(1)
+        alone = several._trainer(one.trainer, 0)
+        take = several.taken
+        alone.fit(take(fold.x, fold.kept), fold.y[fold.kept], epochs=3, progress=False)
+        for key, value in alone.network.state_dict().items():
+            assert np.array_equal(value, one.trainer.network.state_dict()[key]), key
+        told = fold.chosen.target.restored(one.trainer.network.predict(fold.x))[:, 0]
+        outputs.append(told)
+        truth = data["y"].to_numpy()
+        errors.append(np.sqrt(((told - truth)[fold.held_out] ** 2).mean()))
+    assert [float(row[4]) for row in table(result.stdout)[1:5]] == pytest.approx(errors, rel=1e-4)
+    filled = ["--out", tmp_path / "p.npz"]
+    done("predict", tmp_path / "m", path, *filled)
+    predicted = np.load(tmp_path / "p.npz")["prediction"]
+    whole = data["gap"].is_not_null().to_numpy()
+    np.testing.assert_allclose(predicted[whole], np.mean(outputs, axis=0)[whole], rtol=1e-4)
+
+
 def test_without_rows_held_out_figures_are_of_the_training(folder: Path) -> None:
     result = done("train", folder / "wine.csv", *FEW, "--seeds", 2, "--validation", 0)
     assert "figures, training" in result.stdout
@@ -187,6 +243,13 @@ def test_what_does_not_go_is_told(
     folder: Path, tmp_path: Path, given: list[Any], words: str
 ) -> None:
     refused(tmp_path, ["train", folder / "wine.csv", *FEW, *given], words)
+
+
+def test_a_fold_that_cannot_be_prepared_is_told(tmp_path: Path) -> None:
+    data = pl.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "y": [0.5, 0.5, 2.5, 0.5]})
+    path = written(tmp_path / "d.csv", data)
+    refused(tmp_path, ["train", path, "--target", "y", "--folds", 4, "--task", "regression"],
+            "of --folds 4: the target 'y' has one value only in the rows for training")  # fmt: skip
 
 
 def test_an_ensemble_does_not_go_on_and_neither_do_seeds(folder: Path, tmp_path: Path) -> None:

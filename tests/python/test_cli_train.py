@@ -391,7 +391,10 @@ def test_solvers_take_all_rows_unless_they_are_told_otherwise(
     result = done(*train, "--epochs", 400, "--weight-decay", 0.1)
     assert re.search(r"converged after \d+ of 400 epochs, by \w+", result.stderr)
     assert figure(result.stdout, "r2, held out") > 0.3
-    refused(tmp_path, [*train, "--batch-size", 32], "batch_size must be None with optimizer")
+    asked = re.findall(r"[\d,]+ (losses|gradients|jacobians)", result.stdout)
+    assert ("gradients" in asked) == (options[0] == "lbfgs") == ("jacobians" not in asked)
+    assert ("GFLOP/s" in result.stdout) == ("jacobians" not in asked)
+    refused(tmp_path, [*train, "--batch-size", 32], "--batch-size must be left out with")
     if options[0] == "lbfgs":
         refused(tmp_path, ["scaling", *train[1:]], "--optimizer must be one that trains by steps")
     else:

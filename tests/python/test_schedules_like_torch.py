@@ -271,6 +271,7 @@ EVERY = [
     (s.FlatCos(120),),
     (s.Piecewise([(5, 0.1), (10, 1.0), (60, 0.2)]),),
     (s.ReduceOnPlateau(),),
+    (s.Adaptive(),),
 ]
 
 

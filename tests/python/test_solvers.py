@@ -398,7 +398,9 @@ def test_hyperparameters_out_of_range_are_refused(
 
 
 @pytest.mark.parametrize("name", ["lbfgs", "levenberg_marquardt"])
-def test_steps_and_batches_are_refused_and_change_nothing(name: Any) -> None:
+def test_steps_and_batches_are_refused_and_change_nothing(
+    name: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     x, y = curve(20, 2)
     net = network(2, 3, 1)
     trainer = gd.Trainer(net, "mse", name)
@@ -417,7 +419,8 @@ def test_steps_and_batches_are_refused_and_change_nothing(name: Any) -> None:
     with pytest.raises(
         ValueError, match=r"batch_size must be None .*all 20 samples at once, got 8"
     ):
-        trainer.fit(x, y, epochs=1, batch_size=8, progress=False)
+        trainer.fit(x, y, epochs=1, batch_size=8)
+    assert capsys.readouterr().err == ""  # before a bar has begun
     with pytest.raises(TypeError, match="cannot be bound to arrays"):
         Optimizer.resolve("optimizer", name).bind([np.zeros(3)])
     assert_same_state(net.state_dict(), before)
@@ -477,3 +480,34 @@ def test_a_file_with_numbers_that_are_not_its_own_is_refused(tmp_path: Path) -> 
         files.write(tmp_path / "forged.safetensors", arrays, description)
         with pytest.raises(ValueError, match=r"damaged or was forged"):
             gd.Trainer.load(tmp_path / "forged.safetensors")
+
+
+def test_evaluations_are_counted() -> None:
+    torch = pytest.importorskip("torch")
+    x, y = curve(40, 2)
+    net = network(2, 5, 1)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(2, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1)
+    ).double()
+    state = dict(zip(module.state_dict(), net.state_dict().values(), strict=True))
+    module.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()})
+    optimizer = torch.optim.LBFGS(
+        module.parameters(), lr=1.0, max_iter=6, history_size=10, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        outputs = module(torch.from_numpy(x))
+        loss = torch.nn.functional.mse_loss(outputs, torch.from_numpy(y))
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    trainer = fitted(net, gd.LBFGS(max_iter=6), x, y, 1)
+    theirs = next(iter(optimizer.state.values()))["func_evals"]
+    assert trainer.evaluations == {"losses": 0, "gradients": theirs, "jacobians": 0}
+    squares = fitted(network(2, 5, 1), gd.LevenbergMarquardt(), x, y, 4)
+    found = squares.evaluations
+    assert found["gradients"] == 0
+    assert 4 <= found["jacobians"] <= found["losses"] + 1
+    assert not any(gd.Trainer(net, "mse", "adam").evaluations.values())

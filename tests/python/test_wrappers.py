@@ -27,6 +27,8 @@ AROUND: dict[str, dict[str, Any]] = {
     "ema": {"optimizer": gd.Adam(lr=1e-2), "average": gd.EMA(0.9)},
     "ema_warmup": {"optimizer": "adamw", "average": gd.EMA(every=2, warmup=True)},
     "swa": {"optimizer": gd.SGD(lr=0.05), "average": gd.SWA(start=2)},
+    "penalized": {"optimizer": gd.Penalized(gd.Adam(lr=1e-2), l1=1e-3, l2=1e-2), "average": "ema"},
+    "penalized_muon": {"optimizer": gd.Penalized(gd.Lookahead("muon", k=2), l1=1e-3)},
     "all": {
         "optimizer": gd.SAM(gd.Lookahead(gd.RMSprop(lr=1e-3), k=4)),
         "average": gd.EMA(0.8, start=3),

@@ -127,7 +127,49 @@ def train(
     ] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Else the optimizer's.")] = None,
     clip_grad_norm: Annotated[
-        float | None, typer.Option(metavar="NORM", help="The largest norm of a gradient.")
+        float | None,
+        typer.Option(
+            "--clip-grad-norm",
+            "--clip-norm",
+            metavar="NORM",
+            help="The largest norm of a gradient.",
+        ),
+    ] = None,
+    clip_value: Annotated[
+        float | None,
+        typer.Option(metavar="VALUE", help="The largest absolute value in a gradient."),
+    ] = None,
+    l1: Annotated[
+        float | None, typer.Option(metavar="WEIGHT", help="Of a penalty on |w|, without biases.")
+    ] = None,
+    l2: Annotated[
+        float | None,
+        typer.Option(metavar="WEIGHT", help="Of a penalty on w^2 / 2, without biases."),
+    ] = None,
+    lookahead: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Every K steps goes back half of the way that they went."),
+    ] = None,
+    sam: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RHO",
+            help="Takes each gradient so far uphill, for wide minima: twice the time.",
+        ),
+    ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DECAY",
+            help="Keeps the exponential average of the weights, e.g. 0.999, and judges and "
+            "predicts by it.",
+        ),
+    ] = None,
+    swa: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCH", help="The same with the mean of the weights from that epoch on."
+        ),
     ] = None,
     schedule: Annotated[
         str,
@@ -143,6 +185,9 @@ def train(
     ] = 0,
     epochs: Annotated[int, typer.Option(help="How often to go over the samples.")] = 20,
     batch_size: options.BatchSize = None,
+    accumulate: Annotated[
+        int, typer.Option(metavar="N", help="Batches an update: the gradient is that of them all.")
+    ] = 1,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -232,6 +277,7 @@ _WITH_RESUME = (
         "folds",
         "epochs",
         "batch_size",
+        "accumulate",
         "lr",
         "patience",
         "metrics",

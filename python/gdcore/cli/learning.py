@@ -24,11 +24,12 @@ from gdcore.cli.preparation import (
 from gdcore.cli.tables import Table
 from gdcore.cli.targets import Chosen, Wanted, choose, standardized
 
-__all__ = ["MISSING", "Choices", "learn", "wanted"]
+__all__ = ["MISSING", "Choices", "learn", "learnt_again", "wanted"]
 
 MISSING = ("error", "mean")
 AT_ONCE = 32  # columns of numbers, of which copies are held
 MANY = 1000  # more categories than that are too many for an input each
+SILENT = 1e30  # a deviation that makes any number an input of 0, also in float32
 ROWS_EACH = 2  # of so many an embedded one stands in as many rows on average, else it is a text
 
 
@@ -139,6 +140,35 @@ def learn(
     if choices.embed is not None and not preparation.embedded:
         notes.insert(0, f"--embed {choices.embed}: no column has more categories, none is embedded")
     return preparation, chosen, notes
+
+
+def learnt_again(
+    table: Table, preparation: Preparation, target: Wanted, kept: NDArray[Any]
+) -> tuple[Preparation, Chosen]:
+    """The same columns with means and deviations of other rows, and the target too.
+
+    A column of one number in these rows becomes an input that is always 0: it would be left out,
+    had these been the rows for training.
+
+    Raises:
+        ValueError: Numbers cannot be standardized.
+    """
+    numeric: dict[str, NDArray[np.float64]] = {}
+    found: dict[str, NumericColumn | None] = {}
+    of_numbers = [each.name for each in preparation.columns if isinstance(each, NumericColumn)]
+    for number, name in enumerate(of_numbers, start=1):
+        numeric[name] = table.column(name, preparation.notation).numbers()[kept]
+        if len(numeric) == AT_ONCE or number == len(of_numbers):
+            found |= _standardized(numeric, keep=False)
+            numeric.clear()
+    columns = tuple(
+        found[each.name] or NumericColumn(each.name, each.mean, SILENT)
+        if isinstance(each, NumericColumn)
+        else each
+        for each in preparation.columns
+    )
+    chosen = standardized(target, kept)
+    return replace(preparation, columns=columns, target=chosen.target), chosen
 
 
 def _inputs(

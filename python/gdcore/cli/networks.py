@@ -56,6 +56,7 @@ def made(
     hidden: Sequence[Layer | Activation],
     outputs: int,
     size: int,
+    first: Layer | None = None,
     **options: Any,
 ) -> Network:
     """A network of hidden layers over what a preparation makes.
@@ -65,10 +66,12 @@ def made(
         hidden: Layers in a row.
         outputs: How many.
         size: Numbers in the vector of a category, where columns are embedded.
+        first: What the inputs that are numbers go through before all else.
         options: Dtype and seed.
     """
     layers = [*hidden, Dense(outputs)]
     if not preparation.embedded:
+        layers = layers if first is None else [first, *layers]
         return Network(layers, input_size=preparation.input_size, **options)
     categories = [len(each.categories) for each in preparation.embedded]
     codes = Input(categories=categories, name=CODES)
@@ -77,7 +80,8 @@ def made(
     if not preparation.input_size:
         return Network([embedding, *layers], inputs=codes, **options)
     numbers = Input(preparation.input_size, name=NUMBERS)
-    node: Node = Concat()(numbers, embedding(codes))
+    node: Node = numbers if first is None else first(numbers)
+    node = Concat()(node, embedding(codes))
     for layer in layers:
         node = layer(node)
     return Network(inputs=[numbers, codes], outputs=node, **options)

@@ -12,7 +12,7 @@ import polars as pl
 import typer
 from numpy.typing import NDArray
 
-from gdcore import Ensemble, Network
+from gdcore import Ensemble, Network, Trainer, _resuming
 from gdcore._names import unknown
 from gdcore.cli import report
 from gdcore.cli.delimited import Dialect
@@ -65,10 +65,25 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
 
 
 def _loaded(model: str) -> Network | Ensemble:
-    """A network, or several as one."""
-    if read_description(model).get("kind") == "ensemble":
+    """A network, or several as one; of a model with averaged weights one with these."""
+    description = read_description(model)
+    if description.get("kind") == "ensemble":
         return Ensemble._loaded(model, warns=False)
+    extra = description["extra"]
+    if _keeps_average(description) and isinstance(extra, dict) and "preparation" in extra:
+        # `gdcore train` has told the figures of the average, and so it predicts by that.
+        trainer = _resuming.resumed(Trainer, model, None, None, None, warns=False)
+        return trainer.averaged if trainer.has_average else trainer.network
     return Network._loaded(model, warns=False)
+
+
+def _keeps_average(description: dict[str, Any]) -> bool:
+    """Whether a trainer's file has weights to judge by beside those that train."""
+    rule = description.get("optimizer")
+    while isinstance(rule, dict) and isinstance(rule.get("optimizer"), dict):
+        rule = rule["optimizer"]
+    name = rule.get("name") if isinstance(rule, dict) else None
+    return "average" in description or str(name).startswith("schedule_free")
 
 
 def _as_it_is(net: Network, table: Table, model: str) -> Preparation:

@@ -85,7 +85,8 @@ def figures(
     judges = [metrics.Metric.resolve("--metrics", name) for name in wanted]
     found = trainer.evaluate(x, y, metrics=judges)
     if isinstance(chosen.target, NumberTarget) and chosen.values is not None:
-        outputs = chosen.target.restored(trainer.network.predict(x))
+        judged = trainer.averaged if trainer.has_average else trainer.network
+        outputs = chosen.target.restored(judged.predict(x))
         found |= {each.key: each(chosen.values[rows], outputs) for each in METRICS}
     return found
 
@@ -99,10 +100,6 @@ def tell_result(
     seconds: float,
 ) -> None:
     """Tells the network, its figures on each part of the data, and what the training took."""
-    batch_size = min(batch_size, samples)
-    full, rest = divmod(samples, batch_size)
-    flops = full * trainer.flops_per_step(batch_size)
-    flops += trainer.flops_per_step(rest) if rest else 0
     rows = {
         f"{key}, {part}": shown(key, values[key])
         for key in figures["training"]
@@ -111,12 +108,34 @@ def tell_result(
     rows |= {
         "time": f"{seconds:.3f} s",
         "samples/s": f"{epochs * samples / seconds:,.0f}",
-        "GFLOP/s": f"{epochs * flops / seconds / 1e9:.2f}",
     }
+    asked = {key: count for key, count in trainer.evaluations.items() if count}
+    if asked:
+        rows["evaluations"] = ", ".join(f"{count:,} {key}" for key, count in asked.items())
+    if "jacobians" not in asked:  # what is made of one is not counted
+        flops = _flops(trainer, samples, min(batch_size, samples), epochs, asked)
+        rows["GFLOP/s"] = f"{flops / seconds / 1e9:.2f}"
     if (peak := peak_bytes()) is not None:
         rows["peak memory"] = f"{peak / 1e6:,.0f} MB"
     print(trainer.network)
     tell_rows(rows)
+
+
+def _flops(
+    trainer: Trainer, samples: int, batch_size: int, epochs: int, asked: Mapping[str, int]
+) -> int:
+    """Of all epochs; of a solver those of the losses and gradients that it asked for."""
+    if asked:
+        forward = sum(
+            each["flops"]
+            for each in trainer.operations(samples)
+            if each["phase"] in ("forward", "loss")
+        )
+        gradients = asked.get("gradients", 0) * trainer.flops_per_step(samples)
+        return gradients + asked.get("losses", 0) * forward
+    full, rest = divmod(samples, batch_size)
+    flops = full * trainer.flops_per_step(batch_size)
+    return epochs * (flops + (trainer.flops_per_step(rest) if rest else 0))
 
 
 def tell_rows(rows: Mapping[str, str]) -> None:

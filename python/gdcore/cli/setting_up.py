@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
 from gdcore import Trainer
+from gdcore._layer import Layer
+from gdcore.activations import Activation
+from gdcore.cli.folded import Fold
 from gdcore.cli.preparation import Preparation, Prepared
 from gdcore.cli.targets import Chosen
 from gdcore.solvers import Solver
@@ -27,6 +31,8 @@ class SetUp:
         validation: Those of the rows that were held out; there may be none.
         kept: The first rows' places in the table.
         held_out: The others'.
+        folds: Where each row is held out once, how; else empty, as hidden.
+        hidden: The hidden layers.
     """
 
     trainer: Trainer
@@ -36,9 +42,12 @@ class SetUp:
     validation: tuple[Prepared, NDArray[Any]]
     kept: NDArray[Any]
     held_out: NDArray[Any]
+    folds: Sequence[Fold] = ()
+    hidden: Sequence[Layer | Activation] = ()
 
     def batch_size(self, options: Any) -> int:
         """Samples an update, as was said, or as the optimizer takes them."""
         if options.batch_size is not None:
             return int(options.batch_size)
+        # Of folds each has less, and then that is all of it.
         return len(self.kept) if isinstance(self.trainer.optimizer, Solver) else 32

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from gdcore import Ensemble, FitResult, FitResults, Trainer, fit_many, folds, metrics
+from gdcore import Ensemble, FitResult, FitResults, Trainer, fit_many, metrics
 from gdcore._check import integer
 from gdcore.callbacks import EarlyStopping
-from gdcore.cli import INTERRUPTED, report
+from gdcore.cli import INTERRUPTED, folded, report
 from gdcore.cli.errors import diverged, fail
-from gdcore.cli.preparation import ClassTarget, NumberTarget, Prepared, taken
+from gdcore.cli.preparation import NumberTarget, Prepared, taken
 from gdcore.cli.setting_up import SetUp
 from gdcore.fit_results import spread_of
 
@@ -45,10 +45,10 @@ def train(options: Options) -> None:
     if parts:
         typer.echo(
             f"folds: {parts}, each held out by {count} of the networks; means and deviations of "
-            "columns are of all rows",
+            "columns are of the other rows",
             err=True,
         )
-    rows = _rows(made, parts, options.seed)
+    x, y, rows = (*made.training, None) if not parts else folded.joined(made.folds)
     trainers = [_trainer(made.trainer, seed) for _ in range(parts or 1) for seed in range(count)]
     judged = bool(parts) or len(made.held_out) > 0
     begun = time.perf_counter()
@@ -57,7 +57,8 @@ def train(options: Options) -> None:
             warnings.filterwarnings("ignore", ".* networks failed: .*", UserWarning)
             results = fit_many(
                 trainers,
-                *made.training,
+                x,
+                y,
                 epochs=options.epochs,
                 batch_size=made.batch_size(options),
                 validation_data=made.validation if judged and not parts else None,
@@ -69,19 +70,20 @@ def train(options: Options) -> None:
                 if options.patience is None
                 else [EarlyStopping(patience=options.patience)],
                 num_threads=options.threads,
+                accumulate=options.accumulate,
             )
     except KeyboardInterrupt:
         fail("stopped; nothing is saved", INTERRUPTED)
     seconds = time.perf_counter() - begun
     _tell_failed(results)
     well = [each for each in results if each.error is None]
-    ensemble = results.ensemble()
+    ensemble = _ensemble(results, made, count)
     if options.save is not None:
         ensemble.save(options.save, extra={"preparation": made.preparation.to_json()})
-    figures = [_figures(each, made, rows, count, options.metrics) for each in well]
-    whole = _of_ensemble(ensemble, made) if rows is None and judged else {}
+    figures = [_figures(each, made, count, options.metrics) for each in well]
+    whole = _of_ensemble(ensemble, made) if not parts and judged else {}
     _tell(well, figures, whole, count if parts else 0, "held out" if judged else "training")
-    learnt = [len(made.kept) if rows is None else len(rows[e.index // count][0]) for e in well]
+    learnt = [len(made.folds[e.index // count].kept if parts else made.kept) for e in well]
     samples = sum(each.epochs * n for each, n in zip(well, learnt, strict=True))
     report.tell_rows(
         {
@@ -108,23 +110,14 @@ def _numbers(options: Options) -> tuple[int, int]:
     return count, parts
 
 
-def _rows(made: SetUp, parts: int, seed: int) -> list[tuple[Any, Any]] | None:
-    if not parts:
-        return None
-    y = made.training[1]
-    if parts > len(y):
-        raise ValueError(f"--folds must be at most the number of rows, {len(y)}, got {parts}")
-    by_class = isinstance(made.preparation.target, ClassTarget)
-    return folds(y, parts, seed=seed, stratify=by_class)
-
-
 def _trainer(first: Trainer, after: int) -> Trainer:
     """One like the first, whose seed is so many after its own."""
     return Trainer(
         first.network._again(seed=first.network.seed + after),
         first.loss,
         first.optimizer,
-        clip_grad_norm=first.clip_grad_norm,
+        clip=first.clip,
+        average=first.average,
         schedule=first.schedule,
     )
 
@@ -139,22 +132,29 @@ def _tell_failed(results: FitResults) -> None:
         typer.echo(f"note: network {each.index} failed and is left out: {each.error}", err=True)
 
 
-def _figures(
-    result: FitResult,
-    made: SetUp,
-    rows: Sequence[tuple[Any, Any]] | None,
-    count: int,
-    wanted: Sequence[str],
-) -> dict[str, float]:
+def _ensemble(results: FitResults, made: SetUp, count: int) -> Ensemble:
+    """The networks as one model, of rows that are prepared in one way."""
+    if not made.folds:
+        return results.ensemble()
+    networks = []
+    for each in results:
+        if each.error is None and each.trainer is not None:
+            net = each.trainer.averaged if each.trainer.has_average else each.trainer.network
+            own = made.folds[each.index // count].preparation
+            networks.append(folded.like(net, own, made.preparation, made.hidden))
+    return Ensemble(networks)
+
+
+def _figures(result: FitResult, made: SetUp, count: int, wanted: Sequence[str]) -> dict[str, float]:
     """Of a network, on what it has not seen; where all rows are for training, on these."""
-    x, y = made.training
-    places = made.kept
-    if rows is not None:
-        held_out = rows[result.index // count][1]
-        x, y, places = taken(x, held_out), y[held_out], made.kept[held_out]
-    elif len(made.held_out):
-        (x, y), places = made.validation, made.held_out
     assert result.trainer is not None  # no function was given
+    if made.folds:
+        fold = made.folds[result.index // count]
+        x, y = taken(fold.x, fold.held_out), fold.y[fold.held_out]
+        return report.figures(result.trainer, x, y, fold.chosen, fold.held_out, wanted)
+    (x, y), places = made.training, made.kept
+    if len(made.held_out):
+        (x, y), places = made.validation, made.held_out
     return report.figures(result.trainer, x, y, made.chosen, places, wanted)
 
 

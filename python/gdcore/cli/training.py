@@ -14,11 +14,20 @@ import typer
 from numpy.typing import NDArray
 
 from gdcore import Trainer, profile, schedules
-from gdcore._check import integer, optional_integer, real
+from gdcore._check import integer, optional_integer
 from gdcore._names import choice
 from gdcore._native import DTYPES
 from gdcore.callbacks import EarlyStopping
-from gdcore.cli import INTERRUPTED, networks, plot, profile_files, report, several
+from gdcore.cli import (
+    INTERRUPTED,
+    around,
+    folded,
+    networks,
+    plot,
+    profile_files,
+    report,
+    several,
+)
 from gdcore.cli.cells import Notation
 from gdcore.cli.columns import listed
 from gdcore.cli.delimited import Dialect
@@ -38,6 +47,7 @@ from gdcore.cli.targets import Chosen
 from gdcore.losses import Loss
 from gdcore.metrics import Metric
 from gdcore.optimizers import Optimizer
+from gdcore.solvers import Solver
 from gdcore.typing import ScheduleName
 
 __all__ = ["Options", "SetUp", "set_up", "train"]
@@ -78,6 +88,14 @@ class Options:
     momentum: float | None = None
     weight_decay: float | None = None
     clip_grad_norm: float | None = None
+    clip_value: float | None = None
+    l1: float | None = None
+    l2: float | None = None
+    lookahead: int | None = None
+    sam: float | None = None
+    ema: float | None = None
+    swa: int | None = None
+    accumulate: int = 1
     dtype: str = "float32"
     metrics: tuple[str, ...] = ()
     patience: int | None = None
@@ -130,9 +148,9 @@ def train(options: Options) -> None:
         trainer.save(options.save, extra={"preparation": preparation.to_json()})
     if options.plot is not None:
         plot.save_curves(options.plot, trainer.history)
-    report.tell_result(
-        trainer, figures, len(kept), made.batch_size(options), trainer.epochs - before, seconds
-    )
+    together = made.batch_size(options) * options.accumulate
+    epochs = trainer.epochs - before
+    report.tell_result(trainer, figures, len(kept), together, epochs, seconds)
     for path in (options.save, options.plot):
         if path is not None:
             typer.echo(f"written: {path}", err=True)
@@ -150,14 +168,14 @@ def set_up(options: Options) -> SetUp:
         options.hidden, options.activation, options.norm, options.dropout, options.residual
     )
     embedded = Embedded.of(options.embed, options.embed_size)
-    rule = _rule(options)
+    rule = around.wrapped(_rule(options), options)
+    clip, average = around.clipped(options), around.averaged(options)
     dtype = choice("--dtype", options.dtype, DTYPES)
     choice("--loss", options.loss, ["auto", *CLASS_LOSSES, *NUMBER_LOSSES])
     integer("--epochs", options.epochs)
     optional_integer("--batch-size", options.batch_size)
     schedule = _schedule(options.schedule, options.warmup, options.epochs)
-    if options.clip_grad_norm is not None:
-        real("--clip-grad-norm", options.clip_grad_norm, above=0)
+    integer("--accumulate", options.accumulate)
     _check_judging(options)
     _check_outputs(options)
 
@@ -181,11 +199,16 @@ def set_up(options: Options) -> SetUp:
     ).of(table)
     target = wanted(table, choices)
     kept, held_out = split(len(table), options.validation, options.seed, target.labels)
+    _check_batch(rule, options.batch_size, len(kept))
     preparation, chosen, notes = learn(table, choices, target, kept)
     preparation = replace(preparation, dialect=dialect)
     notes = [*target.too_small(held_out), *notes]  # ahead of what may be many
     loss, outputs, y = _loss(options.loss, chosen)
     x = preparation.inputs(table, np.dtype(dtype))
+    parts = []
+    if options.folds is not None:
+        cut = (options.folds, options.seed, np.dtype(dtype))
+        parts = folded.cut(table, preparation, target, y, *cut)
     report.tell_choice(preparation, chosen, len(kept), len(held_out), notes, embedded.size)
     del table  # the text of large files takes more room than all that follows
 
@@ -194,7 +217,8 @@ def set_up(options: Options) -> SetUp:
         net,
         loss,
         rule,
-        clip_grad_norm=options.clip_grad_norm,
+        clip=clip,
+        average=average,
         schedule=schedule,
         num_threads=options.threads,
     )
@@ -206,6 +230,8 @@ def set_up(options: Options) -> SetUp:
         (taken(x, held_out), y[held_out]),
         kept,
         held_out,
+        parts,
+        hidden,
     )
 
 
@@ -226,6 +252,14 @@ def _rule(options: Options) -> Optimizer:
             raise ValueError(f"{option} is for {', '.join(having)}, got {rule.name!r}")
         rule = replace(rule, **{name: value})
     return rule
+
+
+def _check_batch(rule: Optimizer, batch_size: int | None, rows: int) -> None:
+    if isinstance(rule, Solver) and batch_size is not None and batch_size < rows:
+        raise ValueError(
+            f"--batch-size must be left out with --optimizer {rule.name}, which takes all {rows} "
+            f"rows at once, got {batch_size}"
+        )
 
 
 def _check_judging(options: Options) -> None:
@@ -317,6 +351,7 @@ def _fit(made: SetUp, options: Options) -> float:
                 if judged
                 else (),
                 callbacks=stopping,
+                accumulate=options.accumulate,
             )
     except KeyboardInterrupt:
         done = f"stopped after {trainer.epochs - before} of {options.epochs} epochs"

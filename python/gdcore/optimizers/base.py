@@ -35,7 +35,17 @@ class Optimizer(Formula, family="an optimizer"):
         """What is around `innermost`, by name with numbers; nothing."""
         return []
 
-    def bind(self, arrays: Sequence[NDArray[Any]], *, groups: Sequence[Group] = ()) -> BoundRule:
+    def penalty(self) -> Optimizer | None:
+        """The `gdcore.Penalized` among what is around it, or None."""
+        return None
+
+    def bind(
+        self,
+        arrays: Sequence[NDArray[Any]],
+        *,
+        groups: Sequence[Group] = (),
+        schedule: Any = None,
+    ) -> BoundRule:
         """Makes the state to update NumPy arrays of one's own, in place.
 
         >>> weights = [np.zeros((3, 2)), np.zeros(3)]
@@ -48,20 +58,33 @@ class Optimizer(Formula, family="an optimizer"):
             groups: Arrays with hyperparameters of their own, or that do not change, see
                 `gdcore.Group`; the keys are ``"0"``, ``"1"``, ... in the order of arrays. Of one
                 that is frozen the gradient is not looked at.
+            schedule: How the learning rate changes from step to step, as in `gdcore.Trainer`, or a
+                dict by hyperparameters: objects of `gdcore.schedules` with ``per="step"``, or
+                functions of the number of steps done. So are those of groups.
 
         Raises:
             TypeError: arrays is no sequence, an entry is no NumPy array of float32 or float64 or is
-                masked, or they differ in dtype.
+                masked, or they differ in dtype; or schedule is none.
             ValueError: There are no arrays, one is empty, read-only, not C-contiguous or not
-                aligned, or two overlap; or groups are wrong as for a `gdcore.Trainer`.
+                aligned, or two overlap; or groups are wrong as for a `gdcore.Trainer`; or a
+                schedule is a name, counts epochs, waits for a plateau, or would have a
+                hyperparameter leave its domain.
         """
-        from gdcore.bound_rule import BoundRule  # only here: descriptions know no C++
+        # Only here: descriptions know no C++, and schedules of groups know optimizers.
+        from gdcore._bound_schedules import StepSchedules, checked
+        from gdcore._following import formed
+        from gdcore.bound_rule import BoundRule
         from gdcore.groups import checked_groups, resolved
 
         optimizer, row = Optimizer.resolve("optimizer", self), checked_groups(groups)
+        within = optimizer.innermost()
+        given = checked(schedule, within, row)
 
-        def resolve(keys: list[str]) -> tuple[Any, Any]:
-            return resolved(row, keys, optimizer.innermost(), "an array")
+        def resolve(keys: list[str], tiny: float) -> tuple[tuple[Any, ...], StepSchedules]:
+            grouped = resolved(row, keys, optimizer, "an array")
+            follows = StepSchedules(given, within, row, keys, tiny)
+            made = formed(follows.following, within.parameters(), grouped)
+            return (*made, grouped.around), follows
 
         return BoundRule(optimizer, arrays, row, resolve)
 

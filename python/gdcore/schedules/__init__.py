@@ -34,6 +34,7 @@ from gdcore.schedules.naming import *  # noqa: F403
 from gdcore.schedules.naming import NAMES as NAMES
 from gdcore.schedules.naming import resolve_schedule as resolve_schedule
 from gdcore.schedules.plateau import *  # noqa: F403
+from gdcore.schedules.plateau import Waiting as Waiting
 from gdcore.schedules.waves import *  # noqa: F403
 
 if not TYPE_CHECKING:  # type checkers see what a star brings, and could not follow a sum

@@ -10,7 +10,7 @@ from gdcore._check import listed, real_field
 from gdcore._formula import formula
 from gdcore.schedules.base import Schedule, per_field, whole
 from gdcore.schedules.decays import whole_numbers
-from gdcore.schedules.plateau import ReduceOnPlateau
+from gdcore.schedules.plateau import Waiting
 from gdcore.typing import Unit
 
 __all__ = ["Chained", "Sequential", "Warmup"]
@@ -20,7 +20,7 @@ def _checked_part(argument: str, part: object, per: Unit, like: str) -> None:
     """Whether it can be a part of another schedule."""
     if not isinstance(part, Schedule) or not (hasattr(part, "name") or part._has_function()):
         raise TypeError(f"{argument} must be a schedule, got {type(part).__name__}")
-    if part.per != per and not isinstance(part, ReduceOnPlateau):
+    if part.per != per and not isinstance(part, Waiting):
         raise ValueError(f"{argument} must be per {per!r} like {like}, got {part.per!r}")
     if any(each._momentum() for each in part._all()):
         raise ValueError(
@@ -37,10 +37,12 @@ def _schedules(argument: str, value: object) -> tuple[Schedule, ...]:
 
 
 def _no_plateau(argument: str, part: Schedule) -> None:
-    if any(isinstance(each, ReduceOnPlateau) for each in part._all()):
+    waiting = next((each for each in part._all() if isinstance(each, Waiting)), None)
+    if waiting is not None:
+        kind = type(waiting).__name__
         raise ValueError(
-            f"{argument} must not hold a ReduceOnPlateau, which has no time of its own: write "
-            "gdcore.schedules.Chained([..., ReduceOnPlateau(...)])"
+            f"{argument} must not hold {kind}, which has no time of its own: write "
+            f"gdcore.schedules.Chained([..., {kind}(...)])"
         )
 
 
@@ -108,7 +110,7 @@ class Sequential(Schedule):
     >>> gdcore.schedules.Sequential([up, down], milestones=[5])
 
     Args:
-        schedules: In order of time, none of them a `ReduceOnPlateau`.
+        schedules: In order of time, none of them a `ReduceOnPlateau` or an `Adaptive`.
         milestones: The time at which each but the first begins, each above the one before; 1 to
             2^53.
         per: ``"epoch"`` or ``"step"``; all must be in the same unit.
@@ -179,8 +181,8 @@ class Chained(Schedule):
     >>> gdcore.schedules.Chained([steps, falling])
 
     Args:
-        schedules: In order; one may be a `ReduceOnPlateau`, which counts epochs and lowers what the
-            others make.
+        schedules: In order; one may be a `ReduceOnPlateau` or an `Adaptive`, which counts epochs
+            and lowers what the others make.
         per: ``"epoch"`` or ``"step"``; all must be in the same unit.
 
     Raises:
@@ -197,11 +199,12 @@ class Chained(Schedule):
         super().__post_init__()
         for i, part in enumerate(self.schedules):
             _checked_part(f"schedules[{i}]", part, self.per, "the whole")
-        plateaus = [p for p in self.schedules if isinstance(p, ReduceOnPlateau)]
+        plateaus = [p for p in self.schedules if isinstance(p, Waiting)]
         if len(plateaus) > 1:
-            raise ValueError(f"schedules must hold one ReduceOnPlateau, got {len(plateaus)}")
+            kind = type(plateaus[0]).__name__
+            raise ValueError(f"schedules must hold one {kind}, got {len(plateaus)}")
         for i, part in enumerate(self.schedules):
-            if not isinstance(part, ReduceOnPlateau):
+            if not isinstance(part, Waiting):
                 _no_plateau(f"schedules[{i}]", part)
 
     def parameters(self) -> list[float]:

@@ -50,12 +50,14 @@ const std::vector<std::vector<Wrapper>> kWrappers = {
     {{"lookahead", {2, 0.5}}},
     {{"ema", {0.5, 0, 1, 1, 0}}},
     {{"swa", {0, 2, 1, 0}}, {"lookahead", {3, 0.2}}},
+    {{"lookahead", {3, 0.2}}, {"penalized", {0.05, 0.2, 1, 1}}},
 };
 
 template <class T>
 std::vector<T> after_steps(const std::vector<Wrapper>& wrappers, bool normed, int workers) {
   const auto rule = gd::optim::wrapped<T>(within<T>(normed), wrappers);
   gd::testing::Bench<T> bench(*rule, 1);
+  rule->prepare(bench.spans(), workers);
   for (uint64_t step = 1; step <= 4; ++step) {
     bench.draw_gradients(10 + step);
     bench.step(workers, 0.1);
@@ -127,6 +129,36 @@ TEST(sam_goes_uphill_and_steps_from_where_it_was) {
   for (const size_t i : gd::testing::elements()) CHECK(std::abs(found[i] - want[i]) < 1e-15);
 }
 
+TEST(a_penalty_is_added_to_the_gradient_of_weights) {
+  for (const bool normed : {false, true}) {
+    for (const double sign : {1.0, -1.0}) {
+      const std::vector<Wrapper> penalty = {{"penalized", {0.05, 0.2, 1, sign}}};
+      const auto rule = gd::optim::wrapped<double>(within<double>(normed), penalty);
+      CHECK(rule->states() == within<double>(normed)->states());
+      const auto plain = within<double>(normed);
+      gd::testing::Bench<double> one(*rule, 1), two(*plain, 1);
+      one.weights()[3] = two.weights()[3] = 0;  // where sign(w) is 0
+      rule->prepare(one.spans(), 2);
+      for (uint64_t step = 1; step <= 3; ++step) {
+        for (auto* bench : {&one, &two}) bench->draw_gradients(step);
+        for (const auto& span : two.spans()) {
+          for (int64_t i = span.offset; i < span.offset + span.size(); ++i) {
+            const double w = two.weights()[i];
+            const double slope = w > 0 ? 0.05 : w < 0 ? -0.05 : 0;
+            if (span.kind == gd::optim::SpanKind::weight)
+              two.gradients()[i] += sign * (0.2 * w + slope);
+          }
+        }
+        const std::vector<double> before(one.gradients(), one.gradients() + 35);
+        one.step(2, 0.1);
+        two.step(1, 0.1);
+        CHECK(std::equal(before.begin(), before.end(), one.gradients()));
+        CHECK_SAME(one.values(), two.values(), 2);
+      }
+    }
+  }
+}
+
 TEST(wrappers_are_checked) {
   const auto make = [](const Wrapper& wrapper) {
     gd::optim::wrapped<double>(within<double>(false), {wrapper});
@@ -135,4 +167,6 @@ TEST(wrappers_are_checked) {
   CHECK_THROWS(gd::base::ValueError, make({"lookahead", {1}}));
   CHECK_THROWS(gd::base::ValueError, make({"lookahead", {0, 0.5}}));
   CHECK_THROWS(gd::base::ValueError, make({"ema", {0.5, 0, 0, 1, 0}}));
+  CHECK_THROWS(gd::base::ValueError, make({"penalized", {0.5, 0, 1}}));
+  CHECK_THROWS(gd::base::ValueError, make({"penalized", {1e-310, 0, 1, 1}}));
 }

@@ -105,11 +105,10 @@ class Fitting:
                     break
                 advance = self._on_progress(trainer, bar.epoch(number) if bar else None)
                 _core.profile_mark("callback")
-                derives = [self.derivative_weights] if self.derivative_weights else []
-                values: dict[str, float] = native.fit_epoch(
-                    *(self.data, self.batch_size, self.shuffle, advance, on_batch),
-                    *(self.accumulate, *derives),
-                )
+                taken = (self.data, self.batch_size, self.shuffle, advance, on_batch)
+                fit_epoch: Any = native.fit_epoch  # a trainer with a loss in Python takes no more
+                derives = (self.derivative_weights,) if self.derivative_weights else ()
+                values: dict[str, float] = fit_epoch(*taken, self.accumulate, *derives)
                 if trainer.epochs < number:  # stopped within the epoch
                     break
                 if self.validation is not None:

@@ -4,6 +4,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/classes.hpp"
+#include "bindings/derivatives.hpp"
 #include "bindings/frames.hpp"
 #include "bindings/groups.hpp"
 #include "bindings/progress_call.hpp"
@@ -330,26 +331,41 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("names"));
 
   cls.def(
+      "with_derivatives",
+      [](Trainer& self, const Data& data, py::handle dy) {
+        self.check_derivatives();
+        return with_derivatives<T>(data, dy, self.model().description().output_size());
+      },
+      py::arg("data"), py::arg("dy"));
+
+  cls.def(
       "fit_epoch",
       [](Trainer& self, const Data& data, std::optional<int64_t> batch_size, bool shuffle,
-         py::object progress, py::object on_batch, int64_t accumulate) {
+         py::object progress, py::object on_batch, int64_t accumulate,
+         const std::vector<double>& derivative_weights) {
         const int64_t at_once = check_batch_size(batch_size.value_or(data.view.size()));
         ProgressCall call(std::move(progress), std::move(on_batch), data.view.size());
         double loss = 0;
         {
           const WithoutGil released;
-          loss = self.fit_epoch(data.view, at_once, shuffle, call, accumulate);
+          loss = self.fit_epoch(data.view, at_once, shuffle, call, accumulate, derivative_weights);
         }
         call.rethrow();
         py::dict result;
         result["loss"] = loss;
+        if (!derivative_weights.empty()) {
+          result["value_loss"] = self.head_losses().at(0);
+          result["derivative_loss"] = self.head_losses().at(1);
+          return result;
+        }
         std::vector<train::HeadFigures> figures;
         for (const double each : self.head_losses()) figures.push_back({each, std::nullopt});
         tell_heads(self, figures, result);
         return result;
       },
       py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("progress"),
-      py::arg("on_batch"), py::arg("accumulate") = 1);
+      py::arg("on_batch"), py::arg("accumulate") = 1,
+      py::arg("derivative_weights") = std::vector<double>());
 
   cls.def(
       "evaluate",

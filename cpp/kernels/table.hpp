@@ -160,6 +160,14 @@ struct ActivationKernel {
   // g = g * f'(saved), with saved = a or z as from_output says.
   void (*backward)(int64_t rows, int64_t cols, const T* saved, int64_t lds, T* g, int64_t ldg,
                    const T* parameters);
+  // Of one row with its derivatives in some directions, all (1 + directions, cols); null where the
+  // formula has no second derivative. a = f(z), and a' = f'(z) z' in each direction.
+  void (*tangents)(int64_t cols, int64_t directions, const T* z, T* a,
+                   const T* parameters) = nullptr;
+  // The gradient at a and each a' becomes that at z and each z': g = f' g + f'' (the sum over
+  // directions of z' g'), g' = f' g'.
+  void (*curve)(int64_t cols, int64_t directions, const T* saved, const T* z, T* g,
+                const T* parameters) = nullptr;
 };
 
 // ---- losses ----

@@ -16,6 +16,10 @@
 //     template <class T> static void forward(plan::Builder<T>& builder);
 //     // Adds steps from the gradient at the output to those at the inputs and the parameters.
 //     template <class T> static void backward(plan::Builder<T>& builder);
+//     // Only where it can be trained on derivatives: the same over values with their derivatives,
+//     // see plan/operations/tangents.hpp.
+//     template <class T> static void forward_tangents(plan::Builder<T>& builder);
+//     template <class T> static void backward_tangents(plan::Builder<T>& builder);
 //   };
 
 #include <span>

@@ -15,6 +15,14 @@ namespace gd::layers {
 template <class T>
 const plan::Lowering<T>* lowering(const std::string& kind);
 
+// The same over values with their derivatives, see plan/operations/tangents.hpp.
+template <class T>
+const plan::Lowering<T>* tangent_lowering(const std::string& kind);
+
+// ValueError, which names the layer, where a network cannot be trained on derivatives.
+template <class T>
+void check_tangents(const nn::Graph& graph);
+
 std::vector<std::string> layer_kinds();
 
 // The graph of layers over inputs, with every shape and entry; the last layer's output is the

@@ -10,6 +10,7 @@ template <class T>
 struct Kind {
   void (*infer)(const Inputs& inputs, nn::Node& node);
   plan::Lowering<T> lowering;
+  plan::Lowering<T> tangents;  // without functions where there are none
   bool reads_codes;
   bool reads_sparse;
 };

@@ -38,6 +38,7 @@ struct BuildOptions {
   std::vector<std::string> head_losses{};
   int64_t elements = 0;  // see PlanOptions
   int64_t elements_a_row = 0;
+  int64_t directions = 0;  // of derivatives beside values, see operations/tangents.hpp
 };
 
 template <class T>

@@ -4,6 +4,7 @@
 
 #include "plan/cost_model.hpp"
 #include "plan/operations/clip.hpp"
+#include "plan/operations/derivative_loss.hpp"
 #include "plan/operations/head_losses.hpp"
 #include "plan/operations/loss.hpp"
 #include "plan/operations/update.hpp"
@@ -23,7 +24,8 @@ BuildOptions build_options(const PlanOptions<T>& options) {
                     updates ? options.update.extents : ops::Extents(),
                     {},
                     options.elements,
-                    options.elements_a_row};
+                    options.elements_a_row,
+                    static_cast<int64_t>(options.derivative_weights.size())};
   for (const HeadLoss& head : options.loss.heads) made.head_losses.push_back(head.name);
   return made;
 }
@@ -50,7 +52,7 @@ Plan<T>::Compiler::Compiler(Plan& plan, nn::Network<T>& network)
   base::require<base::ValueError>(heads == 0 || heads == network.graph().heads.size(),
                                   "a network of ", network.graph().heads.size(),
                                   " heads takes as many losses, got ", heads);
-  plan_.head_sums_.resize(heads);
+  plan_.head_sums_.resize(options_.derivative_weights.empty() ? heads : kDerivativeFigures);
   plan_.together_ = builder_.is_training() ? network_.graph().together() : 1;
   plan_.by_tiles_ = options_.kind != PlanKind::training || network_.graph().needs_tiles();
   steps();
@@ -109,7 +111,7 @@ Step<T> Plan<T>::Compiler::gather_step() {
     for (const nn::Head& head : network_.graph().heads) {
       if (!options_.loss.heads.empty()) heads.push_back(network_.graph().width(head.node));
     }
-    auto gather = std::make_unique<Gather<T>>(network_.input_size(), network_.target_size(), heads,
+    auto gather = std::make_unique<Gather<T>>(network_.input_size(), target_cols(), heads,
                                               options_.capacity, gathered_, options_.max_workers);
     plan_.gather_ = gather.get();
     return gather;
@@ -130,6 +132,11 @@ Step<T> Plan<T>::Compiler::loss_step(ValueId output, ValueId gradient) {
                                              options_.capacity, at_output, options_.max_workers);
     }
     const auto& loss = ops::find_loss<T>(options_.loss.name);
+    if (!options_.derivative_weights.empty()) {
+      return std::make_unique<DerivativeLoss<T>>(
+          loss, options_.loss.parameters, options_.derivative_weights, places.of(output),
+          plan_.sample_loss_, options_.capacity, at_output, options_.max_workers);
+    }
     if (const int64_t members = network_.members(); members > 1) {
       return std::make_unique<MembersLoss<T>>(loss, options_.loss.parameters, places.of(output),
                                               members, plan_.sample_loss_, at_output,
@@ -255,6 +262,18 @@ void Plan<T>::Compiler::place_values() {
 }
 
 template <class T>
+int64_t Plan<T>::Compiler::target_cols() const {
+  const auto directions = static_cast<int64_t>(options_.derivative_weights.size());
+  return network_.target_size() * (1 + directions);
+}
+
+template <class T>
+int64_t Plan<T>::Compiler::losses_a_sample() const {
+  if (!options_.derivative_weights.empty()) return kDerivativeFigures;
+  return std::max<int64_t>(1, static_cast<int64_t>(options_.loss.heads.size()));
+}
+
+template <class T>
 void Plan<T>::Compiler::layout() {
   const int64_t capacity = options_.capacity;
   places_.max_workers = options_.max_workers;
@@ -262,7 +281,7 @@ void Plan<T>::Compiler::layout() {
   places_.scratch.data = take(options_.max_workers, places_.scratch.size.all());
   memory_.packing = bytes_used();
   place_values();
-  const auto losses = std::max<int64_t>(1, static_cast<int64_t>(options_.loss.heads.size()));
+  const int64_t losses = losses_a_sample();
   if (has_loss(options_.kind)) plan_.sample_loss_ = take(losses, capacity);
   memory_.activations = bytes_used() - memory_.packing;
   if (options_.kind == PlanKind::training && options_.max_workers > 1) {
@@ -274,7 +293,7 @@ void Plan<T>::Compiler::layout() {
   memory_.replicas = bytes_used() - memory_.packing - memory_.activations - memory_.gradients;
   if (options_.gathers) {
     gathered_.x = take(capacity, network_.input_size());
-    gathered_.target = take(capacity, network_.target_size());
+    gathered_.target = take(capacity, target_cols());
     gathered_.weights = take(losses, capacity);
   }
   memory_.batch =

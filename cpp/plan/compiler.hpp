@@ -27,6 +27,9 @@ class Plan<T>::Compiler {
   Step<T> update_step();
   Step<T> update_seen_step();
 
+  // How wide targets are, and how many losses a sample has.
+  int64_t target_cols() const;
+  int64_t losses_a_sample() const;
   // Lays out the arena. Runs twice: the first time without memory, to learn its size.
   void layout();
   T* take(int64_t rows, int64_t cols);

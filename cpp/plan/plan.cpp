@@ -213,7 +213,19 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
 }
 
 template <class T>
+double Plan<T>::add_derivative_losses(const Batch<T>& piece, bool is_first) {
+  for (size_t f = 0; f < head_sums_.size(); ++f) {
+    const std::span<const T> losses(sample_loss_ + static_cast<int64_t>(f) * capacity(),
+                                    static_cast<size_t>(piece.rows));
+    const double start = is_first ? piece.heads[f].start : head_sums_[f];
+    head_sums_[f] = ops::weighted_sum<T>(losses, piece.weights, start);
+  }
+  return head_sums_.front();
+}
+
+template <class T>
 double Plan<T>::add_head_losses(const Batch<T>& piece, bool is_first) {
+  if (!options_.derivative_weights.empty()) return add_derivative_losses(piece, is_first);
   double total = 0;
   for (size_t h = 0; h < head_sums_.size(); ++h) {
     const HeadBatch<T>& head = piece.heads[h];

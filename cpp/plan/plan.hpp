@@ -49,6 +49,10 @@ struct PlanOptions {
   // Where rows see each other in training, those of so many rows of a batch do, one after the
   // other; 0: all of it.
   int64_t apart = 0;
+  // By the network's inputs what the derivatives by them count in the loss; empty: it has none.
+  // Then `lowerings` are those over values with derivatives, and targets hold both, see
+  // operations/derivative_loss.hpp.
+  std::vector<double> derivative_weights{};
   optim::Rule<T>* rule = nullptr;  // training only
   // With the network's values and gradients. What is not in its extents does not train.
   optim::UpdateInput<T> update;
@@ -98,7 +102,8 @@ class Plan {
   // is one chain, however they are cut.
   double add_losses(const Batch<T>& batch, double start);
   // Of a plan with losses of several heads: what each one's sum was after the last step, or
-  // add_losses, which begins with HeadBatch::start.
+  // add_losses, which begins with HeadBatch::start. Of one with derivatives the sums of what
+  // DerivativeLoss finds; its batches have as many `heads`.
   const std::vector<double>& head_sums() const { return head_sums_; }
 
   base::MatrixView<const T> output(int64_t rows) const {
@@ -162,6 +167,7 @@ class Plan {
   double run_piece(size_t first, Batch<T> piece, Place place, double start);
   // Adds a piece's losses to the heads' sums; returns the loss of all.
   double add_head_losses(const Batch<T>& piece, bool is_first);
+  double add_derivative_losses(const Batch<T>& piece, bool is_first);
   // Rows of the piece that begins there, and whether its gradients go on from the network's.
   int64_t rows_at_once(int64_t begin, int64_t rows) const;
   [[gnu::noinline]] int64_t rows_together_at_once(int64_t begin, int64_t rows) const;

@@ -106,10 +106,15 @@ class Trainer {
   // DivergenceError names epoch, step and learning rate.
   // With `accumulate` an update takes so many batches together, as one whose rows see each other
   // only within each of them.
+  // With `derivative_weights`, one an input, the targets hold derivatives too, and so does the
+  // loss, see plan/operations/derivative_loss.hpp; check_derivatives must have let that pass.
   double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress,
-                   int64_t accumulate = 1);
-  // Of each head in the last epoch.
+                   int64_t accumulate = 1, const std::vector<double>& derivative_weights = {});
+  // Of each head in the last epoch; of one with derivatives the means of the outputs' loss and of
+  // the derivatives' squared error.
   const std::vector<double>& head_losses() const { return head_losses_; }
+  // ValueError where the trainer cannot train on derivatives.
+  void check_derivatives() const;
 
   // Ends early where `stops` says so, which is asked with the model's mutex held and may wait for
   // Python; then the result says nothing.
@@ -206,6 +211,8 @@ class Trainer {
   plan::ClipOptions clipping() const;
   // Of batches that fit_epoch puts together, and whose rows see each other.
   plan::Plan<T>& accumulating_plan(int64_t rows, bool gathers);
+  // The plan of batches whose loss has derivatives in it.
+  plan::Plan<T>& derivative_plan(int64_t rows, bool gathers, const std::vector<double>& weights);
   // A pass, which makes the update and returns the loss: two where that takes two gradients. Then
   // what layers keep, and the losses of heads, are those of the first.
   template <class Pass>
@@ -292,6 +299,8 @@ class Trainer {
   std::unique_ptr<plan::Plan<T>> training_;
   bool training_gathers_ = false;
   std::unique_ptr<plan::Plan<T>> accumulating_;
+  std::unique_ptr<plan::Plan<T>> derivative_;
+  std::vector<double> derivative_weights_;  // that it is for
   Elements elements_;
   std::unique_ptr<plan::Plan<T>> evaluation_;
   std::optional<plan::Clip<T>> clip_;  // for gradients from outside

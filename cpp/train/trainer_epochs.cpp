@@ -1,11 +1,13 @@
 // Epochs of a trainer, and the way back from one that diverges.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "base/check.hpp"
 #include "data/sampler.hpp"
+#include "plan/operations/derivative_loss.hpp"
 #include "train/batch_of.hpp"
 #include "train/elements.hpp"
 #include "train/trainer.hpp"
@@ -21,7 +23,8 @@ using Lock = std::lock_guard<parallel::ForkSafeMutex>;
 
 template <class T>
 double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
-                             Progress progress, int64_t accumulate) {
+                             Progress progress, int64_t accumulate,
+                             const std::vector<double>& derivative_weights) {
   ask_for_threads();
   if (solver_ != nullptr) return solve_epoch(data, batch_size, progress);
   const int64_t one = std::min(batch_size, data.size());
@@ -47,7 +50,9 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
     }
     region.lap(Zone::kSnapshot);
   }
-  HeadSums sums(heads_ ? heads_->size() : 0);
+  const bool derives = !derivative_weights.empty();
+  const std::array<plan::HeadBatch<T>, plan::kDerivativeFigures> from_zero{};
+  HeadSums sums(derives ? 2 : heads_ ? heads_->size() : 0);
   double loss_sum = 0;
   double weight_sum = 0;
   for (int64_t i = 0; i < sampler.batches(); ++i) {
@@ -58,8 +63,9 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
       const Region region(RegionKind::step, Zone::kCallback, work(sampler.batch_rows(i)));
       const Lock lock(model_->mutex());
       const ops::KernelScope scope;
-      plan::Plan<T>& plan =
-          apart ? accumulating_plan(one, shuffle) : training_plan(at_once, shuffle);
+      plan::Plan<T>& plan = derives ? derivative_plan(at_once, shuffle, derivative_weights)
+                            : apart ? accumulating_plan(one, shuffle)
+                                    : training_plan(at_once, shuffle);
       const Dataset rows = data.rows(begin, sampler.batch_rows(i));
       const double weights = heads_
                                  ? (shuffle ? heads_->weigh(data, sampler.batch(i)) : weigh(rows))
@@ -70,6 +76,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
         model_->network().set_gradients_valid(false);
         plan::Batch<T> batch = this->batch(shuffle ? data : rows, weights);
         batch.draw = draw();
+        if (derives) batch.heads = from_zero.data();
         const double loss = run(
             plan, [&] { return shuffle ? plan.step(batch, sampler.batch(i)) : plan.step(batch); });
         end_update();
@@ -77,7 +84,12 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
         batch_loss = loss;
         loss_sum += loss * weights;
         weight_sum += weights;
-        if (heads_) heads_->add(sums, sam_ == nullptr ? plan.head_sums() : first_sums_);
+        const std::vector<double>& found = sam_ == nullptr ? plan.head_sums() : first_sums_;
+        if (heads_) heads_->add(sums, found);
+        for (size_t f = 0; derives && f < 2; ++f) {
+          sums.losses[f] += found[f + 1];
+          sums.weights[f] += weights;
+        }
       }
       if (i + 1 == sampler.batches()) {
         check_end(data, at_once, lr);
@@ -88,10 +100,9 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
     if (!progress(begin + sampler.batch_rows(i), batch_loss)) break;
     model_->mutex().give_way();
   }
-  if (!heads_) return loss_sum / weight_sum;
   head_losses_.clear();
-  for (size_t h = 0; h < heads_->size(); ++h) head_losses_.push_back(sums.mean(h));
-  return heads_->total(sums);
+  for (size_t h = 0; h < sums.losses.size(); ++h) head_losses_.push_back(sums.mean(h));
+  return heads_ ? heads_->total(sums) : loss_sum / weight_sum;
 }
 
 template <class T>
@@ -282,8 +293,9 @@ Evaluation Trainer<T>::evaluate_heads(const Dataset& data, int64_t batch_size,
   return found;
 }
 
-#define GD_INSTANTIATE(T)                                                                  \
-  template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress, int64_t); \
+#define GD_INSTANTIATE(T)                                                                 \
+  template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress, int64_t, \
+                                        const std::vector<double>&);                      \
   template Evaluation Trainer<T>::evaluate(const Dataset&, int64_t, base::FunctionRef<bool()>);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

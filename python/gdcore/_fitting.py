@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import wraps
@@ -55,6 +55,7 @@ class Fitting:
     accumulate: int
     figures: dict[str, bool | None]  # that the history will have, see figures_of
     names: tuple[str, ...] | None = None  # of the columns of x
+    derivative_weights: Sequence[float] = ()  # one an input, where there are derivatives
     # Called at most 20 times a second, where many networks are trained at once; may raise.
     look: Callable[[], None] | None = None
 
@@ -104,9 +105,10 @@ class Fitting:
                     break
                 advance = self._on_progress(trainer, bar.epoch(number) if bar else None)
                 _core.profile_mark("callback")
-                values: dict[str, float] = native.fit_epoch(
-                    self.data, self.batch_size, self.shuffle, advance, on_batch, self.accumulate
-                )
+                taken = (self.data, self.batch_size, self.shuffle, advance, on_batch)
+                fit_epoch: Any = native.fit_epoch  # a trainer with a loss in Python takes no more
+                derives = (self.derivative_weights,) if self.derivative_weights else ()
+                values: dict[str, float] = fit_epoch(*taken, self.accumulate, *derives)
                 if trainer.epochs < number:  # stopped within the epoch
                     break
                 if self.validation is not None:
@@ -133,6 +135,7 @@ class Fitting:
         plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
         plain = plain and not trainer._native.keeps_average  # which judges by a copy
         plain = plain and trainer._plateau_rule() is None and self.accumulate == 1
+        plain = plain and not self.derivative_weights
         plain = plain and not isinstance(trainer.optimizer, Solver)  # which may end early
         judged = self.validation is not None and self.validation.metrics
         return plain and not self.callbacks and not judged

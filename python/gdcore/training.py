@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn, SupportsIndex
 from gdcore import _core
 from gdcore._averaged import Averaged
 from gdcore._check import flag, integer, optional_integer, real, thread_count
+from gdcore._derivatives import FIGURES, Derivatives
 from gdcore._fitting import Fitting, figures_of, one_at_a_time
 from gdcore._frames import feature_names, ordered
 from gdcore._given import Given
@@ -53,7 +54,7 @@ Metrics = Sequence[MetricName | Metric | Callable[..., float]]
 
 ScheduleLike = Schedule | ScheduleName | Callable[[int], float]
 
-_DEFAULTS = (32, True, None, None, None, (), (), True, 1)
+_DEFAULTS = (32, True, None, None, None, (), (), True, 1, None)
 _BARE = (
     "fit(x, y) trains for one epoch: give epochs; in a scikit-learn pipeline, whose last step is "
     "called 'trainer', that is pipeline.fit(x, y, trainer__epochs=20)"
@@ -303,6 +304,8 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         callbacks: Sequence[Callback] = (),
         progress: bool = True,
         accumulate: int = 1,
+        dy: Inputs | None = None,
+        derivative_weight: float | Sequence[float] = 1.0,
     ) -> History:
         """Trains for a number of epochs, each once over all samples.
 
@@ -340,13 +343,20 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
             accumulate: Makes an update after so many batches, with the gradient of the mean over
                 all their samples by weight: to the bit one batch that many times as large, but that
                 `gdcore.BatchNorm` sees each by itself. The last ones of an epoch may be fewer.
+            dy: Derivatives of y by the inputs, to be trained on beside y (Sobolev training,
+                arXiv 1706.04859): (N, outputs, inputs), or of one output (N, inputs); NaN adds
+                nothing. A sample's loss is then l_i + 1 / (outputs inputs) sum_jd
+                derivative_weight_d (df_j/dx_d - dy_ijd)^2, f the network: of dense layers,
+                activations with a second derivative, residuals. Validation judges values only.
+            derivative_weight: At least 0; a sequence has one for each input.
 
         Returns:
             One float an epoch for ``"loss"``, the mean of the losses before each update, and with
             validation data for ``"val_loss"``, ``"val_accuracy"`` if the loss has one, and
             ``"val_..."`` for each metric. Where outputs have names, say ``"kind"``, also for
             ``"kind_loss"`` and ``"val_kind_loss"``, before its weight, and accuracy and metrics are
-            called ``"val_kind_accuracy"``.
+            called ``"val_kind_accuracy"``. With dy also for ``"value_loss"``, l_i, and for
+            ``"derivative_loss"``, the mean squared error of the derivatives before any weight.
 
         Warns:
             UserWarning: The schedule is over: from here on no rate is left that would train. Or
@@ -365,10 +375,10 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         """
         last = self._last_epoch(epochs, until_epoch)
         arrays = (sample_weight, validation_data, validation_split)
-        rest = (batch_size, shuffle, *arrays, metrics, callbacks, progress, accumulate)
+        rest = (batch_size, shuffle, *arrays, metrics, callbacks, progress, accumulate, dy)
         bare = epochs is None and until_epoch is None and all(map(is_, rest, _DEFAULTS))
         _core.profile_mark("caller")
-        fitting = self._checked(x, y, *rest)
+        fitting = self._checked(x, y, *rest, derivative_weight)
         _core.profile_mark("data")
         first = self.epochs + 1
         if fitting.validation is not None:  # what a metric cannot judge, before any update
@@ -392,6 +402,8 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         callbacks: Any,
         progress: Any,
         accumulate: Any = 1,
+        dy: Any = None,
+        derivative_weight: Any = 1.0,
     ) -> Fitting:
         """What `fit` was given, checked and converted; nothing has changed yet."""
         options = (
@@ -400,6 +412,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
             flag("progress", progress),
         )
         names = self._network.feature_names or feature_names(x)
+        derivatives = Derivatives.given(dy, derivative_weight, self, x)
         x = ordered(x, "x", names, self._network.dtype)
         if validation_split is not None:
             if validation_data is not None:
@@ -408,15 +421,19 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
                 x, y, sample_weight, validation_split
             )
         validation = Judging.validation(self, self._ordered(validation_data, names), metrics)
+        data = self._prepare(x, y, sample_weight, NAMES)
+        if derivatives is not None:
+            data = derivatives.beside(self, data, validation_data if validation_split else None)
         fitting = Fitting(
-            self._prepare(x, y, sample_weight, NAMES),
+            data,
             *options[:2],
             validation,
             resolve_callbacks(callbacks),
             options[2],
             accumulate=integer("accumulate", accumulate, at_most=2**31),
-            figures=figures_of(self, validation),
+            figures=figures_of(self, validation) | (FIGURES if derivatives else {}),
             names=names,
+            derivative_weights=derivatives.weights if derivatives else (),
         )
         fitting.check()
         check_batch(self._optimizer, fitting.batch_size, fitting.data.samples)

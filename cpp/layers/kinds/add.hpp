@@ -4,6 +4,7 @@
 
 #include "layers/layer.hpp"
 #include "plan/operations/pointwise.hpp"
+#include "plan/operations/tangents.hpp"
 
 namespace gd::layers {
 
@@ -52,6 +53,23 @@ struct add {
     }
     const size_t last = b.inputs() - 1;
     if (b.wants_gradient(last)) b.pass_gradient(last, gradient);
+  }
+
+  // Of sums the derivatives are sums.
+  template <class T>
+  static void forward_tangents(plan::Builder<T>& b) {
+    plan::ValueId sum = plan::input_with_tangents(b);
+    for (size_t i = 1; i < b.inputs(); ++i) {
+      const plan::ValueId next = plan::value_with_tangents(b, b.width());
+      b.add(plan::sum_step<T>(b.node(), sum, plan::input_with_tangents(b, i), next));
+      sum = next;
+    }
+    b.set_output(sum);
+  }
+
+  template <class T>
+  static void backward_tangents(plan::Builder<T>& b) {
+    backward(b);
   }
 };
 

@@ -6,6 +6,7 @@
 #include "plan/operations/column_sum.hpp"
 #include "plan/operations/product.hpp"
 #include "plan/operations/sparse_product.hpp"
+#include "plan/operations/tangents.hpp"
 
 namespace gd::layers {
 
@@ -93,6 +94,34 @@ struct dense {
     b.add(b.reads_sparse_rows() ? plan::sparse_gradient_step<T>(b, shape, delta)
                                 : plan::weight_gradient_step<T>(b, shape, b.input(), delta));
     if (shape.bias >= 0) b.add(plan::column_sum_step<T>(b, delta, shape.bias));
+  }
+
+  template <class T>
+  static void forward_tangents(plan::Builder<T>& b) {
+    const plan::DenseShape shape = shape_of(b);
+    plan::cover_tangent_products(b, shape);
+    const plan::ValueId x = plan::input_with_tangents(b);
+    const plan::ValueId z = plan::value_with_tangents(b, b.width());
+    b.add(plan::tangent_forward_step<T>(b, shape, x, z));
+    b.keep("x", x);
+    b.keep("z", z);
+    b.set_output(
+        plan::activate_with_tangents(b, activation_of<T>(b.spec()), z, b.width(), shape.bias));
+  }
+
+  template <class T>
+  static void backward_tangents(plan::Builder<T>& b) {
+    const plan::DenseShape shape = shape_of(b);
+    const plan::ValueId delta = b.gradient_of(b.output());
+    plan::activate_backward_with_tangents(b, activation_of<T>(b.spec()), b.kept("z"), b.output(),
+                                          delta, b.width());
+    if (b.wants_gradient()) {  // first, as in backward
+      b.give_gradient(0, [&](plan::ValueId to) {
+        b.add(plan::tangent_input_gradient_step<T>(b, shape, delta, to));
+      });
+    }
+    b.add(plan::tangent_weight_gradient_step<T>(b, shape, b.kept("x"), delta));
+    if (shape.bias >= 0) b.add(plan::tangent_bias_gradient_step<T>(b, shape, delta));
   }
 
   // By the name of the weight within the layer.

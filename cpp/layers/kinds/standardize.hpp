@@ -4,6 +4,7 @@
 
 #include "layers/layer.hpp"
 #include "plan/operations/pointwise.hpp"
+#include "plan/operations/tangents.hpp"
 
 namespace gd::layers {
 
@@ -69,6 +70,45 @@ struct standardize {
                                 for (int64_t j = 0; j < width; ++j) out[0][j] = in[0][j] / s[j];
                               }));
     });
+  }
+
+  template <class T>
+  static void forward_tangents(plan::Builder<T>& b) {
+    const plan::ValueId x = plan::input_with_tangents(b);
+    const plan::ValueId y = plan::value_with_tangents(b, b.width());
+    const int64_t mean = b.kept_entry("mean").offset;
+    b.add(divided(b, plan::Zone::kNormForward, plan::Zone::kForward, x, y, mean));
+    b.set_output(y);
+  }
+
+  template <class T>
+  static void backward_tangents(plan::Builder<T>& b) {
+    if (!b.wants_gradient()) return;
+    const plan::ValueId gradient = b.gradient_of(b.output());
+    b.give_gradient(0, [&](plan::ValueId to) {
+      b.add(divided(b, plan::Zone::kNormBackward, plan::Zone::kBackward, gradient, to, -1));
+    });
+  }
+
+ private:
+  // Numbers, without the mean if there is one, and derivatives by the scale.
+  template <class T>
+  static plan::Step<T> divided(const plan::Builder<T>& b, plan::Zone zone, plan::Zone phase,
+                               plan::ValueId from, plan::ValueId to, int64_t mean) {
+    const int64_t scale = b.kept_entry("scale").offset, width = b.width();
+    const int64_t directions = b.options().directions;
+    return plan::row_step<T>(zone, phase, b.node(), {from}, {to}, 2,
+                             [=](const plan::Batch<T>& batch, const auto& in, const auto& out) {
+                               const T* const s = batch.state + scale;
+                               for (int64_t d = 0; d <= directions; ++d) {
+                                 const bool moves = d == 0 && mean >= 0;
+                                 for (int64_t j = 0; j < width; ++j) {
+                                   const int64_t at = d * width + j;
+                                   const T shift = moves ? batch.state[mean + j] : T{0};
+                                   out[0][at] = (in[0][at] - shift) / s[j];
+                                 }
+                               }
+                             });
   }
 };
 

@@ -50,7 +50,7 @@ Batch<T> Gather<T>::prepare(const Batch<T>& from, std::span<const int64_t> indic
   }
   if (from.labels != nullptr) batch.labels = labels_.data();
   if (from.weights != nullptr) batch.weights = to_.weights;
-  if (from.heads == nullptr) return batch;
+  if (from.heads == nullptr || heads_.empty()) return batch;
   for (size_t h = 0; h < heads_.size(); ++h) {
     HeadBatch<T>& head = gathered_[h];
     head = from.heads[h];

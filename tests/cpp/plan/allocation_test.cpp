@@ -9,11 +9,13 @@
 #include "cpp/parallel/sanitizers.hpp"
 #include "cpp/plan/support.hpp"
 #include "optim/grouped_rule.hpp"
+#include "plan/operations/derivative_loss.hpp"
 
 #if defined(__GLIBC__) && !defined(GD_ADDRESS_SANITIZER) && !defined(GD_THREAD_SANITIZER)
 
 using gd::plan::Batch;
 using gd::plan::PlanKind;
+using gd::testing::adam;
 using gd::testing::options_of;
 using gd::testing::Samples;
 using gd::testing::stack;
@@ -180,6 +182,28 @@ TEST(steps_with_tables_allocate_nothing_after_the_first) {
       steps();
       CHECK_EQ(allocations_in(steps), 0);
     }
+  }
+}
+
+TEST(steps_on_derivatives_allocate_nothing_after_the_first) {
+  constexpr int64_t kFew = 3;
+  const Samples<float> samples(kRows, kFew, 2 * (1 + kFew), 1);
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < kRows; ++i) indices.push_back(kRows - 1 - i);
+  for (const double clip : {0.0, 1.0}) {
+    Training<float> training(gd::testing::network_of<float>(stack({300, 40, 2}, "gelu", "identity"), kFew, 7),
+                             "mse", kRows, 3, true, clip, adam(), {1, 0.5, 2});
+    const std::vector<gd::plan::HeadBatch<float>> from_zero(gd::plan::kDerivativeFigures);
+    const auto steps = [&] {
+      for (const int64_t rows : {kRows, int64_t{3}}) {
+        Batch<float> batch = samples.batch(rows, false, true);
+        batch.heads = from_zero.data();
+        training.step(batch);
+        if (rows == kRows) training.step(batch, indices);
+      }
+    };
+    steps();
+    CHECK_EQ(allocations_in(steps), 0);
   }
 }
 

@@ -95,6 +95,12 @@ std::vector<optim::ParameterSpan> spans_of(const nn::Network<T>& network) {
   return spans;
 }
 
+template <class T = float>
+std::unique_ptr<optim::Rule<T>> adam() {
+  return std::make_unique<optim::ElementwiseRule<T>>(
+      "adam", std::vector<double>{0.01, 0.9, 0.999, 1e-8, 0.01, 0});
+}
+
 // A network with a training plan and the states of its rule.
 template <class T>
 class Training {
@@ -105,8 +111,8 @@ class Training {
                  clip_norm) {}
   Training(nn::Network<T> network, const std::string& loss, int64_t capacity, int max_workers,
            bool gathers = false, double clip_norm = 0,
-           std::unique_ptr<optim::Rule<T>> rule = std::make_unique<optim::ElementwiseRule<T>>(
-               "adam", std::vector<double>{0.01, 0.9, 0.999, 1e-8, 0.01, 0}))
+           std::unique_ptr<optim::Rule<T>> rule = adam<T>(),
+           const std::vector<double>& derivative_weights = {})
       : network_(std::move(network)), rule_(std::move(rule)), spans_(spans_of(network_)) {
     for (int i = 0; i < rule_->states(); ++i) states_.push_back(network_.make_flat());
     rule_->prepare(spans_, max_workers);
@@ -115,6 +121,8 @@ class Training {
         options_of<T>(plan::PlanKind::training, capacity, loss, max_workers);
     options.gathers = gathers;
     options.clip_norm = clip_norm;
+    options.derivative_weights = derivative_weights;
+    if (!derivative_weights.empty()) options.lowerings = layers::tangent_lowering<T>;
     options.rule = rule_.get();
     options.update.spans = spans_;
     options.update.extents = network_.extents();

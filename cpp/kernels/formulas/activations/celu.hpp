@@ -23,6 +23,13 @@ struct celu {
     const V low = V::mul(g, V::add(V::set1(1), V::div(a, V::set1(p[0]))));
     return V::select(V::gt(a, V::set1(0)), g, low);
   }
+
+  template <class V>
+  static V second(V a, const typename V::scalar* p) {
+    const V alpha = V::set1(p[0]);
+    const V low = V::div(V::add(a, alpha), V::mul(alpha, alpha));
+    return V::select(V::gt(a, V::set1(0)), V::set1(0), low);
+  }
 };
 
 }  // namespace

@@ -22,6 +22,11 @@ struct elu {
     const V low = V::mul(g, V::add(a, V::set1(p[0])));
     return V::select(V::gt(a, V::set1(0)), g, low);
   }
+
+  template <class V>
+  static V second(V a, const typename V::scalar* p) {
+    return V::select(V::gt(a, V::set1(0)), V::set1(0), V::add(a, V::set1(p[0])));
+  }
 };
 
 }  // namespace

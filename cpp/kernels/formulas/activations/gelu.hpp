@@ -37,6 +37,17 @@ struct gelu {
         V::mul(V::set1(inv_sqrt_two_pi), kernels::exp(V::mul(minus_half, V::mul(z, z))));
     return V::mul(g, V::fma(z, density, cdf(z)));
   }
+
+  // phi(z) (2 - z^2); beyond 40 phi(z) is 0.
+  template <class V>
+  static V second(V z, const typename V::scalar*) {
+    constexpr auto inv_sqrt_two_pi = static_cast<typename V::scalar>(0.39894228040143267794);
+    const V near = V::max(V::set1(-40), V::min(V::set1(40), z));
+    const V square = V::mul(near, near);
+    const V minus_half = V::set1(static_cast<typename V::scalar>(-0.5));
+    const V density = V::mul(V::set1(inv_sqrt_two_pi), kernels::exp(V::mul(minus_half, square)));
+    return V::mul(density, V::sub(V::set1(2), square));
+  }
 };
 
 }  // namespace

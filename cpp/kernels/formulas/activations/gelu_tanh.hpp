@@ -35,6 +35,18 @@ struct gelu_tanh {
     return V::mul(g, V::mul(s, V::fma(V::sub(V::set1(1), s), steep, V::set1(1))));
   }
 
+  // s (1 - s) (2 v' + z (v'' + (1 - 2 s) v'^2)) with v = 2 u, v'' = 6 * 2 sqrt(2 / pi) 0.044715 z.
+  template <class V>
+  static V second(V z, const typename V::scalar*) {
+    constexpr auto curve = static_cast<typename V::scalar>(slope<V> * 3 * 0.044715);
+    const V s = share(z), rest = V::sub(V::set1(1), s);
+    const V near = V::max(V::set1(-30), V::min(V::set1(30), z));
+    const V steep = V::fma(V::set1(curve), V::mul(near, near), V::set1(slope<V>));
+    const V bend = V::mul(V::set1(2 * curve), near);
+    const V turn = V::fma(V::sub(rest, s), V::mul(steep, steep), bend);
+    return V::mul(V::mul(s, rest), V::fma(near, turn, V::add(steep, steep)));
+  }
+
  private:
   // 2 sqrt(2 / pi)
   template <class V>

@@ -19,6 +19,11 @@ struct hardshrink {
     const V zero = V::set1(0);
     return V::select(V::eq(a, zero), zero, g);
   }
+
+  template <class V>
+  static V second(V, const typename V::scalar*) {
+    return V::set1(0);
+  }
 };
 
 }  // namespace

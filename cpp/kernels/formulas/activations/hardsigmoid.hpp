@@ -28,6 +28,11 @@ struct hardsigmoid {
     const V rest = V::select(V::ge(a, V::set1(1)), zero, V::div(g, V::set1(6)));
     return V::select(V::le(a, zero), zero, rest);
   }
+
+  template <class V>
+  static V second(V, const typename V::scalar*) {
+    return V::set1(0);
+  }
 };
 
 }  // namespace

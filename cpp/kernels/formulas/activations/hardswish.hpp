@@ -23,6 +23,12 @@ struct hardswish {
     const V between = V::mul(g, V::div(V::add(V::add(z, z), three), V::set1(6)));
     return V::select(V::le(z, V::set1(-3)), V::set1(0), V::select(V::ge(z, three), g, between));
   }
+
+  template <class V>
+  static V second(V z, const typename V::scalar*) {
+    const V third = V::div(V::set1(1), V::set1(3));
+    return V::select(V::lt(V::abs(z), V::set1(3)), third, V::set1(0));
+  }
 };
 
 }  // namespace

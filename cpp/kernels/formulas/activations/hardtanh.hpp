@@ -20,6 +20,11 @@ struct hardtanh {
     const V zero = V::set1(0);
     return V::select(V::le(a, V::set1(p[0])), zero, V::select(V::ge(a, V::set1(p[1])), zero, g));
   }
+
+  template <class V>
+  static V second(V, const typename V::scalar*) {
+    return V::set1(0);
+  }
 };
 
 }  // namespace

@@ -18,6 +18,11 @@ struct identity {
   static V backward(V, V g, const typename V::scalar*) {
     return g;
   }
+
+  template <class V>
+  static V second(V, const typename V::scalar*) {
+    return V::set1(0);
+  }
 };
 
 }  // namespace

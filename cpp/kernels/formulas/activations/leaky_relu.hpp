@@ -18,6 +18,11 @@ struct leaky_relu {
   static V backward(V a, V g, const typename V::scalar* p) {
     return V::select(V::gt(a, V::set1(0)), g, V::mul(g, V::set1(p[0])));
   }
+
+  template <class V>
+  static V second(V, const typename V::scalar*) {
+    return V::set1(0);
+  }
 };
 
 }  // namespace

@@ -23,6 +23,11 @@ struct logsigmoid {
   static V backward(V a, V g, const typename V::scalar*) {
     return V::mul(g, V::sub(V::set1(0), kernels::expm1(a)));
   }
+
+  template <class V>
+  static V second(V a, const typename V::scalar*) {
+    return V::mul(kernels::exp(a), kernels::expm1(a));
+  }
 };
 
 }  // namespace

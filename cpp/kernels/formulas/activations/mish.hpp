@@ -29,6 +29,20 @@ struct mish {
     return V::mul(g, V::fma(z, steep, w));
   }
 
+  // w' (2 + z (1 - s - 2 w s)) with w' = (1 - w^2) s, which is 0 beyond 700.
+  template <class V>
+  static V second(V z, const typename V::scalar*) {
+    const V one = V::set1(1);
+    const V near = V::max(V::set1(-700), V::min(V::set1(700), z));
+    const Parts<V> p = parts(near);
+    const V by_d = V::div(one, p.d);
+    const V w = V::mul(p.n, by_d);
+    const V s = V::div(p.share, V::add(one, p.e));
+    const V steep = V::mul(V::mul(V::mul(p.c, by_d), V::add(one, w)), s);
+    const V turn = V::sub(V::sub(one, s), V::mul(V::add(w, w), s));
+    return V::mul(steep, V::fma(near, turn, V::set1(2)));
+  }
+
  private:
   template <class V>
   struct Parts {

@@ -20,6 +20,11 @@ struct relu6 {
     const V zero = V::set1(0);
     return V::select(V::le(a, zero), zero, V::select(V::ge(a, V::set1(6)), zero, g));
   }
+
+  template <class V>
+  static V second(V, const typename V::scalar*) {
+    return V::set1(0);
+  }
 };
 
 }  // namespace

@@ -24,6 +24,11 @@ struct selu {
     return V::mul(g, slope);
   }
 
+  template <class V>
+  static V second(V a, const typename V::scalar*) {
+    return V::select(V::gt(a, V::set1(0)), V::set1(0), V::add(a, V::set1(depth<V>)));
+  }
+
  private:
   // With alpha = 1.6732632423543772848, scale alpha = 1.7580993408473768599: the fixed point of
   // mean 0 and variance 1.

@@ -20,6 +20,12 @@ struct sigmoid {
   static V backward(V a, V g, const typename V::scalar*) {
     return V::mul(g, V::mul(a, V::sub(V::set1(1), a)));
   }
+
+  template <class V>
+  static V second(V a, const typename V::scalar*) {
+    const V rest = V::sub(V::set1(1), a);
+    return V::mul(V::mul(a, rest), V::sub(rest, a));
+  }
 };
 
 }  // namespace

@@ -23,6 +23,13 @@ struct softplus {
   static V backward(V z, V g, const typename V::scalar* p) {
     return V::mul(g, kernels::sigmoid(V::mul(V::set1(p[0]), z)));
   }
+
+  template <class V>
+  static V second(V z, const typename V::scalar* p) {
+    const V beta = V::set1(p[0]), x = V::mul(beta, z);
+    const V rest = kernels::sigmoid(V::sub(V::set1(0), x));
+    return V::mul(beta, V::mul(kernels::sigmoid(x), rest));
+  }
 };
 
 }  // namespace

@@ -24,6 +24,13 @@ struct softsign {
     const V d = V::add(V::set1(1), V::abs(z));
     return V::div(g, V::mul(d, d));
   }
+
+  template <class V>
+  static V second(V z, const typename V::scalar*) {
+    const V zero = V::set1(0), d = V::add(V::set1(1), V::abs(z));
+    const V bend = V::div(V::copysign(V::set1(2), V::sub(zero, z)), V::mul(d, V::mul(d, d)));
+    return V::select(V::eq(z, zero), zero, bend);
+  }
 };
 
 }  // namespace

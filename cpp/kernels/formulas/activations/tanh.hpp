@@ -20,6 +20,12 @@ struct tanh {
   static V backward(V a, V g, const typename V::scalar*) {
     return V::mul(g, V::mul(V::sub(V::set1(1), a), V::add(V::set1(1), a)));
   }
+
+  template <class V>
+  static V second(V a, const typename V::scalar*) {
+    const V slope = V::mul(V::sub(V::set1(1), a), V::add(V::set1(1), a));
+    return V::mul(V::mul(V::set1(-2), a), slope);
+  }
 };
 
 }  // namespace

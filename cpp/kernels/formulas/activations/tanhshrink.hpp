@@ -40,6 +40,13 @@ struct tanhshrink {
     const V t = kernels::tanh(z);
     return V::mul(g, V::mul(t, t));
   }
+
+  template <class V>
+  static V second(V z, const typename V::scalar*) {
+    const V t = kernels::tanh(z);
+    const V slope = V::mul(V::sub(V::set1(1), t), V::add(V::set1(1), t));
+    return V::mul(V::add(t, t), slope);
+  }
 };
 
 }  // namespace

@@ -19,6 +19,11 @@ struct threshold {
   static V backward(V z, V g, const typename V::scalar* p) {
     return V::select(V::le(z, V::set1(p[0])), V::set1(0), g);
   }
+
+  template <class V>
+  static V second(V, const typename V::scalar*) {
+    return V::set1(0);
+  }
 };
 
 }  // namespace

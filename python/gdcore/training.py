@@ -34,14 +34,7 @@ from gdcore.network import Network
 from gdcore.optimizers import SGD, Optimizer
 from gdcore.schedules import Schedule
 from gdcore.solvers import check_batch, check_schedule
-from gdcore.typing import (
-    Inputs,
-    MetricName,
-    OptimizerName,
-    Precision,
-    ScheduleName,
-    SolverName,
-)
+from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, ScheduleName, SolverName
 
 __all__ = ["Operation", "Trainer"]
 

@@ -191,8 +191,9 @@ TEST(steps_on_derivatives_allocate_nothing_after_the_first) {
   std::vector<int64_t> indices;
   for (int64_t i = 0; i < kRows; ++i) indices.push_back(kRows - 1 - i);
   for (const double clip : {0.0, 1.0}) {
-    Training<float> training(gd::testing::network_of<float>(stack({300, 40, 2}, "gelu", "identity"), kFew, 7),
-                             "mse", kRows, 3, true, clip, adam(), {1, 0.5, 2});
+    Training<float> training(
+        gd::testing::network_of<float>(stack({300, 40, 2}, "gelu", "identity"), kFew, 7), "mse",
+        kRows, 3, true, clip, adam(), {1, 0.5, 2});
     const std::vector<gd::plan::HeadBatch<float>> from_zero(gd::plan::kDerivativeFigures);
     const auto steps = [&] {
       for (const int64_t rows : {kRows, int64_t{3}}) {

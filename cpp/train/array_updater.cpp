@@ -92,8 +92,9 @@ std::optional<size_t> ArrayUpdater<T>::step(std::span<T* const> weights,
       if (!(crowd ? crowd->all_finite(gradients[i]) : ops::all_finite(gradients[i]))) return i;
     }
   }
-  rule_->begin_step(lr_, steps_ + 1);
-  ++steps_;
+  const int64_t step = steps_.load(std::memory_order_relaxed) + 1;
+  rule_->begin_step(lr_, step);
+  steps_.store(step, std::memory_order_relaxed);
   if (!is_elementwise()) {
     update_whole(weights, gradients, region.lane());
     return std::nullopt;

@@ -133,6 +133,6 @@ def resolve_average(argument: str, value: object) -> Average | None:
     """
     if value is None:
         return None
-    if value == SWA.name:
+    if isinstance(value, str) and value == SWA.name:
         raise ValueError(f"{argument} must say when it begins: write gdcore.SWA(start=...)")
     return Average.resolve(argument, value)  # type: ignore[arg-type]

@@ -108,10 +108,8 @@ def test_every_formula_and_edge_is_drawn() -> None:
 def test_every_public_call_is_given_hostile_arguments() -> None:
     calls = module("hostile_calls")
     measures = {"scaling_study"}  # takes time by design
-    # Their bad input is tried in test_many.py, test_fit_results.py and test_range_test.py.
-    elsewhere = {"fit_many", "folds", "lr_range_test"}
     there = {name.partition(",")[0] for name in calls.CALLS}
-    assert calls.public_calls() - there == measures | elsewhere
+    assert calls.public_calls() - there == measures
 
 
 # ---- what is told ----

@@ -439,6 +439,12 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
         "average must be",
     ),
     (
+        "average array",  # which is equal to no name, element by element
+        lambda: gd.Trainer(small(), "mse", "sgd", average=np.zeros(3)),  # type: ignore[arg-type]
+        TypeError,
+        "average must be",
+    ),
+    (
         "average class",
         lambda: gd.Trainer(small(), "mse", "sgd", average=gd.EMA),
         TypeError,

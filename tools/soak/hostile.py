@@ -24,7 +24,8 @@ from world import World
 
 import gdcore as gd
 from tools.soak.finding import Case, wrong
-from tools.soak.hostile_calls import CALLS, Call, Slot
+from tools.soak.hostile_calls import CALLS
+from tools.soak.hostile_slots import Call, Slot
 from tools.soak.hostile_values import VALUES, OwnError
 
 __all__ = ["check", "draw"]

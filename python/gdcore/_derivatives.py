@@ -41,9 +41,9 @@ class Derivatives:
         does the last axis of dy.
         """
         if dy is None:
-            if weight != _ALONE:
-                raise ValueError(f"derivative_weight goes with dy, got {weight!r} without")
-            return None
+            if isinstance(weight, _OF_ONE) and weight == _ALONE:
+                return None
+            raise ValueError(f"derivative_weight goes with dy, got {weight!r} without")
         made = cls(dy, weight, trainer)
         names, expected = feature_names(x), trainer.network.feature_names
         if names is not None and expected is not None and sorted(names) == sorted(expected):

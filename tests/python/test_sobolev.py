@@ -418,6 +418,8 @@ def infinite() -> Any:
         (TWO, RIGHT, {"derivative_weight": [1, 2]}, "one number or 3, one an input, got"),
         (TWO, RIGHT, {"derivative_weight": [1, -2, 3]}, r"derivative_weight\[1\] must be at least"),
         (TWO, None, {"derivative_weight": 2}, "derivative_weight goes with dy, got 2 without"),
+        (TWO, None, {"derivative_weight": np.ones(3)}, "derivative_weight goes with dy, got array"),
+        (TWO, RIGHT, {"derivative_weight": np.ones(())}, "one number or 3, one an input, got"),
         (TWO, RIGHT, {"optimizer": gd.LBFGS(), "whole": True}, "optimizer 'lbfgs', which asks"),
         (TWO, RIGHT, {"loss": "gaussian_nll", "y": np.zeros((4, 1))}, "got 'gaussian_nll'"),
         (TWO, RIGHT, {"loss": "cross_entropy", "y": [0, 1, 0, 1]}, "got 'cross_entropy'"),

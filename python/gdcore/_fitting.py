@@ -134,11 +134,10 @@ class Fitting:
         """
         plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
         plain = plain and not trainer._native.keeps_average  # which judges by a copy
-        plain = plain and trainer._plateau_rule() is None and self.accumulate == 1
-        plain = plain and not self.derivative_weights
+        plain = plain and trainer._plateau_rule() is None and not self.derivative_weights
         plain = plain and not isinstance(trainer.optimizer, Solver)  # which may end early
         judged = self.validation is not None and self.validation.metrics
-        return plain and not self.callbacks and not judged
+        return plain and self.accumulate == 1 and not self.callbacks and not judged
 
     def _on_batch(self, trainer: Trainer) -> Callable[[float], bool] | None:
         """What to call after each batch, or None: a call costs more than a small step."""

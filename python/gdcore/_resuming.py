@@ -36,8 +36,8 @@ def resumed(
     schedule: Any,
     num_threads: int | None,
     loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
-    *,
     groups: Any = None,
+    *,
     warns: bool = True,
 ) -> Trainer:
     """See `Trainer.load`, which warns; whoever reads the preparation too need not be warned."""

@@ -25,16 +25,15 @@ from gdcore._warn import warn
 from gdcore.averaging import Average, resolve_average
 from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.clipping import Clip, resolve_clip
-from gdcore.groups import Group, checked_groups, resolved
+from gdcore.groups import Group, ScheduleLike, checked_groups, resolved
 from gdcore.history import History
 from gdcore.linalg import checked_precision
 from gdcore.losses import LossFunction, LossLike
 from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import SGD, Optimizer
-from gdcore.schedules import Schedule
 from gdcore.solvers import check_batch, check_schedule
-from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, ScheduleName, SolverName
+from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, SolverName
 
 __all__ = ["Operation", "Trainer"]
 
@@ -44,8 +43,6 @@ def __dir__() -> list[str]:
 
 
 Metrics = Sequence[MetricName | Metric | Callable[..., float]]
-
-ScheduleLike = Schedule | ScheduleName | Callable[[int], float]
 
 _DEFAULTS = (32, True, None, None, None, (), (), True, 1, None)
 _BARE = (

@@ -26,7 +26,7 @@ class Dropout(Layer):
     prevent neural networks from overfitting", JMLR 15, 2014.
 
     Args:
-        rate: Share of elements that are left out, in [0, 1).
+        rate: Share of elements that are left out, in [0, 1), to the nearest 1/65536.
         name: As in `Dense`.
 
     Raises:

@@ -3,10 +3,12 @@
 // Errors of the library. bindings/ maps each to the Python exception of the same kind.
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
-#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <type_traits>
 
 namespace gd::base {
 
@@ -30,23 +32,64 @@ struct DivergenceError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Joins anything printable into one message.
+// A part of a message: text or a number, as streams print them. Messages are put together by one
+// function for all, since texts of two lengths are of two types.
+class Part {
+ public:
+  Part(std::string_view text) : kind_(Kind::text), size_(text.size()) { of_.text = text.data(); }
+  template <class Number>
+    requires std::is_arithmetic_v<Number>
+  Part(Number number) {
+    if constexpr (std::is_same_v<Number, char>) {
+      kind_ = Kind::letter;
+      of_.integer = number;
+    } else if constexpr (std::is_floating_point_v<Number>) {
+      kind_ = Kind::real;
+      of_.real = static_cast<double>(number);
+    } else if constexpr (std::is_signed_v<Number>) {
+      kind_ = Kind::integer;
+      of_.integer = number;
+    } else {
+      kind_ = Kind::natural;
+      of_.natural = number;
+    }
+  }
+
+ private:
+  friend std::string joined(std::initializer_list<Part> parts);
+  enum class Kind : uint8_t { text, letter, integer, natural, real } kind_;
+  size_t size_ = 0;
+  union {
+    const char* text;
+    int64_t integer;
+    uint64_t natural;
+    double real;
+  } of_;
+};
+
+std::string joined(std::initializer_list<Part> parts);
+
+// Joins texts and numbers into one message.
 template <class... Parts>
-std::string message(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
+[[gnu::always_inline]] inline std::string message(const Parts&... parts) {
+  return joined({Part(parts)...});
+}
+
+template <class Error>
+[[noreturn, gnu::cold, gnu::noinline]] void fail_with(std::initializer_list<Part> parts) {
+  throw Error(joined(parts));
 }
 
 template <class Error, class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
-  throw Error(message(parts...));
+[[noreturn, gnu::always_inline]] inline void fail(const Parts&... parts) {
+  fail_with<Error>({Part(parts)...});
 }
 
 // For parts that cost nothing to pass; where making them does, write if (...) fail<...>(...).
 template <class Error, class... Parts>
-void require(bool holds, const Parts&... parts) {
-  if (!holds) fail<Error>(parts...);
+[[gnu::always_inline]] inline void require(bool holds, const Parts&... parts) {
+  if (!holds) [[unlikely]]
+    fail<Error>(parts...);
 }
 
 // x rounded to T; ValueError where that is infinite, or zero or denormal although x is not zero.

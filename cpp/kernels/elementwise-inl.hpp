@@ -147,12 +147,14 @@ V sample_loss(Samples& samples, const T* parameters) {
 template <class V, class F, class T = typename V::scalar>
 void loss_rows(const LossRows<T>& r) {
   int64_t i = 0;
-  if (r.outputs <= ThroughSamples<V>::kMostOutputs) {
-    while (r.rows - i >= ThroughSamples<V>::kFewestSamples) {
-      const int count = clamp_to_width<V>(r.rows - i);
-      ThroughSamples<V> samples(r, i, count);
-      samples.finish(sample_loss<F>(samples, r.parameters), r.sample_loss + i);
-      i += count;
+  if constexpr (V::width > 1) {  // one lane is one sample either way
+    if (r.outputs <= ThroughSamples<V>::kMostOutputs) {
+      while (r.rows - i >= ThroughSamples<V>::kFewestSamples) {
+        const int count = clamp_to_width<V>(r.rows - i);
+        ThroughSamples<V> samples(r, i, count);
+        samples.finish(sample_loss<F>(samples, r.parameters), r.sample_loss + i);
+        i += count;
+      }
     }
   }
   for (; i < r.rows; ++i) {

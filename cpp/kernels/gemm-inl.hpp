@@ -158,14 +158,15 @@ void gemm_rows(const GemmTile<typename V::scalar>& tile) {
 
 template <class V, int Rows, int Vectors>
 void gemm_columns(const GemmTile<typename V::scalar>& tile) {
+  constexpr bool kTails = V::width > 1;  // else no tile is compiled for them
   const bool tail = tile.cols != Vectors * V::width;
   if (Vectors > 1 && tile.cols <= (Vectors - 1) * V::width) {
     if constexpr (Vectors > 1) gemm_columns<V, Rows, Vectors - 1>(tile);
   } else if (tile.a_row == 1) {
-    tail ? gemm_rows<V, Rows, Vectors, true, true>(tile)
+    tail ? gemm_rows<V, Rows, Vectors, kTails, true>(tile)
          : gemm_rows<V, Rows, Vectors, false, true>(tile);
   } else {
-    tail ? gemm_rows<V, Rows, Vectors, true, false>(tile)
+    tail ? gemm_rows<V, Rows, Vectors, kTails, false>(tile)
          : gemm_rows<V, Rows, Vectors, false, false>(tile);
   }
 }

@@ -23,7 +23,9 @@ template <class V, class Full, class Tail>
 inline void for_vectors(int64_t size, Full full, Tail tail) {
   int64_t i = 0;
   for (; i + V::width <= size; i += V::width) full(i);
-  if (i < size) tail(i, static_cast<int>(size - i));
+  if constexpr (V::width > 1) {  // one lane leaves nothing over, and compiles no tail
+    if (i < size) tail(i, static_cast<int>(size - i));
+  }
 }
 
 template <class V>

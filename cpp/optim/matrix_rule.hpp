@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.hpp"
+#include "base/function_ref.hpp"
 #include "base/panels.hpp"
 #include "base/scalar_math.hpp"
 #include "ops/elementwise.hpp"
@@ -28,33 +29,32 @@ struct MatrixItem {
   int64_t statistics = 0;  // where its own begin
   int64_t size() const { return rows * cols; }
 
-  // Calls f(j, at, stride, count) for the runs of row i: its elements from column j on are at
-  // `at`, `at + stride`, ... of the span.
-  template <class F>
-  void for_row(int64_t i, F&& f) const {
+  // Elements of a row that lie `stride` apart in the span.
+  struct Run {
+    int64_t at, stride, count;
+  };
+  // Those of row i from column j on.
+  Run run(int64_t i, int64_t j) const {
     if (!in_panels) {
-      transposed ? f(int64_t{0}, begin + i, rows, cols)
-                 : f(int64_t{0}, begin + i * cols, int64_t{1}, cols);
-    } else if (transposed) {
-      const int64_t at = base::panel_index(cols, rows, 0, i);
-      f(int64_t{0}, begin + at, base::panel_width(rows, i), cols);
-    } else {
-      for (int64_t j = 0; j < cols; j += base::kPanel) {
-        const int64_t at = base::panel_index(rows, cols, i, j);
-        f(j, begin + at, int64_t{1}, base::panel_width(cols, j));
-      }
+      return transposed ? Run{begin + i, rows, cols} : Run{begin + i * cols, 1, cols};
     }
+    if (transposed) {
+      return {begin + base::panel_index(cols, rows, 0, i), base::panel_width(rows, i), cols};
+    }
+    return {begin + base::panel_index(rows, cols, i, j), 1, base::panel_width(cols, j)};
   }
-  // f(at, j) for its elements.
+  // f(at, j) for its elements. Two loops for all layouts: each is compiled with f in it.
   template <class F>
   void for_elements(int64_t i, F&& f) const {
-    for_row(i, [&](int64_t begin_column, int64_t at, int64_t stride, int64_t count) {
-      if (stride == 1) {
-        for (int64_t k = 0; k < count; ++k) f(at + k, begin_column + k);
+    for (int64_t j = 0; j < cols;) {
+      const Run part = run(i, j);
+      if (part.stride == 1) {
+        for (int64_t k = 0; k < part.count; ++k) f(part.at + k, j + k);
       } else {
-        for (int64_t k = 0; k < count; ++k) f(at + k * stride, begin_column + k);
+        for (int64_t k = 0; k < part.count; ++k) f(part.at + k * part.stride, j + k);
       }
-    });
+      j += part.count;
+    }
   }
 };
 
@@ -72,8 +72,8 @@ struct MatrixTeam {
 
   void meet() { next_pass(worker, queue); }
   // f(begin, end) for some of [0, count) at a time, over all workers, who then have met.
-  template <class F>
-  void for_some(int64_t count, F&& f) {
+  // A queue would be compiled with f in it, twice.
+  void for_some(int64_t count, base::FunctionRef<void(int64_t, int64_t)> f) {
     queue.for_each(worker, (count + kAtOnce - 1) / kAtOnce, [&](int64_t piece) {
       f(piece * kAtOnce, std::min(count, (piece + 1) * kAtOnce));
     });

@@ -44,9 +44,8 @@ void WrappedRule<T>::begin_step(double lr, int64_t step) {
 }
 
 template <class T>
-template <class Pass>
 void WrappedRule<T>::for_runs(ops::Worker& worker, ops::TileQueue& queue,
-                              const UpdateInput<T>& input, Pass&& pass) {
+                              const UpdateInput<T>& input, Pass pass) {
   if (input.places != nullptr) {  // arrays in no common buffer: one at a time
     queue.for_each(worker, static_cast<int64_t>(input.spans.size()), [&](int64_t span) {
       SpanPlace<T> place = input.places[span];

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.hpp"
+#include "base/function_ref.hpp"
 #include "optim/rule.hpp"
 
 namespace gd::optim {
@@ -61,9 +62,9 @@ class WrappedRule : public Rule<T> {
   virtual void after(const UpdateInput<T>& input, parallel::Range run) = 0;
   T* own_state(const UpdateInput<T>& input) const { return input.states[inner_->states()]; }
   // Calls pass(input, run) for all runs, over all workers.
-  template <class Pass>
+  using Pass = base::FunctionRef<void(const UpdateInput<T>& input, parallel::Range run)>;
   static void for_runs(ops::Worker& worker, ops::TileQueue& queue, const UpdateInput<T>& input,
-                       Pass&& pass);
+                       Pass pass);
   // Of the passes of one step, where the rule within is not elementwise.
   ops::TileQueue& queue(size_t index) { return queues_[index]; }
   void reset_queues();

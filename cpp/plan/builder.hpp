@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/function_ref.hpp"
 #include "nn/network.hpp"
 #include "plan/step.hpp"
 
@@ -129,8 +130,7 @@ class Builder {
   bool wants_gradient(size_t i = 0) const;
   // Adds what this layer gives to the gradient at its input: `write(to)` adds steps that write
   // `to`, which then is that gradient or is added to it.
-  template <class Write>
-  void give_gradient(size_t i, Write&& write) {
+  void give_gradient(size_t i, base::FunctionRef<void(ValueId)> write) {
     const ValueId input = this->input(i);
     if (gradients_.contains(input)) {
       const ValueId beside = new_gradient(input);

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import done, refused, small, written
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdcore.cli.tables import read
@@ -142,6 +142,7 @@ def test_cells_are_those_of_the_csv_module(
 NUMBERS = st.none() | st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 
 
+@settings(max_examples=20)  # each starts the command twice
 @given(rows=st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=12))
 def test_csv_and_parquet_of_the_same_rows_give_the_same_predictions(
     model: Path,

@@ -40,7 +40,7 @@ MAY_INCLUDE["bindings"] = set(MAY_INCLUDE)
 DESCRIPTIONS = ("layers", "losses", "optimizers", "activations", "initializers")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
-ROOM_CALL = re.compile(r"gd_room\(\s*(\w+)\s+SOURCES\s+(.*?)\)", re.DOTALL)
+ROOM_CALL = re.compile(r"gd_room\(\s*(\w+)\s+(?:LIGHT\s+)?SOURCES\s+(.*?)\)", re.DOTALL)
 SOURCES = sorted(p for p in CPP.rglob("*") if p.suffix in (".cpp", ".hpp", ".h", ".c", ".inc"))
 
 

@@ -134,7 +134,6 @@ void Cholesky<T>::solve(const T* l, T* x) const {
   }
 }
 
-template class Cholesky<float>;
 template class Cholesky<double>;
 
 }  // namespace gd::optim

@@ -33,11 +33,7 @@ LevenbergMarquardt<T>::LevenbergMarquardt(const std::vector<double>& hyper,
       mu_max_(hyper[4]),
       min_grad_(hyper[5]),
       by_(static_cast<By>(static_cast<int>(hyper[7]))),
-      decay_(std::move(decay)) {
-  require<ValueError>(sizeof(T) == sizeof(double),
-                      "LevenbergMarquardt needs a network of float64, got float32: J^T J has the "
-                      "squares of its condition numbers");
-}
+      decay_(std::move(decay)) {}
 
 template <class T>
 bool LevenbergMarquardt<T>::is_dense(int64_t weights) const {
@@ -109,8 +105,7 @@ void LevenbergMarquardt<T>::prepare(Problem<T>& problem) {
 }
 
 template <class T>
-template <class F>
-void LevenbergMarquardt<T>::blocks(Problem<T>& problem, int workers, bool made_anew, F&& f) {
+void LevenbergMarquardt<T>::blocks(Problem<T>& problem, int workers, bool made_anew, BlockWork f) {
   const int64_t residuals = problem.squares->residuals();
   const bool keeps = residuals_.size() >= residuals;
   for (auto& queue : queues_) queue->reset();
@@ -341,7 +336,6 @@ void LevenbergMarquardt<T>::set_kept(std::span<const double> numbers) {
   known_ = false;
 }
 
-template class LevenbergMarquardt<float>;
 template class LevenbergMarquardt<double>;
 
 }  // namespace gd::optim

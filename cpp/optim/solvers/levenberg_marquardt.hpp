@@ -59,8 +59,9 @@ class LevenbergMarquardt final : public Solver<T> {
   void product(Problem<T>& problem, const T* from, T* to);
   // Calls f(worker, rows, jacobian, residuals) for one block after the other, on a team; f ends
   // with all workers done.
-  template <class F>
-  void blocks(Problem<T>& problem, int workers, bool made_anew, F&& f);
+  using BlockWork =
+      base::FunctionRef<void(ops::Worker& worker, int64_t rows, const T* jacobian, const T* r)>;
+  void blocks(Problem<T>& problem, int workers, bool made_anew, BlockWork f);
   void move(Problem<T>& problem);
 
   double mu_;

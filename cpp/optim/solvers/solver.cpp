@@ -61,7 +61,13 @@ std::unique_ptr<Solver<T>> make_solver(const std::string& name, const std::vecto
   for (size_t i = 0; i < hyper.size(); ++i) base::representable<T>(hyper[i], info->parameters[i]);
   std::vector<double> decay = decays(*info, hyper, groups);
   if (name == "lbfgs") return std::make_unique<Lbfgs<T>>(hyper, std::move(decay));
-  return std::make_unique<LevenbergMarquardt<T>>(hyper, std::move(decay));
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return std::make_unique<LevenbergMarquardt<T>>(hyper, std::move(decay));
+  } else {
+    fail<ValueError>(
+        "LevenbergMarquardt needs a network of float64, got float32: J^T J has the squares of its "
+        "condition numbers");
+  }
 }
 
 template <class T>

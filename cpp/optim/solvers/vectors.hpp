@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/function_ref.hpp"
 #include "optim/rule.hpp"
 
 namespace gd::optim {
@@ -70,8 +71,7 @@ class Vectors {
   const std::vector<Piece>& pieces() const { return pieces_; }
 
   // Calls f(piece) for all of them, on that many threads where that pays.
-  template <class F>
-  void each(int threads, F&& f) const {
+  void each(int threads, base::FunctionRef<void(const Piece&)> f) const {
     const auto count = static_cast<int64_t>(pieces_.size());
     const int workers = workers_of(threads);
     if (workers == 1) {

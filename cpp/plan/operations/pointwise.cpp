@@ -1,6 +1,7 @@
 #include "plan/operations/pointwise.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 namespace gd::plan {
@@ -14,7 +15,80 @@ int64_t values_touched(const Pointwise<T>& what) {
   return what.other == kNoValue ? 2 : 3;
 }
 
+template <class T>
+class RowPass final : public Operation<T> {
+ public:
+  RowPass(const Step<T>& step, const Places<T>& places, Cost cost, int64_t cols, PassBody<T> body)
+      : Operation<T>(step.zone, step.phase, step.node, places.max_workers, cost),
+        cols_(cols),
+        body_(std::move(body)),
+        starts_(step.starts, places),
+        finishes_(step.finishes, places) {
+    if (step.takes != kNoValue) taken_ = places.of(step.takes).cols;
+    if (step.result != kNoValue) made_ = places.of(step.result).cols;
+  }
+
+ private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override {
+    ops::for_rows(worker, this->queue(), batch.rows, cols_, [&](int64_t begin, int64_t count) {
+      if (!starts_.empty()) starts_.run(batch, {begin, count, 0, taken_});
+      body_(batch, begin, count);
+      if (!finishes_.empty()) finishes_.run(batch, {begin, count, 0, made_});
+    });
+  }
+
+  int64_t cols_;
+  PassBody<T> body_;
+  Finishes<T> starts_;
+  Finishes<T> finishes_;
+  int64_t taken_ = 0;  // columns of what it takes, and of its result
+  int64_t made_ = 0;
+};
+
+std::vector<ValueId> those_there(const std::vector<ValueId>& values) {
+  std::vector<ValueId> there;
+  std::ranges::copy_if(values, std::back_inserter(there),
+                       [](ValueId value) { return value != kNoValue; });
+  return there;
+}
+
 }  // namespace
+
+template <class T>
+std::unique_ptr<Operation<T>> row_pass(const Step<T>& step, const Places<T>& places, Cost cost,
+                                       int64_t cols, PassBody<T> body) {
+  return std::make_unique<RowPass<T>>(step, places, cost, cols, std::move(body));
+}
+
+template <class T>
+Step<T> rows_step(Zone zone, Zone phase, int node, const std::vector<ValueId>& reads,
+                  const std::vector<ValueId>& writes, int64_t flops_an_element, RowsBody<T> body) {
+  Step<T> step(zone, phase, node, those_there(reads), those_there(writes));
+  step.takes = reads.back();
+  step.result = writes.back();
+  step.make = [=](const Step<T>& made, const Places<T>& places) {
+    AllRows<T> from, to;
+    int64_t cols = 1, touched = 0;
+    const auto place = [&](const std::vector<ValueId>& values, AllRows<T>& rows) {
+      for (size_t v = 0; v < values.size(); ++v) {
+        if (values[v] == kNoValue) continue;
+        rows.at(v) = places.of(values[v]);
+        cols = std::max(cols, rows[v].cols);
+        touched += rows[v].cols;
+      }
+    };
+    place(reads, from);
+    place(writes, to);
+    Cost cost;
+    cost.flops_a_row = flops_an_element * cols;
+    cost.bytes_a_row = touched * static_cast<int64_t>(sizeof(T));
+    return row_pass<T>(made, places, cost, cols,
+                       [body, from, to](const Batch<T>& batch, int64_t begin, int64_t count) {
+                         body(batch, from, to, begin, count);
+                       });
+  };
+  return step;
+}
 
 template <class T>
 Step<T> pointwise_step(Zone zone, Zone phase, int node, const Pointwise<T>& what) {
@@ -96,13 +170,17 @@ Step<T> product_step(int node, ValueId a, ValueId b, ValueId to) {
   return step;
 }
 
-#define GD_INSTANTIATE(T)                                                   \
-  template Step<T> pointwise_step(Zone, Zone, int, const Pointwise<T>&);    \
-  template Step<T> activation_step(int, const Pointwise<T>&);               \
-  template Step<T> copy_step(int, ValueId, ValueId);                        \
-  template Step<T> copy_columns_step(Zone, int, Columns, Columns, int64_t); \
-  template Step<T> product_step(int, ValueId, ValueId, ValueId);            \
-  template Step<T> add_step(int, ValueId, ValueId);                         \
+#define GD_INSTANTIATE(T)                                                                          \
+  template std::unique_ptr<Operation<T>> row_pass(const Step<T>&, const Places<T>&, Cost, int64_t, \
+                                                  PassBody<T>);                                    \
+  template Step<T> rows_step(Zone, Zone, int, const std::vector<ValueId>&,                         \
+                             const std::vector<ValueId>&, int64_t, RowsBody<T>);                   \
+  template Step<T> pointwise_step(Zone, Zone, int, const Pointwise<T>&);                           \
+  template Step<T> activation_step(int, const Pointwise<T>&);                                      \
+  template Step<T> copy_step(int, ValueId, ValueId);                                               \
+  template Step<T> copy_columns_step(Zone, int, Columns, Columns, int64_t);                        \
+  template Step<T> product_step(int, ValueId, ValueId, ValueId);                                   \
+  template Step<T> add_step(int, ValueId, ValueId);                                                \
   template Step<T> sum_step(int, ValueId, ValueId, ValueId);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

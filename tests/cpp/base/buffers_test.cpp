@@ -35,6 +35,11 @@ TEST(require_throws_what_it_was_asked_for) {
   CHECK_THROWS(gd::base::StateError, gd::base::require<gd::base::StateError>(false, "x"));
   CHECK_THROWS(gd::base::TypeError, gd::base::require<gd::base::TypeError>(false, "x"));
   CHECK_EQ(gd::base::message("a ", 1, ' ', 2.5), std::string("a 1 2.5"));
+  const std::string text = "b";
+  CHECK_EQ(gd::base::message(text, std::string("c"), text.c_str(), true, uint8_t{65}),
+           std::string("bcb165"));
+  CHECK_EQ(gd::base::message(int64_t{-1} << 63, ' ', ~uint64_t{0}, ' ', 1.0f / 3, ' ', 1e300),
+           std::string("-9223372036854775808 18446744073709551615 0.333333 1e+300"));
 }
 
 TEST(padded_rounds_up_to_cache_lines) {

@@ -65,7 +65,7 @@ def train(rule: str, loss: str, dtype: str, samples: int, part: int) -> dict[str
 
 # A rule at work in whole batches, then on the samples of a stream: sizes that feed two workers and
 # more, a batch that is taken in pieces, clipping, and a schedule in steps.
-DESCENT = [130, 270, 67, 5]
+DESCENT = [130, 140, 67, 5]
 ALL_RULES = {
     "sgd": gd.SGD(lr=0.05, weight_decay=1e-3),
     "adam": gd.Adam(lr=1e-2, weight_decay=1e-3),
@@ -133,7 +133,7 @@ def whole(rule: str, dtype: str) -> dict[str, str]:
 SHARINGS = {
     "alone": ([12, 9, 3], 16),
     "samples": ([12, 16, 16, 3], 1024),
-    "neurons": ([40, 500, 300, 3], 96),
+    "neurons": ([40, 500, 300, 3], 32),
 }
 
 

@@ -86,4 +86,5 @@ class Aim:
 
 def _indices(y: NDArray[Any]) -> NDArray[np.int64]:
     """Classes by number, of a column each."""
-    return y.argmax(axis=1)
+    found: NDArray[np.int64] = y.argmax(axis=1)
+    return found

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
 from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
@@ -17,19 +15,19 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network._base import ACTIVATIONS, LOSS_FUNCTIONS
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
-from sklearn.utils import shuffle
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gdcore._layer import Layer
-from gdcore._sparse import Csr, rows_of
 from gdcore.activations import Activation
 from gdcore.network import Network
 from gdcore.optimizers import SGD, Adam, Optimizer
 from gdcore.schedules import Schedule, Waiting, resolve_schedule, spread
-from gdcore.sklearn._aim import PLAIN_LOSSES, Aim
+from gdcore.sklearn._aim import PLAIN_LOSSES
 from gdcore.sklearn._engine import Engine, Engines, Parameters, Rule
 from gdcore.sklearn._form import Form, rates_of
+from gdcore.sklearn._work import Work, rows_as_taken
 from gdcore.solvers import Solver
 
 __all__ = ["MLP"]
@@ -71,6 +69,13 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
     n_jobs: int | None
     callbacks: Any
     _given_validation: Any = None
+    # scikit-learn's, without types.
+    _best_coefs: Any
+    _best_intercepts: Any
+    _no_improvement_count: int
+    best_loss_: Any
+    best_validation_score_: Any
+    validation_scores_: Any
 
     def _own_parameters(
         self,
@@ -157,6 +162,30 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
         if kept is not None:
             self._held().kept = kept
 
+    def initialize(self, X: Any, y: Any) -> Any:  # noqa: N803
+        """Makes the network that ``fit`` would train, with its first weights, and trains nothing.
+
+        From there ``partial_fit`` goes on, and with warm_start ``fit``. Weights may be set before.
+
+        Args:
+            X: (N, features), as ``fit`` takes it; its values are only checked.
+            y: Targets in which each class is, as ``fit`` takes them.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            TypeError: As ``fit``.
+            ValueError: As ``fit``.
+        """
+        self._validate_params()
+        x, y = self._validate_input(X, y, False, reset=True)
+        y = y.reshape(-1, 1) if y.ndim == 1 else y
+        self._random_state = check_random_state(self.random_state)
+        hidden = np.atleast_1d(self.hidden_layer_sizes).tolist()
+        self._initialize(y, [x.shape[1], *hidden, y.shape[1]], x.dtype)
+        return self
+
     def _validated(self, fit: Any, validation_data: Any, *arrays: Any) -> Any:
         """Fits, with data that judges."""
         self._given_validation = validation_data
@@ -178,7 +207,7 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
             return super()._forward_pass_fast(X, check_input=False)
         if issparse(X) and not engine.form.sparse:  # validation data of a fit of dense rows
             X = X.toarray()  # noqa: N806
-        output = engine.network._native.predict(_rows(X), None, self._threads())
+        output = engine.network._native.predict(rows_as_taken(X), None, self._threads())
         ACTIVATIONS[self.out_activation_](output)
         return output
 
@@ -209,7 +238,7 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
         """Loss and gradients of all samples, which L-BFGS-B asks for."""
         try:
             engine = self._synced(issparse(X))
-            output = engine.network.forward(_rows(X), training=True)
+            output = engine.network.forward(rows_as_taken(X), training=True)
         except ValueError:
             if not self._is_known_activation():
                 raise
@@ -256,7 +285,7 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
             self._optimizer = self._rates()
         x, y, weights, held_out = self._parted(X, y, sample_weight)
         engine = self._synced(issparse(x))
-        work = _Work(self, engine, x, y, weights)
+        work = Work(self, engine, x, y, weights)
         self._ready(engine, work, anew)
         self.n_iter_ = 0
         engine.ahead = True
@@ -270,7 +299,7 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
         if self.early_stopping:
             self._show(Parameters(self._best_coefs, self._best_intercepts, self._best_rest))
 
-    def _epochs(self, engine: Engine, work: _Work, held_out: Any, incremental: bool) -> None:
+    def _epochs(self, engine: Engine, work: Work, held_out: Any, incremental: bool) -> None:
         """All epochs, until the estimator is content."""
         for _ in range(self.max_iter):
             if not self._schedules():
@@ -314,7 +343,7 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
         """Whether the learning rate is ours to change, and not scikit-learn's."""
         return self.schedule is not None or self.optimizer is not None
 
-    def _ready(self, engine: Engine, work: _Work, anew: bool) -> None:
+    def _ready(self, engine: Engine, work: Work, anew: bool) -> None:
         """Has the engine a trainer: a new one, or one that goes on."""
         held = self._held()
         state = None if anew else held.state()
@@ -327,7 +356,7 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
             if each is not engine:
                 each.trainer = None
 
-    def _rule(self, work: _Work) -> Rule:
+    def _rule(self, work: Work) -> Rule:
         """Of the parameters.
 
         Raises:
@@ -474,81 +503,5 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
         if not row:
             return False
         self._show(engine.read())
-        return any([bool(each(self)) for each in row])
-
-
-class _Work:
-    """The samples of a fit, cut into batches."""
-
-    def __init__(
-        self, estimator: MLP, engine: Engine, x: Any, y: NDArray[Any], weights: Any
-    ) -> None:
-        self._estimator, self._engine = estimator, engine
-        dtype = np.dtype(engine.form.dtype)
-        self._x = _rows(x, dtype)
-        self._weights = weights
-        self.aim = Aim.of(estimator.loss, estimator.out_activation_, y, dtype)
-        self.samples: int = x.shape[0]
-        self.batch_size = self._checked_batch_size()
-        self.batches = -(-self.samples // self.batch_size)
-        sgd = estimator.solver == "sgd" and estimator.optimizer is None
-        self.rate_factor = self.aim.gradient if sgd else 1.0
-        self._order = np.arange(self.samples)
-
-    def _checked_batch_size(self) -> int:
-        given = self._estimator.batch_size
-        if isinstance(given, str):  # auto
-            return min(200, self.samples)
-        if given > self.samples:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be "
-                "clipped",
-                stacklevel=2,
-            )
-        return int(min(given, self.samples))
-
-    def epoch(self) -> float:
-        """Trains on each sample once; returns the mean of the losses before each step."""
-        estimator, engine, aim = self._estimator, self._engine, self.aim
-        trainer: Any = engine.trainer
-        step: Callable[..., float] = trainer.step
-        alpha, total = estimator.alpha, 0.0
-        for rows, x in self._cut():
-            weights = None if self._weights is None else self._weights[rows]
-            count: int = x.shape[0]
-            # A batch without weight has no mean, as in NumPy's average.
-            mass = count if weights is None else float(weights.sum())
-            penalty = 0.0
-            if alpha > 0:
-                engine.decay(alpha / mass / aim.gradient)
-                penalty = 0.5 * alpha * engine.squares() / mass
-            else:
-                engine.decay(0.0)
-            loss = aim.batch_loss(step(x, aim.y[rows], weights), rows, weights)
-            total += (loss + penalty) * count
-        return total / self.samples
-
-    def _cut(self) -> Iterator[tuple[Any, Any]]:
-        """The rows of each batch, and what they hold."""
-        x, size = self._x, self.batch_size
-        if self._estimator.shuffle:
-            self._order = shuffle(self._order, random_state=self._estimator._random_state)
-        for start in range(0, self.samples, size):
-            if isinstance(x, Csr):
-                rows: Any = self._order[start : start + size]
-                yield rows, rows_of(x, rows)
-            elif self._estimator.shuffle:
-                rows = self._order[start : start + size]
-                yield rows, x.take(rows, axis=0)
-            else:
-                rows = slice(start, start + size)
-                yield rows, x[rows]
-
-
-def _rows(x: Any, dtype: Any = None) -> Any:
-    """Rows as a network takes them: contiguous, or CSR."""
-    if not issparse(x):
-        return np.ascontiguousarray(x, dtype)
-    csr = x.tocsr()
-    data = csr.data if dtype is None else csr.data.astype(dtype, copy=False)
-    return Csr(csr.indptr, csr.indices, data, csr.shape)
+        answers = [each(self) for each in row]  # each hears of it
+        return any(answers)

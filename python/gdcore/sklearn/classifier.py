@@ -8,9 +8,12 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier as ScikitClassifier
 from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from gdcore.losses import Loss
 from gdcore.sklearn._base import MLP
+from gdcore.sklearn._growing import grow
 
 __all__ = ["MLPClassifier"]
 
@@ -45,8 +48,8 @@ class MLPClassifier(MLP, ScikitClassifier):  # type: ignore[misc]  # scikit-lear
             count.
         schedule: Of the learning rate, any of `gdcore.schedules` that waits for no figure, or a
             name, over max_iter epochs; in the place of learning_rate.
-        early_stopping_metric: What judges in place of accuracy: a name of scikit-learn's scorers, or a
-            function (estimator, X, y) -> float; more is better.
+        early_stopping_metric: What judges in place of accuracy: a name of scikit-learn's scorers,
+            or a function (estimator, X, y) -> float; more is better.
         n_jobs: Threads; None or -1: as many as gdcore may use. Results do not depend on it.
         callbacks: Functions (estimator) that are called after each epoch, when the estimator
             is up to date; what is true ends the training.
@@ -149,6 +152,46 @@ class MLPClassifier(MLP, ScikitClassifier):  # type: ignore[misc]  # scikit-lear
         """
         weights = self._weighted(y, sample_weight)
         return self._validated(super().fit, validation_data, X, y, weights)
+
+    @available_if(lambda estimator: estimator._check_solver())  # type: ignore[untyped-decorator]
+    def partial_fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+    ) -> Any:
+        """Trains one epoch more; the state of the optimizer stays.
+
+        Args:
+            X: (N, features), dense or sparse.
+            y: (N,) labels, or (N, labels) of 0 and 1.
+            sample_weight: (N,), at least 0.
+            classes: All there will be, in the first call; with ``new_classes="grow"`` it may be
+                left out.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument is of another shape or out of its domain, y has a class that was
+                not told, or class_weight is ``"balanced"``, which takes all samples.
+        """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight must not be 'balanced' in partial_fit, which does not see all "
+                "samples: give a dict"
+            )
+        weights = self._weighted(y, sample_weight)
+        if self.new_classes == "grow" and not type_of_target(y).startswith("multilabel"):
+            found = unique_labels(y)
+            if not hasattr(self, "classes_"):
+                classes = found if classes is None else classes
+            elif hasattr(self, "coefs_") and np.setdiff1d(found, self.classes_).size:
+                grow(self, np.union1d(self.classes_, found))
+                classes = None
+        return super().partial_fit(X, y, sample_weight=weights, classes=classes)
 
     def _weighted(self, y: Any, sample_weight: Any) -> Any:
         """sample_weight times class_weight."""

@@ -38,8 +38,8 @@ class MLPRegressor(MLP, ScikitRegressor):  # type: ignore[misc]  # scikit-learn 
             count.
         schedule: Of the learning rate, any of `gdcore.schedules` that waits for no figure, or a
             name, over max_iter epochs; in the place of learning_rate.
-        early_stopping_metric: What judges in place of R^2: a name of scikit-learn's scorers, or a
-            function (estimator, X, y) -> float; more is better.
+        early_stopping_metric: What judges in place of R^2: a name of scikit-learn's scorers, or
+            a function (estimator, X, y) -> float; more is better.
         n_jobs: Threads; None or -1: as many as gdcore may use. Results do not depend on it.
         callbacks: Functions (estimator) that are called after each epoch, when the estimator
             is up to date; what is true ends the training.

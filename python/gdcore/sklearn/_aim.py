@@ -13,9 +13,11 @@ from gdcore.losses import (
     MSE,
     BCEWithLogits,
     CrossEntropy,
+    Hinge,
     Loss,
     LossFunction,
     PoissonNLL,
+    SquaredHinge,
     resolve_loss,
 )
 
@@ -73,6 +75,8 @@ class Aim:
         loss = resolve_loss("loss", given)
         if isinstance(loss, LossFunction):
             return cls(loss, y.astype(dtype))
+        if isinstance(loss, (Hinge, SquaredHinge)):
+            return cls(loss, 2 * y.astype(dtype) - 1)
         classes = output == "softmax" and loss.task == "multiclass"
         return cls(loss, _indices(y) if classes else y.astype(dtype))
 

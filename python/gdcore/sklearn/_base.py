@@ -305,7 +305,8 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
             if not self._schedules():
                 engine.set_rate(self._optimizer.learning_rate * work.rate_factor)
             self.loss_ = work.epoch()
-            engine.trainer._native.end_epoch()  # type: ignore[union-attr]
+            if self.schedule is not None:
+                engine.end_epoch()
             self.n_iter_ += 1
             self.t_ += work.samples
             self.loss_curve_.append(self.loss_)

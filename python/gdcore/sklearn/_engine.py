@@ -156,6 +156,13 @@ class Engine:
                     trainer._native.set_state(index, key, array * factor)
         trainer.lr = lr
 
+    def end_epoch(self) -> None:
+        """Tells a schedule that goes by epochs that one is over."""
+        if self.trainer is not None:
+            native = self.trainer._native
+            (steps, epochs, *rest), _, _ = native.copy()
+            native.set_position(steps, epochs + 1, *rest)
+
     def _decay_at(self, _: int) -> float:
         return self._decay
 

@@ -51,9 +51,10 @@ class Solver(Optimizer, family="a solver"):
 
 def check_schedule(optimizer: Optimizer, schedule: object) -> None:
     """A ValueError where there is a schedule, and no learning rate that could follow it."""
-    if schedule is not None and "lr" not in {each.name for each in fields(optimizer)}:
+    within = optimizer.innermost()
+    if schedule is not None and "lr" not in {each.name for each in fields(within)}:
         raise ValueError(
-            f"schedule must be None with {type(optimizer).__name__}, which has no learning rate, "
+            f"schedule must be None with {type(within).__name__}, which has no learning rate, "
             f"got {schedule!r}"
         )
 

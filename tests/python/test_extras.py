@@ -16,6 +16,7 @@ MODULES = {
     "cli": ("polars", "rich", "sklearn", "typer"),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
+    "sklearn": ("sklearn",),
     "tensorboard": ("tensorboardX",),
 }
 OTHERS = ("IPython", "scipy", "pyarrow")
@@ -59,6 +60,11 @@ FEATURES = {
     "report": ("profile", "profiled().to_html('a.html')"),
     "perfetto": ("profile", "profiled().to_perfetto('a.pftrace')"),
     "pandas": ("profile", "profiled().to_pandas()"),
+    "sklearn": (
+        "sklearn",
+        "from gdcore.sklearn import MLPClassifier as C; C(max_iter=3, tol=9, n_iter_no_change=1)"
+        ".fit(x, y).predict(x)",
+    ),
     "tensorboard": ("tensorboard", "trainer.fit(x, y, epochs=1, callbacks=[TensorBoard('runs')])"),
 }
 
@@ -83,7 +89,7 @@ def test_an_extra_is_enough_for_its_features(feature: str, tmp_path: Path) -> No
         if find_spec(module) is None:
             pytest.skip(f"{module}, of the extra {extra}, is not installed")
     # scikit-learn brings SciPy along, TensorBoard's writer what it finds.
-    result = ran(code, {*modules, *(("scipy",) if extra == "cli" else ())}, tmp_path)
+    result = ran(code, {*modules, *(("scipy",) if extra in ("cli", "sklearn") else ())}, tmp_path)
     assert result.returncode == 0, result.stderr
 
 

@@ -18,6 +18,7 @@ EXTRAS = {
     "cli": ("polars", "rich", "scikit-learn", "typer"),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
+    "sklearn": ("scikit-learn",),
     "tensorboard": ("tensorboardX",),
 }
 

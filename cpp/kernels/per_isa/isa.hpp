@@ -8,6 +8,7 @@ namespace gd::kernels::GD_ISA {
 
 void fill_gemm(KernelTable& table);
 void fill_elementwise(KernelTable& table);
+void fill_tangents(KernelTable& table);  // after fill_elementwise
 void fill_rules(KernelTable& table);
 void fill_layers(KernelTable& table);
 

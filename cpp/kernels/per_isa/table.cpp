@@ -15,6 +15,7 @@ KernelTable make() {
   table.leave = leave_float_mode;
   fill_gemm(table);
   fill_elementwise(table);
+  fill_tangents(table);
   fill_rules(table);
   fill_layers(table);
   return table;

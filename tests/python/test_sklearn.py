@@ -251,6 +251,26 @@ def test_class_weight_is_a_sample_weight() -> None:
     np.testing.assert_allclose(weighted.loss_curve_, other.loss_curve_, rtol=1e-9)
 
 
+def test_a_batch_without_weight_is_left_out() -> None:
+    weights = np.where(np.arange(len(X)) < 64, 0, WEIGHTS)  # where scikit-learn divides by 0
+    options: dict[str, Any] = {**SMALL, "shuffle": False}
+    fitted = MLPClassifier(**options).fit(X, Y, weights)
+    other = MLPClassifier(**options).fit(X[64:], Y[64:], weights[64:])
+    assert fitted.loss_curve_ == other.loss_curve_
+
+
+def test_columns_keep_their_names() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    table = pandas.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
+    fitted = MLPClassifier(**SMALL).fit(table, Y, validation_data=(table[:9], Y[:9]))
+    network = fitted.network_
+    assert network.feature_names == tuple(table.columns)
+    turned = network.predict(table[table.columns[::-1]])
+    np.testing.assert_array_equal(turned, network.predict(X))
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.predict(table[table.columns[::-1]])
+
+
 def test_validation_data_judge() -> None:
     watched = MLPClassifier(**SMALL).fit(X, Y, validation_data=(X[:50], Y[:50]))
     assert len(watched.validation_scores_) == 12

@@ -347,8 +347,8 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
     def _ready(self, engine: Engine, work: Work, anew: bool) -> None:
         """Has the engine a trainer: a new one, or one that goes on."""
         held = self._held()
-        state = None if anew else held.state()
         if anew or engine.trainer is None:
+            state = None if anew else held.state()
             engine.start(work.aim.loss, self._rule(work))
             if state is not None:
                 engine.restore(state)

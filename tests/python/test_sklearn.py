@@ -294,6 +294,50 @@ def test_callbacks_hear_of_each_epoch_and_may_stop() -> None:
     assert seen[-1][1] == fitted.score(X, Y)
 
 
+def test_scikit_learns_callbacks_hear_of_each_epoch_and_may_stop() -> None:
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 is not installed")
+
+    class Watching:
+        def __init__(self) -> None:
+            self.seen: list[Any] = []
+
+        def setup(self, estimator: Any, context: Any) -> None:
+            self.seen.append("setup")
+
+        def teardown(self, estimator: Any, context: Any) -> None:
+            self.seen.append("teardown")
+
+        def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+            self.seen.append(("begin", context.task_name))
+
+        def on_fit_task_end(
+            self,
+            estimator: Any,
+            context: Any,
+            *,
+            X: Any,  # noqa: N803
+            y: Any,
+            fitted_estimator: Any,
+        ) -> bool:
+            self.seen.append(("end", context.task_name, fitted_estimator.score(X, y)))
+            return context.task_id == 1
+
+    watching = Watching()
+    fitted = MLPClassifier(**SMALL).set_callbacks(watching).fit(X, Y)
+    assert fitted.n_iter_ == 2
+    scores = [each[2] for each in watching.seen if len(each) == 3]
+    assert len(scores) == 3
+    assert scores[1:] == [fitted.score(X, Y)] * 2
+    assert watching.seen[0] == "setup"
+    assert watching.seen[1:3] == [("begin", "fit"), ("begin", "epoch")]
+    assert watching.seen[-1] == "teardown"
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    again = MLPClassifier(**SMALL).set_callbacks(monitor).fit(X, Y, WEIGHTS)
+    again.set_params(solver="lbfgs").fit(X, Y)
+    plain = MLPClassifier(**SMALL, solver="lbfgs").fit(X, Y)
+    np.testing.assert_array_equal(again.coefs_[0], plain.coefs_[0])
+
+
 @pytest.mark.parametrize("options", [{"learning_rate_init": 0.02}, SGD, {"optimizer": "nadam"}])
 def test_classes_grow_and_what_was_learnt_stays(options: dict[str, Any]) -> None:
     growing = MLPClassifier(**{**SMALL, "batch_size": "auto"}, new_classes="grow", **options)

@@ -242,6 +242,13 @@ def test_numbers_train_by_any_loss() -> None:
     np.testing.assert_array_equal(fitted.predict(X), by_hand.predict(X)[:, 0])
     assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
 
+    def squares(prediction: Any, target: Any) -> tuple[float, Any]:
+        return float(np.mean((prediction - target) ** 2)), 2 * (prediction - target) / len(target)
+
+    own = MLPRegressor(squares, **SMALL).fit(X, Y)
+    same = MLPRegressor("mse", **SMALL).fit(X, Y)
+    np.testing.assert_allclose(own.loss_curve_, same.loss_curve_, rtol=1e-9)
+
 
 def test_class_weight_is_a_sample_weight() -> None:
     weighted = MLPClassifier(**SMALL, class_weight="balanced").fit(X, Y > 7, WEIGHTS)

@@ -373,6 +373,8 @@ class MLP(CallbackSupportMixin, Judging):  # type: ignore[misc]  # scikit-learn 
             engine.start(work.aim.loss, self._rule(work))
             if state is not None:
                 engine.restore(state)
+        else:
+            engine.trainer.num_threads = self._threads()
         held.kept = None
         for each in held.made.values():
             if each is not engine:

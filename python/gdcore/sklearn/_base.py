@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,7 +51,7 @@ _OWN: dict[str, Any] = {
     "optimizer": [StrOptions(set(Optimizer.members)), Optimizer, None],
     "schedule": [str, Schedule, callable, None],
     "early_stopping_metric": [str, callable, None],
-    "n_jobs": [int, None],
+    "n_jobs": [Integral, None],
     "callbacks": [list, tuple, callable],
 }
 

@@ -139,8 +139,7 @@ def test_scikit_learns_checks_hold(kind: Any) -> None:
 
 def test_scikit_learns_own_tests_hold() -> None:
     """The quick ones; `python -m tools.sklearn_suite` runs all."""
-    names = "gradient or warm or fit or shuffle or errors or proba or nonfinite or verbose"
-    wanted = f"({names}) and not lbfgs and not classification and not regression"
+    wanted = "test_fit or gradient or shuffle or errors or nonfinite or warmstart or stratified"
     command = [sys.executable, "-m", "tools.sklearn_suite", "-k", wanted]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stdout
@@ -242,6 +241,13 @@ def test_numbers_train_by_any_loss() -> None:
     np.testing.assert_array_equal(fitted.predict(X), by_hand.predict(X)[:, 0])
     assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
 
+    def squares(prediction: Any, target: Any) -> tuple[float, Any]:
+        return float(np.mean((prediction - target) ** 2)), 2 * (prediction - target) / len(target)
+
+    own = MLPRegressor(squares, **SMALL).fit(X, Y)
+    same = MLPRegressor("mse", **SMALL).fit(X, Y)
+    np.testing.assert_allclose(own.loss_curve_, same.loss_curve_, rtol=1e-9)
+
 
 def test_class_weight_is_a_sample_weight() -> None:
     weighted = MLPClassifier(**SMALL, class_weight="balanced").fit(X, Y > 7, WEIGHTS)
@@ -249,6 +255,26 @@ def test_class_weight_is_a_sample_weight() -> None:
     by_class = np.where(Y > 7, 0.5 / share, 0.5 / (1 - share))
     other = neural_network.MLPClassifier(**SMALL).fit(X, Y > 7, by_class * WEIGHTS)
     np.testing.assert_allclose(weighted.loss_curve_, other.loss_curve_, rtol=1e-9)
+
+
+def test_a_batch_without_weight_is_left_out() -> None:
+    weights = np.where(np.arange(len(X)) < 64, 0, WEIGHTS)  # where scikit-learn divides by 0
+    options: dict[str, Any] = {**SMALL, "shuffle": False}
+    fitted = MLPClassifier(**options).fit(X, Y, weights)
+    other = MLPClassifier(**options).fit(X[64:], Y[64:], weights[64:])
+    assert fitted.loss_curve_ == other.loss_curve_
+
+
+def test_columns_keep_their_names() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    table = pandas.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
+    fitted = MLPClassifier(**SMALL).fit(table, Y, validation_data=(table[:9], Y[:9]))
+    network = fitted.network_
+    assert network.feature_names == tuple(table.columns)
+    turned = network.predict(table[table.columns[::-1]])
+    np.testing.assert_array_equal(turned, network.predict(X))
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.predict(table[table.columns[::-1]])
 
 
 def test_validation_data_judge() -> None:
@@ -272,6 +298,50 @@ def test_callbacks_hear_of_each_epoch_and_may_stop() -> None:
     fitted = MLPClassifier(**SMALL, callbacks=[look]).fit(X, Y)
     assert [number for number, _ in seen] == [1, 2, 3]
     assert seen[-1][1] == fitted.score(X, Y)
+
+
+def test_scikit_learns_callbacks_hear_of_each_epoch_and_may_stop() -> None:
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 is not installed")
+
+    class Watching:
+        def __init__(self) -> None:
+            self.seen: list[Any] = []
+
+        def setup(self, estimator: Any, context: Any) -> None:
+            self.seen.append("setup")
+
+        def teardown(self, estimator: Any, context: Any) -> None:
+            self.seen.append("teardown")
+
+        def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+            self.seen.append(("begin", context.task_name))
+
+        def on_fit_task_end(
+            self,
+            estimator: Any,
+            context: Any,
+            *,
+            X: Any,  # noqa: N803
+            y: Any,
+            fitted_estimator: Any,
+        ) -> bool:
+            self.seen.append(("end", context.task_name, fitted_estimator.score(X, y)))
+            return context.task_id == 1
+
+    watching = Watching()
+    fitted = MLPClassifier(**SMALL).set_callbacks(watching).fit(X, Y)
+    assert fitted.n_iter_ == 2
+    scores = [each[2] for each in watching.seen if len(each) == 3]
+    assert len(scores) == 3
+    assert scores[1:] == [fitted.score(X, Y)] * 2
+    assert watching.seen[0] == "setup"
+    assert watching.seen[1:3] == [("begin", "fit"), ("begin", "epoch")]
+    assert watching.seen[-1] == "teardown"
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    again = MLPClassifier(**SMALL).set_callbacks(monitor).fit(X, Y, WEIGHTS)
+    again.set_params(solver="lbfgs").fit(X, Y)
+    plain = MLPClassifier(**SMALL, solver="lbfgs").fit(X, Y)
+    np.testing.assert_array_equal(again.coefs_[0], plain.coefs_[0])
 
 
 @pytest.mark.parametrize("options", [{"learning_rate_init": 0.02}, SGD, {"optimizer": "nadam"}])

@@ -517,3 +517,13 @@ def test_a_name_alone_makes_none(name: str) -> None:
     with pytest.raises(ValueError, match="optimizer must be one of adam, ") as told:
         gd.Trainer(net, "mse", name)  # type: ignore[arg-type]  # what type checkers refuse
     assert "lookahead" not in str(told.value).partition(", got")[0]
+
+
+def test_a_schedule_goes_with_what_is_around_the_rule() -> None:
+    net = gd.Network([gd.Dense(2)], input_size=1)
+    around = gd.Penalized(gd.Lookahead(gd.SGD(lr=0.5)), l2=0.1)
+    trainer = gd.Trainer(net, "mse", around, schedule=gd.schedules.Exponential(0.5))
+    trainer.fit([[1.0]], [[1.0, 2.0]], epochs=2, progress=False)
+    assert trainer.lr == 0.125
+    with pytest.raises(ValueError, match="schedule must be None with LevenbergMarquardt"):
+        gd.Trainer(net, "mse", "levenberg_marquardt", schedule="cosine")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Real
+from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer
-from sklearn.model_selection import train_test_split
 from sklearn.neural_network._base import ACTIVATIONS, LOSS_FUNCTIONS
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
@@ -25,8 +24,10 @@ from gdcore.network import Network
 from gdcore.optimizers import SGD, Adam, Optimizer
 from gdcore.schedules import Schedule, Waiting, resolve_schedule, spread
 from gdcore.sklearn._aim import PLAIN_LOSSES
+from gdcore.sklearn._callbacks import CallbackSupportMixin, Telling
 from gdcore.sklearn._engine import Engine, Engines, Parameters, Rule
 from gdcore.sklearn._form import Form, rates_of
+from gdcore.sklearn._judging import Judging
 from gdcore.sklearn._work import Work, rows_as_taken
 from gdcore.solvers import Solver
 
@@ -50,12 +51,12 @@ _OWN: dict[str, Any] = {
     "optimizer": [StrOptions(set(Optimizer.members)), Optimizer, None],
     "schedule": [str, Schedule, callable, None],
     "early_stopping_metric": [str, callable, None],
-    "n_jobs": [int, None],
+    "n_jobs": [Integral, None],
     "callbacks": [list, tuple, callable],
 }
 
 
-class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has no types
+class MLP(CallbackSupportMixin, Judging):  # type: ignore[misc]  # scikit-learn has no types
     """Base of `MLPClassifier` and `MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -65,17 +66,8 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
     dropout: Any
     optimizer: Any
     schedule: Any
-    early_stopping_metric: Any
     n_jobs: int | None
     callbacks: Any
-    _given_validation: Any = None
-    # scikit-learn's, without types.
-    _best_coefs: Any
-    _best_intercepts: Any
-    _no_improvement_count: int
-    best_loss_: Any
-    best_validation_score_: Any
-    validation_scores_: Any
 
     def _own_parameters(
         self,
@@ -214,7 +206,7 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
     def _is_known_activation(self) -> bool:
         return isinstance(self.activation, str) and self.activation in ACTIVATIONS
 
-    def _fit_lbfgs(self, X: Any, *args: Any) -> None:  # noqa: N803
+    def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *args: Any) -> None:  # noqa: N803
         for name, given, plain in (
             ("loss", self.loss, self._is_plain_loss()),
             ("optimizer", self.optimizer, self.optimizer is None),
@@ -223,7 +215,12 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
         ):
             if not plain:
                 raise ValueError(f"{name} must be the default with solver 'lbfgs', got {given!r}")
-        super()._fit_lbfgs(X, *args)
+        telling = self._telling(X, y, sample_weight, 0, self._shown)
+        super()._fit_lbfgs(X, y, sample_weight, *args)
+        telling.finish()
+
+    def _shown(self) -> Parameters:
+        return Parameters(self.coefs_, self.intercepts_, self._rest)
 
     def _backprop(
         self,
@@ -288,20 +285,26 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
         work = Work(self, engine, x, y, weights)
         self._ready(engine, work, anew)
         self.n_iter_ = 0
+        epochs = 1 if incremental else self.max_iter
+        telling = self._telling(x, y, weights, epochs, engine.read)
         engine.ahead = True
         try:
-            self._epochs(engine, work, held_out, incremental)
+            self._epochs(engine, work, held_out, incremental, telling)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         finally:
             engine.ahead = False
             self._show(engine.read())
+        telling.finish()
         if self.early_stopping:
             self._show(Parameters(self._best_coefs, self._best_intercepts, self._best_rest))
 
-    def _epochs(self, engine: Engine, work: Work, held_out: Any, incremental: bool) -> None:
+    def _epochs(
+        self, engine: Engine, work: Work, held_out: Any, incremental: bool, telling: Telling
+    ) -> None:
         """All epochs, until the estimator is content."""
         for _ in range(self.max_iter):
+            telling.begin()
             if not self._schedules():
                 engine.set_rate(self._optimizer.learning_rate * work.rate_factor)
             self.loss_ = work.epoch()
@@ -317,7 +320,8 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
             if not self.early_stopping:
                 self._judge_loss()
             self._optimizer.iteration_ends(self.t_)
-            if self._told(engine) or self._is_done() or incremental:
+            ends = telling.end()
+            if self._told(engine) or ends or self._is_done() or incremental:
                 break
             if self.n_iter_ == self.max_iter:
                 warnings.warn(
@@ -326,6 +330,23 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
                     ConvergenceWarning,
                     stacklevel=2,
                 )
+
+    def _telling(
+        self, x: Any, y: Any, weights: Any, epochs: int, read: Callable[[], Parameters]
+    ) -> Telling:
+        """What tells scikit-learn's callbacks of a fit that begins."""
+
+        def targets() -> Any:
+            if is_classifier(self):
+                return self._label_binarizer.inverse_transform(y)
+            return y.ravel() if y.shape[1] == 1 else y
+
+        def fitted() -> dict[str, Any]:
+            coefs, intercepts, rest = read()
+            anew = {"_engines": Engines(), "_rest": rest}
+            return {"coefs_": coefs, "intercepts_": intercepts, **anew}
+
+        return Telling(self, x, targets, weights, epochs, fitted)
 
     def _rates(self) -> Any:
         """scikit-learn's own keeper of the learning rate; the states are ours."""
@@ -347,11 +368,13 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
     def _ready(self, engine: Engine, work: Work, anew: bool) -> None:
         """Has the engine a trainer: a new one, or one that goes on."""
         held = self._held()
-        state = None if anew else held.state()
         if anew or engine.trainer is None:
+            state = None if anew else held.state()
             engine.start(work.aim.loss, self._rule(work))
             if state is not None:
                 engine.restore(state)
+        else:
+            engine.trainer.num_threads = self._threads()
         held.kept = None
         for each in held.made.values():
             if each is not engine:
@@ -404,98 +427,6 @@ class MLP(BaseMultilayerPerceptron):  # type: ignore[misc]  # scikit-learn has n
         if jobs < 1:
             raise ValueError(f"n_jobs must be at least 1, or -1 or None for all, got {jobs}")
         return jobs
-
-    def _parted(self, X: Any, y: Any, weights: Any) -> Any:  # noqa: N803
-        """What trains, and what judges or None."""
-        given = self._given_validation
-        if given is not None:
-            return X, y, weights, self._checked_validation(given)
-        if not self.early_stopping:
-            return X, y, weights, None
-        # Labels of their own are not stratified.
-        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
-        arrays = (X, y) if weights is None else (X, y, weights)
-        parts = train_test_split(
-            *arrays,
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            stratify=stratify,
-        )
-        x_val, y_val = parts[1], parts[3]
-        if x_val.shape[0] < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
-        if is_classifier(self):
-            y_val = self._label_binarizer.inverse_transform(y_val)
-        held_out = (x_val, y_val, None if weights is None else parts[5])
-        return parts[0], parts[2], None if weights is None else parts[4], held_out
-
-    def _checked_validation(self, given: Any) -> Any:
-        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-            raise ValueError(
-                f"validation_data must be (X, y) or (X, y, sample_weight), got {given!r}"
-            )
-        x = validate_data(
-            self, given[0], accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32),
-            reset=False,
-        )  # fmt: skip
-        y = np.asarray(given[1])
-        if len(y) != x.shape[0]:
-            raise ValueError(
-                f"validation_data must have as many targets as rows, got {len(y)} and {x.shape[0]}"
-            )
-        return x, y, given[2] if len(given) == 3 else None
-
-    def _judge(self, engine: Engine, held_out: Any) -> None:
-        """Takes the score of the validation data."""
-        x, y, weights = held_out
-        score = self._validation_score(x, y, weights)
-        if self.validation_scores_ is None:
-            self.validation_scores_ = []
-        self.validation_scores_.append(score)
-        if self.verbose:
-            print(f"Validation score: {score:f}")
-        if not self.early_stopping:
-            return
-        best = self.best_validation_score_
-        self._no_improvement_count = (
-            self._no_improvement_count + 1 if score < best + self.tol else 0
-        )
-        if score > best:
-            self.best_validation_score_ = score
-            self._best_coefs, self._best_intercepts, self._best_rest = engine.read()
-
-    def _validation_score(self, x: Any, y: Any, weights: Any) -> float:
-        metric = self.early_stopping_metric
-        if metric is None:
-            return self._score(x, y, sample_weight=weights)  # type: ignore[no-any-return]
-        scorer = get_scorer(metric) if isinstance(metric, str) else metric
-        told = {} if weights is None else {"sample_weight": weights}
-        with warnings.catch_warnings():  # the rows were checked, and are plain arrays now
-            warnings.filterwarnings("ignore", "X does not have valid feature names")
-            return float(scorer(self, x, y, **told))
-
-    def _judge_loss(self) -> None:
-        loss = self.loss_curve_[-1]
-        worse = loss > self.best_loss_ - self.tol
-        self._no_improvement_count = self._no_improvement_count + 1 if worse else 0
-        self.best_loss_ = min(loss, self.best_loss_)
-
-    def _is_done(self) -> bool:
-        """Whether nothing has become better for long; the rate may fall instead."""
-        if self._no_improvement_count <= self.n_iter_no_change:
-            return False
-        what = "Validation score" if self.early_stopping else "Training loss"
-        message = (
-            f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} "
-            "consecutive epochs."
-        )
-        if self._optimizer.trigger_stopping(message, self.verbose):
-            return True
-        self._no_improvement_count = 0
-        return False
 
     def _told(self, engine: Engine) -> bool:
         """Tells the callbacks of an epoch; whether one wants to end it."""

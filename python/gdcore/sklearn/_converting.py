@@ -29,7 +29,7 @@ def from_sklearn(estimator: Any) -> Any:
     rounding. ``partial_fit`` goes on from the same weights, with an optimizer at its beginning.
 
     Args:
-        estimator: A ``MLPClassifier`` or ``MLPRegressor`` of `sklearn.neural_network`.
+        estimator: A ``MLPClassifier`` or ``MLPRegressor`` of ``sklearn.neural_network``.
 
     Returns:
         A `MLPClassifier` or `MLPRegressor`.
@@ -53,7 +53,7 @@ def to_sklearn(estimator: Any) -> Any:
         estimator: A `MLPClassifier` or `MLPRegressor`.
 
     Returns:
-        A ``MLPClassifier`` or ``MLPRegressor`` of `sklearn.neural_network`.
+        A ``MLPClassifier`` or ``MLPRegressor`` of ``sklearn.neural_network``.
 
     Raises:
         TypeError: It is another one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,7 +134,25 @@ class Engine:
             groups=groups,
             schedule=schedule,
         )
+        if rule.plain:
+            self._follow(self.trainer)
         return self.trainer
+
+    def _follow(self, trainer: Trainer) -> None:
+        """Has C++ ask for decay and eps itself.
+
+        What a function gives is otherwise tried in an optimizer at each step, which takes as long
+        as a small step; these two are known to be in their domain.
+        """
+        own = {
+            "weight_decay": lambda _, t: self._decay_at(t),
+            "eps": lambda _, t: self._eps_at(t),
+        }
+        natives = []
+        for each in trainer._followed():
+            told, place, start, _, *rest = each.native() or ()
+            natives.append((told, place, start, own[each.key], *rest))
+        trainer._native.set_hyper_schedules(natives)
 
     def decay(self, value: float) -> None:
         """Sets the weight decay of the next steps."""
@@ -169,7 +188,7 @@ class Engine:
     def _eps_at(self, t: int) -> float:
         """scikit-learn adds eps before the root of v is corrected, and PyTorch's form after it."""
         eps, beta2 = self._eps
-        return eps / float(np.sqrt(1.0 - _power(beta2, t + 1)))
+        return eps / math.sqrt(1.0 - _power(beta2, t + 1))
 
     def kept(self) -> Any:
         """What the optimizer knows: its position and states; None without a trainer."""

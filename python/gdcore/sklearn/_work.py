@@ -53,12 +53,13 @@ class Work:
         estimator, engine, aim = self._estimator, self._engine, self.aim
         trainer: Any = engine.trainer
         step: Callable[..., float] = trainer.step
-        alpha, total = estimator.alpha, 0.0
+        alpha, total, seen = estimator.alpha, 0.0, 0
         for rows, x in self._cut():
             weights = None if self._weights is None else self._weights[rows]
             count: int = x.shape[0]
-            # A batch without weight has no mean, as in NumPy's average.
             mass = count if weights is None else float(weights.sum())
+            if mass == 0:  # a batch of samples without weight says nothing
+                continue
             penalty = 0.0
             if alpha > 0:
                 engine.decay(alpha / mass / aim.gradient)
@@ -67,7 +68,8 @@ class Work:
                 engine.decay(0.0)
             loss = aim.batch_loss(step(x, aim.y[rows], weights), rows, weights)
             total += (loss + penalty) * count
-        return total / self.samples
+            seen += count
+        return total / seen
 
     def _cut(self) -> Iterator[tuple[Any, Any]]:
         """The rows of each batch, and what they hold."""

@@ -1,7 +1,7 @@
 """Every schedule over 100 epochs, as a share of the rate that it starts from.
 
-Each curve is what `values` of a schedule tells, without any training; that of `ReduceOnPlateau` is
-from a run whose figure is made up: it falls, and stays where the dots are.
+Each curve is what `values` of a schedule tells, without any training; those of `ReduceOnPlateau`
+and `Adaptive` are from runs whose figure is made up: it falls, and stays where the dots are.
 
     python examples/schedules.py --out pictures
 """
@@ -38,10 +38,11 @@ SHOWN: list[s.Schedule] = [
     s.Chained([s.Step(30), s.Exponential(0.99)]),
     s.Lambda(lambda t: 1 / (1 + (t / 30) ** 2)),
     s.ReduceOnPlateau(0.3, patience=8, monitor="val_figure", mode="min"),
+    s.Adaptive(2.0, patience=5, monitor="val_figure", mode="min"),
 ]
 
 
-def waiting(schedule: s.ReduceOnPlateau) -> tuple[list[float], list[float]]:
+def waiting(schedule: s.Schedule) -> tuple[list[float], list[float]]:
     """The rates of a run, and the figure that it waited for, over epochs."""
     falling = [np.exp(-min(t % 40, 25) / 15 - (t // 40)) for t in range(EPOCHS)]
     figures = [float(each) for each in np.minimum.accumulate(falling)]
@@ -69,12 +70,12 @@ def waiting(schedule: s.ReduceOnPlateau) -> tuple[list[float], list[float]]:
 def main(out: Path, quick: bool = False) -> dict[str, object]:
     times = range(EPOCHS + 1)  # quick changes nothing: it takes milliseconds
     curves: dict[str, list[float]] = {}
-    fig = figure(10.0, 8.6)
+    fig = figure(8.6, 11.0)
     for axes, schedule in zip(
-        fig.subplots(5, 4, sharex=True, sharey=True).flat, SHOWN, strict=True
+        fig.subplots(7, 3, sharex=True, sharey=True).flat, SHOWN, strict=True
     ):
         name = type(schedule).__name__
-        if isinstance(schedule, s.ReduceOnPlateau):
+        if isinstance(schedule, (s.ReduceOnPlateau, s.Adaptive)):
             curves[name], figures = waiting(schedule)
             axes.plot(figures, ls="", marker=".", ms=2.5, color=RED)
             axes.text(36, 0.8, "the figure", color=RED, size=8)

@@ -16,7 +16,7 @@ SCRIPT = (Path(__file__).parent / "data" / "bits.py").read_text()
 THREADS = (1, 2, 3, 5)
 ISAS = ("scalar", "avx2", "avx512", "avx512_bf16", "amx", "neon")
 # Scalar kernels take as long as all others together, and share their work as those do.
-CASES = [(isa, n) for isa in ISAS for n in (THREADS if isa != "scalar" else (1, 3))]
+CASES = [(isa, n) for isa in ISAS for n in (THREADS if isa != "scalar" else (3,))]
 
 
 @cache
@@ -36,7 +36,7 @@ def test_same_bits(isa: str, threads: int) -> None:
     require(isa)
     told = trained(isa, threads)
     assert told["isa"] == isa
-    assert told["digests"] == trained("scalar", 1)["digests"]
+    assert told["digests"] == trained("scalar", 3)["digests"]
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -51,7 +51,7 @@ def test_the_threads_asked_for_are_really_there(threads: int) -> None:
 
 
 def test_the_digests_tell_runs_apart() -> None:
-    digests = trained("scalar", 1)["digests"]
+    digests = trained("scalar", 3)["digests"]
     values = [v for key, run in digests.items() if "special" not in key for v in run.values()]
     assert len(set(values)) == len(values)
 

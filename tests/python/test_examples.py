@@ -119,8 +119,8 @@ def test_schedules(example: Any, tmp_path: Path) -> None:
     seen = example("schedules").main(tmp_path, quick=True)["curves"]
     assert {each.__name__ for each in gd.schedules.Schedule.members.values()} <= seen.keys()
     assert all(0 <= rate <= 1 for curve in seen.values() for rate in curve)
-    waited = seen["ReduceOnPlateau"]
-    assert 1 > waited[45] > waited[90] > 0
+    for name in ("ReduceOnPlateau", "Adaptive"):
+        assert 1 > seen[name][45] > seen[name][90] > 0
     assert_picture(tmp_path / "schedules.png")
 
 

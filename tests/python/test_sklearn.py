@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_estimator
-from support import ROOT
+from support import ROOT, run_python
 
 import gdcore as gd
 from gdcore.sklearn import MLPClassifier, MLPRegressor, from_sklearn, to_sklearn
@@ -457,6 +457,11 @@ def test_wrong_data_are_told_and_change_nothing() -> None:
 
 @pytest.mark.parametrize("backend", ["threading", "multiprocessing", "loky"])
 def test_a_search_runs_in_each_backend(backend: str) -> None:
+    """In a process of its own: one that has JAX warns of every fork."""
+    run_python(f"import test_sklearn as t; t.search({backend!r})")
+
+
+def search(backend: str) -> None:
     MLPClassifier(**SMALL).fit(X, Y)  # the parent's threads are awake
     search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": [1e-4, 30.0]}, cv=2)
     alone = clone(search).fit(X, Y)

@@ -79,8 +79,16 @@ def assert_same_training(
         assert relative_error(net.state_dict()[key], parameter.detach().numpy()) <= tolerance, key
 
 
-@pytest.mark.parametrize(("rule", "options"), CASES, ids=IDS)
-@pytest.mark.parametrize("name", NETWORKS)
+# Defaults on each network, what differs from them on one after the other.
+ON_NETWORKS = [
+    pytest.param(name, rule, options, id=f"{name}-{case}")
+    for at, ((rule, options), case) in enumerate(zip(CASES, IDS, strict=True))
+    for turn, name in enumerate(NETWORKS)
+    if not options or at % len(NETWORKS) == turn
+]
+
+
+@pytest.mark.parametrize(("name", "rule", "options"), ON_NETWORKS)
 def test_parameters_after_100_steps(name: str, rule: str, options: dict[str, Any]) -> None:
     assert_same_training(*NETWORKS[name], rule, options)
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import nets
+import numpy as np
 import pytest
 from support import relative_error, run_python
 from whole_rule_options import WHOLE_OPTIONS
@@ -158,7 +159,7 @@ def train_beside_optax(network: str) -> None:
                 moves, state = update([each.grad.numpy() for each in parameters], state, weights)
                 with torch.no_grad():
                     for each, move in zip(parameters, moves, strict=True):
-                        each += torch.tensor(move.tolist(), dtype=torch.float64)
+                        each += torch.from_numpy(np.array(move))
 
             return step
 

@@ -406,7 +406,7 @@ CALLS: dict[str, Call] = {
     "profile": Call(
         lambda w, **s: gd.profile(**s) and None,
         {
-            "every": Slot(1, take.count),
+            "every": Slot(1, take.maybe_count),
             "last_steps": Slot(None, take.maybe_count),
             "events_per_thread": Slot(2048, take.count),
             "counters": Slot(False, take.flag),

@@ -91,10 +91,12 @@ class Schedule(Formula, family="a schedule"):
         return ()
 
     def _all(self) -> Iterator[Schedule]:
-        """This and all within it."""
-        yield self
-        for part in self._parts():
-            yield from part._all()
+        """This and all within it; a file may hold a thousand in each other."""
+        waiting: list[Schedule] = [self]
+        while waiting:
+            each = waiting.pop()
+            yield each
+            waiting += reversed([*each._parts()])
 
     def _repeats(self) -> bool:
         """Whether it goes on for ever."""

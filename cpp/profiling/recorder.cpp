@@ -36,7 +36,7 @@ constexpr double kMostCost = .02;  // of the time
 constexpr double kMostEvery = 64;  // stretches for one that is recorded
 constexpr int64_t kStretch = 16;   // steps, so that what is between them is seen too
 constexpr uint32_t kCallsALook = 1024;
-constexpr double kBesideLoop = 2;  // times what laps in a row take: work is slower beside them
+constexpr double kBesideLoop = 4;  // times what laps in a row take: steps find less in cache then
 
 int64_t nanoseconds_now() {
   using std::chrono::duration_cast;

@@ -20,7 +20,8 @@ class History(dict[str, list[float]]):
 
     ``"loss"`` is the mean of the samples' losses as training met them, each before the update it
     took part in. The keys with ``val_`` are there after a fit with validation data, the accuracy if
-    the loss has one.
+    the loss has one. After one with derivatives as targets ``"value_loss"`` and
+    ``"derivative_loss"`` are its parts.
 
     It is a dict, so that whatever takes one takes it: ``pandas.DataFrame(history)`` has a row an
     epoch, ``json.dumps(history)`` is text. `Trainer.save` keeps it.

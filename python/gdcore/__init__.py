@@ -42,19 +42,13 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _start  # noqa: F401  # isort: skip  (before what else loads _core)
 
-# A formula or a layer is public by its module's __all__ alone.
-from gdcore import activations, layers, losses, optimizers, solvers
 from gdcore._loading import loading
-from gdcore.activations import *  # noqa: F403
 from gdcore.config import show_config as show_config
-from gdcore.layers import *  # noqa: F403
-from gdcore.losses import *  # noqa: F403
-from gdcore.optimizers import *  # noqa: F403
-from gdcore.solvers import *  # noqa: F403
 
 if TYPE_CHECKING:
     # No __all__: type checkers would not see what it gets from these modules. Public is
@@ -71,6 +65,9 @@ if TYPE_CHECKING:
     from gdcore import solvers as solvers
     from gdcore import typing as typing
     from gdcore._ranges import range as range
+
+    # A formula or a layer is public by its module's __all__ alone.
+    from gdcore.activations import *  # noqa: F403
     from gdcore.averaging import EMA as EMA
     from gdcore.averaging import SWA as SWA
     from gdcore.binning import compute_bins as compute_bins
@@ -88,14 +85,18 @@ if TYPE_CHECKING:
     from gdcore.fit_results import FitResults as FitResults
     from gdcore.groups import Group as Group
     from gdcore.history import History as History
+    from gdcore.layers import *  # noqa: F403
     from gdcore.linalg import matmul as matmul
+    from gdcore.losses import *  # noqa: F403
     from gdcore.many import fit_many as fit_many
     from gdcore.network import Network as Network
+    from gdcore.optimizers import *  # noqa: F403
     from gdcore.parameters import Parameter as Parameter
     from gdcore.profiling import profile as profile
     from gdcore.profiling import scaling_study as scaling_study
     from gdcore.range_test import RangeTest as RangeTest
     from gdcore.range_test import lr_range_test as lr_range_test
+    from gdcore.solvers import *  # noqa: F403
     from gdcore.training import Trainer as Trainer
     from gdcore.wrappers import SAM as SAM
     from gdcore.wrappers import Lookahead as Lookahead
@@ -111,9 +112,9 @@ else:
             lines[-1] += f"{name}, "
         return "\n".ljust(16).join(line.rstrip() for line in lines).removesuffix(",")
 
-    # But for what training needs they are loaded when they are first asked for, so that `import
-    # gdcore` takes little time. The names that a module stands for, where it is not all of its
-    # own; tests hold this against what type checkers see above.
+    # All is loaded when it is first asked for, so that `import gdcore` takes little time. The names
+    # that a module stands for, where it is not all of its own; tests hold this against what type
+    # checkers see above.
     _WHERE = {
         "_ranges": ("range",),
         "averaging": ("EMA", "SWA"),
@@ -140,35 +141,67 @@ else:
         *("profiling", "schedules", "solvers", "typing"),
     )
     _HOME = {name: module for module, names in _WHERE.items() for name in names}
-    _WHOLE = {
-        module.__name__.removeprefix("gdcore."): module.__all__
-        for module in (activations, layers, losses, optimizers, solvers)
-    }
-    _PUBLIC = sorted({*_HOME, *_MODULES, *(name for all_ in _WHOLE.values() for name in all_)})
-    for _module, _names in _WHOLE.items() if __doc__ else ():  # there is none under -OO
-        __doc__ = __doc__.replace(f"all of `{_module}`", _wrapped(_names))
+    # Public by their own __all__ alone.
+    _FAMILIES = ("activations", "layers", "losses", "optimizers", "solvers")
+    _TRAINING = frozenset((*_FAMILIES, "network", "training"))
+
+    def _families() -> dict[str, Any]:
+        return {each: importlib.import_module(f"gdcore.{each}") for each in _FAMILIES}
+
+    def _load_training() -> None:
+        """Loads at once what training needs.
+
+        Its first step need not stop to load, and the process may have lost the right to by then.
+        """
+        with loading:
+            importlib.import_module("gdcore.training")
+            for module in _families().values():
+                globals().update((name, getattr(module, name)) for name in module.__all__)
+
+    def _public() -> list[str]:
+        whole = (name for module in _families().values() for name in module.__all__)
+        return sorted({*_HOME, *_MODULES, *whole})
+
+    class _Package(ModuleType):
+        """A module whose docstring names what is loaded only later."""
+
+        @property
+        def __doc__(self) -> str | None:
+            text: str | None = self.__dict__["__doc__"]
+            for name, module in _families().items() if text else ():  # there is none under -OO
+                text = text.replace(f"all of `{name}`", _wrapped(module.__all__))
+            return text
+
+        @__doc__.setter
+        def __doc__(self, text: str | None) -> None:
+            self.__dict__["__doc__"] = text
+
+    sys.modules[__name__].__class__ = _Package
 
     def __getattr__(name: str) -> Any:
-        if name in _HOME:
+        module = _HOME.get(name, name)
+        if name in _HOME and module not in _TRAINING:
             with loading:
-                value = getattr(importlib.import_module(f"gdcore.{_HOME[name]}"), name)
+                value = getattr(importlib.import_module(f"gdcore.{module}"), name)
             globals()[name] = value  # from now on without a detour
             return value
-        if name in _MODULES or name in _WHERE:
+        if name in (_WHERE.keys() | {*_MODULES}) - _TRAINING:
             with loading:
                 return importlib.import_module(f"gdcore.{name}")
         # help() prints every class in full where there is an __all__: 3,000 lines that hide the
         # overview above. It alone is told of none.
         if name == "__all__" and sys._getframe(1).f_globals.get("__name__") != "pydoc":
-            return [each for each in _PUBLIC if each != "range"]
+            return [each for each in _public() if each != "range"]
+        if not name.startswith("_"):
+            _load_training()
+            if name in _HOME:
+                globals()[name] = getattr(sys.modules[f"gdcore.{module}"], name)
+            if name in globals():
+                return globals()[name]
         raise AttributeError(f"module 'gdcore' has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        return [*_PUBLIC, "__all__", *(name for name in globals() if name.startswith("__"))]
-
-    # What training needs is there at once: a process may lose the right to read files, and need not
-    # stop to load.
-    importlib.import_module("gdcore.training")
+        return [*_public(), "__all__", *(name for name in globals() if name.startswith("__"))]
 
 
 __version__ = str(show_config()["version"])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from gdcore._loading import loading
+from gdcore._loading import making
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
@@ -49,7 +49,7 @@ def _make(cls: type[Any]) -> None:
     """Makes dataclasses of a class and its bases, if they are none yet."""
     if _later.keys().isdisjoint(cls.__mro__):
         return
-    with loading:
+    with making:
         for each in reversed(cls.__mro__):
             if each in _later:
                 _make_one(each)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
-from gdcore import files
+import gdcore.files as files
 from gdcore._check import integer, real
 from gdcore._describe import (
     described_formula,

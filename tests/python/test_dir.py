@@ -24,18 +24,48 @@ def shown(module: ModuleType) -> list[str]:
     return [name for name in dir(module) if not name.startswith("__")]
 
 
-def test_an_import_loads_what_training_needs_and_no_more() -> None:
-    """Each module takes a millisecond or so; those of the standard library are the heavy ones."""
+def loaded_by(code: str) -> set[str]:
+    """The modules that code loads, beyond NumPy's; of ours without their package."""
     loaded = run_json(
-        "import json, sys, numpy; before = set(sys.modules); import gdcore\n"
+        f"import json, sys, numpy; before = set(sys.modules)\n{code}\n"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
-    assert {"gdcore.training", "gdcore.network", "gdcore.optimizers"} <= set(loaded)
-    later = ("profiling", "checks", "files", "persistence", "_live", "_progress", "_html", "cli")
-    first = {name.split(".")[1] for name in loaded if name.startswith("gdcore.")}
-    assert not first & set(later)
-    heavy = {"pathlib", "urllib", "json", "decimal", "statistics", "html", "signal", "mmap"}
-    assert not heavy & set(loaded)
+    return {name.removeprefix("gdcore.") for name in loaded}
+
+
+HEAVY = {
+    "pathlib",
+    "urllib",
+    "json",
+    "decimal",
+    "statistics",
+    "html",
+    "signal",
+    "mmap",
+    "threading",
+}
+
+
+def test_an_import_loads_next_to_nothing() -> None:
+    """Each module takes a millisecond or so; those of the standard library are the heavy ones."""
+    loaded = loaded_by("import gdcore")
+    assert loaded & {"training", "network", "layers", "optimizers", "losses"} == set()
+    assert not HEAVY & loaded
+    assert len(loaded) < 15, loaded
+
+
+@pytest.mark.parametrize("name", ["Dense", "Network", "Trainer", "Adam", "losses"])
+def test_the_first_name_loads_all_that_training_needs(name: str) -> None:
+    """A process may lose the right to read files, and a first step need not stop to load."""
+    loaded = loaded_by(f"import gdcore; gdcore.{name}")
+    assert {"training", "network", "optimizers", "layers", "losses"} <= loaded
+    assert not {"profiling", "checks", "files", "persistence", "_live", "_progress", "cli"} & loaded
+    assert not HEAVY & loaded
+
+
+@pytest.mark.parametrize("name", ["matmul", "get_num_threads", "compute_bins"])
+def test_what_trains_nothing_loads_no_trainer(name: str) -> None:
+    assert "training" not in loaded_by(f"import gdcore; gdcore.{name}")
 
 
 def test_training_loads_no_profiling() -> None:
@@ -114,6 +144,27 @@ def test_a_star_import_leaves_python_its_own() -> None:
     exec("from gdcore import *", space)  # at module level is the one place that allows it
     assert set(gd.__all__) <= set(space)
     assert "range" not in space
+
+
+def test_threads_that_load_in_any_order_do_not_wait_for_each_other() -> None:
+    """One goes through the package's names, others through modules, as what unpickles does."""
+    found = run_json("""
+import importlib, json, sys, threading
+import gdcore as gd
+sys.setswitchinterval(1e-6)
+names = ["layers", "optimizers.adam", "persistence", "training", "losses", "many", "profiling"]
+ways = [lambda name=name: importlib.import_module("gdcore." + name) for name in names]
+ways += [lambda: gd.Dense(2), lambda: gd.Trainer, lambda: gd.fit_many, lambda: gd.profile]
+begin = threading.Barrier(len(ways))
+def go(way):
+    begin.wait()
+    way()
+threads = [threading.Thread(target=go, args=(way,), daemon=True) for way in ways]
+for each in threads: each.start()
+for each in threads: each.join(30)
+print(json.dumps(sum(each.is_alive() for each in threads)))
+""")
+    assert found == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -281,6 +281,19 @@ print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - befor
     assert new == {"gdcore"}, new
 
 
+def test_what_the_package_loads_later_asks_it_for_no_public_name() -> None:
+    """It would wait there for who loads it, while that one waits for its module: a deadlock."""
+    above = ("benchmark", "cli", "sklearn")
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] in (*above, "__init__.py", "__main__.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "gdcore":
+                public = [each.name for each in node.names if not each.name.startswith("_")]
+                # Within a function it is none of those that load: persistence.
+                assert set(public) <= {"persistence"}, f"{path.name} imports {public} from gdcore"
+
+
 def test_importing_loads_no_heavy_package() -> None:
     code = "import gdcore, json, sys; print(json.dumps(sorted(sys.modules)))"
     loaded = {name.split(".")[0] for name in run_json(code)}

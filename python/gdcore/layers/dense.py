@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, field
 from typing import Any, ClassVar, Literal
 
-from gdcore import initializers
+import gdcore.initializers as initializers
 from gdcore._check import flag, integer
 from gdcore._frozen import frozen
 from gdcore._layer import Graph, Layer, Spec

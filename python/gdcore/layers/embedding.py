@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
-from gdcore import initializers
+import gdcore.initializers as initializers
 from gdcore._check import flag_field, integer, listed
 from gdcore._frozen import frozen
 from gdcore._layer import Layer

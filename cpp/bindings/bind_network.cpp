@@ -314,6 +314,12 @@ void bind_network_of(py::module_& m, const char* name) {
     return result;
   });
 
+  // Of each of parameter_names.
+  cls.def("sums_of_squares", [](Model& self) {
+    std::vector<double> sums(self.description().parameters().size());
+    without_gil([&] { self.sums_of_squares(sums.data()); });
+    return sums;
+  });
   cls.def("gradients", [](Model& self) {
     return named_arrays<T>(self.description(), [&](T* to) { self.copy_gradients(to); });
   });

@@ -19,8 +19,27 @@ namespace gd::bindings {
 
 using base::require;
 using base::StateError;
+using base::ValueError;
 
 namespace {
+
+using Order = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+
+// ValueError unless it is a permutation of the rows.
+std::span<const int64_t> checked_order(const Order& order, int64_t rows) {
+  require<ValueError>(order.ndim() == 1 && order.size() == rows,
+                      "order must have an index for each "
+                      "of ",
+                      rows, " samples, got ", order.size());
+  const std::span<const int64_t> indices(order.data(), static_cast<size_t>(rows));
+  std::vector<bool> seen(static_cast<size_t>(rows));
+  for (const int64_t each : indices) {
+    require<ValueError>(each >= 0 && each < rows && !seen[static_cast<size_t>(each)],
+                        "order must have each index from 0 to ", rows - 1, " once, got ", each);
+    seen[static_cast<size_t>(each)] = true;
+  }
+  return indices;
+}
 
 optim::ScheduleUnit unit_of(bool every_step) {
   return every_step ? optim::ScheduleUnit::step : optim::ScheduleUnit::epoch;
@@ -342,13 +361,16 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       "fit_epoch",
       [](Trainer& self, const Data& data, std::optional<int64_t> batch_size, bool shuffle,
          py::object progress, py::object on_batch, int64_t accumulate,
-         const std::vector<double>& derivative_weights) {
+         const std::vector<double>& derivative_weights, const std::optional<Order>& order) {
         const int64_t at_once = check_batch_size(batch_size.value_or(data.view.size()));
+        const auto taken =
+            order ? checked_order(*order, data.view.size()) : std::span<const int64_t>();
         ProgressCall call(std::move(progress), std::move(on_batch), data.view.size());
         double loss = 0;
         {
           const WithoutGil released;
-          loss = self.fit_epoch(data.view, at_once, shuffle, call, accumulate, derivative_weights);
+          loss = self.fit_epoch(data.view, at_once, shuffle, call, accumulate, derivative_weights,
+                                taken);
         }
         call.rethrow();
         py::dict result;
@@ -365,7 +387,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       },
       py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("progress"),
       py::arg("on_batch"), py::arg("accumulate") = 1,
-      py::arg("derivative_weights") = std::vector<double>());
+      py::arg("derivative_weights") = std::vector<double>(),
+      py::arg("order") = std::optional<Order>());
 
   cls.def(
       "evaluate",

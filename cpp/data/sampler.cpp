@@ -20,6 +20,10 @@ void BatchSampler::shuffle(uint64_t seed, uint64_t epoch) {
   }
 }
 
+void BatchSampler::take(std::span<const int64_t> order) {
+  order_.assign(order.begin(), order.end());
+}
+
 int64_t BatchSampler::batches() const { return (samples_ + batch_size_ - 1) / batch_size_; }
 
 int64_t BatchSampler::batch_rows(int64_t batch) const {

@@ -6,12 +6,14 @@
 
 namespace gd::data {
 
-// The order of an epoch: a permutation that depends on (seed, epoch) alone, cut into batches.
+// The order of an epoch, cut into batches: of its own a permutation that depends on (seed, epoch)
+// alone.
 class BatchSampler {
  public:
   BatchSampler(int64_t samples, int64_t batch_size);
 
   void shuffle(uint64_t seed, uint64_t epoch);
+  void take(std::span<const int64_t> order);  // another's permutation
   bool shuffled() const { return !order_.empty(); }
 
   int64_t batches() const;

@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "layers/registry.hpp"
+#include "ops/elementwise.hpp"
 #include "profiling/recorder.hpp"
 
 namespace gd::train {
@@ -258,6 +259,16 @@ template <class T>
 void Model<T>::copy_values(T* to) {
   const Lock lock(mutex_);
   network_.to_shapes(network_.values(), to);
+}
+
+template <class T>
+void Model<T>::sums_of_squares(double* to) {
+  const Lock lock(mutex_);
+  for (const nn::Parameter& each : network_.parameters()) {
+    const std::span<const T> values(network_.values() + each.offset,
+                                    static_cast<size_t>(each.size()));
+    *to++ = static_cast<double>(ops::sum_squares(values));
+  }
 }
 
 template <class T>

@@ -94,6 +94,8 @@ class Model {
   // Copies of the values, or of the gradients (StateError unless valid), in the order and sizes of
   // description().parameters(), one after the other without gaps.
   void copy_values(T* to);
+  // Of each parameter the sum of its squares, in T.
+  void sums_of_squares(double* to);
   void copy_gradients(T* to);
   void set_values(const T* from);
   void set_value(const nn::Parameter& parameter, const T* from);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -108,8 +109,10 @@ class Trainer {
   // only within each of them.
   // With `derivative_weights`, one an input, the targets hold derivatives too, and so does the
   // loss, see plan/operations/derivative_loss.hpp; check_derivatives must have let that pass.
+  // `order`, a permutation of the rows, stands in the place of the trainer's own shuffle.
   double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress,
-                   int64_t accumulate = 1, const std::vector<double>& derivative_weights = {});
+                   int64_t accumulate = 1, const std::vector<double>& derivative_weights = {},
+                   std::span<const int64_t> order = {});
   // Of each head in the last epoch; of one with derivatives the means of the outputs' loss and of
   // the derivatives' squared error.
   const std::vector<double>& head_losses() const { return head_losses_; }

@@ -24,7 +24,8 @@ using Lock = std::lock_guard<parallel::ForkSafeMutex>;
 template <class T>
 double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
                              Progress progress, int64_t accumulate,
-                             const std::vector<double>& derivative_weights) {
+                             const std::vector<double>& derivative_weights,
+                             std::span<const int64_t> order) {
   ask_for_threads();
   if (solver_ != nullptr) return solve_epoch(data, batch_size, progress);
   const int64_t one = std::min(batch_size, data.size());
@@ -40,7 +41,11 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
                       apart && last % one > 0 ? last % one : std::min(last, apart ? one : last));
   {
     Region region(RegionKind::other, Zone::kCaller, work(0));
-    if (shuffle) sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
+    if (shuffle && order.empty()) {
+      sampler.shuffle(options_.seed, static_cast<uint64_t>(epochs_));
+    } else if (shuffle) {
+      sampler.take(order);
+    }
     region.lap(Zone::kData);
     take_snapshot();
     if (data.sparse != nullptr) {
@@ -293,9 +298,9 @@ Evaluation Trainer<T>::evaluate_heads(const Dataset& data, int64_t batch_size,
   return found;
 }
 
-#define GD_INSTANTIATE(T)                                                                 \
-  template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress, int64_t, \
-                                        const std::vector<double>&);                      \
+#define GD_INSTANTIATE(T)                                                                      \
+  template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress, int64_t,      \
+                                        const std::vector<double>&, std::span<const int64_t>); \
   template Evaluation Trainer<T>::evaluate(const Dataset&, int64_t, base::FunctionRef<bool()>);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

@@ -250,12 +250,14 @@ class OwnTrainer:
         progress: Callable[[int], None] | None,
         on_batch: Callable[[float], bool] | None,
         accumulate: int = 1,
+        order: NDArray[np.int64] | None = None,
     ) -> dict[str, float]:
         """One pass over the data; see `gdcore.Trainer.fit`."""
         one = min(batch_size or data.samples, data.samples)
         at_once = min(one * accumulate, data.samples)
-        order = None
-        if shuffle and at_once < data.samples:
+        if not shuffle or at_once >= data.samples:
+            order = None
+        elif order is None:
             order = _core.shuffled(data.samples, self.seed, self.epochs)
         before = self._snapshot()
         loss_sum = weight_sum = 0.0

@@ -308,8 +308,6 @@ class MLP(CallbackSupportMixin, Judging):  # type: ignore[misc]  # scikit-learn 
             if not self._schedules():
                 engine.set_rate(self._optimizer.learning_rate * work.rate_factor)
             self.loss_ = work.epoch()
-            if self.schedule is not None:
-                engine.end_epoch()
             self.n_iter_ += 1
             self.t_ += work.samples
             self.loss_curve_.append(self.loss_)

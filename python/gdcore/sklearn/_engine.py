@@ -65,7 +65,10 @@ class Engine:
         self.ahead = False  # of what the estimator shows, while it trains
         self._dense = form.dense()
         self._own = {f"{name}.{part}" for name in self._dense for part in ("weight", "bias")}
-        self._decay = 0.0  # of the next step
+        names = self.network._native.parameter_names
+        self._places = [names.index(f"{name}.weight") for name in self._dense]
+        self._decays = [0.0]  # of the next steps, and the number of the first of them
+        self._first = 0
         self._eps = (0.0, 0.0)  # Adam's, and beta2
         self._momentum = False
 
@@ -97,8 +100,8 @@ class Engine:
 
     def squares(self) -> float:
         """The sum of the squares of all weights."""
-        state = self.network.state_dict()
-        return sum(_square(state[f"{name}.weight"]) for name in self._dense)
+        sums = self.network._native.sums_of_squares()
+        return sum(sums[place] for place in self._places)
 
     def start(self, loss: Any, rule: Rule) -> Trainer:
         """Makes a trainer, whose optimizer is at its beginning.
@@ -154,9 +157,10 @@ class Engine:
             natives.append((told, place, start, own[each.key], *rest))
         trainer._native.set_hyper_schedules(natives)
 
-    def decay(self, value: float) -> None:
-        """Sets the weight decay of the next steps."""
-        self._decay = value
+    def decay(self, values: list[float]) -> None:
+        """Sets the weight decay of each of the next steps."""
+        self._decays = values
+        self._first = self.trainer.steps if self.trainer else 0
 
     def set_rate(self, lr: float) -> None:
         """Sets the learning rate of the next steps, as scikit-learn does.
@@ -175,15 +179,8 @@ class Engine:
                     trainer._native.set_state(index, key, array * factor)
         trainer.lr = lr
 
-    def end_epoch(self) -> None:
-        """Tells a schedule that goes by epochs that one is over."""
-        if self.trainer is not None:
-            native = self.trainer._native
-            (steps, epochs, *rest), _, _ = native.copy()
-            native.set_position(steps, epochs + 1, *rest)
-
-    def _decay_at(self, _: int) -> float:
-        return self._decay
+    def _decay_at(self, t: int) -> float:
+        return self._decays[min(max(t - self._first, 0), len(self._decays) - 1)]
 
     def _eps_at(self, t: int) -> float:
         """scikit-learn adds eps before the root of v is corrected, and PyTorch's form after it."""
@@ -227,10 +224,6 @@ class Engines:
         """What the optimizer at work knows, or the one that was pickled knew."""
         found = [each.kept() for each in self.made.values() if each.trainer is not None]
         return found[0] if found else self.kept
-
-
-def _square(array: NDArray[Any]) -> float:
-    return float(np.einsum("ij,ij->", array, array))
 
 
 def _with_rate(schedule: Any, own: dict[str, Any]) -> dict[str, Any]:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.utils import shuffle
 
-from gdcore._sparse import Csr, rows_of
+from gdcore._sparse import Csr
 from gdcore.sklearn._aim import Aim
 from gdcore.sklearn._engine import Engine
 
 __all__ = ["Work", "rows_as_taken"]
+
+
+class Part(NamedTuple):
+    """A batch.
+
+    Attributes:
+        rows: Which samples.
+        samples: How many.
+        weights: Theirs, or None.
+        mass: The sum of these, without them the count.
+    """
+
+    rows: NDArray[np.int64]
+    samples: int
+    weights: NDArray[Any] | None
+    mass: float
 
 
 class Work:
@@ -34,6 +49,7 @@ class Work:
         self.batches = -(-self.samples // self.batch_size)
         sgd = estimator.solver == "sgd" and estimator.optimizer is None
         self.rate_factor = self.aim.gradient if sgd else 1.0
+        self._data: Any = None  # as the trainer has it
         self._order = np.arange(self.samples)
 
     def _checked_batch_size(self) -> int:
@@ -50,42 +66,48 @@ class Work:
 
     def epoch(self) -> float:
         """Trains on each sample once; returns the mean of the losses before each step."""
-        estimator, engine, aim = self._estimator, self._engine, self.aim
+        engine, aim, alpha = self._engine, self.aim, self._estimator.alpha
         trainer: Any = engine.trainer
-        step: Callable[..., float] = trainer.step
-        alpha, total, seen = estimator.alpha, 0.0, 0
-        for rows, x in self._cut():
-            weights = None if self._weights is None else self._weights[rows]
-            count: int = x.shape[0]
-            mass = count if weights is None else float(weights.sum())
-            if mass == 0:  # a batch of samples without weight says nothing
-                continue
-            penalty = 0.0
-            if alpha > 0:
-                engine.decay(alpha / mass / aim.gradient)
-                penalty = 0.5 * alpha * engine.squares() / mass
-            else:
-                engine.decay(0.0)
-            loss = aim.batch_loss(step(x, aim.y[rows], weights), rows, weights)
-            total += (loss + penalty) * count
-            seen += count
-        return total / seen
+        if self._data is None:
+            names = ("X", "y", "sample_weight")
+            self._data = trainer._native.prepare(self._x, aim.y, self._weights, names)
+        parts = [part for part in self._cut() if part.mass > 0]  # without it a batch says nothing
+        engine.decay([alpha / part.mass / aim.gradient for part in parts])
+        squares = engine.squares() if alpha > 0 else 0.0
+        done = iter(parts)
+        total = 0.0
 
-    def _cut(self) -> Iterator[tuple[Any, Any]]:
-        """The rows of each batch, and what they hold."""
-        x, size = self._x, self.batch_size
+        def add(loss: float) -> bool:
+            """Adds the loss of the batch that was just trained on, and its penalty before that."""
+            nonlocal squares, total
+            part = next(done)
+            found = aim.batch_loss(loss, part.rows, part.weights)
+            total += (found + 0.5 * alpha * squares / part.mass) * part.samples
+            if alpha > 0:
+                squares = engine.squares()
+            return True
+
+        shuffles: bool = self._estimator.shuffle
+        order = self._order if shuffles else None
+        try:
+            trainer._native.fit_epoch(self._data, self.batch_size, shuffles, None, add, order=order)
+        except FloatingPointError as error:  # what scikit-learn finds only after the last epoch
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                f"values and need to be preprocessed: {error}"
+            ) from None
+        return total / sum(part.samples for part in parts)
+
+    def _cut(self) -> Iterator[Part]:
+        """The batches of an epoch."""
         if self._estimator.shuffle:
-            self._order = shuffle(self._order, random_state=self._estimator._random_state)
-        for start in range(0, self.samples, size):
-            if isinstance(x, Csr):
-                rows: Any = self._order[start : start + size]
-                yield rows, rows_of(x, rows)
-            elif self._estimator.shuffle:
-                rows = self._order[start : start + size]
-                yield rows, x.take(rows, axis=0)
-            else:
-                rows = slice(start, start + size)
-                yield rows, x[rows]
+            # As sklearn.utils.shuffle draws, without the checks of its arguments.
+            self._order = self._order[self._estimator._random_state.permutation(self.samples)]
+        for start in range(0, self.samples, self.batch_size):
+            rows = self._order[start : start + self.batch_size]
+            weights = None if self._weights is None else self._weights[rows]
+            mass = len(rows) if weights is None else float(weights.sum())
+            yield Part(rows, len(rows), weights, mass)
 
 
 def rows_as_taken(x: Any, dtype: Any = None) -> Any:

@@ -93,8 +93,8 @@ class Plan {
   // batch.input_gradient; where batch.gradients is not null, that buffer in place of the network's.
   void backward(Batch<T> batch);
   // All of a plan with a loss; returns the loss, sum(w l) / sum(w), that the batch had before any
-  // update. A batch of more rows than the capacity, which must then be a multiple of kSumPart, goes
-  // through in pieces, with the same bits.
+  // update. A batch of more rows than the capacity, which must then be a multiple of kSumPart and
+  // at least 4 of them, goes through in pieces, with the same bits.
   double step(const Batch<T>& batch);
   // The same on rows `indices` of the batch, which are copied side by side first. Needs gathers.
   double step(const Batch<T>& batch, std::span<const int64_t> indices);

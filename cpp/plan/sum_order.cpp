@@ -1,7 +1,6 @@
 #include "plan/sum_order.hpp"
 
 #include <algorithm>
-#include <bit>
 
 namespace gd::plan {
 
@@ -15,9 +14,10 @@ constexpr int64_t kMostParametersInShortParts = 96'000;
 
 int64_t sample_part(int64_t rows, int64_t parameters) {
   if (parameters > kMostParametersInShortParts) return kSumPart;
-  // Two parts up to 128 rows, four up to 1024.
-  const auto all = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
-  return std::clamp(rows <= 128 ? all / 2 : all / 4, kLeastPart, kSumPart);
+  // Two parts up to 128 rows, four up to 1024: as long as each other, as the longest one is waited
+  // for.
+  const int64_t parts = rows <= 128 ? 2 : 4;
+  return std::clamp((rows + parts - 1) / parts, kLeastPart, kSumPart);
 }
 
 }  // namespace gd::plan

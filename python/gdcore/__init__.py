@@ -32,6 +32,7 @@ while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
 initial values initializers: their names and formulas
 gradients      check_gradients, numerical_gradient, GradientReport
 profiles       profile, range, scaling_study, and in profiling what they return
+tables         tabular: Preparation, Model; load_model
 files          Network.save, Network.load, Trainer.save, Trainer.load; files: read_description
 arithmetic     matmul
 this machine   show_config, get_num_threads, set_num_threads
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from gdcore import profiling as profiling
     from gdcore import schedules as schedules
     from gdcore import solvers as solvers
+    from gdcore import tabular as tabular
     from gdcore import typing as typing
     from gdcore._ranges import range as range
 
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from gdcore.range_test import RangeTest as RangeTest
     from gdcore.range_test import lr_range_test as lr_range_test
     from gdcore.solvers import *  # noqa: F403
+    from gdcore.tabular import load_model as load_model
     from gdcore.training import Trainer as Trainer
     from gdcore.wrappers import SAM as SAM
     from gdcore.wrappers import Lookahead as Lookahead
@@ -133,12 +136,13 @@ else:
         "parameters": ("Parameter",),
         "profiling": ("profile", "scaling_study"),
         "range_test": ("RangeTest", "lr_range_test"),
+        "tabular": ("load_model",),
         "training": ("Trainer",),
         "wrappers": ("SAM", "Lookahead", "Penalized"),
     }
     _MODULES = (
         *("callbacks", "files", "initializers", "layers", "losses", "metrics", "optimizers"),
-        *("profiling", "schedules", "solvers", "typing"),
+        *("profiling", "schedules", "solvers", "tabular", "typing"),
     )
     _HOME = {name: module for module, names in _WHERE.items() for name in names}
     # Public by their own __all__ alone.

@@ -447,10 +447,10 @@ class Checkpoint:
         preparation = extra.get("preparation") if isinstance(extra, dict) else None
         if isinstance(preparation, dict) and {"columns", "target"} <= preparation.keys():
             warn(
-                f"{self.path} was written by `gdcore train` and holds how the columns of a table "
-                "become inputs, which is not done here: predictions from raw columns would be "
-                f"wrong. Predict with `gdcore predict {self.path} DATA`, or prepare x as "
-                "read_description(path)['extra']['preparation'] in gdcore.files tells"
+                f"{self.path} was written by `gdcore train` or gdcore.tabular and holds how the "
+                "columns of a table become inputs, which is not done here: predictions from raw "
+                "columns would be wrong. Predict with gdcore.load_model(path).predict(frame), or "
+                f"with `gdcore predict {self.path} DATA`"
             )
 
 

@@ -14,8 +14,8 @@ for package in ("typer", "rich", "sklearn", "polars"):
 from command_line import done, frame, refused, small, written  # noqa: E402
 
 import gdcore as gd  # noqa: E402
-from gdcore.cli.preparation import Preparation  # noqa: E402
 from gdcore.files import read_description  # noqa: E402
+from gdcore.tabular.fitted import Fitted  # noqa: E402
 
 FEW = ["--epochs", 4, "--hidden", 8, "--lr", 0.01]
 
@@ -82,7 +82,7 @@ def test_the_average_is_what_is_told_and_predicts(
         assert f"rmse, training │ {rmse:,.5g}" in out
         plain = gd.Network._loaded(model, warns=False)
         assert (plain.state_dict()["0.weight"] != networks[0].state_dict()["0.weight"]).any()
-    preparation = Preparation.of_model(read_description(model), networks[0])
+    preparation = Fitted.of_model(read_description(model), networks[0])
     assert preparation is not None
     x = frame("diabetes").drop("target").to_numpy()
     x = (x - [each.mean for each in preparation.columns]) / [

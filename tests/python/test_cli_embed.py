@@ -18,8 +18,11 @@ for package in ("typer", "rich", "sklearn", "polars"):
 from command_line import arrays, done, forged, npz, put, refused, small, written  # noqa: E402
 
 import gdcore as gd  # noqa: E402
-from gdcore.cli import networks, preparation  # noqa: E402
 from gdcore.cli.split import split  # noqa: E402
+from gdcore.tabular.fitted import Fitted  # noqa: E402
+from gdcore.tabular.inputs import EmbeddedColumn  # noqa: E402
+from gdcore.tabular.meanings import ClassTarget  # noqa: E402
+from gdcore.tabular.networks import network_over  # noqa: E402
 
 ROWS, USERS = 4000, 2000
 FEW = ["--target", "y", "--hidden", "8", "--epochs", 2]
@@ -181,12 +184,12 @@ def test_layers_are_made_saved_resumed_and_predict(
 @pytest.mark.parametrize(("rest", "sparse"), [(0, False), (1, True)])
 def test_of_very_many_a_step_updates_those_it_names(rest: int, sparse: bool) -> None:
     columns = [
-        preparation.EmbeddedColumn(str(count), tuple(map(str, range(count))))
+        EmbeddedColumn(str(count), tuple(map(str, range(count))))
         for count in (60_000, 40_000 + rest)
     ]
-    target = preparation.ClassTarget("y", ("no", "yes"))
-    prepared = preparation.Preparation(tuple(columns), target)
-    net = networks.made(prepared, [], 2, 1, dtype="float32", seed=0)
+    target = ClassTarget("y", ("no", "yes"))
+    prepared = Fitted(tuple(columns), target)
+    net = network_over(prepared, [], 2, 1, dtype="float32", seed=0)
     assert net.layers[0] == gd.Embedding(1, sparse=sparse, weight_init="lecun_normal")
 
 

@@ -13,8 +13,8 @@ from command_line import done, frame, refused, written
 
 import gdcore as gd
 from gdcore.cli import several
-from gdcore.cli.preparation import Preparation
 from gdcore.files import read_description
+from gdcore.tabular.fitted import Fitted
 
 FEW = ["--target", "target", "--epochs", "4", "--hidden", "8", "--lr", "0.01"]
 
@@ -62,7 +62,7 @@ def test_a_model_of_classes_predicts_the_mean_of_probabilities(
     done("train", data, *FEW, "--seeds", 3, "--save", model)
     told = pl.read_csv(done("predict", model, data).stdout.encode())
     loaded = gd.Ensemble._loaded(model, warns=False)
-    preparation = Preparation.of_model(read_description(model), loaded.networks[0])
+    preparation = Fitted.of_model(read_description(model), loaded.networks[0])
     assert preparation is not None
     done("predict", model, data, "--out", tmp_path / "p.npz")
     arrays = np.load(tmp_path / "p.npz")

@@ -557,9 +557,9 @@ def test_columns_of_two_notations_are_told(tmp_path: Path) -> None:
 
 def test_models_without_a_notation_are_read(tmp_path: Path) -> None:
     """Those that were written before there was a choice."""
-    from gdcore.cli.preparation import Preparation
+    from gdcore.tabular.fitted import Fitted
 
     path = written(tmp_path / "d.csv", small())
     kept, _ = trained(path)
     old = {key: value for key, value in kept.items() if key != "reading"}
-    assert Preparation.from_json(old) == Preparation.from_json(kept)
+    assert Fitted.from_json(old) == Fitted.from_json(kept)

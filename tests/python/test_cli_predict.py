@@ -17,7 +17,7 @@ from command_line import arrays, done, forged, frame, put, refused, run, small, 
 from sklearn.datasets import load_digits
 
 import gdcore as gd
-from gdcore.cli.preparation import Preparation
+from gdcore.tabular.fitted import Fitted
 
 
 @pytest.fixture(scope="module")
@@ -308,15 +308,15 @@ def test_a_forged_preparation_is_refused(
 
 def test_floats_come_back_exactly(model: Path) -> None:
     kept = gd.files.read_description(model)["extra"]["preparation"]
-    preparation = Preparation.from_json(kept)
+    preparation = Fitted.from_json(kept)
     assert preparation.to_json() == kept
-    assert Preparation.from_json(json.loads(json.dumps(preparation.to_json()))) == preparation
+    assert Fitted.from_json(json.loads(json.dumps(preparation.to_json()))) == preparation
 
 
 @pytest.mark.parametrize("value", [None, 1, [], "x"])
 def test_a_preparation_is_an_object(value: object) -> None:
     with pytest.raises(ValueError, match="preparation must be an object"):
-        Preparation.from_json(value)
+        Fitted.from_json(value)
 
 
 # ---- info ----

@@ -14,7 +14,7 @@ from command_line import done, refused, small, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdcore.cli.tables import read
+from gdcore.tabular.tables import read
 
 FEW = ["--epochs", "1", "--hidden", "4"]
 
@@ -309,7 +309,7 @@ def test_lines_are_those_of_csv_files(tmp_path: Path, option: list[str]) -> None
 
 
 def test_many_rows_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gdcore.cli.delimited.CHUNK", 7)
+    monkeypatch.setattr("gdcore.tabular.delimited.CHUNK", 7)
     rows = [[str(i), f"t{i},"] for i in range(30)]
     file = io.StringIO(newline="")
     csv.writer(file).writerows([["a", "b"], *rows])

@@ -13,8 +13,8 @@ import pytest
 from command_line import arrays, done, frame, npz, put, refused, run, small, written
 
 import gdcore as gd
-from gdcore.cli.preparation import Preparation
 from gdcore.files import read_description
+from gdcore.tabular.fitted import Fitted
 
 FEW = ["--epochs", "2", "--hidden", "8"]
 
@@ -219,7 +219,7 @@ def test_mean_and_deviation_are_those_of_the_rows_for_training(tmp_path: Path) -
     kept, held_out = split(60, 0.2, 3)
     assert sorted([*kept, *held_out]) == list(range(60))
     assert len(held_out) == 12
-    preparation = Preparation.from_json(read_description(tmp_path / "m")["extra"]["preparation"])
+    preparation = Fitted.from_json(read_description(tmp_path / "m")["extra"]["preparation"])
     a = table["a"].to_numpy()[kept]
     assert preparation.columns[0].mean == pytest.approx(a.mean(), rel=1e-15)  # type: ignore[union-attr]
     assert preparation.columns[0].deviation == pytest.approx(a.std(), rel=1e-15)  # type: ignore[union-attr]

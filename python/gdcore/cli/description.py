@@ -6,9 +6,17 @@ from typing import Any
 
 from gdcore import Ensemble, Network, Trainer, _resuming
 from gdcore.cli.networks import vector_size
-from gdcore.cli.preparation import ClassTarget, EmbeddedColumn, NumericColumn, Preparation
 from gdcore.cli.report import tell_rows
 from gdcore.files import read_description
+from gdcore.tabular.fitted import Fitted
+from gdcore.tabular.inputs import (
+    DateColumn,
+    EmbeddedColumn,
+    Input,
+    NumericColumn,
+    QuantileColumn,
+)
+from gdcore.tabular.meanings import ClassTarget
 
 __all__ = ["describe"]
 
@@ -30,7 +38,7 @@ def describe(model: str) -> None:
         net, rows = _trainer(model, function=description.get("schedule") == {"name": "function"})
     else:
         net, rows = Network._loaded(model, warns=False), {}
-    preparation = Preparation.of_model(description, net)
+    preparation = Fitted.of_model(description, net)
     print(net)
     if len(net.inputs) > 1:  # which tells no layers
         print(net.summary())
@@ -43,7 +51,7 @@ def describe(model: str) -> None:
 def _describe_ensemble(model: str, description: dict[str, Any]) -> None:
     ensemble = Ensemble._loaded(model, warns=False)
     net = ensemble.networks[0]
-    preparation = Preparation.of_model(description, net)
+    preparation = Fitted.of_model(description, net)
     print(ensemble)
     weights = dict.fromkeys(f"{each:g}" for each in ensemble.weights)
     tell_rows(
@@ -81,15 +89,10 @@ def _nothing(epoch: int) -> float:
     return 0.0
 
 
-def _columns(preparation: Preparation, size: int | tuple[int, ...]) -> dict[str, str]:
+def _columns(preparation: Fitted, size: int | tuple[int, ...]) -> dict[str, str]:
     rows = {}
     for column in preparation.columns[:SHOWN]:
-        if isinstance(column, NumericColumn):
-            told = f"number, mean {column.mean:g}, deviation {column.deviation:g}"
-        else:
-            what = f", {size} numbers each" if isinstance(column, EmbeddedColumn) else ""
-            told = f"{len(column.categories)} categories{what}: {column.told()}"
-        rows[f"input {column.name!r}"] = told
+        rows[f"input {column.name!r}"] = _column(column, size)
     if (more := len(preparation.columns) - SHOWN) > 0:
         rows["..."] = f"{more} more"
     if any(isinstance(column, NumericColumn) for column in preparation.columns):
@@ -101,7 +104,19 @@ def _columns(preparation: Preparation, size: int | tuple[int, ...]) -> dict[str,
     return rows
 
 
-def _target(preparation: Preparation) -> dict[str, str]:
+def _column(column: Input, size: int | tuple[int, ...]) -> str:
+    if isinstance(column, NumericColumn):
+        return f"number, mean {column.mean:g}, deviation {column.deviation:g}"
+    if isinstance(column, QuantileColumn):
+        return f"number, by its quantiles from {column.quantiles[0]:g} to {column.quantiles[-1]:g}"
+    if isinstance(column, DateColumn):
+        return f"date, with its place in the {', '.join(column.cycles)}"
+    what = f", {size} numbers each" if isinstance(column, EmbeddedColumn) else ""
+    other = ", and others" if column.other else ""
+    return f"{len(column.categories)} categories{what}: {column.told()}{other}"
+
+
+def _target(preparation: Fitted) -> dict[str, str]:
     target = preparation.target
     if isinstance(target, ClassTarget):
         return {f"target {target.name!r}": f"classes: {', '.join(map(str, target.classes))}"}

@@ -14,16 +14,12 @@ from gdcore._layer import Layer
 from gdcore.activations import Activation
 from gdcore.cli import networks
 from gdcore.cli.learning import learnt_again
-from gdcore.cli.preparation import (
-    CategoricalColumn,
-    ClassTarget,
-    EmbeddedColumn,
-    NumberTarget,
-    Preparation,
-    Prepared,
-)
-from gdcore.cli.tables import Table
 from gdcore.cli.targets import Chosen, Wanted
+from gdcore.tabular.fitted import Fitted, Prepared
+from gdcore.tabular.inputs import EmbeddedColumn, NumericColumn
+from gdcore.tabular.meanings import ClassTarget, NumberTarget
+from gdcore.tabular.networks import network_over
+from gdcore.tabular.tables import Table
 
 __all__ = ["Fold", "cut", "joined", "like"]
 
@@ -45,7 +41,7 @@ class Fold:
 
     kept: NDArray[np.int64]
     held_out: NDArray[np.int64]
-    preparation: Preparation
+    preparation: Fitted
     chosen: Chosen
     x: Prepared
     y: NDArray[Any]
@@ -53,7 +49,7 @@ class Fold:
 
 def cut(
     table: Table,
-    preparation: Preparation,
+    preparation: Fitted,
     target: Wanted,
     y: NDArray[Any],
     parts: int,
@@ -109,8 +105,8 @@ def joined(parts: Sequence[Fold]) -> tuple[Prepared, NDArray[Any], list[tuple[An
 
 def like(
     net: Network,
-    own: Preparation,
-    of_all: Preparation,
+    own: Fitted,
+    of_all: Fitted,
     hidden: Sequence[Layer | Activation],
 ) -> Network:
     """A network that predicts from rows prepared by ``of_all`` what net does from its own fold's.
@@ -120,7 +116,7 @@ def like(
     """
     first, size = _between(own, of_all), networks.vector_size(net)
     assert isinstance(size, int)  # the command line knows one for all columns
-    made = networks.made(
+    made = network_over(
         of_all,
         hidden,
         net.output_size,
@@ -142,14 +138,14 @@ def like(
     return made
 
 
-def _between(own: Preparation, of_all: Preparation) -> Standardize | None:
+def _between(own: Fitted, of_all: Fitted) -> Standardize | None:
     """From the inputs of ``of_all`` to those of ``own``; None where there are none of numbers."""
     means: list[float] = []
     scales: list[float] = []
     for mine, its in zip(own.columns, of_all.columns, strict=True):
         if isinstance(mine, EmbeddedColumn) or isinstance(its, EmbeddedColumn):
             continue
-        if isinstance(mine, CategoricalColumn) or isinstance(its, CategoricalColumn):
+        if not isinstance(mine, NumericColumn) or not isinstance(its, NumericColumn):
             means += [0.0] * mine.width
             scales += [1.0] * mine.width
         else:

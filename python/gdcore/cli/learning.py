@@ -12,17 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._names import choice
-from gdcore.cli.cells import Notation, all_dates
-from gdcore.cli.columns import Column, named
-from gdcore.cli.preparation import (
-    CategoricalColumn,
-    EmbeddedColumn,
-    Input,
-    NumericColumn,
-    Preparation,
-)
-from gdcore.cli.tables import Table
 from gdcore.cli.targets import Chosen, Wanted, choose, standardized
+from gdcore.tabular.cells import Notation, all_dates
+from gdcore.tabular.columns import Column, named
+from gdcore.tabular.fitted import Fitted
+from gdcore.tabular.inputs import CategoricalColumn, EmbeddedColumn, Input, NumericColumn
+from gdcore.tabular.tables import Table
 
 __all__ = ["MISSING", "Choices", "learn", "learnt_again", "wanted"]
 
@@ -98,7 +93,7 @@ def wanted(table: Table, choices: Choices) -> Wanted:
 
 def learn(
     table: Table, choices: Choices, target: Wanted, kept: NDArray[Any]
-) -> tuple[Preparation, Chosen, list[str]]:
+) -> tuple[Fitted, Chosen, list[str]]:
     """Decides what each column is, and takes mean and deviation from the rows for training.
 
     Categories and classes are those of all rows, so that none that is held out is unknown.
@@ -136,15 +131,15 @@ def learn(
     if not inputs:
         raise ValueError(f"there must be an input beside the target {choices.target!r}, got none")
     fill = choices.missing == "mean"
-    preparation = Preparation(tuple(inputs), chosen.target, fill, choices.notation, table.width)
+    preparation = Fitted(tuple(inputs), chosen.target, fill, choices.notation, table.width)
     if choices.embed is not None and not preparation.embedded:
         notes.insert(0, f"--embed {choices.embed}: no column has more categories, none is embedded")
     return preparation, chosen, notes
 
 
 def learnt_again(
-    table: Table, preparation: Preparation, target: Wanted, kept: NDArray[Any]
-) -> tuple[Preparation, Chosen]:
+    table: Table, preparation: Fitted, target: Wanted, kept: NDArray[Any]
+) -> tuple[Fitted, Chosen]:
     """The same columns with means and deviations of other rows, and the target too.
 
     A column of one number in these rows becomes an input that is always 0: it would be left out,

@@ -15,9 +15,9 @@ from gdcore.cli import profile_files
 from gdcore.cli.errors import diverging
 from gdcore.cli.outputs import check_output
 from gdcore.cli.plot import needed_to_plot
-from gdcore.cli.preparation import taken
 from gdcore.cli.training import Options, set_up
 from gdcore.solvers import Solver
+from gdcore.tabular.fitted import taken
 
 __all__ = ["profile", "scaling", "show"]
 

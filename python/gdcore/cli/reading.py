@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gdcore.cli.cells import Notation
-from gdcore.cli.delimited import Dialect
+from gdcore.tabular.cells import Notation
+from gdcore.tabular.dialect import Dialect
 
 __all__ = ["Reading"]
 

@@ -12,15 +12,10 @@ from rich.table import Table
 
 from gdcore import Trainer, metrics
 from gdcore._live import peak_bytes
-from gdcore.cli.preparation import (
-    CategoricalColumn,
-    ClassTarget,
-    NumberTarget,
-    NumericColumn,
-    Preparation,
-    Prepared,
-)
 from gdcore.cli.targets import Chosen
+from gdcore.tabular.fitted import Fitted, Prepared
+from gdcore.tabular.inputs import CategoricalColumn, NumericColumn
+from gdcore.tabular.meanings import ClassTarget, NumberTarget
 
 __all__ = ["METRICS", "figures", "shown", "tell_choice", "tell_notes", "tell_result", "tell_rows"]
 
@@ -30,7 +25,7 @@ NAMED = 10  # columns that are named
 
 
 def tell_choice(
-    preparation: Preparation,
+    preparation: Fitted,
     chosen: Chosen,
     kept: int,
     held_out: int,

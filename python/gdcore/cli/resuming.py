@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from gdcore import Trainer, _resuming
 from gdcore.cli import networks, report
-from gdcore.cli.columns import Column
-from gdcore.cli.preparation import ClassTarget, Preparation, Target, taken
 from gdcore.cli.setting_up import SetUp
 from gdcore.cli.split import split
-from gdcore.cli.tables import read
 from gdcore.cli.targets import Chosen, check_missing
 from gdcore.files import read_description
+from gdcore.tabular.columns import Column
+from gdcore.tabular.fitted import Fitted, taken
+from gdcore.tabular.meanings import ClassTarget, Target
+from gdcore.tabular.tables import read
 
 if TYPE_CHECKING:
     from gdcore.cli.training import Options
@@ -37,7 +38,7 @@ def resumed(options: Options, path: Path) -> SetUp:
     """
     trainer = _resuming.resumed(Trainer, path, None, None, options.threads, warns=False)
     net = trainer.network
-    preparation = Preparation.of_model(read_description(path), net)
+    preparation = Fitted.of_model(read_description(path), net)
     if preparation is None or trainer.loss is None:
         raise ValueError(
             f"--resume must be a model that gdcore train saved, got {path}, which knows no "
@@ -54,7 +55,7 @@ def resumed(options: Options, path: Path) -> SetUp:
     table = read(options.data, target.name, dialect)
     columns = [
         replace(table.column(name, preparation.notation), is_target=True)
-        for name in table.targets(target.name)
+        for name in target.columns or table.targets(target.name)
     ]
     chosen = _chosen(target, columns, path)
     labels = chosen.y if chosen.values is None else None

@@ -12,9 +12,9 @@ from gdcore import Trainer
 from gdcore._layer import Layer
 from gdcore.activations import Activation
 from gdcore.cli.folded import Fold
-from gdcore.cli.preparation import Preparation, Prepared
 from gdcore.cli.targets import Chosen
 from gdcore.solvers import Solver
+from gdcore.tabular.fitted import Fitted, Prepared
 
 __all__ = ["SetUp"]
 
@@ -36,7 +36,7 @@ class SetUp:
     """
 
     trainer: Trainer
-    preparation: Preparation
+    preparation: Fitted
     chosen: Chosen
     training: tuple[Prepared, NDArray[Any]]
     validation: tuple[Prepared, NDArray[Any]]

@@ -19,9 +19,10 @@ from gdcore._check import integer
 from gdcore.callbacks import EarlyStopping
 from gdcore.cli import INTERRUPTED, folded, report
 from gdcore.cli.errors import diverged, fail
-from gdcore.cli.preparation import NumberTarget, Prepared, taken
 from gdcore.cli.setting_up import SetUp
 from gdcore.fit_results import spread_of
+from gdcore.tabular.fitted import Prepared, taken
+from gdcore.tabular.meanings import NumberTarget
 
 if TYPE_CHECKING:
     from gdcore.cli.training import Options

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._names import choice
-from gdcore.cli.cells import all_dates
-from gdcore.cli.columns import Column
-from gdcore.cli.preparation import ClassTarget, NumberTarget, Target
+from gdcore.tabular.cells import all_dates
+from gdcore.tabular.columns import Column
+from gdcore.tabular.meanings import ClassTarget, NumberTarget, Target
 
 __all__ = ["TASKS", "Chosen", "Wanted", "check_missing", "choose", "standardized"]
 

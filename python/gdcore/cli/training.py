@@ -22,32 +22,33 @@ from gdcore.cli import (
     INTERRUPTED,
     around,
     folded,
-    networks,
     plot,
     profile_files,
     report,
     several,
 )
-from gdcore.cli.cells import Notation
-from gdcore.cli.columns import listed
-from gdcore.cli.delimited import Dialect
 from gdcore.cli.errors import diverged, diverging, fail
 from gdcore.cli.hidden import hidden_layers
 from gdcore.cli.learning import Choices, learn, wanted
 from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
 from gdcore.cli.networks import Embedded
 from gdcore.cli.outputs import check_output
-from gdcore.cli.preparation import ClassTarget, taken
 from gdcore.cli.reading import Reading
 from gdcore.cli.resuming import resumed
 from gdcore.cli.setting_up import SetUp
 from gdcore.cli.split import split
-from gdcore.cli.tables import NAMES, Table, read
 from gdcore.cli.targets import Chosen
 from gdcore.losses import Loss
 from gdcore.metrics import Metric
 from gdcore.optimizers import Optimizer
 from gdcore.solvers import Solver
+from gdcore.tabular.cells import Notation
+from gdcore.tabular.columns import listed
+from gdcore.tabular.dialect import Dialect
+from gdcore.tabular.fitted import taken
+from gdcore.tabular.meanings import ClassTarget
+from gdcore.tabular.networks import network_over
+from gdcore.tabular.tables import NAMES, Table, read
 from gdcore.typing import ScheduleName
 
 __all__ = ["Options", "SetUp", "set_up", "train"]
@@ -212,7 +213,7 @@ def set_up(options: Options) -> SetUp:
     report.tell_choice(preparation, chosen, len(kept), len(held_out), notes, embedded.size)
     del table  # the text of large files takes more room than all that follows
 
-    net = networks.made(preparation, hidden, outputs, embedded.size, dtype=dtype, seed=options.seed)
+    net = network_over(preparation, hidden, outputs, embedded.size, dtype=dtype, seed=options.seed)
     trainer = Trainer(
         net,
         loss,

@@ -21,49 +21,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["Dialect", "Records", "read_records"]
+from gdcore.tabular.dialect import SEPARATORS, Dialect
+
+__all__ = ["Records", "read_records"]
 
 CHUNK = 50_000  # records that are held as Python's strings
 SHOWN = 60  # letters of a line in a message
 _LF = b"\n"
 _BYTE_ORDERS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16
-_SEPARATORS = {";": ";", "\t": "tab", "|": "|"}  # that a file may have in place of a comma
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a file is delimited.
-
-    Args:
-        delimiter: What stands between cells; None for a comma, where the header does not speak
-            against it.
-        skip_lines: Lines before the header.
-        quotes: Whether ``"`` encloses cells, or is a letter like others.
-
-    Raises:
-        ValueError: One is out of its domain.
-    """
-
-    delimiter: str | None = None
-    skip_lines: int = 0
-    quotes: bool = True
-
-    def __post_init__(self) -> None:
-        if self.delimiter is not None and (
-            len(self.delimiter.encode()) != 1 or self.delimiter in '"\n\r\0'
-        ):
-            raise ValueError(
-                f"--delimiter must be one letter of ASCII, or the word tab, got {self.delimiter!r}"
-            )
-        if self.skip_lines < 0:
-            raise ValueError(f"--skip-lines must be at least 0, got {self.skip_lines}")
-
-    def options(self) -> str:
-        """The options that say so, with a blank before each."""
-        sign = _SEPARATORS.get(self.delimiter or "", self.delimiter)
-        told = "" if self.delimiter is None else f' --delimiter "{sign}"'
-        told += f" --skip-lines {self.skip_lines}" if self.skip_lines else ""
-        return told + ("" if self.quotes else " --no-quotes")
 
 
 @dataclass(frozen=True)
@@ -173,7 +138,7 @@ def _without_end(data: bytes, delimiter: str) -> bytes:
 
 
 def _check_delimiter(header: str, name: str, first: int) -> None:
-    for sign, called in _SEPARATORS.items():
+    for sign, called in SEPARATORS.items():
         if header.count(sign) > header.count(","):
             raise ValueError(
                 f"{name} has no commas between its cells: line {first} is {_told(header)}. Give "
@@ -196,7 +161,7 @@ def _check_first_line(body: bytes, name: str, first: int, delimiter: str) -> Non
     told = f"is {_told(line)}" if line.strip() else "is blank"
     options = f"--skip-lines {first - 1 + over}"
     if line.startswith("sep=") and (sign := line[4:]) != delimiter:
-        options += f' --delimiter "{_SEPARATORS.get(sign, sign)}"'
+        options += f' --delimiter "{SEPARATORS.get(sign, sign)}"'
     raise ValueError(f"{name}: line {first} {told}, which is no header: give {options}")
 
 

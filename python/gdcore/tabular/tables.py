@@ -16,9 +16,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gdcore._names import unknown
-from gdcore.cli.cells import Notation
-from gdcore.cli.columns import Column, Rows, no_column
-from gdcore.cli.delimited import Dialect, read_records
+from gdcore.tabular.cells import Notation
+from gdcore.tabular.columns import Column, Rows, no_column
+from gdcore.tabular.delimited import read_records
+from gdcore.tabular.dialect import Dialect
 
 __all__ = ["NAMES", "Table", "read"]
 
@@ -71,9 +72,9 @@ class Table:
             raise no_column("--target", name, self.frame.columns)
         return [name]
 
-    def column(self, name: str, notation: Notation) -> Column:
+    def column(self, name: str, notation: Notation, *, dates: bool = False) -> Column:
         """One column that there is; see `Column.of`."""
-        return Column.of(self.frame[name], self.rows, notation, name in self.categories)
+        return Column.of(self.frame[name], self.rows, notation, name in self.categories, dates)
 
     def texts(self, given: Iterable[str]) -> tuple[str, ...]:
         """The texts that the values of an option name: one that a cell has, or several."""

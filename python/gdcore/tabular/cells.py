@@ -8,8 +8,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
-import polars as pl
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = [
     "CODE",
@@ -19,6 +24,7 @@ __all__ = [
     "canonical",
     "fitting_notations",
     "is_foreign",
+    "iso_dates",
     "one_unit",
     "typed",
 ]
@@ -80,6 +86,8 @@ class Notation:
 
         ``nan`` becomes NaN, and what is too large infinity.
         """
+        import polars as pl  # only here: frames of other packages do without
+
         if self.decimal == "." and not self.thousands:
             return texts.cast(pl.Float64, strict=False)
         point = re.escape(self.decimal)
@@ -95,8 +103,25 @@ class Notation:
 
     def number(self, text: str) -> float:
         """One of them; NaN where it is none."""
+        import polars as pl
+
         value = self.numbers(pl.Series([text]))[0]
         return math.nan if value is None else float(value)
+
+    def parsed(self, text: str) -> float | None:
+        """One of them without polars; NaN for a word that means a missing cell, None for others."""
+        if text.lower() in MISSING_WORDS:
+            return math.nan
+        point = re.escape(self.decimal)
+        if self.thousands:
+            group = re.escape(self.thousands)
+            grouped = rf"[+-]?[1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{point}\d*)?"
+            if re.fullmatch(grouped, text):
+                text = text.replace(self.thousands, "")
+        number = rf"[+-]?(?:\d+(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+        if not re.fullmatch(number, text, re.ASCII):
+            return None
+        return float(text.replace(self.decimal, "."))
 
     def options(self, other: Notation | None = None) -> str:
         """The options that say how numbers are written, if not as in ``other``.
@@ -147,6 +172,18 @@ def one_unit(texts: Iterable[str]) -> bool:
 def all_dates(texts: Iterable[str]) -> bool:
     """Whether each of the texts, of which there is one at least, looks like a date or a time."""
     return all(_DATE.fullmatch(each) for each in texts)
+
+
+def iso_dates(texts: Iterable[str]) -> NDArray[np.datetime64]:
+    """The dates or times that texts tell as ISO 8601 has them, datetime64[us]; NaT where none."""
+
+    def date(text: str) -> np.datetime64:
+        try:
+            return np.datetime64(text, "us") if text[:4].isdigit() else np.datetime64("NaT", "us")
+        except ValueError:
+            return np.datetime64("NaT", "us")
+
+    return np.array([date(each) for each in texts], "datetime64[us]")
 
 
 def canonical(texts: Iterable[str]) -> dict[str, str] | None:

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gdcore.cli import cells as meaning
-from gdcore.cli.cells import CODE, MISSING_WORDS, Notation
+from gdcore.tabular import cells as meaning
+from gdcore.tabular.cells import CODE, MISSING_WORDS, Notation
 
 __all__ = ["Column", "Rows", "listed", "named", "no_column"]
 
@@ -65,7 +65,12 @@ class Column:
 
     @classmethod
     def of(
-        cls, cells: pl.Series, rows: Rows, notation: Notation, says_category: bool = False
+        cls,
+        cells: pl.Series,
+        rows: Rows,
+        notation: Notation,
+        says_category: bool = False,
+        dates: bool = False,
     ) -> Column:
         """Reads the cells as what they can be.
 
@@ -74,6 +79,7 @@ class Column:
             rows: The same number of rows.
             notation: How text writes numbers and missing cells.
             says_category: Whether the file says so beside the cells' type.
+            dates: Whether dates are what is wanted.
 
         Raises:
             ValueError: The file has dates, lists or something else that is no input.
@@ -87,7 +93,7 @@ class Column:
         elif dtype == pl.Null or dtype == pl.String or category:
             cells = cells.cast(pl.String).str.strip_chars()
             cells = cells.set(cells.is_in(["", *notation.na]), None)
-        elif not (dtype.is_integer() or dtype == pl.Boolean):
+        elif not (dtype.is_integer() or dtype == pl.Boolean or (dates and dtype.is_temporal())):
             raise ValueError(
                 f"column {cells.name!r} holds {dtype}, which is neither text, number nor truth "
                 f"value: convert it, or leave it out with {_option('--drop', cells.name)}"
@@ -173,6 +179,43 @@ class Column:
                 f"{self.rows.told(at)}"
             )
         return values
+
+    def factorized(self) -> tuple[NDArray[np.int64], list[str]]:
+        """For each cell the place of its text among different ones, -1 where missing; and these."""
+        texts = self.texts()
+        names = texts.unique(maintain_order=True).drop_nulls()
+        places = texts.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(-1)
+        return places.to_numpy(), names.to_list()
+
+    def dates(self) -> NDArray[np.datetime64]:
+        """The cells as datetime64[us], NaT where missing; text as ISO 8601 has them.
+
+        Raises:
+            ValueError: A cell is no date.
+        """
+        if self.cells.dtype in (pl.Date, pl.Datetime):
+            return self.cells.cast(pl.Datetime("us")).to_numpy().astype("datetime64[us]")
+        places, names = self.factorized()
+        found = meaning.iso_dates([*names, "NaT"])[places]
+        if (wrong := np.isnat(found) & (places >= 0)).any():
+            at = int(wrong.argmax())
+            raise ValueError(
+                f"column {self.name!r} must hold dates, as 2024-12-31, got "
+                f"{names[places[at]]!r} in {self.rows.told(at)}"
+            )
+        return found
+
+    def cell(self, at: int) -> str:
+        """A cell as messages tell it."""
+        return str(self.cells[at])
+
+    def place(self, at: int) -> str:
+        """Where it is."""
+        return self.rows.told(at)
+
+    def hint(self, what: str) -> str:
+        """Nothing: the commands tell their options."""
+        return ""
 
     def categories(self) -> tuple[pl.Series, list[str]]:
         """The names of the categories that the cells stand for, null where missing, and notes.

@@ -28,9 +28,21 @@ if (
 from gdcore.sklearn._base import MLP
 from gdcore.sklearn._converting import from_sklearn, to_sklearn
 from gdcore.sklearn.classifier import MLPClassifier
+from gdcore.sklearn.realmlp import RealMLPClassifier, RealMLPRegressor
 from gdcore.sklearn.regressor import MLPRegressor
+from gdcore.sklearn.tabm import TabMClassifier, TabMRegressor
 
-__all__ = ["MLP", "MLPClassifier", "MLPRegressor", "from_sklearn", "to_sklearn"]
+__all__ = [
+    "MLP",
+    "MLPClassifier",
+    "MLPRegressor",
+    "RealMLPClassifier",
+    "RealMLPRegressor",
+    "TabMClassifier",
+    "TabMRegressor",
+    "from_sklearn",
+    "to_sklearn",
+]
 
 
 def __dir__() -> list[str]:

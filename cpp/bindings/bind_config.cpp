@@ -107,3 +107,9 @@ void bind_config(py::module_& m) {
 }
 
 }  // namespace gd::bindings
+
+// What threadpoolctl knows this library by: how many threads a call may use that was told no
+// number.
+extern "C" __attribute__((visibility("default"))) int gdcore_num_threads() {
+  return gd::parallel::default_thread_count().count;
+}

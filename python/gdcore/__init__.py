@@ -48,6 +48,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdcore import _start  # noqa: F401  # isort: skip  (before what else loads _core)
 
+from gdcore import _pools
 from gdcore._loading import loading
 from gdcore.config import show_config as show_config
 
@@ -208,4 +209,5 @@ else:
         return [*_public(), "__all__", *(name for name in globals() if name.startswith("__"))]
 
 
+_pools.show_to_threadpoolctl()
 __version__ = str(show_config()["version"])

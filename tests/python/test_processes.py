@@ -38,6 +38,7 @@ def train():
     return digest(net.state_dict())
 
 x, y = nets.inputs(512, 256), nets.targets("mse", 512, 5)
+gd.Trainer  # loads what training needs, while files may be read
 count = len(os.listdir("/proc/self/task"))
 if limit == "threads":
     if os.getuid() == 0:  # root is not limited

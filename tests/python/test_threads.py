@@ -272,6 +272,8 @@ from threadpoolctl import threadpool_info
 def openmp():
     told = {}
     for info in threadpool_info():
+        if info["internal_api"] == "gdcore":  # ours, which set_num_threads is to change
+            continue
         entry = {key: info[key] for key in ("user_api", "internal_api", "num_threads", "filepath")}
         if info["user_api"] == "openmp":
             library = ctypes.CDLL(info["filepath"])

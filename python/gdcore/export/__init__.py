@@ -9,9 +9,24 @@ What a target has no equal of is a ValueError that names the layer.
 
 from __future__ import annotations
 
+from gdcore.export._c import to_c
+from gdcore.export._keras import from_keras_weights, to_keras_weights
+from gdcore.export._onnx import to_onnx
+from gdcore.export._sklearn import from_sklearn, to_sklearn
 from gdcore.export._torch import from_torch, load_torch_state, to_torch, torch_state
 
-__all__ = ["from_torch", "load_torch_state", "to_torch", "torch_state"]
+__all__ = [
+    "from_keras_weights",
+    "from_sklearn",
+    "from_torch",
+    "load_torch_state",
+    "to_c",
+    "to_keras_weights",
+    "to_onnx",
+    "to_sklearn",
+    "to_torch",
+    "torch_state",
+]
 
 
 def __dir__() -> list[str]:

@@ -302,7 +302,7 @@ def _graph(module: Any, dtype: Any, free: list[Parameter]) -> tuple[Network, lis
         keys += [(theirs, f"{found.path}.{ours}") for theirs, ours in found.keys]
         nodes.append(layer(*(nodes[i] for i in reads)))
     heads = {name: nodes[index] for name, index in module._ends}
-    outputs = heads[None] if None in heads else heads
+    outputs: Any = heads.get(None, heads)
     return Network(inputs=inputs, outputs=outputs, dtype=dtype, parameters=free), keys
 
 

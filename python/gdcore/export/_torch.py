@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gdcore.layers as kinds
-from gdcore.activations import Activation
 from gdcore._check import optional_integer
+from gdcore.activations import Activation
 from gdcore.export._needed import needed
 from gdcore.export._shapes import Shape, activation_of, cannot, checked_network
 from gdcore.network import Network
@@ -318,7 +318,7 @@ def load_torch_state(net: Network, state: Mapping[str, Any]) -> None:
 
     Args:
         net: The network.
-        state: ``state_dict()`` of a module, on any device, of any dtype of real numbers. BatchNorm's
+        state: ``state_dict()`` of a module, on any device, of any real dtype. BatchNorm's
             ``num_batches_tracked`` is passed over, and both of PyTorch's ``weight_norm`` are known.
 
     Raises:
@@ -327,7 +327,9 @@ def load_torch_state(net: Network, state: Mapping[str, Any]) -> None:
     """
     network = checked_network(net)
     if not isinstance(state, Mapping):
-        raise TypeError(f"state must be a mapping, as state_dict() gives, got {type(state).__name__}")
+        raise TypeError(
+            f"state must be a mapping, as state_dict() gives, got {type(state).__name__}"
+        )
     network.load_state_dict({_key(key): array_of(value) for key, value in state.items()})
 
 

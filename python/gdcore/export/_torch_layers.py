@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from gdcore.activations import Activation
 from gdcore.layers import Layer
 
 __all__ = [
@@ -379,4 +378,3 @@ class Graph(nn.Module):
         if self._ends[0][0] is None:
             return values[self._ends[0][1]]
         return {name: values[index] for name, index in self._ends}
-

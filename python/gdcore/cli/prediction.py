@@ -22,7 +22,7 @@ from gdcore.cli.reading import Reading
 from gdcore.cli.tables import Table, read
 from gdcore.files import read_description, written_beside
 
-__all__ = ["predict"]
+__all__ = ["loaded_model", "predict"]
 
 ENDINGS = (".csv", ".parquet", ".npz")
 
@@ -45,7 +45,7 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
             raise unknown("--out", str(out), [f"a file that ends in {each}" for each in ENDINGS])
         check_output("--out", out, model, data)
     reading.check(data)
-    loaded = _loaded(model)
+    loaded = loaded_model(model)
     net = loaded if isinstance(loaded, Network) else loaded.networks[0]
     preparation = Preparation.of_model(read_description(model), net)
     as_in_training = Dialect() if preparation is None else preparation.dialect
@@ -64,7 +64,7 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
         _write(arrays, out.suffix.lower(), file)
 
 
-def _loaded(model: str) -> Network | Ensemble:
+def loaded_model(model: str) -> Network | Ensemble:
     """A network, or several as one; of a model with averaged weights one with these."""
     description = read_description(model)
     if description.get("kind") == "ensemble":

@@ -13,6 +13,7 @@ from gdcore.export._c import to_c
 from gdcore.export._keras import from_keras_weights, to_keras_weights
 from gdcore.export._onnx import to_onnx
 from gdcore.export._sklearn import from_sklearn, to_sklearn
+from gdcore.export._targets import targets
 from gdcore.export._torch import from_torch, load_torch_state, to_torch, torch_state
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "from_sklearn",
     "from_torch",
     "load_torch_state",
+    "targets",
     "to_c",
     "to_keras_weights",
     "to_onnx",

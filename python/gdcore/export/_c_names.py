@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gdcore.config import show_config
+from gdcore.export._c_parts import FUNCTIONS
 from gdcore.export._program import Program
 
 __all__ = ["Names", "arguments", "comment", "names_of", "number", "sizes", "told"]
@@ -24,8 +25,11 @@ _KEYWORDS = frozenset(
         "using virtual xor",
     )
 )
-# Of what stands within the functions, and of math.h.
-_OWN = {"i", "v", "wrong", "null", "isfinite", "rows"}
+# Of what stands within the functions, of math.h, and of iso_c_binding.
+_LIBM = ("cos", "erfc", "exp", "expm1", "fabs", "log", "log1p", "rint", "sin", "sqrt", "tanh")
+_OWN = {"i", "v", "wrong", "null", "isfinite", "nan", "infinity", "rows", *FUNCTIONS}
+_OWN |= {*_LIBM, *(f"{name}f" for name in _LIBM)}
+_OWN |= {"c_int", "c_int32_t", "c_size_t", "c_float", "c_double", "size_t", "int32_t"}
 _LONGEST = 24  # a line of Fortran ends after 132 signs
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 import gdcore.layers as kinds
-from gdcore.activations import Activation
+from gdcore.activations import Activation, Identity
 from gdcore.export import _torch_layers as own
 from gdcore.export._torch import array_of
 from gdcore.export._torch_activations import activation_from
@@ -112,7 +112,7 @@ def _row(children: Iterable[tuple[str, Any]]) -> list[Found]:
     for path, child in _flat(children):
         activation = _activation(path, child)
         if activation is None:
-            made += [found for found in (_leaf(path, child),) if found is not None]
+            made.append(_leaf(path, child))
         elif made and path.rstrip("_") == f"{made[-1].path}_{activation.name}":
             # As to_torch calls what stands within a dense layer.
             made[-1] = made[-1]._replace(layer=replace(made[-1].layer, activation=activation))
@@ -137,9 +137,14 @@ def _named(row: list[Found], prefix: str = "") -> tuple[list[Any], list[tuple[st
     """Layers with names where their index is another one, and their keys in both."""
     layers: list[Any] = []
     keys: list[tuple[str, str]] = []
+    # Activations are called by their places.
+    taken = {str(index) for index, each in enumerate(row) if isinstance(each.layer, Activation)}
     for index, each in enumerate(row):
         inner = each.path.removeprefix(f"{prefix}.") if prefix else each.path
         name = inner.replace(".", "_") or str(index)
+        while name in taken and name != str(index):
+            name += "_"
+        taken.add(name)
         layer = each.layer
         if isinstance(layer, kinds.Layer):
             layer = replace(layer, name=None if name == str(index) else name)
@@ -149,23 +154,23 @@ def _named(row: list[Found], prefix: str = "") -> tuple[list[Any], list[tuple[st
 
 
 def _activation(path: str, module: Any) -> Activation | None:
+    if type(module) is nn.Flatten and module.start_dim == 1:
+        return Identity()  # rows are flat; so all that follows keeps its place
     try:
         return activation_from(module)
     except ValueError as error:
         raise refused(path, module, str(error)) from None
 
 
-def _leaf(path: str, module: Any) -> Found | None:
-    """The layer of a module; None where it changes nothing in rows."""
-    if type(module) is nn.Flatten and module.start_dim == 1:
-        return None
+def _leaf(path: str, module: Any) -> Found:
+    """The layer of a module."""
     if isinstance(module, own.Residual):
         return _residual(path, module)
     if isinstance(getattr(module, "layer", None), kinds.Layer):
         layer, size = module.layer, module.reads
     else:
         # A subclass computes what it likes, but for those of its own with a table here.
-        make = KINDS.get(type(module))
+        make = KINDS.get(_kind(path, module))
         if make is None:
             raise refused(path, module, _why_not(module))
         try:
@@ -173,6 +178,17 @@ def _leaf(path: str, module: Any) -> Found | None:
         except ValueError as error:
             raise refused(path, module, str(error)) from None
     return Found(path, layer, size, _keys(path, module))
+
+
+def _kind(path: str, module: Any) -> type[Any]:
+    """Its class, or, where a new one was made of that for weights made of others, the old one."""
+    kind = type(module)
+    if not nn.utils.parametrize.is_parametrized(module):
+        return kind
+    made = [type(each).__name__ for row in module.parametrizations.values() for each in row]
+    if made != ["_WeightNorm"] or "weight" not in module.parametrizations:
+        raise refused(path, module, "of parametrizations there is weight_norm of the weight alone")
+    return kind.__bases__[0]
 
 
 def _why_not(module: Any) -> str:
@@ -214,6 +230,9 @@ def _residual(path: str, module: Any) -> Found:
 
 def _linear(m: Any) -> tuple[kinds.Layer, int | None]:
     bias = m.bias is not None
+    known = {"weight", "bias", "weight_g", "weight_v", *_OURS}
+    if other := m.state_dict().keys() - known:
+        raise ValueError(f"its weights are made of others, {', '.join(sorted(other))}")
     normed = hasattr(m, "weight_g") or "weight" in getattr(m, "parametrizations", {})
     if normed and tuple(_lengths(m).shape) != (m.out_features, 1):
         raise ValueError("its weight_norm must have dim=0, a length a unit")
@@ -264,8 +283,9 @@ def _dropout(m: Any) -> tuple[kinds.Layer, int | None]:
 
 
 def _embeddings(m: Any) -> tuple[kinds.Layer, int | None]:
-    sizes = [table.embedding_dim for table in m]
-    return kinds.Embedding(sizes, sparse=m[0].sparse), None
+    sizes = tuple(int(table.embedding_dim) for table in m)
+    size = sizes[0] if len(set(sizes)) == 1 else sizes
+    return kinds.Embedding(size, sparse=m[0].sparse), None
 
 
 def _ntk(m: Any) -> tuple[kinds.Layer, int | None]:

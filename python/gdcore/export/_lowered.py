@@ -119,8 +119,9 @@ def _linear_relu(low: Lowering, spec: Spec, reads: list[int]) -> int:
 
 
 def _periodic(low: Lowering, spec: Spec, reads: list[int]) -> int:
-    waves = {"weight": low.array("periodic.weight"), "bias": low.optional("periodic.bias")}
-    columns, frequencies = waves["weight"].shape
+    weight = low.array("periodic.weight")
+    waves = {"weight": weight, "bias": low.optional("periodic.bias")}
+    columns, frequencies = weight.shape
     inner = frequencies * (1 if spec.options["phase"] else 2)
     h = low.add("waves", reads, Shape(inner, columns), waves)
     weight, bias = low.array("linear.weight"), low.array("linear.bias")

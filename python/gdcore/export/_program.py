@@ -204,7 +204,7 @@ def _shares(
     """Of each head that is to tell probabilities, what makes them of what it has."""
     if isinstance(probabilities, str):
         probabilities = [probabilities]
-    heads = list(network.heads) or [None]
+    heads: list[Any] = list(network.heads) or [None]
     if isinstance(probabilities, (bool, np.bool_)):
         chosen: list[Any] = heads if probabilities else []
     elif isinstance(probabilities, (list, tuple, set, frozenset)):

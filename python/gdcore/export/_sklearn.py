@@ -17,10 +17,12 @@ from gdcore.network import Network
 __all__ = ["from_sklearn", "to_sklearn"]
 
 _TARGET = "scikit-learn"
-# What scikit-learn knows, by our names.
+# What it knows.
+KINDS = ("dense", "dropout")
+# By our names, what may stand behind hidden layers there.
 HIDDEN = {"identity": "identity", "relu": "relu", "sigmoid": "logistic", "tanh": "tanh"}
 # What may stand at the end; its own is decided by the classes.
-_LAST = {"identity": None, "sigmoid": "logistic", "softmax": "softmax"}
+LAST = {"identity": None, "sigmoid": "logistic", "softmax": "softmax"}
 
 
 def from_sklearn(estimator: Any) -> Network:
@@ -74,7 +76,7 @@ def to_sklearn(net: Network, classes: Sequence[Any] | None = None) -> Any:
     network = checked_network(net)
     models = needed("to_sklearn", "sklearn.neural_network", "sklearn")
     dense, activation, last = _form(network)
-    options = {"hidden_layer_sizes": tuple(each.units for each in dense[:-1])}
+    options: dict[str, Any] = {"hidden_layer_sizes": tuple(each.units for each in dense[:-1])}
     if len(dense) > 1:
         options["activation"] = HIDDEN[activation]
     if classes is None:
@@ -134,7 +136,7 @@ def _form(network: Network) -> tuple[list[Dense], str, str]:
             raise cannot(_TARGET, name, activation, f"it knows {', '.join(HIDDEN)}")
         if activation != after[0]:
             raise cannot(_TARGET, name, activation, f"all have one activation, {after[0]}")
-    if after[-1] not in _LAST:
+    if after[-1] not in LAST:
         raise cannot(_TARGET, names[-1], after[-1], "the last layer must be linear there")
     return dense, after[0], after[-1]
 
@@ -148,7 +150,7 @@ def _give_classes(made: Any, network: Network, classes: list[Any], last: str) ->
     if list(np.unique(labels)) != list(labels):
         raise ValueError(f"classes must be different and sorted, got {classes!r}")
     ends = "logistic" if size == 1 else "softmax"
-    if _LAST[last] not in (None, ends):
+    if LAST[last] not in (None, ends):
         reason = f"its outputs are no probabilities of {wanted} classes"
         raise cannot(_TARGET, network.layer_names[-1], last, reason)
     from sklearn.preprocessing import LabelBinarizer

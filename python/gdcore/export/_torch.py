@@ -13,6 +13,7 @@ from gdcore._check import optional_integer
 from gdcore.activations import Activation
 from gdcore.export._needed import needed
 from gdcore.export._shapes import Shape, activation_of, cannot, checked_network
+from gdcore.export._torch_activations import module_of
 from gdcore.network import Network
 
 __all__ = ["KINDS", "from_torch", "load_torch_state", "to_torch", "torch_state"]
@@ -24,19 +25,18 @@ class _Maker:
     """Makes modules of layers; `state` has the shapes of what they keep."""
 
     def __init__(self, network: Network) -> None:
-        from gdcore.export import _torch_activations, _torch_layers
+        from gdcore.export import _torch_layers
 
         self.torch = needed("to_torch", "torch", "torch")
         self.nn = self.torch.nn
         self.own: Any = _torch_layers
         self.dtype = network.dtype.name
         self.state = network.state_dict()
-        self._module_of = _torch_activations.module_of
 
     def activation(self, name: str, activation: Any) -> Any:
         """The module for an activation, of the layer called so."""
         resolved = activation_of(activation)
-        made = self._module_of(resolved, self.dtype)
+        made = module_of(resolved, self.dtype)
         if made is None:
             raise cannot(_TARGET, name, resolved.name, "this activation has no equal there")
         return made
@@ -357,8 +357,8 @@ def from_torch(module: Any, input_size: int | None = None) -> Network:
     ``Dropout``, ``PReLU``, ``GLU``, ``Flatten`` in front, all activations of
     `gdcore.activations`, any ``Sequential`` of them, nested or not, and all that `to_torch` makes.
     Layers are called as in the module, so that `load_torch_state` and `torch_state` go on working
-    between both, but in nested ones, where ``"body.0"`` becomes ``"body_0"``. Activations stand as
-    layers of their own, or, in what `to_torch` made, within their layer.
+    between both, but for nested ones and what follows them: ``"body.0"`` becomes ``"body_0"``.
+    Activations stand as layers of their own, or, in what `to_torch` made, within their layer.
 
     Args:
         module: An ``nn.Module``, on any device, its parameters float32 or float64.

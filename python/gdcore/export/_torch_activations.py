@@ -1,64 +1,76 @@
-"""PyTorch's modules for activations, and back; needs PyTorch."""
+"""PyTorch's modules for activations, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch import nn
-
 import gdcore.activations as a
-from gdcore.export._torch_layers import ExactCELU, ExactHardsigmoid
+from gdcore.export._needed import needed
 
 __all__ = ["MODULES", "activation_from", "module_of"]
 
 # From a threshold on PyTorch takes softplus for linear: here where no digit is lost by it.
 _LINEAR_FROM = 50.0
+_LEAST_LINEAR_FROM = 20.0  # PyTorch's default
 
-MODULES: dict[str, Callable[[Any], Any]] = {
-    "identity": lambda _: nn.Identity(),
-    "relu": lambda _: nn.ReLU(),
-    "relu6": lambda _: nn.ReLU6(),
-    "leaky_relu": lambda f: nn.LeakyReLU(f.negative_slope),
-    "elu": lambda f: nn.ELU(f.alpha),
-    "celu": lambda f: ExactCELU(f.alpha),
-    "selu": lambda _: nn.SELU(),
-    "sigmoid": lambda _: nn.Sigmoid(),
-    "logsigmoid": lambda _: nn.LogSigmoid(),
-    "hardsigmoid": lambda _: ExactHardsigmoid(),
-    "tanh": lambda _: nn.Tanh(),
-    "tanhshrink": lambda _: nn.Tanhshrink(),
-    "hardtanh": lambda f: nn.Hardtanh(f.min_val, f.max_val),
-    "softsign": lambda _: nn.Softsign(),
-    "gelu": lambda _: nn.GELU(),
-    "gelu_tanh": lambda _: nn.GELU(approximate="tanh"),
-    "silu": lambda _: nn.SiLU(),
-    "hardswish": lambda _: nn.Hardswish(),
-    "mish": lambda _: nn.Mish(),
-    "softplus": lambda f: nn.Softplus(f.beta, _LINEAR_FROM),
-    "softshrink": lambda f: nn.Softshrink(f.lambd),
-    "hardshrink": lambda f: nn.Hardshrink(f.lambd),
-    "threshold": lambda f: nn.Threshold(f.threshold, f.value),
-    "softmax": lambda _: nn.Softmax(-1),
-    "log_softmax": lambda _: nn.LogSoftmax(-1),
+_Arguments = Callable[[Any], tuple[Any, ...]]
+
+
+def _nothing(f: Any) -> tuple[Any, ...]:
+    return ()
+
+
+# Of each activation its class in torch.nn, and what that is made with.
+MODULES: dict[str, tuple[str, _Arguments]] = {
+    "identity": ("Identity", _nothing),
+    "relu": ("ReLU", _nothing),
+    "relu6": ("ReLU6", _nothing),
+    "leaky_relu": ("LeakyReLU", lambda f: (f.negative_slope,)),
+    "elu": ("ELU", lambda f: (f.alpha,)),
+    "celu": ("CELU", lambda f: (f.alpha,)),
+    "selu": ("SELU", _nothing),
+    "sigmoid": ("Sigmoid", _nothing),
+    "logsigmoid": ("LogSigmoid", _nothing),
+    "hardsigmoid": ("Hardsigmoid", _nothing),
+    "tanh": ("Tanh", _nothing),
+    "tanhshrink": ("Tanhshrink", _nothing),
+    "hardtanh": ("Hardtanh", lambda f: (f.min_val, f.max_val)),
+    "softsign": ("Softsign", _nothing),
+    "gelu": ("GELU", _nothing),
+    "gelu_tanh": ("GELU", _nothing),
+    "silu": ("SiLU", _nothing),
+    "hardswish": ("Hardswish", _nothing),
+    "mish": ("Mish", _nothing),
+    "softplus": ("Softplus", lambda f: (f.beta, _LINEAR_FROM)),
+    "softshrink": ("Softshrink", lambda f: (f.lambd,)),
+    "hardshrink": ("Hardshrink", lambda f: (f.lambd,)),
+    "threshold": ("Threshold", lambda f: (f.threshold, f.value)),
+    "softmax": ("Softmax", lambda f: (-1,)),
+    "log_softmax": ("LogSoftmax", lambda f: (-1,)),
 }
-
-# PyTorch's own, where exactness beyond float32 is not asked for.
-_PLAIN = {ExactCELU: lambda f: nn.CELU(f.alpha), ExactHardsigmoid: lambda _: nn.Hardsigmoid()}
+# Of which PyTorch's own round a number to float32.
+_EXACT = {"CELU": "ExactCELU", "Hardsigmoid": "ExactHardsigmoid"}
 
 
 def module_of(activation: a.Activation, dtype: str) -> Any:
-    """The module for an activation; None where there is no equal."""
-    make = MODULES.get(activation.name)
-    made = None if make is None else make(activation)
-    if dtype == "float32" and type(made) in _PLAIN:
-        return _PLAIN[type(made)](activation)
-    return made
+    """The module for an activation, for networks of a dtype; None where there is no equal."""
+    found = MODULES.get(activation.name)
+    if found is None:
+        return None
+    name, arguments = found
+    if dtype == "float64" and name in _EXACT:
+        from gdcore.export import _torch_layers as own
+
+        return getattr(own, _EXACT[name])(*arguments(activation))
+    nn: Any = needed("to_torch", "torch", "torch").nn
+    if activation.name == "gelu_tanh":
+        return nn.GELU(approximate="tanh")  # by name alone
+    return getattr(nn, name)(*arguments(activation))
 
 
 def _softplus(m: Any) -> a.Activation:
-    if m.threshold < 20:
+    if m.threshold < _LEAST_LINEAR_FROM:
         raise ValueError(f"its threshold must be at least 20, got {m.threshold:g}")
     return a.Softplus(float(m.beta))
 
@@ -72,41 +84,47 @@ def _rows(cls: type[a.Activation]) -> Callable[[Any], a.Activation]:
     return made
 
 
-_FROM: dict[type[Any], Callable[[Any], a.Activation]] = {
-    nn.Identity: lambda _: a.Identity(),
-    nn.ReLU: lambda _: a.ReLU(),
-    nn.ReLU6: lambda _: a.ReLU6(),
-    nn.LeakyReLU: lambda m: a.LeakyReLU(m.negative_slope),
-    nn.ELU: lambda m: a.ELU(m.alpha),
-    nn.CELU: lambda m: a.CELU(m.alpha),
-    ExactCELU: lambda m: a.CELU(m.alpha),
-    nn.SELU: lambda _: a.SELU(),
-    nn.Sigmoid: lambda _: a.Sigmoid(),
-    nn.LogSigmoid: lambda _: a.LogSigmoid(),
-    nn.Hardsigmoid: lambda _: a.Hardsigmoid(),
-    ExactHardsigmoid: lambda _: a.Hardsigmoid(),
-    nn.Tanh: lambda _: a.Tanh(),
-    nn.Tanhshrink: lambda _: a.Tanhshrink(),
-    nn.Hardtanh: lambda m: a.Hardtanh(m.min_val, m.max_val),
-    nn.Softsign: lambda _: a.Softsign(),
-    nn.GELU: lambda m: a.GELUTanh() if m.approximate == "tanh" else a.GELU(),
-    nn.SiLU: lambda _: a.SiLU(),
-    nn.Hardswish: lambda _: a.Hardswish(),
-    nn.Mish: lambda _: a.Mish(),
-    nn.Softplus: _softplus,
-    nn.Softshrink: lambda m: a.Softshrink(m.lambd),
-    nn.Hardshrink: lambda m: a.Hardshrink(m.lambd),
-    nn.Threshold: lambda m: a.Threshold(m.threshold, m.value),
-    nn.Softmax: _rows(a.Softmax),
-    nn.LogSoftmax: _rows(a.LogSoftmax),
+# By the class's name in torch.nn.
+_FROM: dict[str, Callable[[Any], a.Activation]] = {
+    "Identity": lambda _: a.Identity(),
+    "ReLU": lambda _: a.ReLU(),
+    "ReLU6": lambda _: a.ReLU6(),
+    "LeakyReLU": lambda m: a.LeakyReLU(m.negative_slope),
+    "ELU": lambda m: a.ELU(m.alpha),
+    "CELU": lambda m: a.CELU(m.alpha),
+    "SELU": lambda _: a.SELU(),
+    "Sigmoid": lambda _: a.Sigmoid(),
+    "LogSigmoid": lambda _: a.LogSigmoid(),
+    "Hardsigmoid": lambda _: a.Hardsigmoid(),
+    "Tanh": lambda _: a.Tanh(),
+    "Tanhshrink": lambda _: a.Tanhshrink(),
+    "Hardtanh": lambda m: a.Hardtanh(m.min_val, m.max_val),
+    "Softsign": lambda _: a.Softsign(),
+    "GELU": lambda m: a.GELUTanh() if m.approximate == "tanh" else a.GELU(),
+    "SiLU": lambda _: a.SiLU(),
+    "Hardswish": lambda _: a.Hardswish(),
+    "Mish": lambda _: a.Mish(),
+    "Softplus": _softplus,
+    "Softshrink": lambda m: a.Softshrink(m.lambd),
+    "Hardshrink": lambda m: a.Hardshrink(m.lambd),
+    "Threshold": lambda m: a.Threshold(m.threshold, m.value),
+    "Softmax": _rows(a.Softmax),
+    "LogSoftmax": _rows(a.LogSoftmax),
 }
 
 
-def activation_from(module: torch.nn.Module) -> a.Activation | None:
+def activation_from(module: Any) -> a.Activation | None:
     """The activation of a module; None where it is another kind.
 
     Raises:
         ValueError: An option of it has no equal.
     """
-    make = _FROM.get(type(module))
-    return None if make is None else make(module)
+    from gdcore.export import _torch_layers as own
+
+    nn: Any = needed("from_torch", "torch", "torch").nn
+    kind = type(module)
+    name = next((plain for plain, exact in _EXACT.items() if kind is getattr(own, exact)), "")
+    name = name or kind.__name__
+    if name not in _FROM or kind not in (getattr(nn, name), getattr(own, f"Exact{name}", None)):
+        return None
+    return _FROM[name](module)

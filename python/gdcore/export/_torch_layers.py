@@ -61,6 +61,8 @@ class ExactHardsigmoid(nn.Hardsigmoid):
 class _Described(nn.Module):
     """One that knows the layer it is of."""
 
+    layer: Any
+
     def __init__(self, layer: Layer, reads: int | None) -> None:
         """Of that layer, which reads so many columns; None: any number."""
         super().__init__()

@@ -156,7 +156,7 @@ def from_keras_weights(net: Network, weights: Sequence[Any] | str | os.PathLike[
             f"{type(weights).__name__}"
         )
     if len(arrays) != len(plan):
-        told = ", ".join(f"{each.layer}'s {each.entry.theirs}" for each in plan)
+        told = ", ".join(f"{each.entry.theirs} of {each.layer}" for each in plan)
         raise ValueError(f"weights must be {len(plan)} arrays ({told}), got {len(arrays)}")
     now = network.state_dict()
     found = dict(now)
@@ -169,7 +169,7 @@ def from_keras_weights(net: Network, weights: Sequence[Any] | str | os.PathLike[
 def _ours(argument: str, planned: _Planned, value: Any, now: Array) -> Array:
     """An array of Keras's as ours; `now` is what stands in its place."""
     entry, array = planned.entry, np.asarray(value)
-    what = f"{argument}, layer {planned.layer!r}'s {entry.theirs},"
+    what = f"{argument}, {entry.theirs} of layer {planned.layer!r},"
     wanted = entry.to(now).shape
     if array.shape != wanted:
         raise ValueError(f"{what} must have shape {wanted}, got {array.shape}")

@@ -16,7 +16,16 @@ from support import ROOT, run_json
 import gdcore as gd
 
 INIT = ROOT / "python" / "gdcore" / "__init__.py"
-PUBLIC = ("activations", "callbacks", "files", "initializers", "layers", "losses", "metrics")
+PUBLIC = (
+    "activations",
+    "callbacks",
+    "export",
+    "files",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+)
 MODULES = [*PUBLIC, "optimizers", "profiling", "schedules", "training", "typing"]
 
 
@@ -31,7 +40,17 @@ def test_an_import_loads_what_training_needs_and_no_more() -> None:
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     assert {"gdcore.training", "gdcore.network", "gdcore.optimizers"} <= set(loaded)
-    later = ("profiling", "checks", "files", "persistence", "_live", "_progress", "_html", "cli")
+    later = (
+        "profiling",
+        "export",
+        "checks",
+        "files",
+        "persistence",
+        "_live",
+        "_progress",
+        "_html",
+        "cli",
+    )
     first = {name.split(".")[1] for name in loaded if name.startswith("gdcore.")}
     assert not first & set(later)
     heavy = {"pathlib", "urllib", "json", "decimal", "statistics", "html", "signal", "mmap"}

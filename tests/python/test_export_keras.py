@@ -132,7 +132,11 @@ def changed(at: int, value: Any) -> list[Any]:
         ([], ValueError, r"weights must be 15 arrays \(mean of 0, .*kernel of 8\), got 0"),
         (changed(3, np.ones((4, 5))), ValueError, r"weights\[3\], kernel of layer '1', .*\(5, 4\)"),
         (changed(4, np.array(["a"] * 4)), TypeError, r"weights\[4\].*real numbers, got <U1"),
-        (changed(1, np.zeros(5)), ValueError, r"weights\[1\], variance of layer '0', must be above 0, got 0"),
+        (
+            changed(1, np.zeros(5)),
+            ValueError,
+            r"weights\[1\], variance of layer '0', must be above 0, got 0",
+        ),
         (changed(4, np.full(4, np.nan)), ValueError, "finite"),
     ],
 )

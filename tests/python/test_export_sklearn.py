@@ -12,8 +12,8 @@ import gdcore as gd
 from gdcore import export
 
 pytest.importorskip("sklearn", minversion="1.7", reason="scikit-learn 1.7 is not installed")
-from sklearn.exceptions import ConvergenceWarning, NotFittedError  # noqa: E402
-from sklearn.neural_network import MLPClassifier, MLPRegressor  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 RNG = np.random.default_rng(4)
 X = RNG.standard_normal((50, 4))
@@ -110,8 +110,8 @@ def test_bad_arguments_are_told() -> None:
         export.from_sklearn(MLPClassifier())
     with pytest.raises(TypeError, match=r"net must be a gdcore\.Network"):
         export.to_sklearn(3)  # type: ignore[arg-type]
+    net = gd.Network([gd.Dense(2)], input_size=4)
     with pytest.raises(TypeError, match="classes must be a sequence"):
-        net = gd.Network([gd.Dense(2)], input_size=4)
         export.to_sklearn(net, "ab")
     x, y = gd.Input(2, name="x"), gd.Input(2, name="y")
     joined = gd.Network(inputs=[x, y], outputs=gd.Add()(x, y))

@@ -248,6 +248,8 @@ def _batch_norm(m: Any) -> tuple[kinds.Layer, int | None]:
         raise ValueError("it must track running statistics")
     if m.momentum is None:
         raise ValueError("its momentum must be a number, got None, an average over all batches")
+    if m.affine and m.bias is None:
+        raise ValueError("it must have weight and bias, or neither")
     return kinds.BatchNorm(m.eps, m.momentum, m.affine), m.num_features
 
 

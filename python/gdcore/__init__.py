@@ -34,6 +34,8 @@ gradients      check_gradients, numerical_gradient, GradientReport
 profiles       profile, range, scaling_study, and in profiling what they return
 tables         tabular: Preparation, Model; load_model
 files          Network.save, Network.load, Trainer.save, Trainer.load; files: read_description
+other programs export: from_keras_weights, from_sklearn, from_torch, load_torch_state, targets,
+               to_c, to_keras_weights, to_onnx, to_sklearn, to_torch, torch_state
 arithmetic     matmul
 this machine   show_config, get_num_threads, set_num_threads
 types          typing: the names that arguments take, for type checkers
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     # No __all__: type checkers would not see what it gets from these modules. Public is
     # what a star brings, and what is imported as itself.
     from gdcore import callbacks as callbacks
+    from gdcore import export as export
     from gdcore import files as files
     from gdcore import initializers as initializers
     from gdcore import layers as layers
@@ -142,7 +145,16 @@ else:
         "wrappers": ("SAM", "Lookahead", "Penalized"),
     }
     _MODULES = (
-        *("callbacks", "files", "initializers", "layers", "losses", "metrics", "optimizers"),
+        *(
+            "callbacks",
+            "export",
+            "files",
+            "initializers",
+            "layers",
+            "losses",
+            "metrics",
+            "optimizers",
+        ),
         *("profiling", "schedules", "solvers", "tabular", "typing"),
     )
     _HOME = {name: module for module, names in _WHERE.items() for name in names}

@@ -16,7 +16,16 @@ from support import ROOT, run_json
 import gdcore as gd
 
 INIT = ROOT / "python" / "gdcore" / "__init__.py"
-PUBLIC = ("activations", "callbacks", "files", "initializers", "layers", "losses", "metrics")
+PUBLIC = (
+    "activations",
+    "callbacks",
+    "export",
+    "files",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+)
 MODULES = [*PUBLIC, "optimizers", "profiling", "schedules", "training", "typing"]
 
 

@@ -73,6 +73,7 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
     places = set(re.findall(r'id="(gdcore\.[\w.]+)"', pages))
     modules = (
         "callbacks",
+        "export",
         "files",
         "layers",
         "losses",

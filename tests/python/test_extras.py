@@ -14,10 +14,13 @@ import pytest
 # What stands for the packages of each extra, and of none.
 MODULES = {
     "cli": ("polars", "rich", "sklearn", "typer"),
+    "keras": ("h5py",),
+    "onnx": ("onnx",),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
     "sklearn": ("sklearn",),
     "tensorboard": ("tensorboardX",),
+    "torch": ("torch",),
 }
 OTHERS = ("IPython", "scipy", "pyarrow")
 
@@ -25,6 +28,13 @@ HEAD = """
 import sys
 for name in {blocked}:
     sys.modules[name] = None
+if sys.modules.get("torch", 0) is None:  # SciPy looks there, and takes it for loaded
+    del sys.modules["torch"]
+    class Missing:
+        def find_spec(self, name, path=None, target=None):
+            if name == "torch":
+                raise ModuleNotFoundError("No module named 'torch'", name="torch")
+    sys.meta_path.insert(0, Missing())
 import numpy as np
 import gdcore as gd
 from gdcore.callbacks import TensorBoard
@@ -65,6 +75,15 @@ FEATURES = {
         "from gdcore.sklearn import MLPClassifier as C; C(max_iter=3, tol=9, n_iter_no_change=1)"
         ".fit(x, y).predict(x)",
     ),
+    "c": ("", "gd.export.to_c(net, 'm.c')"),
+    "onnx": ("onnx", "gd.export.to_onnx(net, 'm.onnx')"),
+    "keras": (
+        "keras",
+        "try:\n    gd.export.from_keras_weights(net, 'no.weights.h5')\n"
+        "except FileNotFoundError:\n    pass",
+    ),
+    "torch": ("torch", "gd.export.from_torch(gd.export.to_torch(net)).predict(x)"),
+    "to_sklearn": ("sklearn", "gd.export.to_sklearn(net, [0, 1]).predict(x)"),
     "tensorboard": ("tensorboard", "trainer.fit(x, y, epochs=1, callbacks=[TensorBoard('runs')])"),
 }
 

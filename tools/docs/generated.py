@@ -3,7 +3,8 @@
 A page says where by ``<!-- generated: commands -->``, the command line's options out of typer,
 by ``<!-- generated: notebook NAME -->``, cells and outputs of a file in examples/notebooks, or by
 ``<!-- generated: formulas MODULE -->``, within a block of reStructuredText, the classes of
-activations, layers, losses or optimizers in the order of their definition.
+activations, layers, losses or optimizers in the order of their definition, by
+``<!-- generated: targets -->``, which of them go to which other program.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sphinx.application import Sphinx
 from tools.docs.commands import commands
 from tools.docs.formulas import formulas
 from tools.docs.notebooks import FOLDER, markdown
+from tools.docs.targets import targets
 
 MARK = re.compile(r"^<!-- generated: (\w+)(?: (\w+))? -->$", re.MULTILINE)
 
@@ -27,6 +29,8 @@ def made(match: re.Match[str]) -> str:
         return markdown(FOLDER / f"{name}.ipynb")
     if kind == "formulas":
         return formulas(name)
+    if kind == "targets":
+        return targets()
     raise ValueError(f"nothing can be made of {match[0]}")
 
 

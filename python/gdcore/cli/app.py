@@ -34,6 +34,8 @@ gdcore train adult.csv --resume model.safetensors --epochs 10
 
 gdcore predict model.safetensors new.csv --out predictions.csv
 
+gdcore export model.safetensors model.onnx
+
 gdcore profile digits --hidden 512,512 --out report.html
 
 gdcore info
@@ -441,6 +443,40 @@ def predict(
         from gdcore.cli import prediction
 
         prediction.predict(model, data, out, _reading(told))
+
+
+@app.command(name="export")
+def export_model(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="What gdcore train --save, or Python, wrote.")
+    ],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where: .onnx, .c, or .pt of PyTorch.")
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="TARGET", help="onnx, c or torch; else by the ending of FILE."),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Of classes, in place of logits: onnx and c.")
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of c: functions are NAME_predict; else that of FILE."),
+    ] = None,
+    fortran: Annotated[
+        bool, typer.Option("--fortran", help="Of c: also writes a module for Fortran.")
+    ] = False,
+) -> None:
+    """Write a model for other programs: ONNX, C99, PyTorch.
+
+    Columns go in as they are: of a MODEL of gdcore train numbers are scaled within, and numbers are
+    predicted in their own units.
+    """
+    with user_errors():
+        from gdcore.cli import exporting
+
+        exporting.write(model, file, to, probabilities, name, fortran)
 
 
 @app.command()

@@ -16,10 +16,13 @@ __all__ = ["EXTRAS", "machine"]
 # The packages of each extra, as in pyproject.toml.
 EXTRAS = {
     "cli": ("polars", "rich", "scikit-learn", "typer"),
+    "keras": ("h5py",),
+    "onnx": ("onnx",),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
     "sklearn": ("scikit-learn",),
     "tensorboard": ("tensorboardX",),
+    "torch": ("torch",),
 }
 
 

@@ -23,6 +23,7 @@ from benchmarks.layers.table import chosen_layer_cases, layer_table
 from benchmarks.many import many_table
 from benchmarks.matrix_rules import matrix_rule_table
 from benchmarks.online import online_tables
+from benchmarks.predictions import prediction_table
 from benchmarks.profiling import beside_table, profiling_table
 from benchmarks.steps import neighbour_table, precision_table, step_table
 from benchmarks.tables import markdown
@@ -104,6 +105,7 @@ PARTS: dict[str, Callable[[Settings], dict[str, list[Row]]]] = {
     },
     "estimator": lambda s: {"scikit-learn's digits": estimator_table(s.rounds)},
     "many": lambda s: {"many networks at once": many_table(s.rounds, s.threads)},
+    "predict": lambda s: {"predict beside ONNX Runtime": prediction_table(*s.figures)},
     "dead": lambda s: {"dead and saturated units": dead_unit_table(s.rounds, s.threads)},
 }
 

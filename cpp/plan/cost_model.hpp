@@ -60,6 +60,10 @@ constexpr int64_t kLeastFlopsInStages = 100'000'000;
 // Nanoseconds to wait for it before an operation within which the two meet.
 constexpr int64_t kPatienceForStage = 20'000;
 
+// Fewer rows take as long as these, since they move the same weights: with a row or two a product
+// reads memory, and does nearly nothing else.
+constexpr int64_t kRowsAWeightPays = 8;
+
 // How many of at most `most` workers to share `flops` by tiles are worth it.
 int workers_for(int64_t flops, int most);
 

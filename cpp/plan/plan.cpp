@@ -15,7 +15,7 @@ int64_t Plan<T>::flops(int64_t rows) const {
 
 template <class T>
 Sharing Plan<T>::sharing(int64_t rows) const {
-  const int64_t flops = this->flops(rows);
+  const int64_t flops = flops_to_share(rows);
   if (by_tiles_) {
     return {workers_for(flops, options_.max_workers), SharedBy::tiles};
   }

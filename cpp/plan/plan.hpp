@@ -3,6 +3,7 @@
 // A network, a loss, an update rule and a batch size compiled into one arena and a list of
 // operations. Running it allocates nothing and looks nothing up.
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -134,8 +135,9 @@ class Plan {
   // The same, where a worker may give way and come back between two operations.
   void run_in_stages(size_t first, size_t last, const Batch<T>& batch, parallel::Team& team);
   int workers_by_tiles(int64_t rows) const {
-    return workers_for(flops(rows), options_.max_workers);
+    return workers_for(flops_to_share(rows), options_.max_workers);
   }
+  int64_t flops_to_share(int64_t rows) const { return flops(std::max(rows, kRowsAWeightPays)); }
   // A piece of a batch in parts, from operation `first` on, with the update if it is the last.
   void run_by_samples(size_t first, const Batch<T>& piece, parallel::Team& team, bool is_last);
   // The same for a whole batch, by workers that have parameters of their own.

@@ -35,6 +35,8 @@ def found(name: str) -> list[Block]:
     return blocks(PAGES[name].read_text(encoding="utf-8"))
 
 
+# A page that forks does not know that other tests of this process had JAX, which warns of it.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 @pytest.mark.parametrize("name", [name for name in PAGES if found(name)])
 def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     for module in needed(PAGES[name].read_text(encoding="utf-8")):

@@ -14,12 +14,13 @@ import pytest
 # What stands for the packages of each extra, and of none.
 MODULES = {
     "cli": ("polars", "rich", "sklearn", "typer"),
+    "data": ("pyarrow",),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
     "sklearn": ("sklearn",),
     "tensorboard": ("tensorboardX",),
 }
-OTHERS = ("IPython", "scipy", "pyarrow")
+OTHERS = ("IPython", "scipy")
 
 HEAD = """
 import sys
@@ -64,6 +65,12 @@ FEATURES = {
         "sklearn",
         "from gdcore.sklearn import MLPClassifier as C; C(max_iter=3, tol=9, n_iter_no_change=1)"
         ".fit(x, y).predict(x)",
+    ),
+    "data": (
+        "data",
+        "import pyarrow as pa, pyarrow.parquet as pq; pq.write_table(pa.table({'a': x[:, 0], 'y': y"
+        "}), 'a.parquet'); gd.Trainer(gd.Network([gd.Dense(2)], input_size=1), 'cross_entropy', "
+        "'sgd').fit(gd.data.Parquet('a.parquet', 'y'), epochs=1)",
     ),
     "tensorboard": ("tensorboard", "trainer.fit(x, y, epochs=1, callbacks=[TensorBoard('runs')])"),
 }

@@ -68,9 +68,14 @@ FEATURES = {
     ),
     "data": (
         "data",
-        "import pyarrow as pa, pyarrow.parquet as pq; pq.write_table(pa.table({'a': x[:, 0], 'y': y"
-        "}), 'a.parquet'); gd.Trainer(gd.Network([gd.Dense(2)], input_size=1), 'cross_entropy', "
-        "'sgd').fit(gd.data.Parquet('a.parquet', 'y'), epochs=1)",
+        """
+try:
+    gd.data.Parquet('a.parquet', 'y')
+except FileNotFoundError:
+    import pyarrow.parquet
+columns = {'a': x[:, 0], 'b': x[:, 1], 'c': x[:, 2], 'y': y}
+pyarrow.parquet.write_table(pyarrow.table(columns), 'a.parquet')
+trainer.fit(gd.data.Parquet('a.parquet', 'y'), epochs=1)""",
     ),
     "tensorboard": ("tensorboard", "trainer.fit(x, y, epochs=1, callbacks=[TensorBoard('runs')])"),
 }
@@ -96,9 +101,10 @@ def test_an_extra_is_enough_for_its_features(feature: str, tmp_path: Path) -> No
         if find_spec(module) is None:
             pytest.skip(f"{module}, of the extra {extra}, is not installed")
     # scikit-learn brings SciPy along, TensorBoard's writer what it finds. A table's package that
-    # cannot be imported is not for scikit-learn: it takes each that is in sys.modules for loaded.
+    # cannot be imported is not for scikit-learn, nor pandas for pyarrow: they take each that is in
+    # sys.modules for loaded.
     brought = ("scipy",) if extra in ("cli", "sklearn") else ()
-    tables = ("pandas", "polars", "pyarrow") if extra == "sklearn" else ()
+    tables = {"sklearn": ("pandas", "polars", "pyarrow"), "data": ("pandas",)}.get(extra, ())
     result = ran(code, {*modules, *brought, *tables}, tmp_path)
     assert result.returncode == 0, result.stderr
 

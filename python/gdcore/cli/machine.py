@@ -16,6 +16,7 @@ __all__ = ["EXTRAS", "machine"]
 # The packages of each extra, as in pyproject.toml.
 EXTRAS = {
     "cli": ("polars", "rich", "scikit-learn", "typer"),
+    "data": ("pyarrow",),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
     "sklearn": ("scikit-learn",),

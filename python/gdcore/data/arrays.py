@@ -17,12 +17,12 @@ __all__ = ["NPY"]
 
 
 class NPY(Source):
-    """Arrays that `numpy.save` wrote, of which the system holds in memory what it has room for.
+    """Arrays that ``numpy.save`` wrote, of which the system holds in memory what it has room for.
 
     >>> trainer.fit(gdcore.data.NPY("x.npy", "y.npy"), epochs=3)
 
     Args:
-        x: A file of an array (N, columns), or an array, say a `numpy.memmap`.
+        x: A file of an array (N, columns), or an array, say a ``numpy.memmap``.
         y: The targets, as the loss takes them: (N,) or (N, K).
         sample_weight: (N,), or None.
         unit: Rows that are read together, at least 1: what a shuffled epoch takes in random order.

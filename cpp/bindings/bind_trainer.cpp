@@ -390,6 +390,29 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       py::arg("derivative_weights") = std::vector<double>(),
       py::arg("order") = std::optional<Order>());
 
+  // The same for a part of an epoch, in order.
+  cls.def(
+      "fit_part",
+      [](Trainer& self, const Data& data, int64_t batch_size, train::EpochPart& part,
+         py::object progress, py::object on_batch, int64_t accumulate) {
+        ProgressCall call(std::move(progress), std::move(on_batch), data.view.size());
+        const int64_t at_once = check_batch_size(batch_size);
+        double loss = 0;
+        {
+          const WithoutGil released;
+          loss = self.fit_epoch(data.view, at_once, false, call, accumulate, {}, {}, &part);
+        }
+        call.rethrow();
+        py::dict result;
+        result["loss"] = loss;
+        std::vector<train::HeadFigures> figures;
+        for (const double each : self.head_losses()) figures.push_back({each, std::nullopt});
+        tell_heads(self, figures, result);
+        return result;
+      },
+      py::arg("data"), py::arg("batch_size"), py::arg("part"), py::arg("progress"),
+      py::arg("on_batch"), py::arg("accumulate"));
+
   cls.def(
       "evaluate",
       [](Trainer& self, const Data& data, std::optional<int64_t> batch_size) {
@@ -480,6 +503,28 @@ void bind_trainer(py::module_& m) {
             self.claim.give_back();
           },
           py::arg("kind"), py::arg("error"), py::arg("traceback"));
+  using train::EpochPart;
+  py::class_<EpochPart>(m, "EpochPart")
+      .def(py::init([](int64_t samples, double loss, double weight, std::vector<double> head_losses,
+                       std::vector<double> head_weights) {
+             return EpochPart{true,
+                              false,
+                              samples,
+                              loss,
+                              weight,
+                              std::move(head_losses),
+                              std::move(head_weights)};
+           }),
+           py::arg("samples") = 0, py::arg("loss") = 0.0, py::arg("weight") = 0.0,
+           py::arg("head_losses") = std::vector<double>(),
+           py::arg("head_weights") = std::vector<double>())
+      .def_readwrite("first", &EpochPart::first)
+      .def_readwrite("last", &EpochPart::last)
+      .def_readonly("samples", &EpochPart::samples)
+      .def_readonly("loss", &EpochPart::loss)
+      .def_readonly("weight", &EpochPart::weight)
+      .def_readonly("head_losses", &EpochPart::head_losses)
+      .def_readonly("head_weights", &EpochPart::head_weights);
   bind_trainer_of<float>(m, "Trainer32", "Data32");
   bind_trainer_of<double>(m, "Trainer64", "Data64");
 }

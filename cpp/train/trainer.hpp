@@ -73,6 +73,18 @@ struct Position {
   std::vector<double> kept{};  // see optim::Rule::kept
 };
 
+// How far an epoch is whose samples come in parts, one call of fit_epoch each.
+struct EpochPart {
+  bool first = true;  // since when a divergence goes back to where this part began
+  bool last = false;
+  int64_t samples = 0;  // done, in all parts
+  // Sums of what the epoch's loss is made of; of heads too.
+  double loss = 0;
+  double weight = 0;
+  std::vector<double> head_losses{};
+  std::vector<double> head_weights{};
+};
+
 struct Evaluation {
   double loss = 0;
   std::optional<double> accuracy;    // for losses over classes
@@ -110,9 +122,11 @@ class Trainer {
   // With `derivative_weights`, one an input, the targets hold derivatives too, and so does the
   // loss, see plan/operations/derivative_loss.hpp; check_derivatives must have let that pass.
   // `order`, a permutation of the rows, stands in the place of the trainer's own shuffle.
+  // With `part` the data are a part of an epoch, in order: all but the last are whole updates. It
+  // is kept up with every update, whatever ends the call, but a divergence.
   double fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle, Progress progress,
                    int64_t accumulate = 1, const std::vector<double>& derivative_weights = {},
-                   std::span<const int64_t> order = {});
+                   std::span<const int64_t> order = {}, EpochPart* part = nullptr);
   // Of each head in the last epoch; of one with derivatives the means of the outputs' loss and of
   // the derivatives' squared error.
   const std::vector<double>& head_losses() const { return head_losses_; }

@@ -25,12 +25,15 @@ template <class T>
 double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuffle,
                              Progress progress, int64_t accumulate,
                              const std::vector<double>& derivative_weights,
-                             std::span<const int64_t> order) {
+                             std::span<const int64_t> order, EpochPart* part) {
   ask_for_threads();
   if (solver_ != nullptr) return solve_epoch(data, batch_size, progress);
-  const int64_t one = std::min(batch_size, data.size());
+  // Every part of an epoch has plans of the same size.
+  const int64_t one = part != nullptr ? batch_size : std::min(batch_size, data.size());
   // Batches that are put together are one, but where rows see each other.
-  const int64_t at_once = one > data.size() / accumulate ? data.size() : one * accumulate;
+  const int64_t at_once = part != nullptr                  ? one * accumulate
+                          : one > data.size() / accumulate ? data.size()
+                                                           : one * accumulate;
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
   data::BatchSampler sampler(data.size(), at_once);
   const nn::Graph& graph = model_->description().graph();
@@ -47,7 +50,7 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
       sampler.take(order);
     }
     region.lap(Zone::kData);
-    take_snapshot();
+    if (part == nullptr || part->first) take_snapshot();
     if (data.sparse != nullptr) {
       const Lock lock(model_->mutex());
       expect(data.sparse);
@@ -58,8 +61,12 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
   const bool derives = !derivative_weights.empty();
   const std::array<plan::HeadBatch<T>, plan::kDerivativeFigures> from_zero{};
   HeadSums sums(derives ? 2 : heads_ ? heads_->size() : 0);
-  double loss_sum = 0;
-  double weight_sum = 0;
+  double loss_sum = part != nullptr ? part->loss : 0;
+  double weight_sum = part != nullptr ? part->weight : 0;
+  if (part != nullptr && !part->head_losses.empty()) {
+    sums.losses = part->head_losses;
+    sums.weights = part->head_weights;
+  }
   for (int64_t i = 0; i < sampler.batches(); ++i) {
     const int64_t begin = sampler.batch_begin(i);
     const double lr = lr_of_step();
@@ -96,7 +103,14 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
           sums.weights[f] += weights;
         }
       }
-      if (i + 1 == sampler.batches()) {
+      if (part != nullptr) {
+        part->samples += rows.size();
+        part->loss = loss_sum;
+        part->weight = weight_sum;
+        part->head_losses = sums.losses;
+        part->head_weights = sums.weights;
+      }
+      if (i + 1 == sampler.batches() && (part == nullptr || part->last)) {
         check_end(data, at_once, lr);
         ++epochs_;
         if (averaging_ != nullptr) averaging_->end_epoch(update_, epochs_);
@@ -298,9 +312,10 @@ Evaluation Trainer<T>::evaluate_heads(const Dataset& data, int64_t batch_size,
   return found;
 }
 
-#define GD_INSTANTIATE(T)                                                                      \
-  template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress, int64_t,      \
-                                        const std::vector<double>&, std::span<const int64_t>); \
+#define GD_INSTANTIATE(T)                                                                     \
+  template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress, int64_t,     \
+                                        const std::vector<double>&, std::span<const int64_t>, \
+                                        EpochPart*);                                          \
   template Evaluation Trainer<T>::evaluate(const Dataset&, int64_t, base::FunctionRef<bool()>);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

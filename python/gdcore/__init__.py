@@ -32,6 +32,7 @@ while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
 initial values initializers: their names and formulas
 gradients      check_gradients, numerical_gradient, GradientReport
 profiles       profile, range, scaling_study, and in profiling what they return
+data           data: Arrow, Chunks, NPY, Parquet: more than memory holds
 tables         tabular: Preparation, Model; load_model
 files          Network.save, Network.load, Trainer.save, Trainer.load; files: read_description
 other programs export: from_keras_weights, from_sklearn, from_torch, load_torch_state, targets,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     # No __all__: type checkers would not see what it gets from these modules. Public is
     # what a star brings, and what is imported as itself.
     from gdcore import callbacks as callbacks
+    from gdcore import data as data
     from gdcore import export as export
     from gdcore import files as files
     from gdcore import initializers as initializers
@@ -147,6 +149,7 @@ else:
     _MODULES = (
         *(
             "callbacks",
+            "data",
             "export",
             "files",
             "initializers",

@@ -59,6 +59,14 @@ class Fitting:
     # Called at most 20 times a second, where many networks are trained at once; may raise.
     look: Callable[[], None] | None = None
 
+    streams = False  # whether data are a source, see gdcore._streaming
+
+    @property
+    def samples(self) -> int | None:
+        """Of an epoch; None where nobody knows."""
+        samples: int = self.data.samples
+        return samples
+
     def check(self) -> None:
         """ValueError where a callback watches what the history will not have."""
         for callback in self.callbacks:
@@ -99,16 +107,13 @@ class Fitting:
             return
         on_batch = self._on_batch(trainer)
         shown = self.progress and first <= last and sys.stderr is not None
-        with _bar(first, last, self.data.samples) if shown else nullcontext() as bar:
+        with _bar(first, last, self.samples) if shown else nullcontext() as bar:
             for number in range(first, last + 1):
                 if trainer.stopped:
                     break
                 advance = self._on_progress(trainer, bar.epoch(number) if bar else None)
                 _core.profile_mark("callback")
-                taken = (self.data, self.batch_size, self.shuffle, advance, on_batch)
-                fit_epoch: Any = native.fit_epoch  # a trainer with a loss in Python takes no more
-                derives = (self.derivative_weights,) if self.derivative_weights else ()
-                values: dict[str, float] = fit_epoch(*taken, self.accumulate, *derives)
+                values = self._epoch(trainer, native, advance, on_batch)
                 if trainer.epochs < number:  # stopped within the epoch
                     break
                 if self.validation is not None:
@@ -126,6 +131,20 @@ class Fitting:
                 _core.profile_mark("callback")
                 if native.converged is not None:
                     break
+
+    def _epoch(
+        self,
+        trainer: Trainer,
+        native: NativeTrainer,
+        advance: Callable[[int], None] | None,
+        on_batch: Callable[[float], bool] | None,
+    ) -> dict[str, float]:
+        """Goes over the data once; returns what the history gets."""
+        taken = (self.data, self.batch_size, self.shuffle, advance, on_batch)
+        fit_epoch: Any = native.fit_epoch  # a trainer with a loss in Python takes no more
+        derives = (self.derivative_weights,) if self.derivative_weights else ()
+        values: dict[str, float] = fit_epoch(*taken, self.accumulate, *derives)
+        return values
 
     def _needs_no_python(self, trainer: Trainer) -> bool:
         """Whether C++ does all that is done after an epoch: no callback, loss and accuracy only.
@@ -221,7 +240,7 @@ def _higher_is_better(key: str, metric: Any) -> bool | None:
     return None if told is None else bool(told)
 
 
-def _bar(first: int, last: int, samples: int) -> Any:
+def _bar(first: int, last: int, samples: int | None) -> Any:
     from gdcore._progress import ProgressBar  # only here: tqdm is not for import gdcore
 
     return ProgressBar(first, last, samples)

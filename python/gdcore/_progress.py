@@ -25,7 +25,7 @@ class _NotebookBar(_Bar):
     again it stays at 0 %.
     """
 
-    def __init__(self, show: Callable[..., Any], total: int, unit: str) -> None:
+    def __init__(self, show: Callable[..., Any], total: int | None, unit: str) -> None:
         self._show = show
         self._handle: Any = None
         super().__init__(
@@ -60,11 +60,14 @@ class ProgressBar:
     On standard error, or in a notebook below the cell.
     """
 
-    def __init__(self, first_epoch: int, last_epoch: int, samples: int) -> None:
-        """A bar for the epochs first_epoch to last_epoch, counted from 1, of ``samples`` each."""
+    def __init__(self, first_epoch: int, last_epoch: int, samples: int | None) -> None:
+        """A bar for the epochs first_epoch to last_epoch, counted from 1, of ``samples`` each.
+
+        None: nobody knows how many, and the bar counts without an end.
+        """
         epochs = last_epoch - first_epoch + 1
         self._first, self._last, self._samples = first_epoch, last_epoch, samples
-        self._bar = _bar(epochs * samples, " samples")
+        self._bar = _bar(None if samples is None else epochs * samples, " samples")
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -80,7 +83,8 @@ class ProgressBar:
     def epoch(self, number: int) -> Callable[[int], None]:
         """Opens an epoch; returns what takes the number of its samples done so far."""
         self._bar.set_description(f"epoch {number}/{self._last}", refresh=False)
-        before = (number - self._first) * self._samples
+        samples = self._samples
+        before = int(self._bar.n) if samples is None else (number - self._first) * samples
 
         def advance(done: int) -> None:
             self._bar.update(before + done - self._bar.n)
@@ -115,7 +119,7 @@ class NetworksBar:
         self._bar.close()
 
 
-def _bar(total: int, unit: str) -> _Bar:
+def _bar(total: int | None, unit: str) -> _Bar:
     show = _notebook()
     if show is None:
         return _Bar(total=total, unit=unit, unit_scale=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gdcore import _core
 from gdcore._check import thread_count
 from gdcore._following import Given
 from gdcore._pairing import as_saved, tell_saved
@@ -175,6 +176,11 @@ def _restore(trainer: Trainer, parts: TrainerParts) -> None:
     native.set_position(*parts.position)
     trainer._history = parts.history
     trainer._plateau = PlateauState(*parts.plateau)
+    if parts.within is not None:
+        heads = len(trainer._objective.heads)
+        if len(parts.within[-1]) != heads:
+            raise ValueError(f"the epoch that has begun has sums of {len(parts.within[-1])} heads")
+        trainer._within = _core.EpochPart(*parts.within)
 
 
 def _told(network: Network) -> str:

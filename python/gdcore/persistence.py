@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -26,6 +26,15 @@ from gdcore._describe import (
 from gdcore._layer import checked_layers
 from gdcore._names import choice
 from gdcore._node import Input
+from gdcore._positions import (
+    Position,
+    Within,
+    described_plateau,
+    described_within,
+    plateau_from,
+    position_from,
+    within_from,
+)
 from gdcore._stored import StoredArray
 from gdcore._warn import warn
 from gdcore._wiring import Wiring
@@ -65,13 +74,10 @@ def __dir__() -> list[str]:
 
 
 N = TypeVar("N")
-Position: TypeAlias = tuple[int, int, float, float, float, list[float]]
-
 _NO_KIND = "its kind is neither network nor trainer"
 _FUNCTION = "function"  # stands for a schedule or a loss that cannot be saved
 _BY = "by_hyperparameter"
 _SPREAD = "spread"  # stands for a name whose epochs are not known yet
-_MOST = 2**53  # steps and epochs that a file may tell: far from where adding overflows
 
 
 def described_network(network: Network) -> dict[str, Any]:
@@ -129,6 +135,7 @@ def save_ensemble(ensemble: Ensemble, path: PathLike, extra: files.Extra) -> Non
 
 def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     """See `Trainer.save`."""
+    within = described_within(trainer)
     position, arrays, states = trainer._native.copy()
     steps, epochs, lr, scale, at, kept = position
     description = {
@@ -137,7 +144,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
         "loss": _described_loss(trainer.loss, trainer.loss_weights),
         "optimizer": described_formula(trainer.optimizer),
         "schedule": _described_schedule(trainer.schedule),
-        **_described_plateau(trainer),
+        **described_plateau(trainer),
         "matmul_precision": trainer.matmul_precision,
         "clip_grad_norm": trainer.clip_grad_norm,
         **_described_options(trainer),
@@ -150,6 +157,7 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
             "schedule_scale": scale,
             **({} if at == 1 else {"schedule_at": at}),
             **({"kept": kept} if kept else {}),
+            **({} if within is None else {"within": within}),
         },
         "history": {key: list(map(_written, row)) for key, row in trainer._whole_history().items()},
         "extra": files.checked_extra(extra),
@@ -189,25 +197,6 @@ def _described_schedule(schedule: Any) -> dict[str, Any] | None:
     if schedule is None:
         return None
     return {"name": _FUNCTION} if schedule._has_function() else described_formula(schedule)
-
-
-def _described_plateau(trainer: Trainer) -> dict[str, Any]:
-    """What a schedule that waits for a figure knows; nothing where none does."""
-    state = trainer._plateau
-    return {} if trainer._plateau_rule() is None else {"plateau": dict(vars(state))}
-
-
-def _plateau_from(described: Any) -> tuple[float | None, int, int]:
-    if described is None:
-        return None, 0, 0
-    if not isinstance(described, dict):
-        raise ValueError("the plateau is not described")
-    best = described.get("best")
-    return (
-        None if best is None else real("best", best),
-        integer("bad_epochs", described.get("bad_epochs"), at_least=0, at_most=_MOST),
-        integer("cooldown", described.get("cooldown"), at_least=0, at_most=_MOST),
-    )
 
 
 def _described_group(group: Group) -> dict[str, Any]:
@@ -289,6 +278,7 @@ class TrainerParts:
             the schedule had when it was set, and the numbers that the optimizer keeps.
         history: Of all epochs.
         plateau: Of a schedule that waits for a figure, what it knows.
+        within: Of an epoch over a source that has begun, the samples done and sums of losses.
         arrays: All that the file has; `state` names the optimizer's among them.
     """
 
@@ -303,6 +293,7 @@ class TrainerParts:
     position: Position
     history: History
     plateau: tuple[float | None, int, int]
+    within: Within | None
     arrays: Mapping[str, StoredArray]
 
     def has_state(self, index: int, key: str) -> bool:
@@ -435,9 +426,10 @@ class Checkpoint:
                 "seed": told.get("seed"),
                 "groups": _groups_from(told.get("groups", [])),
             },
-            position=_position_from(told.get("position")),
+            position=position_from(told.get("position")),
             history=_history(told),
-            plateau=_plateau_from(told.get("plateau")),
+            plateau=plateau_from(told.get("plateau")),
+            within=within_from(told["position"].get("within")),
             arrays=self.arrays,
         )
 
@@ -509,25 +501,6 @@ def _schedule_from(described: Any) -> Any:
     if isinstance(described, dict) and described.get("name") == _SPREAD:
         return choice("schedule", described.get("of"), NAMES)
     return formula_from(Schedule, "schedule", described)
-
-
-def _position_from(described: Any) -> Position:
-    if not isinstance(described, dict):
-        raise ValueError("the position is not described")
-    return (
-        integer("steps", described.get("steps"), at_least=0, at_most=_MOST),
-        integer("epochs", described.get("epochs"), at_least=0, at_most=_MOST),
-        real("lr", described.get("lr"), at_least=0),
-        real("schedule_scale", described.get("schedule_scale"), at_least=0),
-        real("schedule_at", described.get("schedule_at", 1.0), above=0),
-        _kept_from(described.get("kept", [])),
-    )
-
-
-def _kept_from(described: Any) -> list[float]:
-    if not isinstance(described, list):
-        raise ValueError("what the optimizer keeps is not described")
-    return [real(f"kept[{index}]", each) for index, each in enumerate(described)]
 
 
 def figure_of(path: PathLike, trainer: Trainer, key: str) -> tuple[int, dict[str, float]] | None:

@@ -9,21 +9,20 @@ from typing import Any, Literal, NoReturn, SupportsIndex
 
 from gdcore import _core
 from gdcore._averaged import Averaged
-from gdcore._check import flag, integer, optional_integer, real, thread_count
-from gdcore._derivatives import FIGURES, Derivatives
-from gdcore._fitting import Fitting, figures_of, one_at_a_time
-from gdcore._frames import feature_names, ordered
+from gdcore._beginning import Beginning
+from gdcore._check import integer, optional_integer, real, thread_count
+from gdcore._fitting import one_at_a_time
+from gdcore._frames import ordered
 from gdcore._given import Given
-from gdcore._judging import NAMES, Judging
+from gdcore._judging import Judging
 from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._objective import Objective
 from gdcore._online import Online
 from gdcore._planning import Operation, Planning
-from gdcore._preparing import Preparing
 from gdcore._scheduling import PlateauState, Scheduling, resolve_schedules
 from gdcore._warn import warn
 from gdcore.averaging import Average, resolve_average
-from gdcore.callbacks import Callback, resolve_callbacks
+from gdcore.callbacks import Callback
 from gdcore.clipping import Clip, resolve_clip
 from gdcore.groups import Group, ScheduleLike, checked_groups, resolved
 from gdcore.history import History
@@ -32,7 +31,7 @@ from gdcore.losses import LossFunction, LossLike
 from gdcore.metrics import Metric
 from gdcore.network import Network
 from gdcore.optimizers import SGD, Optimizer
-from gdcore.solvers import check_batch, check_schedule
+from gdcore.solvers import check_schedule
 from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, SolverName
 
 __all__ = ["Operation", "Trainer"]
@@ -51,7 +50,7 @@ _BARE = (
 )
 
 
-class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
+class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
     """Trains a network by gradient descent; owns the optimizer's state and the position.
 
     >>> trainer = gdcore.Trainer(net, loss="cross_entropy", optimizer=gdcore.Adam(lr=1e-3))
@@ -150,6 +149,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         self._past = (History(), 0)  # of all epochs before those of _history, and how many
         self._figures: dict[str, bool | None] = {}  # of the last fit, see figures_of
         self._stopped = False
+        self._within: _core.EpochPart | None = None  # of a source, where an epoch has begun
         self._claim = _core.Claim("fit is at work on this trainer: one at a time")
         self._native: NativeTrainer = self._compiled(network)
         # Looked up once: each time anew takes a twentieth of the smallest step.
@@ -281,7 +281,7 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
     def fit(
         self,
         x: Inputs,
-        y: Inputs,
+        y: Inputs | None = None,
         *,
         epochs: int | None = None,
         until_epoch: int | None = None,
@@ -305,8 +305,9 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         The names of a table's columns are kept, see `Network.feature_names`.
 
         Args:
-            x: As in `step`.
-            y: As in `step`.
+            x: As in `step`; or a source of `gdcore.data`, whose rows need not fit into memory. An
+                epoch of one that is cut short, by an exception too, goes on in the next `fit`.
+            y: As in `step`; None with a source.
             epochs: How many more; at least 1. One if until_epoch is None too; where nothing else
                 is given either, as a scikit-learn ``Pipeline`` calls it, that is told by a warning.
             until_epoch: In place of epochs, how many in total, with those before this call; at
@@ -368,7 +369,8 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         rest = (batch_size, shuffle, *arrays, metrics, callbacks, progress, accumulate, dy)
         bare = epochs is None and until_epoch is None and all(map(is_, rest, _DEFAULTS))
         _core.profile_mark("caller")
-        fitting = self._checked(x, y, *rest, derivative_weight)
+        checked = self._checked_source if y is None else self._checked
+        fitting = checked(x, y, *rest, derivative_weight)
         _core.profile_mark("data")
         first = self.epochs + 1
         if fitting.validation is not None:  # what a metric cannot judge, before any update
@@ -378,72 +380,6 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         history = self._begin(fitting, last)
         fitting.run(self, self._native, first, last, history)
         return history
-
-    def _checked(
-        self,
-        x: Any,
-        y: Any,
-        batch_size: Any,
-        shuffle: Any,
-        sample_weight: Any,
-        validation_data: Any,
-        validation_split: Any,
-        metrics: Any,
-        callbacks: Any,
-        progress: Any,
-        accumulate: Any = 1,
-        dy: Any = None,
-        derivative_weight: Any = 1.0,
-    ) -> Fitting:
-        """What `fit` was given, checked and converted; nothing has changed yet."""
-        options = (
-            optional_integer("batch_size", batch_size),
-            flag("shuffle", shuffle),
-            flag("progress", progress),
-        )
-        names = self._network.feature_names or feature_names(x)
-        derivatives = Derivatives.given(dy, derivative_weight, self, x)
-        x = ordered(x, "x", names, self._network.dtype)
-        if validation_split is not None:
-            if validation_data is not None:
-                raise ValueError("validation_split and validation_data must not be given together")
-            (x, y, sample_weight), validation_data = self._split(
-                x, y, sample_weight, validation_split
-            )
-        validation = Judging.validation(self, self._ordered(validation_data, names), metrics)
-        data = self._prepare(x, y, sample_weight, NAMES)
-        if derivatives is not None:
-            data = derivatives.beside(self, data, validation_data if validation_split else None)
-        fitting = Fitting(
-            data,
-            *options[:2],
-            validation,
-            resolve_callbacks(callbacks),
-            options[2],
-            accumulate=integer("accumulate", accumulate, at_most=2**31),
-            figures=figures_of(self, validation) | (FIGURES if derivatives else {}),
-            names=names,
-            derivative_weights=derivatives.weights if derivatives else (),
-        )
-        fitting.check()
-        check_batch(self._optimizer, fitting.batch_size, fitting.data.samples)
-        self._check_plateau(fitting.figures)
-        return fitting
-
-    def _begin(self, fitting: Fitting, last: int) -> History:
-        """Where `fit` begins to change the trainer; returns the history to fill."""
-        samples = fitting.data.samples
-        together = (fitting.batch_size or samples) * fitting.accumulate
-        self._spread(last, -(-samples // together))
-        for words in self._outlived() if self.epochs < last else ():
-            warn(words)
-        if self._network.feature_names is None and fitting.names is not None:
-            self._network._native.input_names = list(fitting.names)
-        self._figures = fitting.figures
-        self._past = (self._whole_history(), self.epochs)
-        self._history = History()
-        self._stopped = False
-        return self._history
 
     def stop(self) -> None:
         """Ends `fit`, where a callback calls it: at the end of a batch or of an epoch.
@@ -522,7 +458,8 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         That is the network, loss, optimizer with its state, schedule, seed, position and `history`:
         a trainer that is loaded from it goes on with the same bits as this one. The number of
         threads is not saved; of a schedule or a loss that is a function of one's own, only that
-        there was one. Within an epoch, after `fit` was interrupted, the next begins anew.
+        there was one. Within an epoch, after `fit` was interrupted, the next begins anew; that of a
+        source goes on.
 
         The file is written beside and renamed, so that at any moment the old or the new one is
         there, whole. Equal trainers are equal files. `Network.load` reads the network alone.
@@ -582,10 +519,3 @@ class Trainer(Given, Preparing, Online, Planning, Averaged, Scheduling):
         """Of all epochs so far, in this trainer and those it was loaded from."""
         past, epochs = self._past
         return past.followed_by(self._history, epochs)
-
-    def _last_epoch(self, epochs: int | None, until_epoch: int | None) -> int:
-        if until_epoch is None:
-            return self.epochs + (1 if epochs is None else integer("epochs", epochs))
-        if epochs is not None:
-            raise ValueError("epochs and until_epoch must not be given together")
-        return integer("until_epoch", until_epoch)

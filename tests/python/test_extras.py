@@ -14,6 +14,7 @@ import pytest
 # What stands for the packages of each extra, and of none.
 MODULES = {
     "cli": ("polars", "rich", "sklearn", "typer"),
+    "data": ("pyarrow",),
     "keras": ("h5py",),
     "onnx": ("onnx",),
     "plot": ("matplotlib",),
@@ -22,7 +23,7 @@ MODULES = {
     "tensorboard": ("tensorboardX",),
     "torch": ("torch",),
 }
-OTHERS = ("IPython", "scipy", "pyarrow")
+OTHERS = ("IPython", "scipy")
 
 HEAD = """
 import sys
@@ -75,6 +76,17 @@ FEATURES = {
         "from gdcore.sklearn import MLPClassifier as C; C(max_iter=3, tol=9, n_iter_no_change=1)"
         ".fit(x, y).predict(x)",
     ),
+    "data": (
+        "data",
+        """
+try:
+    gd.data.Parquet('a.parquet', 'y')
+except FileNotFoundError:
+    import pyarrow.parquet
+columns = {'a': x[:, 0], 'b': x[:, 1], 'c': x[:, 2], 'y': y}
+pyarrow.parquet.write_table(pyarrow.table(columns), 'a.parquet')
+trainer.fit(gd.data.Parquet('a.parquet', 'y'), epochs=1)""",
+    ),
     "c": ("", "gd.export.to_c(net, 'm.c')"),
     "onnx": ("onnx", "gd.export.to_onnx(net, 'm.onnx')"),
     "keras": (
@@ -108,9 +120,10 @@ def test_an_extra_is_enough_for_its_features(feature: str, tmp_path: Path) -> No
         if find_spec(module) is None:
             pytest.skip(f"{module}, of the extra {extra}, is not installed")
     # scikit-learn brings SciPy along, TensorBoard's writer what it finds. A table's package that
-    # cannot be imported is not for scikit-learn: it takes each that is in sys.modules for loaded.
+    # cannot be imported is not for scikit-learn, nor pandas for pyarrow: they take each that is in
+    # sys.modules for loaded.
     brought = ("scipy",) if extra in ("cli", "sklearn") else ()
-    tables = ("pandas", "polars", "pyarrow") if extra == "sklearn" else ()
+    tables = {"sklearn": ("pandas", "polars", "pyarrow"), "data": ("pandas",)}.get(extra, ())
     result = ran(code, {*modules, *brought, *tables}, tmp_path)
     assert result.returncode == 0, result.stderr
 

@@ -16,6 +16,7 @@ __all__ = ["EXTRAS", "machine"]
 # The packages of each extra, as in pyproject.toml.
 EXTRAS = {
     "cli": ("polars", "rich", "scikit-learn", "typer"),
+    "data": ("pyarrow",),
     "keras": ("h5py",),
     "onnx": ("onnx",),
     "plot": ("matplotlib",),

@@ -167,6 +167,11 @@ def test_other_languages_call_it(language: str, tmp_path: Path) -> None:
 
 
 def test_names(tmp_path: Path) -> None:
+    odd = gd.Network([gd.Dense(2, "elu", name="N(a) */ REAL F(exp) ?")], input_size=2)
+    (tmp_path / "odd").mkdir()
+    export.to_c(odd, tmp_path / "odd" / "odd.c")
+    compiled(tmp_path / "odd")
+    shutil.rmtree(tmp_path / "odd")
     net = gd.Network([gd.Dense(1)], input_size=2)
     export.to_c(net, tmp_path / "2 nets.c")
     assert "int nets_predict(const float *x, float *y);" in (tmp_path / "2 nets.h").read_text()

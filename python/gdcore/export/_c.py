@@ -34,11 +34,11 @@ def to_c(
 
     .. code-block:: c
 
-        int model_predict(const float *x, float *y);
-        int model_predict_rows(size_t rows, const float *x, float *y);
+        int model_predict(const float x[], float y[]);
+        int model_predict_rows(size_t rows, const float x[], float y[]);
 
     x is a row of ``model_X_SIZE`` numbers, y of ``model_Y_SIZE``. Several inputs, then outputs, are
-    arguments of their names, in order; codes are ``const int32_t *``. They return 0, or the place
+    arguments of their names, in order; codes are ``int32_t``. They return 0, or the place
     of the argument, from 1 on, that holds a number that is not finite or a code that there is not;
     then nothing is written of that row. There is no heap, no global state and nothing to call
     first, so that any number of threads may call them; all weights are constants. It needs libm.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from gdcore.activations import Activation, Identity
 from gdcore.export import _torch_layers as own
 from gdcore.export._torch import array_of
 from gdcore.export._torch_activations import activation_from
+from gdcore.export._traced import Traced
 from gdcore.network import Network
 from gdcore.parameters import Parameter
 
@@ -43,23 +44,35 @@ def refused(path: str, module: Any, reason: str) -> ValueError:
     return ValueError(f"{where} has no equal in gdcore: {reason}")
 
 
-def network_from(module: Any, input_size: int | None) -> Network:
+def network_from(module: Any, input_size: int | Mapping[str, int] | None) -> Network:
     """See `gdcore.export.from_torch`."""
     dtype = _dtype_of(module)
     free = _free_parameters(module)
     if isinstance(module, own.Graph):
         network, keys = _graph(module, dtype, free)
+    elif _has_own_code(module):
+        found = Traced(module, input_size, _leaf, refused)
+        network = Network(inputs=found.inputs, outputs=found.outputs, dtype=dtype)
+        keys = found.keys
     else:
         row = _row([("", module)])
         if not row:
             raise ValueError("module must have at least one layer, got none")
         layers, keys = _named(row)
+        if isinstance(input_size, Mapping):
+            raise TypeError("input_size must be an integer for modules in a row, got a dict")
         inputs = _input(module, row, input_size)
         network = Network(layers, inputs=inputs, dtype=dtype, parameters=free)
     state = module.state_dict()
     keys += [(each.name, each.name) for each in free]
     network.load_state_dict({ours: array_of(state[theirs]) for theirs, ours in keys})
     return network
+
+
+def _has_own_code(module: Any) -> bool:
+    """Whether what it computes is told by a forward that is neither PyTorch's nor ours."""
+    known = ("torch.nn", own.__name__)
+    return not all(type(each).__module__.startswith(known) for each in module.modules())
 
 
 def _dtype_of(module: Any) -> Any:
@@ -172,7 +185,7 @@ def _leaf(path: str, module: Any) -> Found:
         # A subclass computes what it likes, but for those of its own with a table here.
         make = KINDS.get(_kind(path, module))
         if make is None:
-            raise refused(path, module, _why_not(module))
+            raise refused(path, module, "there is no such layer")
         try:
             layer, size = make(module)
         except ValueError as error:
@@ -189,15 +202,6 @@ def _kind(path: str, module: Any) -> type[Any]:
     if made != ["_WeightNorm"] or "weight" not in module.parametrizations:
         raise refused(path, module, "of parametrizations there is weight_norm of the weight alone")
     return kind.__bases__[0]
-
-
-def _why_not(module: Any) -> str:
-    if type(module).__module__.startswith("torch.nn"):
-        return "there is no such layer"
-    return (
-        "its forward is code of its own; build the gdcore.Network by hand and take its numbers by "
-        "load_torch_state"
-    )
 
 
 def _keys(path: str, module: Any) -> tuple[tuple[str, str], ...]:

@@ -36,7 +36,7 @@ def to_onnx(
     probabilities: bool | str | Collection[str] = False,
     task: Task | None = None,
     labels: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
-    opset: int = _LEAST_OPSET,
+    opset: int = 17,
 ) -> None:
     """Writes a network as an ONNX model, which computes what `Network.predict` does.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,20 @@ def test_names_of_activations_make_way_for_layers() -> None:
     assert [name for name, _ in module.named_children()] == ["0", "0_relu_", "0_relu"]
     x = np.ones((2, 2), np.float32)
     np.testing.assert_array_equal(export.from_torch(module).forward(x), net.forward(x))
+
+
+def test_names_like_ours_that_others_gave() -> None:
+    parts = {"a": nn.Linear(3, 4), "a_relu": nn.ReLU(), "b": nn.LayerNorm(4), "b_relu": nn.ReLU()}
+    module = nn.Sequential(OrderedDict(parts)).eval()
+    net = export.from_torch(module)
+    assert [type(each).__name__ for each in net.layers] == ["Dense", "LayerNorm", "ReLU"]
+    x = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
+    close(made(module, x), net.predict(x), "float32", "names")
+
+
+def test_numbers_that_do_not_train_tell_the_dtype_too() -> None:
+    net = gd.Network([gd.Standardize([0.1], [3.0])], input_size=1, dtype="float64")
+    assert export.from_torch(export.to_torch(net)).dtype == "float64"
 
 
 def test_free_parameters_come_along() -> None:

@@ -76,7 +76,8 @@ def _has_own_code(module: Any) -> bool:
 
 
 def _dtype_of(module: Any) -> Any:
-    found = {str(each.dtype).removeprefix("torch.") for each in module.parameters()}
+    numbers = [*module.parameters(), *(b for b in module.buffers() if b.is_floating_point())]
+    found = {str(each.dtype).removeprefix("torch.") for each in numbers}
     if not found:
         return "float32"
     if len(found) > 1 or not found <= {"float32", "float64"}:
@@ -126,12 +127,17 @@ def _row(children: Iterable[tuple[str, Any]]) -> list[Found]:
         activation = _activation(path, child)
         if activation is None:
             made.append(_leaf(path, child))
-        elif made and path.rstrip("_") == f"{made[-1].path}_{activation.name}":
-            # As to_torch calls what stands within a dense layer.
+        elif made and _is_within(made[-1], path, activation):
             made[-1] = made[-1]._replace(layer=replace(made[-1].layer, activation=activation))
         else:
             made.append(Found(path, activation))
     return made
+
+
+def _is_within(before: Found, path: str, activation: Activation) -> bool:
+    """Whether an activation is called as to_torch calls that of the dense layer before it."""
+    is_dense = isinstance(before.layer, kinds.Dense) and before.layer.activation == Identity()
+    return is_dense and path.rstrip("_") == f"{before.path}_{activation.name}"
 
 
 def _flat(children: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:

@@ -368,8 +368,9 @@ def from_torch(module: Any, input_size: int | Mapping[str, int] | None = None) -
             dict by the names of ``forward``'s arguments, which are those of the network's inputs.
 
     Returns:
-        A network of the module's dtype, that makes what ``module.eval()`` does within rounding. In
-        float64 ``Softplus`` differs by up to 2e-9 beyond PyTorch's threshold of 20.
+        A network of the module's dtype, float32 where it has no numbers, that makes what
+        ``module.eval()`` does within rounding. In float64 ``Softplus`` differs by up to 2e-9 beyond
+        PyTorch's threshold of 20.
 
     Raises:
         ImportError: PyTorch is not installed.

@@ -11,7 +11,7 @@ import numpy as np
 import gdcore as gd
 from gdcore.activations import Activation
 
-__all__ = ["CASES", "DTYPES", "TOLERANCE", "case", "close", "everything", "randomized"]
+__all__ = ["CASES", "DTYPES", "REFUSED", "TOLERANCE", "case", "close", "everything", "randomized"]
 
 RNG = np.random.default_rng(8)
 INPUTS, ROWS = 5, 24
@@ -21,6 +21,10 @@ CODES = np.stack([RNG.integers(0, n, ROWS) for n in (4, 7)], axis=1)
 BINS = [np.linspace(-1.1, 1.3, 2 + column % 4).tolist() for column in range(INPUTS)]
 DTYPES = ("float32", "float64")
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
+
+# Layers and activations by their class that PyTorch, ONNX or C cannot have: none so far. A new one
+# has a line in gdcore/export, of a layer in a case below too, or stands here.
+REFUSED: set[str] = set()
 
 # Layers in a row, over X.
 ROWS_OF: dict[str, Callable[[], list[Any]]] = {
@@ -91,7 +95,11 @@ def every_activation(dtype: Any) -> gd.Network:
     x = gd.Input(INPUTS)
     h = gd.Dense(8)(x)
     family = Activation.members.items()
-    heads = {name: cls(**nets.ACTIVATIONS[name])(h) for name, cls in family}
+    heads = {
+        name: cls(**nets.ACTIVATIONS[name])(h)
+        for name, cls in family
+        if cls.__name__ not in REFUSED
+    }
     return gd.Network(inputs=x, outputs=heads, dtype=dtype)
 
 

@@ -125,8 +125,15 @@ def test_bad_options_are_told(models: Path, arguments: Any, words: Any, tmp_path
     refused(tmp_path, command, *words)
 
 
-def test_an_ensemble_is_told(models: Path, tmp_path: Path) -> None:
-    nets = [gd.Network([gd.Dense(2)], input_size=3, seed=seed) for seed in (0, 1)]
-    gd.Ensemble(nets).save(tmp_path / "e.safetensors")
-    command = ("export", tmp_path / "e.safetensors", tmp_path / "m.onnx")
-    refused(tmp_path, command, "holds several networks")
+def test_several_networks_in_one_file(models: Path, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    data, model = models / "numbers.csv", tmp_path / "m.safetensors"
+    common = ("--epochs", 2, "--hidden", 8, "--seeds", 2, "--save", model)
+    done("train", data, "--target", "y", *common)
+    done("export", model, tmp_path / "m.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "m.onnx"))
+    (found,) = session.run(None, {"input": columns()})
+    done("predict", model, data, "--out", tmp_path / "out.csv")
+    wanted = pl.read_csv(tmp_path / "out.csv")["prediction"].to_numpy()
+    np.testing.assert_allclose(found[:, 0], wanted, rtol=1e-5)
+    refused(tmp_path, ("export", model, tmp_path / "m.pt"), "holds several networks")

@@ -99,6 +99,17 @@ def test_probabilities(tmp_path: Path) -> None:
         close(called(library, name, net, x)[1], net.predict_proba(x), "float32", name)
 
 
+def test_several_networks_as_one(tmp_path: Path) -> None:
+    nets = [
+        randomized(gd.Network([gd.Dense(3, "tanh"), gd.Dense(2)], input_size=INPUTS), seed)
+        for seed in range(3)
+    ]
+    both, x = gd.Ensemble(nets, weights=[1.0, 2.0, 5.0]), X.astype(np.float32)
+    export.to_c(both, tmp_path / "both.c")
+    found = called(compiled(tmp_path), "both", nets[0], x)[1]
+    close(found, both.predict(x), "float32", "several")
+
+
 def test_there_is_no_heap_and_no_state(tmp_path: Path) -> None:
     export.to_c(case("joined", "float32")[0], tmp_path / "net.c")
     text = (tmp_path / "net.c").read_text()
@@ -167,6 +178,11 @@ def test_other_languages_call_it(language: str, tmp_path: Path) -> None:
 
 
 def test_names(tmp_path: Path) -> None:
+    odd = gd.Network([gd.Dense(2, "elu", name="N(a) */ REAL F(exp) ?")], input_size=2)
+    (tmp_path / "odd").mkdir()
+    export.to_c(odd, tmp_path / "odd" / "odd.c")
+    compiled(tmp_path / "odd")
+    shutil.rmtree(tmp_path / "odd")
     net = gd.Network([gd.Dense(1)], input_size=2)
     export.to_c(net, tmp_path / "2 nets.c")
     assert "int nets_predict(const float *x, float *y);" in (tmp_path / "2 nets.h").read_text()

@@ -92,6 +92,28 @@ def test_probabilities_of_several_labels_of_members_and_of_one_head(tmp_path: Pa
     close(run(path, given), wanted, "float32", "one head")
 
 
+@pytest.mark.parametrize("average", ["auto", "outputs", "probabilities"])
+@pytest.mark.parametrize("last", ["identity", "softmax"])
+def test_several_networks_as_one(last: str, average: Any, tmp_path: Path) -> None:
+    path, x = tmp_path / "m.onnx", X.astype(np.float32)
+    layers = [gd.Dense(6, "tanh"), gd.Dense(3, last)]
+    nets = [randomized(gd.Network(layers, input_size=INPUTS, seed=seed), seed) for seed in range(3)]
+    both = gd.Ensemble(nets, weights=[1.0, 2.0, 5.0], average=average)
+    export.to_onnx(both, path)
+    close(run(path, x), both.predict(x), "float32", "outputs")
+    export.to_onnx(both, path, probabilities=True, labels=["a", "b", "c"])
+    close(run(path, x), both.predict_proba(x), "float32", "probabilities")
+
+
+def test_several_networks_with_heads(tmp_path: Path) -> None:
+    _, x = case("joined", "float32")
+    nets = [randomized(CASES["joined"]("float32"), seed) for seed in (3, 4)]
+    both = gd.Ensemble(nets)
+    export.to_onnx(both, tmp_path / "m.onnx", probabilities=["mean"])
+    wanted = {**both.predict(x), "mean": both.predict_proba(x, head="mean")}
+    close(run(tmp_path / "m.onnx", x), wanted, "float32", "heads")
+
+
 def test_labels_and_names_of_columns_are_metadata(tmp_path: Path) -> None:
     frames = pytest.importorskip("pandas", reason="pandas is not installed")
     x = frames.DataFrame({"a": [0.0, 1.0], "b": [1.0, 3.0]})

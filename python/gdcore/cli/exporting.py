@@ -45,15 +45,16 @@ def write(
             "--probabilities is for --to onnx and --to c: PyTorch's losses take logits"
         )
     found = models.loaded(model)
-    if isinstance(found, Ensemble):
+    first = found.networks[0] if isinstance(found, Ensemble) else found
+    if target == "torch" and found is not first:
         raise ValueError(
-            f"{model} holds several networks: export each in Python, with "
-            "gdcore.Ensemble.load(...).networks"
+            f"{model} holds several networks, which go to onnx and c as one; to PyTorch each of "
+            "gdcore.Ensemble.load(...).networks in Python"
         )
-    preparation = Fitted.of_model(read_description(model), found)
+    preparation = Fitted.of_model(read_description(model), first)
     if probabilities and preparation is not None and isinstance(preparation.target, NumberTarget):
         raise ValueError(f"--probabilities is for classes, and {model} predicts numbers")
-    net = found if preparation is None else in_units(found, preparation)
+    net: Any = found if preparation is None else _in_units(found, preparation)
     if target == "onnx":
         labels = _labels(preparation)
         export.to_onnx(net, file, probabilities=probabilities, labels=labels)
@@ -80,6 +81,13 @@ def _write_torch(net: Network, file: Path) -> None:
 
     with written_beside(file) as stream:
         torch.save(module, stream)
+
+
+def _in_units(model: Network | Ensemble, preparation: Fitted) -> Network | Ensemble:
+    if isinstance(model, Network):
+        return in_units(model, preparation)
+    networks = [in_units(each, preparation) for each in model.networks]
+    return Ensemble(networks, weights=model.weights, average=model.average)
 
 
 def in_units(net: Network, preparation: Fitted) -> Network:
@@ -152,11 +160,11 @@ def _labels(preparation: Fitted | None) -> list[Any] | None:
 
 
 def _told(
-    net: Network, preparation: Fitted | None, file: Path, probabilities: bool
+    net: Network | Ensemble, preparation: Fitted | None, file: Path, probabilities: bool
 ) -> dict[str, str]:
     rows = {"written": str(file)}
     if preparation is None:
-        for each in net.inputs:
+        for each in (net if isinstance(net, Network) else net.networks[0]).inputs:
             kind = "codes" if each.categories else "numbers"
             rows[f"input {each.name or 'x'}"] = f"{each.size} {kind}"
         return rows | {"outputs": ", ".join(net.heads) or str(net.output_size)}

@@ -7,11 +7,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 from gdcore._check import checked_path, flag
+from gdcore.ensembles import Ensemble
 from gdcore.export._c_names import Names, arguments, names_of, sizes, told
 from gdcore.export._c_source import Source
 from gdcore.export._fortran import fortran_of
 from gdcore.export._program import Program, program_of
-from gdcore.export._shapes import checked_network
+from gdcore.export._shapes import checked_model
 from gdcore.files import written_beside
 from gdcore.network import Network
 from gdcore.typing import Task
@@ -20,7 +21,7 @@ __all__ = ["to_c"]
 
 
 def to_c(
-    net: Network,
+    net: Network | Ensemble,
     path: str | os.PathLike[str],
     *,
     name: str | None = None,
@@ -34,11 +35,11 @@ def to_c(
 
     .. code-block:: c
 
-        int model_predict(const float *x, float *y);
-        int model_predict_rows(size_t rows, const float *x, float *y);
+        int model_predict(const float x[], float y[]);
+        int model_predict_rows(size_t rows, const float x[], float y[]);
 
     x is a row of ``model_X_SIZE`` numbers, y of ``model_Y_SIZE``. Several inputs, then outputs, are
-    arguments of their names, in order; codes are ``const int32_t *``. They return 0, or the place
+    arguments of their names, in order; codes are ``int32_t``. They return 0, or the place
     of the argument, from 1 on, that holds a number that is not finite or a code that there is not;
     then nothing is written of that row. There is no heap, no global state and nothing to call
     first, so that any number of threads may call them; all weights are constants. It needs libm.
@@ -46,7 +47,7 @@ def to_c(
     (``cc -O3 -march=native``); results are within rounding of `Network.predict`.
 
     Args:
-        net: The network; float64 makes double.
+        net: The network, or an ensemble; float64 makes double.
         path: Where, with the ending ``.c``; files that are there are replaced.
         name: What stands before ``_predict``; None: the name of the file.
         probabilities: As in `to_onnx`.
@@ -60,7 +61,7 @@ def to_c(
         ValueError: A layer or activation has no equal, a parameter is not finite, or an argument is
             out of its domain.
     """
-    network = checked_network(net)
+    network = checked_model(net)
     place = Path(checked_path(path))
     if place.suffix != ".c":
         raise ValueError(f"path must end with .c, got {os.fspath(path)!r}")

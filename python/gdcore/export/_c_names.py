@@ -104,11 +104,10 @@ def arguments(program: Program, names: Names, real: str) -> list[str]:
 
 def number(value: Any, real: str) -> str:
     """A finite number in C, with all its digits."""
-    single = real == "float"
-    text = repr(float(value)) if not single else f"{float(np.float32(value)):.9g}"
-    if not re.search(r"[.e]", text):
-        text += ".0"
-    return text + "f" * single
+    if real == "double":
+        return repr(float(value))
+    text = f"{np.float32(value):.9g}"
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
 def comment(text: str) -> str:

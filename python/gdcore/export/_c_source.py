@@ -32,40 +32,35 @@ class Source:
     def text(self) -> str:
         """All of it."""
         self._operations()
-        names, program = self._names, self._program
-        given = ", ".join(arguments(program, names, self._real))
-        passed = [*names.inputs, *names.outputs]
-        moves = [f"{name} += {names.stem}_{name.upper()}_SIZE" for name in passed]
+        stem, rows = self._names.stem, self._names.rows
+        given = ", ".join(arguments(self._program, self._names, self._real))
+        passed = [*self._names.inputs, *self._names.outputs]
+        moves = "".join(f"    {name} += {stem}_{name.upper()}_SIZE;\n" for name in passed)
         for name in list(self.used):
             self.used.update(NEEDS.get(name, ()))
         functions = "".join(text for name, text in FUNCTIONS.items() if name in self.used)
         slots = "".join(f"  {self._real} b{k}[{size}];\n" for k, size in enumerate(self._slots))
         stack = sum(self._slots) * (8 if self._real == "double" else 4)
-        arrays = "".join(self._arrays)
-        head = f"""\
+        return f"""\
 /* {told()}
    C99 and libm: cc -std=c99 -O3 -c FILE, and -lm to link. It takes {stack:,} bytes of stack. */
 #include "{self._header}"
 
 #include <math.h>
-"""
-        return head + self._spelled(
-            functions
-            + "\n"
-            + arrays
-            + f"""
-int {names.stem}_predict({given}) {{
+{self._spelled(functions)}
+{"".join(self._arrays)}
+int {stem}_predict({given}) {{
 {slots}{self._checks()}{"".join(self._body)}  return 0;
 }}
 
-int {names.stem}_predict_rows(size_t {names.rows}, {given}) {{
-  for (; {names.rows} > 0; --{names.rows}) {{
-    const int wrong = {names.stem}_predict({", ".join(passed)});
+int {stem}_predict_rows(size_t {rows}, {given}) {{
+  for (; {rows} > 0; --{rows}) {{
+    const int wrong = {stem}_predict({", ".join(passed)});
     if (wrong) return wrong;
+{moves}  }}
+  return 0;
+}}
 """
-            + "".join(f"    {move};\n" for move in moves)
-            + "  }\n  return 0;\n}\n"
-        )
 
     def _spelled(self, text: str) -> str:
         """With functions of libm and numbers for the type."""
@@ -95,7 +90,8 @@ int {names.stem}_predict_rows(size_t {names.rows}, {given}) {{
     def array(self, values: Any, what: str, kind: str | None = None) -> str:
         name = f"w{len(self._arrays)}"
         texts = [
-            self._number(each) if kind is None else str(int(each)) for each in np.ravel(values)
+            self._number(each) if kind is None else str(int(each))
+            for each in np.ravel(values).tolist()
         ]
         lines, line = [], ""
         for each in texts:
@@ -150,5 +146,5 @@ int {names.stem}_predict_rows(size_t {names.rows}, {given}) {{
 
     def _emit(self, o: Operation, reads: list[str], made: str) -> None:
         lines = OPERATIONS[o.kind](self, o, reads, made)
-        body = "".join(f"  {line}\n" for line in lines)
+        body = self._spelled("".join(f"  {line}\n" for line in lines))
         self._body.append(f"  /* layer {comment(o.layer)}: {o.kind} */\n{body}")

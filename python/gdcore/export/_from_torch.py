@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from gdcore.activations import Activation, Identity
 from gdcore.export import _torch_layers as own
 from gdcore.export._torch import array_of
 from gdcore.export._torch_activations import activation_from
+from gdcore.export._traced import Traced
 from gdcore.network import Network
 from gdcore.parameters import Parameter
 
@@ -43,17 +44,23 @@ def refused(path: str, module: Any, reason: str) -> ValueError:
     return ValueError(f"{where} has no equal in gdcore: {reason}")
 
 
-def network_from(module: Any, input_size: int | None) -> Network:
+def network_from(module: Any, input_size: int | Mapping[str, int] | None) -> Network:
     """See `gdcore.export.from_torch`."""
     dtype = _dtype_of(module)
     free = _free_parameters(module)
     if isinstance(module, own.Graph):
         network, keys = _graph(module, dtype, free)
+    elif _has_own_code(module):
+        found = Traced(module, input_size, _leaf, refused)
+        network = Network(inputs=found.inputs, outputs=found.outputs, dtype=dtype)
+        keys = found.keys
     else:
         row = _row([("", module)])
         if not row:
             raise ValueError("module must have at least one layer, got none")
         layers, keys = _named(row)
+        if isinstance(input_size, Mapping):
+            raise TypeError("input_size must be an integer for modules in a row, got a dict")
         inputs = _input(module, row, input_size)
         network = Network(layers, inputs=inputs, dtype=dtype, parameters=free)
     state = module.state_dict()
@@ -62,8 +69,15 @@ def network_from(module: Any, input_size: int | None) -> Network:
     return network
 
 
+def _has_own_code(module: Any) -> bool:
+    """Whether what it computes is told by a forward that is neither PyTorch's nor ours."""
+    known = ("torch.nn", own.__name__)
+    return not all(type(each).__module__.startswith(known) for each in module.modules())
+
+
 def _dtype_of(module: Any) -> Any:
-    found = {str(each.dtype).removeprefix("torch.") for each in module.parameters()}
+    numbers = [*module.parameters(), *(b for b in module.buffers() if b.is_floating_point())]
+    found = {str(each.dtype).removeprefix("torch.") for each in numbers}
     if not found:
         return "float32"
     if len(found) > 1 or not found <= {"float32", "float64"}:
@@ -113,12 +127,17 @@ def _row(children: Iterable[tuple[str, Any]]) -> list[Found]:
         activation = _activation(path, child)
         if activation is None:
             made.append(_leaf(path, child))
-        elif made and path.rstrip("_") == f"{made[-1].path}_{activation.name}":
-            # As to_torch calls what stands within a dense layer.
+        elif made and _is_within(made[-1], path, activation):
             made[-1] = made[-1]._replace(layer=replace(made[-1].layer, activation=activation))
         else:
             made.append(Found(path, activation))
     return made
+
+
+def _is_within(before: Found, path: str, activation: Activation) -> bool:
+    """Whether an activation is called as to_torch calls that of the dense layer before it."""
+    is_dense = isinstance(before.layer, kinds.Dense) and before.layer.activation == Identity()
+    return is_dense and path.rstrip("_") == f"{before.path}_{activation.name}"
 
 
 def _flat(children: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
@@ -172,7 +191,7 @@ def _leaf(path: str, module: Any) -> Found:
         # A subclass computes what it likes, but for those of its own with a table here.
         make = KINDS.get(_kind(path, module))
         if make is None:
-            raise refused(path, module, _why_not(module))
+            raise refused(path, module, "there is no such layer")
         try:
             layer, size = make(module)
         except ValueError as error:
@@ -189,15 +208,6 @@ def _kind(path: str, module: Any) -> type[Any]:
     if made != ["_WeightNorm"] or "weight" not in module.parametrizations:
         raise refused(path, module, "of parametrizations there is weight_norm of the weight alone")
     return kind.__bases__[0]
-
-
-def _why_not(module: Any) -> str:
-    if type(module).__module__.startswith("torch.nn"):
-        return "there is no such layer"
-    return (
-        "its forward is code of its own; build the gdcore.Network by hand and take its numbers by "
-        "load_torch_state"
-    )
 
 
 def _keys(path: str, module: Any) -> tuple[tuple[str, str], ...]:

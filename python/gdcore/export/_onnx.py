@@ -12,11 +12,12 @@ import numpy as np
 
 from gdcore._check import checked_path, integer
 from gdcore.config import show_config
+from gdcore.ensembles import Ensemble
 from gdcore.export._needed import needed
 from gdcore.export._onnx_activations import ACTIVATIONS
 from gdcore.export._onnx_writer import Writer
 from gdcore.export._program import Operation, Program, program_of
-from gdcore.export._shapes import cannot, checked_labels, checked_network
+from gdcore.export._shapes import cannot, checked_labels, checked_model
 from gdcore.files import written_beside
 from gdcore.network import Network
 from gdcore.typing import Task
@@ -30,13 +31,13 @@ _ROW_WISE = ("softmax", "log_softmax")
 
 
 def to_onnx(
-    net: Network,
+    net: Network | Ensemble,
     path: str | os.PathLike[str],
     *,
     probabilities: bool | str | Collection[str] = False,
     task: Task | None = None,
     labels: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
-    opset: int = _LEAST_OPSET,
+    opset: int = 17,
 ) -> None:
     """Writes a network as an ONNX model, which computes what `Network.predict` does.
 
@@ -50,7 +51,7 @@ def to_onnx(
     >>> session.run(None, {"input": x})
 
     Args:
-        net: The network.
+        net: The network, or an ensemble, whose networks are averaged as `Ensemble` says.
         path: Where; a file that is there is replaced.
         probabilities: Whether the outputs are those of `Network.predict_proba`: a softmax or
             sigmoid stands at the end. Of several outputs the names of those that are.
@@ -67,13 +68,14 @@ def to_onnx(
         ValueError: A layer or activation has no equal in ONNX, a parameter is not finite, there are
             more than 2 GB, or an argument is out of its domain.
     """
-    network = checked_network(net)
+    network = checked_model(net)
     place = checked_path(path)
     onnx = needed("to_onnx", "onnx", "onnx")
     version = integer("opset", opset, _LEAST_OPSET, onnx.defs.onnx_opset_version())
     told = checked_labels(network, labels)
+    first = network if isinstance(network, Network) else network.networks[0]
     program = program_of(network, _TARGET, probabilities, task)
-    metadata = {"labels": told, "feature_names": network.feature_names}
+    metadata = {"labels": told, "feature_names": first.feature_names}
     model = _model(onnx, program, version)
     kept = {key: json.dumps(value) for key, value in metadata.items() if value is not None}
     onnx.helper.set_model_props(model, kept)

@@ -13,6 +13,7 @@ from gdcore import _classes
 from gdcore._node import Input
 from gdcore._wiring import JOINED
 from gdcore.activations import Activation, Identity, Sigmoid, Softmax
+from gdcore.ensembles import Ensemble
 from gdcore.export._shapes import Shape, cannot
 from gdcore.network import Network
 from gdcore.typing import Task
@@ -97,10 +98,20 @@ class Lowering:
     def __init__(self, network: Network, target: str) -> None:
         self.target = target
         self.dtype = network.dtype
-        self.state = network.state_dict()
+        self.begin(network, "")
         self.shapes = [Shape(each.size, categories=each.categories) for each in network.inputs]
         self.operations: list[Operation] = []
-        self.layer = ""
+
+    def begin(self, network: Network, prefix: str) -> None:
+        """Goes on with a network, of several one after the other; prefix calls its layers."""
+        self.state = network.state_dict()
+        self._prefix = prefix
+        self.name("")
+
+    def name(self, layer: str) -> None:
+        """Goes on with a layer."""
+        self._key = layer
+        self.layer = self._prefix + layer
 
     def add(
         self,
@@ -128,11 +139,11 @@ class Lowering:
 
     def array(self, name: str) -> Array:
         """What the layer keeps under a name."""
-        return self.state[f"{self.layer}.{name}"]
+        return self.state[f"{self._key}.{name}"]
 
     def optional(self, name: str) -> Array | None:
         """The same, or None."""
-        return self.state.get(f"{self.layer}.{name}")
+        return self.state.get(f"{self._key}.{name}")
 
     def flat(self, value: int) -> int:
         """The value, whose groups are columns of one from here on."""
@@ -152,15 +163,15 @@ class Lowering:
 
 
 def program_of(
-    network: Network,
+    model: Network | Ensemble,
     target: str,
     probabilities: bool | str | Collection[str] = False,
     task: Task | None = None,
 ) -> Program:
-    """The operations of a network at inference, as `Network.predict` has it.
+    """The operations of a network at inference, as `Network.predict` has it, or of several as one.
 
     Args:
-        network: The network.
+        model: A network, or an ensemble of several.
         target: What errors call where it goes.
         probabilities: Whether outputs become probabilities, as `Network.predict_proba` has them; of
             several heads the names of those that do.
@@ -171,10 +182,39 @@ def program_of(
         ValueError: A layer is not known, a parameter is not finite, there is no such head, or the
             outputs of one cannot be probabilities.
     """
+    networks: tuple[Network, ...] = (model,) if isinstance(model, Network) else model.networks
+    average = "auto" if isinstance(model, Network) else model.average
+    if average == "probabilities" and isinstance(probabilities, bool):
+        probabilities = True
+    shares = [_shares(each, probabilities, task) for each in networks]
+    if isinstance(model, Ensemble):
+        for head in shares[0]:
+            model._meanings(head, task)  # whether all mean one thing
+    low = Lowering(networks[0], target)
+    found: list[dict[str | None, int]] = []
+    for index, (network, own) in enumerate(zip(networks, shares, strict=True)):
+        low.begin(network, f"{index}." if len(networks) > 1 else "")
+        found.append(_outputs(low, network, {} if average == "outputs" else own))
+    heads = found[0]
+    if isinstance(model, Ensemble):
+        low.layer = "mean"
+        heads = {
+            head: _weighted(low, [each[head] for each in found], model.weights) for head in heads
+        }
+        if average == "outputs":
+            heads = {
+                head: _shared(low, value, shares[0].get(head)) for head, value in heads.items()
+            }
+    outputs = tuple(heads.items())
+    return Program(networks[0].inputs, low.dtype.name, tuple(low.operations), outputs)
+
+
+def _outputs(
+    low: Lowering, network: Network, shares: Mapping[str | None, Activation]
+) -> dict[str | None, int]:
+    """Adds the operations of a network; returns the value of each head."""
     from gdcore.export._lowered import KINDS
 
-    shares = _shares(network, probabilities, task)
-    low = Lowering(network, target)
     graph = network._wiring.graph()
     values = list(range(len(network.inputs)))
     for spec, shown in zip(graph.specs, graph.shown, strict=True):
@@ -183,19 +223,31 @@ def program_of(
         make = KINDS.get(spec.kind)
         if make is None:
             kind = shown.name if isinstance(shown, Activation) else shown.kind
-            raise cannot(target, spec.name, str(kind), "this kind of layer has no equal there")
-        low.layer = spec.name
+            raise cannot(low.target, spec.name, str(kind), "this kind of layer has no equal there")
+        low.name(spec.name)
         values.append(make(low, spec, [values[index] for index in spec.inputs]))
-    outputs = []
+    outputs: dict[str | None, int] = {}
     for name, node in graph.heads:
-        value = values[node]
-        if (activation := shares.get(name or None)) is not None:
-            value = low.activated(value, activation)
+        value = _shared(low, values[node], shares.get(name or None))
         width, members, _ = low.shapes[value]
         if members > 1:
             value = low.add("mean", [value], Shape(width), members=members)
-        outputs.append((name or None, value))
-    return Program(network.inputs, low.dtype.name, tuple(low.operations), tuple(outputs))
+        outputs[name or None] = value
+    return outputs
+
+
+def _shared(low: Lowering, value: int, activation: Activation | None) -> int:
+    return value if activation is None else low.activated(value, activation)
+
+
+def _weighted(low: Lowering, values: Sequence[int], weights: Sequence[float]) -> int:
+    """The mean of values of one width."""
+    made = low.shapes[values[0]]
+    scaled = []
+    for value, weight in zip(values, weights, strict=True):
+        times = np.full(made.columns, weight / sum(weights))
+        scaled.append(low.add("scaled", [value], made, {"times": times}))
+    return low.add("sum", scaled, made)
 
 
 def _shares(

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from gdcore._check import listed
 from gdcore.activations import Activation
+from gdcore.ensembles import Ensemble
 from gdcore.network import Network
 
-__all__ = ["Shape", "activation_of", "cannot", "checked_labels", "checked_network"]
+__all__ = ["Shape", "activation_of", "cannot", "checked_labels", "checked_model", "checked_network"]
 
 
 class Shape(NamedTuple):
@@ -37,6 +38,15 @@ def checked_network(network: Any) -> Network:
     return network
 
 
+def checked_model(model: Any) -> Network | Ensemble:
+    """The argument net where it may be several networks.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    return model if isinstance(model, Ensemble) else checked_network(model)
+
+
 def cannot(target: str, name: str, kind: str, reason: str) -> ValueError:
     """The error for a layer, or for an activation, that a target has no equal of."""
     return ValueError(f"layer {name!r} ({kind}) cannot go to {target}: {reason}")
@@ -47,7 +57,7 @@ def activation_of(value: Any) -> Activation:
     return Activation.resolve("activation", value)
 
 
-def checked_labels(network: Network, labels: Any) -> Any:
+def checked_labels(network: Network | Ensemble, labels: Any) -> Any:
     """What outputs are called, one each or two for one output, as JSON has it; None for none.
 
     Raises:

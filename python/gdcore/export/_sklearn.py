@@ -41,7 +41,7 @@ def from_sklearn(estimator: Any) -> Network:
     Raises:
         ImportError: scikit-learn is not installed; the extra is ``gdcore[sklearn]``.
         TypeError: It is another estimator.
-        sklearn.exceptions.NotFittedError: It is not fitted.
+        ValueError: It is not fitted (scikit-learn's ``NotFittedError``).
     """
     from gdcore import sklearn as ours
 

@@ -350,23 +350,27 @@ def array_of(value: Any) -> Any:
     return tensor.numpy()
 
 
-def from_torch(module: Any, input_size: int | None = None) -> Network:
+def from_torch(module: Any, input_size: int | Mapping[str, int] | None = None) -> Network:
     """Makes a network of a module of PyTorch, with its parameters.
 
     Known are ``Linear`` (also under ``weight_norm``), ``BatchNorm1d``, ``LayerNorm``, ``RMSNorm``,
     ``Dropout``, ``PReLU``, ``GLU``, ``Flatten`` in front, all activations of
     `gdcore.activations`, any ``Sequential`` of them, nested or not, and all that `to_torch` makes.
+    A module with a ``forward`` of its own is traced (``torch.fx``): it may call such modules once
+    each, these activations as functions, ``dropout``, sums, ``cat`` along columns, and ``flatten``.
     Layers are called as in the module, so that `load_torch_state` and `torch_state` go on working
     between both, but for nested ones and what follows them: ``"body.0"`` becomes ``"body_0"``.
     Activations stand as layers of their own, or, in what `to_torch` made, within their layer.
 
     Args:
         module: An ``nn.Module``, on any device, its parameters float32 or float64.
-        input_size: Columns that it reads; needed where no module tells them.
+        input_size: Columns that it reads; needed where no module tells them. Of several inputs a
+            dict by the names of ``forward``'s arguments, which are those of the network's inputs.
 
     Returns:
-        A network of the module's dtype, that makes what ``module.eval()`` does within rounding. In
-        float64 ``Softplus`` differs by up to 2e-9 beyond PyTorch's threshold of 20.
+        A network of the module's dtype, float32 where it has no numbers, that makes what
+        ``module.eval()`` does within rounding. In float64 ``Softplus`` differs by up to 2e-9 beyond
+        PyTorch's threshold of 20.
 
     Raises:
         ImportError: PyTorch is not installed.
@@ -377,7 +381,9 @@ def from_torch(module: Any, input_size: int | None = None) -> Network:
     nn = needed("from_torch", "torch", "torch").nn
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, got {type(module).__name__}")
-    size = optional_integer("input_size", input_size)
+    size = input_size
+    if not isinstance(size, Mapping):
+        size = optional_integer("input_size", size)
     from gdcore.export import _from_torch
 
     return _from_torch.network_from(module, size)

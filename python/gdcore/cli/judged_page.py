@@ -21,14 +21,17 @@ from gdcore.profiling.page import document, facts, html_table, note, text
 __all__ = ["write"]
 
 SHOWN = 40  # classes of a matrix
-_SIZE, _EDGE = 320, 44
-_BLUE, _ORANGE = "#2B8CD6", "#E69F00"
+_SIZE, _EDGE = 340, 58
+_BLUE = "#2B8CD6"
 _STYLE = """
 table.matrix th { border-bottom: 1px solid var(--line); font-weight: 600; }
 table.matrix td { min-width: 2.6rem; text-align: right; }
-div.pair { display: grid; gap: 1rem 2rem;
-           grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); }
-div.pair > * { min-width: 0; }
+div.pair { display: flex; flex-wrap: wrap; gap: 1rem 3rem; }
+div.pair > * { max-width: 100%; }
+@media (max-width: 480px) {
+  th, td { padding: .15rem .3rem; }
+  table.matrix td { min-width: 1.5rem; padding: .15rem; }
+}
 svg { height: auto; max-width: 100%; }
 svg text { fill: var(--ink); font: 11px system-ui, sans-serif; }
 """
@@ -54,7 +57,7 @@ def write(
         OSError: It cannot be written.
     """
     parts = [
-        f"<h1>{text(judgement.name)}</h1>",
+        f"<h1>Predictions of {text(judgement.name)}</h1>",
         facts({**about, "gdcore": gdcore.__version__}),
         "<h2>Figures</h2>",
         *_figures(judgement, figures),
@@ -162,7 +165,8 @@ def _matrix(judgement: Judgement) -> str:
         cells = []
         for to, count in enumerate(row):
             rgb = "43,140,214" if at == to else "230,159,0"
-            shade = f" style='background:rgba({rgb},{0.65 * count / whole:.3f})'" if count else ""
+            alpha = 0.65 * math.sqrt(count / whole)  # so that a few mistakes are seen
+            shade = f" style='background:rgba({rgb},{alpha:.3f})'" if count else ""
             cells.append(f"<td{shade}>{f'{count:,.6g}' if count else ''}</td>")
         lines.append(f"<tr><th>{text(name)}</th>{''.join(cells)}</tr>")
     return (
@@ -174,12 +178,13 @@ def _matrix(judgement: Judgement) -> str:
 def _square(marks: str, low: float, high: float, across: str, up: str) -> str:
     """A square picture of one scale on both sides, with the line on which both are the same."""
     end = _SIZE - 10
-    ticks = ((low, _EDGE, end), ((low + high) / 2, (_EDGE + end) / 2, None), (high, end, _EDGE))
+    ticks = ((low, _EDGE, "start"), ((low + high) / 2, (_EDGE + end) / 2, "middle"))
     words = ""
-    for value, at, _ in ticks:
-        words += f"<text x='{at}' y='{_SIZE - _EDGE + 16}' text-anchor='middle'>{value:.3g}</text>"
+    for value, at, anchor in (*ticks, (high, end, "end")):
+        told = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+        words += f"<text x='{at}' y='{_SIZE - _EDGE + 16}' text-anchor='{anchor}'>{told}</text>"
         above = _SIZE - _EDGE - (at - _EDGE)
-        words += f"<text x='{_EDGE - 5}' y='{above + 4}' text-anchor='end'>{value:.3g}</text>"
+        words += f"<text x='{_EDGE - 5}' y='{above + 4}' text-anchor='end'>{told}</text>"
     bottom, top = _SIZE - _EDGE, _SIZE - _EDGE - (end - _EDGE)
     middle = (_EDGE + end) / 2
     return (

@@ -101,7 +101,7 @@ def _numbers(options: Options) -> tuple[int, int]:
     count = 1 if options.seeds is None else integer("--seeds", options.seeds)
     parts = 0 if options.folds is None else integer("--folds", options.folds, at_least=2)
     given = "--folds" if parts else "--seeds"
-    for option in ("plot", "profile", "resume"):
+    for option in ("plot", "profile", "report", "resume"):
         if getattr(options, option) is not None:
             raise ValueError(f"--{option} is for one training, got it with {given}")
     if options.patience is not None:

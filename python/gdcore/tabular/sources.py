@@ -80,6 +80,8 @@ def joined(
                 raise ValueError(f"{path} has the column {name!r}, which {paths[0]} has not")
             pair = [first[:0][name], frame[:0][name]]
             try:
+                if (pair[0].dtype == pl.String) != (pair[1].dtype == pl.String):
+                    raise pl.exceptions.SchemaError  # polars would make text of numbers
                 pl.concat([each.to_frame() for each in pair], how="vertical_relaxed")
             except pl.exceptions.PolarsError:
                 raise ValueError(

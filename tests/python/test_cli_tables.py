@@ -389,6 +389,16 @@ def test_forged_targets_are_found() -> None:
             target_from("t", json.loads(json.dumps(wrong)))
 
 
+def test_a_rate_that_falls_where_nothing_becomes_better(tmp_path: Path) -> None:
+    path, model = written(tmp_path / "d.csv", small()), tmp_path / "m"
+    how = ["train", path, "--target", "y", "--schedule", "plateau"]
+    done(*how, "--lr", 0, "--epochs", 2, "--save", model)
+    assert "ReduceOnPlateau(" in done("info", model).stdout
+    done(*how, "--validation", 0, *FEW)
+    done(*how, "--folds", 2, *FEW)
+    refused(tmp_path, [*how, "--warmup", 1], "--warmup", "plateau")
+
+
 def test_help_tells_it() -> None:
     told = run("train", "--help").stdout
     for option in ("--sep", "--early-stopping", "--class-weight", "--validation-file", "--report"):

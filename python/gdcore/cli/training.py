@@ -59,6 +59,7 @@ from gdcore.typing import ScheduleName
 
 __all__ = ["Options", "SetUp", "set_up", "train"]
 
+PLATEAU = "plateau"  # a schedule that goes by losses, not by time
 EVENTS = 1 << 17  # of a thread in a profile, the last ones: viewers cannot open much more
 
 
@@ -198,7 +199,7 @@ def set_up(options: Options) -> SetUp:
     choice("--loss", options.loss, ["auto", *CLASS_LOSSES, *NUMBER_LOSSES])
     integer("--epochs", options.epochs)
     optional_integer("--batch-size", options.batch_size)
-    schedule = _schedule(options.schedule, options.warmup, options.epochs)
+    schedule = _schedule(options)
     integer("--accumulate", options.accumulate)
     judges.check(options)
     weighing.parsed(options.class_weight)
@@ -347,9 +348,16 @@ def _read(options: Options, dialect: Dialect) -> Table:
     return table
 
 
-def _schedule(name: str, warmup: int, epochs: int) -> schedules.Schedule | ScheduleName | None:
+def _schedule(options: Options) -> schedules.Schedule | ScheduleName | None:
     """The schedule of a name over the epochs that the warm-up leaves."""
-    name = choice("--schedule", name, schedules.NAMES)
+    warmup, epochs = options.warmup, options.epochs
+    if options.schedule == PLATEAU:
+        if warmup:
+            raise ValueError("--warmup must be 0 for --schedule plateau, which goes by the losses")
+        held_out = options.validation > 0 or options.validation_file or options.folds
+        return schedules.ReduceOnPlateau(monitor="val_loss" if held_out else "loss")
+    choice("--schedule", options.schedule, [*schedules.NAMES, PLATEAU])
+    name = choice("--schedule", options.schedule, schedules.NAMES)
     if name in ("one_cycle", "coslog") and warmup:
         raise ValueError(f"--warmup must be 0 for --schedule {name}, which rises first by itself")
     integer("--warmup", warmup, at_least=0)

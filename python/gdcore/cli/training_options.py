@@ -95,10 +95,11 @@ Swa = Annotated[
 Schedule = Annotated[
     str,
     typer.Option(
-        autocompletion=completing(SCHEDULES),
+        autocompletion=completing([*SCHEDULES, "plateau"]),
         help="Of the learning rate: constant; step, a tenth after each third of the epochs; "
         "exponential, down to a hundredth; cosine and linear, down to 0; one_cycle, up and far "
-        "down; flat_cos, down in the last quarter; coslog, up and down in four cycles.",
+        "down; flat_cos, down in the last quarter; coslog, up and down in four cycles; plateau, a "
+        "tenth where the held-out rows have not become better for 10 epochs.",
     ),
 ]
 Warmup = Annotated[

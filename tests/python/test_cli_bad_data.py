@@ -50,7 +50,7 @@ TEXTS = [str(each) for each in A]
         ({}, ["--drop", "a,b,c"], ["input", "none"]),
         ({}, ["--categories", "d"], ["--categories", "'d'"]),
         ({}, ["--categories", "y", "--task", "regression"], ["--categories", "'y'"]),
-        ({}, ["--missing", "median"], ["--missing", "mean", "'median'"]),
+        ({}, ["--missing", "middle"], ["--missing", "mean", "median", "'middle'"]),
         ({}, ["--loss", "mse"], ["--loss", "cross_entropy", "'mse'"]),
         ({}, ["--loss", "mes"], ["--loss", "did you mean 'mse'"]),
         ({"y": C}, ["--loss", "bce_with_logits"], ["--loss", "two classes", "3"]),
@@ -84,11 +84,11 @@ def test_bad_data_and_options_are_refused(
     [
         (pl.Series([float("inf")] + [1.0, 2.0] * 30)[:60], ["row 1 (", "finite"]),
         (pl.Series([1.0, float("nan")] + [1.0, 2.0] * 29), ["row 2 (", "1 missing"]),
-        (pl.Series(range(60)).cast(pl.Date), ["Date", "--drop"]),
+        (pl.Series(range(60)).cast(pl.Time), ["Time", "--drop"]),
         (pl.Series([[1]] * 60), ["List", "--drop"]),
         (pl.Series([b"x"] * 60), ["Binary", "--drop"]),
     ],
-    ids=["inf", "nan", "date", "list", "bytes"],
+    ids=["inf", "nan", "time", "list", "bytes"],
 )
 def test_bad_columns_of_parquet_are_refused(
     tmp_path: Path, series: pl.Series, words: list[str]
@@ -177,9 +177,9 @@ def test_a_stumble_of_the_reader_is_damage(tmp_path: Path, monkeypatch: pytest.M
         ({"x": np.zeros((4, 2), "S3"), "y": np.zeros(4)}, [], ["x must hold numbers", "|S3"]),
         ({"x": np.zeros((4, 2), "f4,f4"), "y": np.zeros(4)}, [], ["x must hold numbers", "f4"]),
         (
-            {"x": np.eye(10), "y": np.eye(10)},
+            {"x": np.eye(10), "y": np.tri(10)},
             ["--task", "classification"],
-            ["--target", "10 columns"],
+            ["one-hot", "row 2", "--task multilabel"],
         ),
     ],
 )  # fmt: skip

@@ -139,7 +139,7 @@ def test_each_fold_is_prepared_from_its_own_rows(
     outputs, errors = [], []
     for fold, one in zip(seen["parts"], seen["results"], strict=True):
         assert sorted([*fold.kept, *fold.held_out]) == list(range(60))
-        numbers = fold.x["numbers"] if embed else fold.x
+        numbers = fold.whole.x["numbers"] if embed else fold.whole.x
         there = data["gap"].is_not_null().to_numpy()[fold.kept]
         for column, rows in ((0, fold.kept), (1, fold.kept), (-1, fold.kept[there])):
             values = numbers[rows, column]
@@ -148,13 +148,13 @@ def test_each_fold_is_prepared_from_its_own_rows(
             assert values.mean() == pytest.approx(0, abs=1e-5)
             if silent:
                 assert abs(numbers[:, column]).max() < 1e-20
-        assert fold.y[fold.kept].std() == pytest.approx(1)
+        assert fold.whole.y[fold.kept].std() == pytest.approx(1)
         alone = several._trainer(one.trainer, 0)
-        take = several.taken
-        alone.fit(take(fold.x, fold.kept), fold.y[fold.kept], epochs=3, progress=False)
+        part = fold.whole.rows(fold.kept)
+        alone.fit(part.x, part.y, epochs=3, progress=False)
         for key, value in alone.network.state_dict().items():
             assert np.array_equal(value, one.trainer.network.state_dict()[key]), key
-        told = fold.chosen.target.restored(one.trainer.network.predict(fold.x))[:, 0]
+        told = fold.chosen.target.restored(one.trainer.network.predict(fold.whole.x))[:, 0]
         outputs.append(told)
         truth = data["y"].to_numpy()
         errors.append(np.sqrt(((told - truth)[fold.held_out] ** 2).mean()))

@@ -232,7 +232,7 @@ def test_cells_over_several_lines_are_told(tmp_path: Path) -> None:
         (b"p\tq\n1\t2\n", ["line 1", '--delimiter "tab"']),
         (b"p|q\n1|2\n", ["line 1 is 'p|q'", '--delimiter "|"']),
         (b"p,q\n1,2\r3\n4,5\n", ["line 2 has a carriage return within"]),
-        (b"p,q\n1,2\n3,\xe9\n", ["not UTF-8", "line 3", "0xe9", "iconv"]),
+        (b"p,q\n1,2\n3,\xe9\n", ["not UTF-8", "line 3", "0xe9", "--encoding latin1"]),
         (b"p,q\n1,2\n3,\0\n", ["line 3", "byte of value 0"]),
         (b"1,2,1\n3,4,5\n", ["two columns with the name '1'", "no header"]),
         (b"p,q\n\n\n", ["no rows"]),

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 import gdcore
-from gdcore._native import DTYPES
-from gdcore.cli import options
+from gdcore.cli import measuring, options, training_options
 from gdcore.cli.errors import user_errors
-from gdcore.metrics import Metric
-from gdcore.schedules import NAMES as SCHEDULES
-
-if TYPE_CHECKING:
-    from gdcore.cli.reading import Reading
-    from gdcore.cli.training import Options
+from gdcore.cli.told import given, options_of, reading_of
 
 __all__ = ["app"]
 
@@ -32,7 +25,9 @@ gdcore train adult.csv --target income --folds 5
 
 gdcore train adult.csv --resume model.safetensors --epochs 10
 
-gdcore predict model.safetensors new.csv --out predictions.csv
+gdcore predict model.safetensors new.csv --out predictions.csv --keep id
+
+gdcore evaluate model.safetensors test.csv --report report.html
 
 gdcore export model.safetensors model.onnx
 
@@ -65,39 +60,6 @@ def _gdcore(
 ) -> None: ...
 
 
-def _options(told: dict[str, Any]) -> Options:
-    """Those of a command's arguments that describe data, network and training."""
-    from gdcore.cli.training import Options
-
-    parsed: dict[str, Any] = {
-        name: tuple(told[name] or ()) for name in ("categories", "numbers", "drop", "na")
-    }
-    metrics = (told.get("metrics") or "").split(",")
-    parsed["metrics"] = tuple(each.strip() for each in metrics if each.strip())
-    parsed["reading"] = _reading(told)
-    hidden = options.sizes("--hidden", told["hidden"])
-    known = {field.name: told[field.name] for field in fields(Options) if field.name in told}
-    return Options(**known | parsed | {"hidden": hidden})
-
-
-def _reading(told: dict[str, Any]) -> Reading:
-    """How text is to be read, as far as the arguments say it."""
-    from gdcore.cli.reading import Reading
-
-    return Reading(**{field.name: told[field.name] for field in fields(Reading)})
-
-
-def _given(context: typer.Context, *others: str) -> list[str]:
-    """The options that stand on the command line, but for some."""
-    return [
-        max(parameter.opts, key=len)
-        for parameter in context.command.params
-        if parameter.name is not None
-        and parameter.name not in others
-        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
-    ]
-
-
 @app.command()
 def train(
     context: typer.Context,
@@ -106,14 +68,24 @@ def train(
     task: options.Task = "auto",
     categories: options.Categories = None,
     numbers: options.Numbers = None,
+    dates: options.Dates = None,
     drop: options.Drop = None,
+    id_column: training_options.IdColumn = None,
     missing: options.Missing = "error",
+    indicator: options.Indicator = False,
+    unseen: options.Unseen = "error",
+    min_count: options.MinCount = 1,
+    missing_target: options.MissingTarget = "error",
+    class_weight: training_options.ClassWeight = None,
+    weight_column: options.WeightColumn = None,
     na: options.Na = None,
     delimiter: options.Delimiter = None,
     decimal: options.Decimal = None,
     thousands: options.Thousands = None,
     skip_lines: options.SkipLines = None,
     no_quotes: options.NoQuotes = None,
+    encoding: options.Encoding = None,
+    comment: options.Comment = None,
     hidden: options.Hidden = "128",
     activation: options.ActivationName = "relu",
     norm: options.NormName = None,
@@ -124,150 +96,58 @@ def train(
     loss: options.LossName = "auto",
     optimizer: options.OptimizerName = "adam",
     lr: options.LearningRate = None,
-    momentum: Annotated[
-        float | None, typer.Option(help="Of sgd and rmsprop; else the optimizer's.")
-    ] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Else the optimizer's.")] = None,
-    clip_grad_norm: Annotated[
-        float | None,
-        typer.Option(
-            "--clip-grad-norm",
-            "--clip-norm",
-            metavar="NORM",
-            help="The largest norm of a gradient.",
-        ),
-    ] = None,
-    clip_value: Annotated[
-        float | None,
-        typer.Option(metavar="VALUE", help="The largest absolute value in a gradient."),
-    ] = None,
-    l1: Annotated[
-        float | None, typer.Option(metavar="WEIGHT", help="Of a penalty on |w|, without biases.")
-    ] = None,
-    l2: Annotated[
-        float | None,
-        typer.Option(metavar="WEIGHT", help="Of a penalty on w^2 / 2, without biases."),
-    ] = None,
-    lookahead: Annotated[
-        int | None,
-        typer.Option(metavar="K", help="Every K steps goes back half of the way that they went."),
-    ] = None,
-    sam: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RHO",
-            help="Takes each gradient so far uphill, for wide minima: twice the time.",
-        ),
-    ] = None,
-    ema: Annotated[
-        float | None,
-        typer.Option(
-            metavar="DECAY",
-            help="Keeps the exponential average of the weights, e.g. 0.999, and judges and "
-            "predicts by it.",
-        ),
-    ] = None,
-    swa: Annotated[
-        int | None,
-        typer.Option(
-            metavar="EPOCH", help="The same with the mean of the weights from that epoch on."
-        ),
-    ] = None,
-    schedule: Annotated[
-        str,
-        typer.Option(
-            autocompletion=options.completing(SCHEDULES),
-            help="Of the learning rate: constant; step, a tenth after each third of the epochs; "
-            "exponential, down to a hundredth; cosine and linear, down to 0; one_cycle, up and far "
-            "down; flat_cos, down in the last quarter; coslog, up and down in four cycles.",
-        ),
-    ] = "constant",
-    warmup: Annotated[
-        int, typer.Option(metavar="EPOCHS", help="First epochs, of a rising learning rate.")
-    ] = 0,
-    epochs: Annotated[int, typer.Option(help="How often to go over the samples.")] = 20,
+    momentum: training_options.Momentum = None,
+    weight_decay: training_options.WeightDecay = None,
+    clip_grad_norm: training_options.ClipGradNorm = None,
+    clip_value: training_options.ClipValue = None,
+    l1: training_options.L1 = None,
+    l2: training_options.L2 = None,
+    lookahead: training_options.Lookahead = None,
+    sam: training_options.Sam = None,
+    ema: training_options.Ema = None,
+    swa: training_options.Swa = None,
+    schedule: training_options.Schedule = "constant",
+    warmup: training_options.Warmup = 0,
+    epochs: training_options.Epochs = 20,
     batch_size: options.BatchSize = None,
-    accumulate: Annotated[
-        int, typer.Option(metavar="N", help="Batches an update: the gradient is that of them all.")
-    ] = 1,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            metavar="EPOCHS",
-            help="Stops where the loss of the held-out rows has not fallen for so many, and takes "
-            "the weights of the best.",
-        ),
-    ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B",
-            autocompletion=options.completing(Metric.members),
-            help=f"What else to tell: {', '.join(Metric.members)}.",
-        ),
-    ] = None,
-    dtype: Annotated[
-        str,
-        typer.Option(autocompletion=options.completing(DTYPES), help="float32 or float64."),
-    ] = "float32",
+    accumulate: training_options.Accumulate = 1,
+    patience: training_options.Patience = None,
+    metric: training_options.BestBy = None,
+    metrics: training_options.Metrics = None,
+    dtype: training_options.Dtype = "float32",
     seed: options.Seed = 0,
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Trains so many networks at once, with the seeds from --seed on, and tells mean "
-            "and spread of their figures; --save writes them as one model.",
-        ),
-    ] = None,
-    folds: Annotated[
-        int | None,
-        typer.Option(
-            metavar="K",
-            help="Cuts the rows into so many parts, in place of --validation, and trains a network "
-            "(with --seeds several) for each part that is held out.",
-        ),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="How many; else all that are free.")] = None,
-    validation: Annotated[
-        float,
-        typer.Option(
-            "--validation", "--validation-split", help="Share of the rows to hold out; 0 for none."
-        ),
-    ] = 0.2,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Goes on with a model that --save wrote, for --epochs more: what it says of "
-            "columns, network and optimizer holds.",
-        ),
-    ] = None,
-    save: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write the model (safetensors).")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to draw the losses: .png, .svg, ...")
-    ] = None,
-    profile: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Records the training: .html, a report; .json, .json.gz or .pftrace, a trace for "
-            "Perfetto; .speedscope.json, a flame graph; .png, .svg or .pdf, a timeline; .npz, the "
-            "events.",
-        ),
-    ] = None,
+    seeds: training_options.Seeds = None,
+    folds: training_options.Folds = None,
+    threads: training_options.Threads = None,
+    validation: training_options.Validation = 0.2,
+    validation_file: training_options.ValidationFile = None,
+    resume: training_options.Resume = None,
+    save: training_options.Save = None,
+    report: training_options.Report = None,
+    plot: training_options.Plot = None,
+    profile: training_options.Profile = None,
 ) -> None:
-    """Train a network on DATA, and tell how it does on the part that was held out."""
+    """Train a network on DATA, and tell how it does on the part that was held out.
+
+    gdcore train adult.csv --target income --class-weight balanced --report report.html
+
+    gdcore train day.csv --target sold --validation-file later.csv --patience 5
+
+    gdcore train 'part*.csv.gz' --target a,b,c --task multilabel --unseen other
+    """
     told = locals()
     with user_errors():
         from gdcore.cli import training
 
-        if folds is not None and any("--validation" in each for each in _given(context)):
-            raise ValueError("--validation must not be given with --folds, which hold out rows")
+        told_of = [each for each in given(context) if each.startswith("--validation")]
+        if folds is not None and told_of:
+            option = "--validation-file" if validation_file is not None else "--validation"
+            raise ValueError(f"{option} must not be given with --folds, which hold out rows")
+        if len(told_of) > 1:
+            raise ValueError("--validation must not be given with --validation-file")
         if resume is not None:
-            _check_resumed(_given(context, *_WITH_RESUME))
-        training.train(_options(told))
+            _check_resumed(given(context, *_WITH_RESUME))
+        training.train(options_of(told))
 
 
 # The options that say nothing of what a model holds already.
@@ -282,11 +162,15 @@ _WITH_RESUME = (
         "accumulate",
         "lr",
         "patience",
+        "metric",
         "metrics",
+        "class_weight",
+        "weight_column",
+        "missing_target",
         "threads",
     ),
-    *("validation", "save", "plot", "profile"),
-    *("delimiter", "decimal", "thousands", "skip_lines", "no_quotes"),
+    *("validation", "validation_file", "save", "report", "plot", "profile"),
+    *("delimiter", "decimal", "thousands", "skip_lines", "no_quotes", "encoding", "comment"),
 )
 
 
@@ -295,126 +179,9 @@ def _check_resumed(given: list[str]) -> None:
         raise ValueError(f"{given[0]} must not be given with --resume: the model says it")
 
 
-@app.command()
-def profile(
-    context: typer.Context,
-    data: options.Data,
-    target: options.Target = None,
-    task: options.Task = "auto",
-    categories: options.Categories = None,
-    numbers: options.Numbers = None,
-    drop: options.Drop = None,
-    missing: options.Missing = "error",
-    na: options.Na = None,
-    delimiter: options.Delimiter = None,
-    decimal: options.Decimal = None,
-    thousands: options.Thousands = None,
-    skip_lines: options.SkipLines = None,
-    no_quotes: options.NoQuotes = None,
-    hidden: options.Hidden = "128",
-    activation: options.ActivationName = "relu",
-    norm: options.NormName = None,
-    dropout: options.DropoutRate = None,
-    residual: options.ResidualFlag = False,
-    embed: options.Embed = None,
-    embed_size: options.EmbedSize = None,
-    loss: options.LossName = "auto",
-    optimizer: options.OptimizerName = "adam",
-    lr: options.LearningRate = None,
-    batch_size: options.BatchSize = None,
-    seed: options.Seed = 0,
-    threads: Annotated[int | None, typer.Option(help="How many; else all that are free.")] = None,
-    steps: Annotated[int, typer.Option(help="How many training steps to record.")] = 500,
-    every: Annotated[int, typer.Option(help="Record one step of so many.")] = 1,
-    out: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="May be given several times: .html, a report; .json, .json.gz or .pftrace, a "
-            "trace for Perfetto; .speedscope.json, a flame graph; .png, .svg or .pdf, a timeline; "
-            ".npz, the events.",
-        ),
-    ] = None,
-) -> None:
-    """Show where every microsecond of a training goes: table, advice and files.
-
-    DATA may also be a profile that was saved as .npz: then it is shown, and nothing is trained.
-    """
-    told = locals()
-    with user_errors():
-        from gdcore.cli import profile_files, profiling
-
-        if profile_files.holds_profile(data):
-            profiling.show(data, _given(context, "data", "out"), out or [])
-        else:
-            profiling.profile(_options(told), steps, every, out or [])
-
-
-@app.command()
-def scaling(
-    data: options.Data,
-    target: options.Target = None,
-    task: options.Task = "auto",
-    categories: options.Categories = None,
-    numbers: options.Numbers = None,
-    drop: options.Drop = None,
-    missing: options.Missing = "error",
-    na: options.Na = None,
-    delimiter: options.Delimiter = None,
-    decimal: options.Decimal = None,
-    thousands: options.Thousands = None,
-    skip_lines: options.SkipLines = None,
-    no_quotes: options.NoQuotes = None,
-    hidden: options.Hidden = "128",
-    activation: options.ActivationName = "relu",
-    norm: options.NormName = None,
-    dropout: options.DropoutRate = None,
-    residual: options.ResidualFlag = False,
-    embed: options.Embed = None,
-    embed_size: options.EmbedSize = None,
-    loss: options.LossName = "auto",
-    optimizer: options.OptimizerName = "adam",
-    lr: options.LearningRate = None,
-    seed: options.Seed = 0,
-    threads: Annotated[
-        str, typer.Option(metavar="A,B", help="Numbers of threads; else 1, 2, ... to all.")
-    ] = "",
-    batch_sizes: Annotated[
-        str, typer.Option(metavar="A,B", help="Samples a step; else some up to all there are.")
-    ] = "",
-    rounds: Annotated[int, typer.Option(help="Measurements of each; medians count.")] = 5,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to draw the speed-up: .png, .svg.")
-    ] = None,
-) -> None:
-    """Measure how much faster training steps become with more threads."""
-    told = locals()
-    with user_errors():
-        from gdcore.cli import profiling
-
-        profiling.scaling(
-            _options(told | {"threads": None, "plot": None}),
-            options.sizes("--threads", threads),
-            options.sizes("--batch-sizes", batch_sizes),
-            rounds,
-            plot,
-        )
-
-
-@app.command()
-def watch(
-    path: Annotated[
-        Path, typer.Argument(metavar="FILE", help="What gdcore.callbacks.Live(FILE) writes.")
-    ],
-    once: Annotated[
-        bool, typer.Option("--once", help="Prints the state of now, and ends.")
-    ] = False,
-) -> None:
-    """Show how a training goes while it runs: rates, losses, learning rate, memory."""
-    with user_errors():
-        from gdcore.cli import watch
-
-        watch.watch(path, once)
+app.command()(measuring.profile)
+app.command()(measuring.scaling)
+app.command()(measuring.watch)
 
 
 @app.command()
@@ -428,11 +195,19 @@ def predict(
         Path | None,
         typer.Option(metavar="FILE", help="A .csv, .parquet or .npz file; else CSV is printed."),
     ] = None,
+    keep: options.Keep = None,
+    proba: Annotated[
+        bool,
+        typer.Option("--proba/--no-proba", help="Whether to write probabilities of classes."),
+    ] = True,
+    na: options.Na = None,
     delimiter: options.Delimiter = None,
     decimal: options.Decimal = None,
     thousands: options.Thousands = None,
     skip_lines: options.SkipLines = None,
     no_quotes: options.NoQuotes = None,
+    encoding: options.Encoding = None,
+    comment: options.Comment = None,
 ) -> None:
     """Predict the rows of DATA: for classes with probabilities, for numbers in their own units.
 
@@ -442,7 +217,37 @@ def predict(
     with user_errors():
         from gdcore.cli import prediction
 
-        prediction.predict(model, data, out, _reading(told))
+        prediction.predict(model, data, out, reading_of(told), keep, na or (), proba=proba)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="What gdcore train --save wrote.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Like the data of the training, with the target.")
+    ],
+    report: training_options.Report = None,
+    weight_column: options.WeightColumn = None,
+    missing_target: options.MissingTarget = "error",
+    na: options.Na = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    thousands: options.Thousands = None,
+    skip_lines: options.SkipLines = None,
+    no_quotes: options.NoQuotes = None,
+    encoding: options.Encoding = None,
+    comment: options.Comment = None,
+) -> None:
+    """Judge a MODEL by DATA: each class, what was taken for what, probabilities, errors.
+
+    gdcore evaluate model.safetensors new.csv --report report.html
+    """
+    told = locals()
+    with user_errors():
+        from gdcore.cli import evaluating
+
+        how = reading_of(told)
+        evaluating.evaluate(model, data, how, report, weight_column, missing_target, na or ())
 
 
 @app.command(name="export")
@@ -497,31 +302,4 @@ def info(
         description.describe(model)
 
 
-@app.command()
-def bench(
-    parts: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[PART]...",
-            help="limits, matmul, updates, steps, scaling; else all of them.",
-            show_default=False,
-        ),
-    ] = None,
-    cases: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="Training steps, or all; else all but the largest."),
-    ] = None,
-    rounds: Annotated[int, typer.Option(help="Measurements of each thing; medians count.")] = 9,
-    seconds: Annotated[float, typer.Option(help="About how long a measurement takes.")] = 0.2,
-    threads: Annotated[
-        int | None, typer.Option(help="The most threads; else all that are free.")
-    ] = None,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also writes everything measured here.")
-    ] = None,
-) -> None:
-    """Measure gdcore on this machine, beside the machine's own limits."""
-    with user_errors():
-        from gdcore.cli import bench
-
-        bench.bench(parts or [], cases, rounds, seconds, threads, json)
+app.command()(measuring.bench)

@@ -16,7 +16,7 @@ from gdcore.tabular.inputs import (
     NumericColumn,
     QuantileColumn,
 )
-from gdcore.tabular.meanings import ClassTarget
+from gdcore.tabular.meanings import ClassTarget, LabelsTarget
 
 __all__ = ["describe"]
 
@@ -96,7 +96,7 @@ def _columns(preparation: Fitted, size: int | tuple[int, ...]) -> dict[str, str]
     if (more := len(preparation.columns) - SHOWN) > 0:
         rows["..."] = f"{more} more"
     if any(isinstance(column, NumericColumn) for column in preparation.columns):
-        rows["missing numbers"] = "become the mean" if preparation.fill else "are an error"
+        rows["missing numbers"] = "become mean or median" if preparation.fill else "are an error"
     if na := preparation.notation.na:
         rows["missing cells"] = f"empty, or {', '.join(na)}"
     if options := preparation.notation.options() + preparation.dialect.options():
@@ -106,7 +106,9 @@ def _columns(preparation: Fitted, size: int | tuple[int, ...]) -> dict[str, str]
 
 def _column(column: Input, size: int | tuple[int, ...]) -> str:
     if isinstance(column, NumericColumn):
-        return f"number, mean {column.mean:g}, deviation {column.deviation:g}"
+        fill = "" if column.fill is None else f", {column.fill:g} where missing"
+        told = fill + (", and an input for that" if column.indicator else "")
+        return f"number, mean {column.mean:g}, deviation {column.deviation:g}{told}"
     if isinstance(column, QuantileColumn):
         return f"number, by its quantiles from {column.quantiles[0]:g} to {column.quantiles[-1]:g}"
     if isinstance(column, DateColumn):
@@ -118,10 +120,13 @@ def _column(column: Input, size: int | tuple[int, ...]) -> str:
 
 def _target(preparation: Fitted) -> dict[str, str]:
     target = preparation.target
+    if isinstance(target, LabelsTarget):
+        return {f"target {each!r}": "label: 0 or 1" for each in target.columns}
     if isinstance(target, ClassTarget):
         return {f"target {target.name!r}": f"classes: {', '.join(map(str, target.classes))}"}
     rows = {}
     for k, (mean, deviation) in enumerate(zip(target.mean, target.deviation, strict=True)):
         name = target.name if len(target.mean) == 1 else f"{target.name}[{k}]"
+        name = target.columns[k] if target.columns else name
         rows[f"target {name!r}"] = f"number, mean {mean:g}, deviation {deviation:g}"
     return rows

@@ -14,9 +14,11 @@ from gdcore._layer import Layer
 from gdcore.activations import Activation
 from gdcore.cli import networks
 from gdcore.cli.learning import learnt_again
+from gdcore.cli.parts import Part
 from gdcore.cli.targets import Chosen, Wanted
+from gdcore.cli.weighing import by_class as by_class_of
 from gdcore.tabular.fitted import Fitted, Prepared
-from gdcore.tabular.inputs import EmbeddedColumn, NumericColumn
+from gdcore.tabular.inputs import DateColumn, EmbeddedColumn, NumericColumn
 from gdcore.tabular.meanings import ClassTarget, NumberTarget
 from gdcore.tabular.networks import network_over
 from gdcore.tabular.tables import Table
@@ -35,16 +37,16 @@ class Fold:
         held_out: The others.
         preparation: From the rows for training.
         chosen: The target, in the same way.
-        x: All rows.
-        y: Their targets.
+        whole: All rows.
+        weights: What each row for training counts; None: all the same.
     """
 
     kept: NDArray[np.int64]
     held_out: NDArray[np.int64]
     preparation: Fitted
     chosen: Chosen
-    x: Prepared
-    y: NDArray[Any]
+    whole: Part
+    weights: NDArray[np.float64] | None = None
 
 
 def cut(
@@ -55,6 +57,8 @@ def cut(
     parts: int,
     seed: int,
     dtype: DTypeLike,
+    weights: NDArray[np.float64] | None = None,
+    class_weight: str | None = None,
 ) -> list[Fold]:
     """Holds out each row once; of classes each part has its share.
 
@@ -66,6 +70,8 @@ def cut(
         parts: How many folds.
         seed: Decides which rows stand together.
         dtype: The networks'.
+        weights: What each row counts by --weight-column.
+        class_weight: What --class-weight says.
 
     Raises:
         ValueError: There are fewer rows than parts, or a fold cannot be prepared.
@@ -81,26 +87,40 @@ def cut(
             x = own.inputs(table, dtype)
         except ValueError as error:
             raise ValueError(f"fold {number} of --folds {parts}: {error}") from None
-        return Fold(kept, held_out, own, chosen, x, y if by_class else chosen.y)
+        whole = Part(x, y if by_class else chosen.y, chosen.values, weights)
+        counts = None if weights is None else weights[kept]
+        if class_weight is not None:
+            mine = by_class_of(class_weight, chosen, kept)
+            counts = mine if counts is None else mine * counts
+        return Fold(kept, held_out, own, chosen, whole, counts)
 
     return [made(number, *each) for number, each in enumerate(rows)]
 
 
-def joined(parts: Sequence[Fold]) -> tuple[Prepared, NDArray[Any], list[tuple[Any, Any]]]:
-    """All folds' rows one after the other, x and y, and the places of each fold's rows there.
+def joined(
+    parts: Sequence[Fold],
+) -> tuple[Prepared, NDArray[Any], NDArray[np.float64] | None, list[tuple[Any, Any]]]:
+    """All folds' rows one after the other, x, y, weights, and the places of each fold's rows there.
 
     Each has the same rows, prepared in another way: so the folds can be trained at once.
     """
-    first = parts[0].x
+    first = parts[0].whole.x
     x: Prepared
     if isinstance(first, dict):
-        x = {key: np.concatenate([each.x[key] for each in parts]) for key in first}
+        x = {key: np.concatenate([each.whole.x[key] for each in parts]) for key in first}
     else:
-        x = np.concatenate([each.x for each in parts])
-    y = np.concatenate([each.y for each in parts])
-    count = len(parts[0].y)
+        x = np.concatenate([each.whole.x for each in parts])
+    y = np.concatenate([each.whole.y for each in parts])
+    count = len(parts[0].whole)
     rows = [(f.kept + i * count, f.held_out + i * count) for i, f in enumerate(parts)]
-    return x, y, rows
+    if all(each.weights is None for each in parts):
+        return x, y, None, rows
+    weights = np.ones(len(y))
+    for fold, (kept, held_out) in zip(parts, rows, strict=True):
+        weights[kept] = fold.weights
+        if fold.whole.weights is not None:
+            weights[held_out] = fold.whole.weights[fold.held_out]
+    return x, y, weights, rows
 
 
 def like(
@@ -145,10 +165,11 @@ def _between(own: Fitted, of_all: Fitted) -> Standardize | None:
     for mine, its in zip(own.columns, of_all.columns, strict=True):
         if isinstance(mine, EmbeddedColumn) or isinstance(its, EmbeddedColumn):
             continue
-        if not isinstance(mine, NumericColumn) or not isinstance(its, NumericColumn):
-            means += [0.0] * mine.width
-            scales += [1.0] * mine.width
-        else:
-            means.append((mine.mean - its.mean) / its.deviation)
-            scales.append(mine.deviation / its.deviation)
+        own_means, own_scales = [0.0] * mine.width, [1.0] * mine.width
+        for kind in (NumericColumn, DateColumn):
+            if isinstance(mine, kind) and isinstance(its, kind):
+                own_means[0] = (mine.mean - its.mean) / its.deviation
+                own_scales[0] = mine.deviation / its.deviation
+        means += own_means
+        scales += own_scales
     return Standardize(means, scales, name=_NAME) if means else None

@@ -18,17 +18,24 @@ __all__ = [
     "ActivationName",
     "BatchSize",
     "Categories",
+    "Comment",
     "Data",
+    "Dates",
     "Decimal",
     "Delimiter",
     "Drop",
     "DropoutRate",
     "Embed",
     "EmbedSize",
+    "Encoding",
     "Hidden",
+    "Indicator",
+    "Keep",
     "LearningRate",
     "LossName",
+    "MinCount",
     "Missing",
+    "MissingTarget",
     "Na",
     "NoQuotes",
     "NormName",
@@ -40,6 +47,8 @@ __all__ = [
     "Target",
     "Task",
     "Thousands",
+    "Unseen",
+    "WeightColumn",
     "completing",
     "sizes",
 ]
@@ -76,13 +85,25 @@ def sizes(option: str, text: str) -> tuple[int, ...]:
 
 Data = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="digits, or a .csv, .csv.gz, .parquet or .npz file."),
+    typer.Argument(
+        metavar="DATA",
+        help="A .csv, .tsv (both also .gz), .parquet or .npz file; several of the same columns, as "
+        "'part*.csv'; - for standard input; or digits.",
+    ),
 ]
 Target = Annotated[
-    str | None, typer.Option(help="The column to predict; of an NPZ file the array, else y.")
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="The column to predict, or several; of an NPZ file the array, else y.",
+    ),
 ]
 Task = Annotated[
-    str, typer.Option(help="classification, regression, or auto: by the target's values.")
+    str,
+    typer.Option(
+        help="classification; regression; multilabel, columns of 0 and 1, of which several may "
+        "hold; or auto: by the target's values."
+    ),
 ]
 Categories = Annotated[
     list[str] | None,
@@ -97,7 +118,50 @@ Drop = Annotated[
     typer.Option(metavar="A,B", help="Columns to leave out. May be repeated."),
 ]
 Missing = Annotated[
-    str, typer.Option(help="A missing number is an error, or becomes its column's mean.")
+    str, typer.Option(help="A missing number is an error, or becomes its column's mean or median.")
+]
+Indicator = Annotated[
+    bool,
+    typer.Option("--indicator", help="Adds an input that is 1 where a column's number is missing."),
+]
+Dates = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="A,B",
+        help="Columns that must hold dates, as 2024-12-31; those that do are found without it.",
+    ),
+]
+Unseen = Annotated[
+    str,
+    typer.Option(help="A category that training did not see is an error, or other: one for all."),
+]
+MinCount = Annotated[
+    int,
+    typer.Option(metavar="N", help="Categories in fewer rows are others; for --unseen other."),
+]
+MissingTarget = Annotated[
+    str, typer.Option(help="A row without target is an error, or drop: it is left out.")
+]
+WeightColumn = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A column that says how much each row counts; no input."),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        "--id-column",
+        metavar="A,B",
+        help="Columns of DATA to write beside the predictions. May be repeated.",
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of a CSV file: latin1, cp1252, ...; else UTF-8 or UTF-16."),
+]
+Comment = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Lines of a CSV file that begin so are left out, as #."),
 ]
 Na = Annotated[
     list[str] | None,
@@ -107,7 +171,12 @@ Na = Annotated[
 ]
 Delimiter = Annotated[
     str | None,
-    typer.Option(metavar="LETTER", help="Between the cells of a CSV file: , or ; or tab, ..."),
+    typer.Option(
+        "--delimiter",
+        "--sep",
+        metavar="LETTER",
+        help="Between the cells of a CSV file: , or ; or tab, ...",
+    ),
 ]
 Decimal = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gdcore.files import written_beside
 
-__all__ = ["check_output"]
+__all__ = ["check_output", "check_page"]
 
 
 def check_output(option: str, path: Path, *inputs: str | Path) -> None:
@@ -47,6 +47,13 @@ def check_output(option: str, path: Path, *inputs: str | Path) -> None:
         if error.errno in (errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP):
             raise OSError(f"{option}: {path} cannot be written: {told}") from None
         raise OSError(f"{option}: nothing can be written in {folder}: {told}") from None
+
+
+def check_page(path: Path, *inputs: str | Path) -> None:
+    """The same for the page of --report; ValueError where its name is of something else."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"--report must end in .html, got {str(path)!r}")
+    check_output("--report", path, *inputs)
 
 
 class _TriedError(Exception):

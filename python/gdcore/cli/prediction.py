@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import typer
+from numpy.typing import NDArray
 
 from gdcore import Network
 from gdcore._names import unknown
@@ -18,10 +19,11 @@ from gdcore.cli.outputs import check_output
 from gdcore.cli.reading import Reading
 from gdcore.files import read_description, written_beside
 from gdcore.tabular import models
+from gdcore.tabular.columns import named
 from gdcore.tabular.dialect import Dialect
 from gdcore.tabular.fitted import Fitted
 from gdcore.tabular.inputs import NumericColumn
-from gdcore.tabular.meanings import NumberTarget
+from gdcore.tabular.meanings import ClassTarget, NumberTarget, Target
 from gdcore.tabular.tables import Table, read
 
 __all__ = ["predict"]
@@ -29,7 +31,16 @@ __all__ = ["predict"]
 ENDINGS = (".csv", ".parquet", ".npz")
 
 
-def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
+def predict(
+    model: str,
+    data: str,
+    out: Path | None,
+    reading: Reading,
+    keep: Sequence[str] | None = None,
+    na: Sequence[str] = (),
+    *,
+    proba: bool = True,
+) -> None:
     """Predicts each row of the data; writes the predictions, or prints them as CSV.
 
     Args:
@@ -37,6 +48,9 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
         data: New data.
         out: Where the predictions go.
         reading: How to read text; what it does not say is as in training.
+        keep: Columns of the data that stand beside the predictions; None: as in training.
+        na: More texts that mean a missing cell.
+        proba: Whether probabilities are written.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -49,21 +63,58 @@ def predict(model: str, data: str, out: Path | None, reading: Reading) -> None:
     reading.check(data)
     predictor = models.loaded(model)
     net = predictor if isinstance(predictor, Network) else predictor.networks[0]
-    preparation = Fitted.of_model(read_description(model), net)
+    description = read_description(model)
+    preparation = Fitted.of_model(description, net)
     as_in_training = Dialect() if preparation is None else preparation.dialect
     table = read(data, dialect=reading.dialect(as_in_training))
     if preparation is None:
         preparation = _as_it_is(net, table, model)
-    preparation = replace(preparation, notation=reading.notation(preparation.notation))
+    preparation = replace(preparation, notation=reading.notation(preparation.notation, na))
+    kept = _kept(table, keep, description["extra"])
     notes = list(table.notes)
     x = preparation.inputs(table, net.dtype, notes)
     report.tell_notes(notes)
     arrays = models.predictions(preparation.target, predictor, x)
+    if not proba:
+        arrays.pop("probability", None)
+    frame = _frame(arrays, preparation.target, kept)
     if out is None:
-        typer.echo(_frame(arrays).write_csv(), nl=False)
+        typer.echo(frame.write_csv(), nl=False)
         return
     with written_beside(out) as file:
-        _write(arrays, out.suffix.lower(), file)
+        if out.suffix.lower() == ".npz":
+            beside = {each.name: _array(each) for each in kept}
+            np.savez(file, **(arrays | beside))
+        elif out.suffix.lower() == ".parquet":
+            frame.write_parquet(file)
+        else:
+            frame.write_csv(file)
+
+
+def _kept(table: Table, keep: Sequence[str] | None, extra: Any) -> list[pl.Series]:
+    """The columns that stand beside the predictions, as the file has them.
+
+    Raises:
+        ValueError: There is no such column.
+    """
+    if keep is None:
+        told = extra.get("keep") if isinstance(extra, dict) else None
+        names = [each for each in told or () if each in table.frame.columns]
+    else:
+        names = list(named("--keep", keep, table.frame.columns))
+    for name in names:
+        if name.startswith(("prediction", "probability")):
+            raise ValueError(f"--keep must not hold {name!r}, which predictions are called")
+    return [table.frame[name] for name in names]
+
+
+def _array(cells: pl.Series) -> NDArray[Any]:
+    """For an NPZ file, which has no missing text."""
+    return (
+        cells.cast(pl.String).fill_null("").to_numpy().astype(str)
+        if (cells.dtype == pl.String or cells.null_count())
+        else cells.to_numpy()
+    )
 
 
 def _as_it_is(net: Network, table: Table, model: str) -> Fitted:
@@ -84,24 +135,19 @@ def _as_it_is(net: Network, table: Table, model: str) -> Fitted:
     return Fitted(columns, target, width=table.width)
 
 
-def _frame(arrays: dict[str, Any]) -> pl.DataFrame:
+def _frame(arrays: dict[str, Any], target: Target, kept: Sequence[pl.Series]) -> pl.DataFrame:
     prediction = arrays["prediction"]
+    columns: dict[str, Any] = {each.name: each for each in kept}
     if prediction.ndim == 2:
-        return pl.DataFrame({f"prediction[{k}]": row for k, row in enumerate(prediction.T)})
-    columns = {"prediction": prediction}
+        own = target.columns if not isinstance(target, ClassTarget) else ()
+        for k, row in enumerate(prediction.T):
+            columns[f"prediction of {own[k]}" if own else f"prediction[{k}]"] = row
+    else:
+        columns["prediction"] = prediction
+    known = arrays.get("classes", arrays.get("labels", np.array([]))).tolist()
     for each, probability in zip(
-        arrays.get("classes", np.array([])).tolist(), arrays.get("probability", np.array([])).T,
-        strict=True,
-    ):  # fmt: skip
+        known, arrays.get("probability", np.empty((0, 0))).T, strict=False
+    ):
         name = str(each).lower() if isinstance(each, bool) else str(each)
         columns[f"probability of {name}"] = probability
     return pl.DataFrame(columns)
-
-
-def _write(arrays: dict[str, Any], ending: str, file: io.BufferedWriter) -> None:
-    if ending == ".npz":
-        np.savez(file, **arrays)
-    elif ending == ".parquet":
-        _frame(arrays).write_parquet(file)
-    else:
-        _frame(arrays).write_csv(file)

@@ -36,7 +36,7 @@ def profile(options: Options, steps: int, every: int, out: Sequence[Path]) -> No
     integer("--every", every)
     _check_outputs(options.data, out)
     made = set_up(options)
-    x, y = made.training
+    x, y = made.training.x, made.training.y
     size = min(made.batch_size(options), len(y))
 
     def fit(count: int) -> None:
@@ -118,7 +118,7 @@ def scaling(
             f"--optimizer must be one that trains by steps, got {made.trainer.optimizer.name!r}"
         )
     numbers = threads or [n for n in counts_up_to(get_num_threads()) if n is not None]
-    x, y = made.training
+    x, y = made.training.x, made.training.y
     for size in batch_sizes:
         integer("--batch-sizes", size, at_most=len(y))
     with diverging(made.trainer):

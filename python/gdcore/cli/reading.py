@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gdcore.tabular.cells import Notation
 from gdcore.tabular.dialect import Dialect
+from gdcore.tabular.sources import INPUT, TEXT
 
 __all__ = ["Reading"]
 
@@ -20,6 +21,8 @@ class Reading:
     thousands: str | None = None
     skip_lines: int | None = None
     no_quotes: bool | None = None
+    encoding: str | None = None
+    comment: str | None = None
 
     def check(self, data: str) -> None:
         """ValueError where an option says how lines are to be read and the data have none."""
@@ -27,9 +30,11 @@ class Reading:
             "--delimiter": self.delimiter,
             "--skip-lines": self.skip_lines,
             "--no-quotes": self.no_quotes,
+            "--encoding": self.encoding,
+            "--comment": self.comment,
         }
         given = [option for option, value in told.items() if value is not None]
-        if given and not data.lower().endswith((".csv", ".csv.gz")):
+        if given and data != INPUT and not data.lower().endswith((*TEXT, "*")):
             raise ValueError(f"{given[0]} is for CSV files, got {data}")
 
     def dialect(self, default: Dialect) -> Dialect:
@@ -43,6 +48,8 @@ class Reading:
             default.delimiter if delimiter is None else delimiter,
             default.skip_lines if self.skip_lines is None else self.skip_lines,
             default.quotes if self.no_quotes is None else not self.no_quotes,
+            default.encoding if self.encoding is None else self.encoding,
+            default.comment if self.comment is None else self.comment,
         )
 
     def notation(self, default: Notation, na: Iterable[str] = ()) -> Notation:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
 
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from gdcore import Trainer, metrics
 from gdcore._live import peak_bytes
+from gdcore.cli import judges
+from gdcore.cli.parts import Part
 from gdcore.cli.targets import Chosen
-from gdcore.tabular.fitted import Fitted, Prepared
-from gdcore.tabular.inputs import CategoricalColumn, NumericColumn
-from gdcore.tabular.meanings import ClassTarget, NumberTarget
+from gdcore.tabular.fitted import Fitted
+from gdcore.tabular.inputs import CategoricalColumn, DateColumn, NumericColumn
+from gdcore.tabular.meanings import ClassTarget, LabelsTarget, NumberTarget, Target
 
-__all__ = ["METRICS", "figures", "shown", "tell_choice", "tell_notes", "tell_result", "tell_rows"]
+__all__ = [
+    "METRICS",
+    "figures",
+    "shown",
+    "tell_choice",
+    "tell_notes",
+    "tell_result",
+    "tell_rows",
+    "tell_written",
+]
 
 METRICS = (metrics.RMSE(), metrics.MAE(), metrics.R2())
 NOTED = 10  # notes that are shown
@@ -34,7 +44,9 @@ def tell_choice(
 ) -> None:
     """Tells what was made of the data, before the training; size is that of a category's vector."""
     target = preparation.target
-    if isinstance(target, ClassTarget):
+    if isinstance(target, LabelsTarget):
+        task = f"several labels: {', '.join(map(repr, target.columns))}"
+    elif isinstance(target, ClassTarget):
         task = f"classification of {target.name!r} into {len(target.classes)} classes"
     else:
         task = f"regression of {target.name!r}"
@@ -45,9 +57,10 @@ def tell_choice(
         f"rows: {kept} for training, {held_out} held out",
     ]
     if preparation.input_size:
+        dates = sum(isinstance(each, DateColumn) for each in preparation.columns)
         lines.append(
             f"inputs: {preparation.input_size}, from {numeric} columns of numbers and "
-            f"{categorical} of categories"
+            f"{categorical} of categories{f', {dates} of dates' if dates else ''}"
         )
     if embedded := preparation.embedded:
         named = [f"{each.name!r} ({len(each.categories)})" for each in embedded[:NAMED]]
@@ -68,21 +81,21 @@ def tell_notes(notes: Sequence[str]) -> None:
         typer.echo(f"note: and {len(notes) - NOTED} more like this", err=True)
 
 
+def tell_written(path: Path) -> None:
+    """Tells that a file is there."""
+    typer.echo(f"written: {path}", err=True)
+
+
 def figures(
-    trainer: Trainer,
-    x: Prepared,
-    y: NDArray[Any],
-    chosen: Chosen,
-    rows: NDArray[Any],
-    wanted: Sequence[str] = (),
+    trainer: Trainer, part: Part, target: Target, wanted: Sequence[str] = ()
 ) -> dict[str, float]:
     """Computes loss and metrics on some rows; those of numbers in the target's own units."""
-    judges = [metrics.Metric.resolve("--metrics", name) for name in wanted]
-    found = trainer.evaluate(x, y, metrics=judges)
-    if isinstance(chosen.target, NumberTarget) and chosen.values is not None:
+    own = [judges.resolved(name, target) for name in wanted]
+    found = trainer.evaluate(part.x, part.y, metrics=own, sample_weight=part.weights)
+    if isinstance(target, NumberTarget) and part.values is not None:
         judged = trainer.averaged if trainer.has_average else trainer.network
-        outputs = chosen.target.restored(judged.predict(x))
-        found |= {each.key: each(chosen.values[rows], outputs) for each in METRICS}
+        outputs = target.restored(judged.predict(part.x))
+        found |= {each.key: each(part.values, outputs, part.weights) for each in METRICS}
     return found
 
 
@@ -143,7 +156,7 @@ def tell_rows(rows: Mapping[str, str]) -> None:
 
 def shown(key: str, value: float) -> str:
     """A figure of that name as text."""
-    if key == "accuracy":
+    if key in ("accuracy", "f1", "balanced accuracy"):
         return f"{value:.2%}"
     # A target in dollars and one in shares of a millimetre both show their digits.
     return f"{value:.4f}" if key in ("loss", "r2") else f"{value:,.5g}"

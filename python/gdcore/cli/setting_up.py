@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gdcore import Trainer
 from gdcore._layer import Layer
 from gdcore.activations import Activation
 from gdcore.cli.folded import Fold
+from gdcore.cli.parts import Part
 from gdcore.cli.targets import Chosen
 from gdcore.solvers import Solver
-from gdcore.tabular.fitted import Fitted, Prepared
+from gdcore.tabular.fitted import Fitted
 
 __all__ = ["SetUp"]
 
@@ -27,10 +29,12 @@ class SetUp:
         trainer: Before its first step, or as far as it was when it was saved.
         preparation: How the table became arrays.
         chosen: The target.
-        training: x and y of the rows for training.
-        validation: Those of the rows that were held out; there may be none.
+        training: The rows for training.
+        validation: Those that are held out; there may be none.
         kept: The first rows' places in the table.
-        held_out: The others'.
+        held_out: The others', where they are of the same table.
+        weights: What each row for training counts in the loss; None: all the same.
+        keep: Columns that predictions are to stand beside.
         folds: Where each row is held out once, how; else empty, as hidden.
         hidden: The hidden layers.
     """
@@ -38,12 +42,19 @@ class SetUp:
     trainer: Trainer
     preparation: Fitted
     chosen: Chosen
-    training: tuple[Prepared, NDArray[Any]]
-    validation: tuple[Prepared, NDArray[Any]]
+    training: Part
+    validation: Part
     kept: NDArray[Any]
     held_out: NDArray[Any]
+    weights: NDArray[np.float64] | None = None
+    keep: Sequence[str] = ()
     folds: Sequence[Fold] = ()
     hidden: Sequence[Layer | Activation] = ()
+
+    def extra(self) -> dict[str, Any]:
+        """What a model's file keeps beside the trainer."""
+        own = {"keep": list(self.keep)} if self.keep else {}
+        return {"preparation": self.preparation.to_json(), **own}
 
     def batch_size(self, options: Any) -> int:
         """Samples an update, as was said, or as the optimizer takes them."""

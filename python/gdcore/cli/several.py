@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from gdcore import Ensemble, FitResult, FitResults, Trainer, fit_many, metrics
+from gdcore import Ensemble, FitResult, FitResults, Trainer, fit_many
 from gdcore._check import integer
-from gdcore.callbacks import EarlyStopping
-from gdcore.cli import INTERRUPTED, folded, report
+from gdcore.cli import INTERRUPTED, folded, judges, report
 from gdcore.cli.errors import diverged, fail
 from gdcore.cli.setting_up import SetUp
 from gdcore.fit_results import spread_of
-from gdcore.tabular.fitted import Prepared, taken
-from gdcore.tabular.meanings import NumberTarget
+from gdcore.tabular.meanings import LabelsTarget, NumberTarget
 
 if TYPE_CHECKING:
     from gdcore.cli.training import Options
@@ -42,16 +39,20 @@ def train(options: Options) -> None:
 
     count, parts = _numbers(options)
     # Of folds every row is trained on: each network holds out others.
-    made = set_up(options if parts == 0 else replace(options, validation=0.0, patience=None))
+    made = set_up(options if parts == 0 else replace(options, validation=0.0))
     if parts:
         typer.echo(
             f"folds: {parts}, each held out by {count} of the networks; means and deviations of "
             "columns are of the other rows",
             err=True,
         )
-    x, y, rows = (*made.training, None) if not parts else folded.joined(made.folds)
+    x, y, weights = made.training.x, made.training.y, made.weights
+    rows = None
+    if parts:
+        x, y, weights, rows = folded.joined(made.folds)
     trainers = [_trainer(made.trainer, seed) for _ in range(parts or 1) for seed in range(count)]
-    judged = bool(parts) or len(made.held_out) > 0
+    judged = bool(parts) or len(made.validation) > 0
+    stopping = judges.stopping(options, made.preparation.target)
     begun = time.perf_counter()
     try:
         with warnings.catch_warnings():
@@ -62,14 +63,11 @@ def train(options: Options) -> None:
                 y,
                 epochs=options.epochs,
                 batch_size=made.batch_size(options),
-                validation_data=made.validation if judged and not parts else None,
+                sample_weight=weights,
+                validation_data=made.validation.data if judged and not parts else None,
                 rows=None if rows is None else [each for each in rows for _ in range(count)],
-                metrics=[metrics.Metric.resolve("--metrics", name) for name in options.metrics]
-                if judged
-                else (),
-                callbacks=[]
-                if options.patience is None
-                else [EarlyStopping(patience=options.patience)],
+                metrics=judges.all_of(options, made.preparation.target) if judged else (),
+                callbacks=stopping,
                 num_threads=options.threads,
                 accumulate=options.accumulate,
             )
@@ -80,7 +78,7 @@ def train(options: Options) -> None:
     well = [each for each in results if each.error is None]
     ensemble = _ensemble(results, made, count)
     if options.save is not None:
-        ensemble.save(options.save, extra={"preparation": made.preparation.to_json()})
+        ensemble.save(options.save, extra=made.extra())
     figures = [_figures(each, made, count, options.metrics) for each in well]
     whole = _of_ensemble(ensemble, made) if not parts and judged else {}
     _tell(well, figures, whole, count if parts else 0, "held out" if judged else "training")
@@ -103,7 +101,7 @@ def _numbers(options: Options) -> tuple[int, int]:
     count = 1 if options.seeds is None else integer("--seeds", options.seeds)
     parts = 0 if options.folds is None else integer("--folds", options.folds, at_least=2)
     given = "--folds" if parts else "--seeds"
-    for option in ("plot", "profile", "resume"):
+    for option in ("plot", "profile", "report", "resume"):
         if getattr(options, option) is not None:
             raise ValueError(f"--{option} is for one training, got it with {given}")
     if options.patience is not None:
@@ -151,26 +149,24 @@ def _figures(result: FitResult, made: SetUp, count: int, wanted: Sequence[str]) 
     assert result.trainer is not None  # no function was given
     if made.folds:
         fold = made.folds[result.index // count]
-        x, y = taken(fold.x, fold.held_out), fold.y[fold.held_out]
-        return report.figures(result.trainer, x, y, fold.chosen, fold.held_out, wanted)
-    (x, y), places = made.training, made.kept
-    if len(made.held_out):
-        (x, y), places = made.validation, made.held_out
-    return report.figures(result.trainer, x, y, made.chosen, places, wanted)
+        part = fold.whole.rows(fold.held_out)
+        return report.figures(result.trainer, part, fold.chosen.target, wanted)
+    part = made.validation if len(made.validation) else made.training
+    return report.figures(result.trainer, part, made.chosen.target, wanted)
 
 
 def _of_ensemble(ensemble: Ensemble, made: SetUp) -> dict[str, float]:
     """The figures of all networks together, on the rows that were held out."""
-    x, y = made.validation
-    target, values = made.preparation.target, made.chosen.values
-    if isinstance(target, NumberTarget) and values is not None:
-        outputs = target.restored(ensemble.predict(x))
-        return {each.key: each(values[made.held_out], outputs) for each in report.METRICS}
-    return {"accuracy": float((_classes(ensemble, x) == np.asarray(y).reshape(-1)).mean())}
-
-
-def _classes(ensemble: Ensemble, x: Prepared) -> NDArray[np.int64]:
-    return ensemble.predict_classes(x)
+    part, target = made.validation, made.preparation.target
+    if isinstance(target, NumberTarget) and part.values is not None:
+        outputs = target.restored(ensemble.predict(part.x))
+        return {each.key: each(part.values, outputs, part.weights) for each in report.METRICS}
+    if isinstance(target, LabelsTarget):
+        right = (ensemble.predict_proba(part.x, task="binary") > 0.5) == part.y
+        right = right.mean(axis=1)
+    else:
+        right = ensemble.predict_classes(part.x) == np.asarray(part.y).reshape(-1)
+    return {"accuracy": float(np.average(right, weights=part.weights))}
 
 
 def _tell(

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._names import choice
-from gdcore.tabular.cells import all_dates
+from gdcore.tabular.cells import Notation, all_dates
 from gdcore.tabular.columns import Column
-from gdcore.tabular.meanings import ClassTarget, NumberTarget, Target
+from gdcore.tabular.fitting import ones_of, places_of
+from gdcore.tabular.meanings import ClassTarget, LabelsTarget, NumberTarget, Target
+from gdcore.tabular.tables import Table
 
-__all__ = ["TASKS", "Chosen", "Wanted", "check_missing", "choose", "standardized"]
+__all__ = ["TASKS", "Chosen", "Wanted", "again", "check_missing", "choose", "standardized"]
 
-TASKS = ("auto", "classification", "regression")
+TASKS = ("auto", "classification", "regression", "multilabel")
 FEW = 20  # whole numbers of so many different values may be classes
 ROWS_EACH = 10  # if there are so many rows for each value
 MANY = 1000  # more classes than that are a mistake
 SHOWN = 8  # classes in a note
+_ONES = {"0", "1", "0.0", "1.0", "true", "false"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Wanted:
         labels: (N,) places in classes; None for numbers.
         values: (N, K) numbers in their own units; None for classes.
         notes: What the user should know.
+        ones: (N, K) 0 and 1 for each of several labels; None for classes and numbers.
+        one_hot: The columns of the classes, where each has one.
     """
 
     name: str
@@ -45,6 +50,8 @@ class Wanted:
     labels: NDArray[np.int64] | None = None
     values: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
+    ones: NDArray[np.float64] | None = None
+    one_hot: tuple[str, ...] = ()
 
     def too_small(self, held_out: NDArray[Any]) -> list[str]:
         """A note on classes of which no row is held out, though of others there are some."""
@@ -64,8 +71,9 @@ class Chosen:
 
     Args:
         target: What the outputs will mean.
-        y: Class labels (N,), or standardized numbers (N, K), for all rows.
-        values: The numbers (N, K) in their own units; None for classes.
+        y: Class labels (N,), standardized numbers (N, K), or 0 and 1 for labels (N, K), for all
+            rows.
+        values: The numbers (N, K) in their own units; None for others.
         reason: Why, for people.
     """
 
@@ -91,9 +99,13 @@ def choose(name: str, columns: Sequence[Column], task: str, *, as_text: bool) ->
     for column in columns:
         # A word for a missing cell may well name a class.
         check_missing(column, column.cells.is_null().to_numpy() if as_text else column.missing())
+    if as_text and len(columns) > 1:
+        raise ValueError(
+            f"--categories must not hold one of the {len(columns)} columns of --target"
+        )
+    if task == "multilabel" or (len(columns) > 1 and task != "regression"):
+        return _of_columns(name, columns, task)
     if len(columns) > 1:
-        if task == "classification" or as_text:
-            raise ValueError(f"--target {name} has {len(columns)} columns, classes stand in one")
         return _numbers(name, columns, f"it has {len(columns)} columns")
     column = columns[0]
     if as_text:
@@ -114,16 +126,46 @@ def choose(name: str, columns: Sequence[Column], task: str, *, as_text: bool) ->
     return _numbers(name, columns, f"it holds {distinct} different numbers")
 
 
+def _of_columns(name: str, columns: Sequence[Column], task: str) -> Wanted:
+    """Several columns, each of which is a label, a class or a number."""
+    several = f"it has {len(columns)} columns"
+    if task == "auto" and not all(_may_be_ones(column) for column in columns):
+        return _numbers(name, columns, several)
+    ones, names = ones_of(columns), tuple(column.name for column in columns)
+    alone = bool((ones.sum(axis=1) == 1).all())
+    if task == "multilabel" or (task == "auto" and not alone):
+        told = "--task says so" if task == "multilabel" else f"{several} of 0 and 1"
+        for column, own in zip(columns, ones.T, strict=True):
+            if own.min() == own.max():
+                raise ValueError(f"the target {column.name!r} is {own[0]:g} in all rows")
+        return Wanted(name, tuple(columns), told, ones=ones)
+    try:
+        labels = places_of(ones, columns)
+    except ValueError as error:
+        raise ValueError(f"{error}: give --task multilabel if rows may have several") from None
+    classes = tuple(range(len(names))) if names[0] == f"{name}[0]" else names
+    told = f"{several}, of which one is 1 in each row"
+    return Wanted(name, tuple(columns), told, classes, labels, one_hot=names)
+
+
+def _may_be_ones(column: Column) -> bool:
+    names = column.factorized()[1]
+    return len(names) <= 8 and {each.lower() for each in names} <= _ONES
+
+
 def standardized(wanted: Wanted, kept: NDArray[Any]) -> Chosen:
     """The target, with mean and deviation of numbers from the rows for training.
 
     Raises:
         ValueError: There is but one number among these rows, or they cannot be standardized.
     """
+    if wanted.ones is not None:
+        labels = LabelsTarget(wanted.name, tuple(each.name for each in wanted.columns))
+        return Chosen(labels, wanted.ones, None, wanted.reason)
     if wanted.values is None:
         assert wanted.classes is not None
         assert wanted.labels is not None
-        target = ClassTarget(wanted.name, wanted.classes)
+        target = ClassTarget(wanted.name, wanted.classes, wanted.one_hot)
         return Chosen(target, wanted.labels, None, wanted.reason)
     values = wanted.values
     training = values[kept]
@@ -145,8 +187,58 @@ def standardized(wanted: Wanted, kept: NDArray[Any]) -> Chosen:
         raise ValueError(
             f"the target {wanted.name!r} has numbers too large or too close to standardize"
         )
-    numbers = NumberTarget(wanted.name, tuple(mean.tolist()), tuple(deviation.tolist()))
+    names = tuple(column.name for column in wanted.columns)
+    own = names if len(names) > 1 and names[0] != f"{wanted.name}[0]" else ()
+    numbers = NumberTarget(wanted.name, tuple(mean.tolist()), tuple(deviation.tolist()), own)
     return Chosen(numbers, y, values, wanted.reason)
+
+
+def again(target: Target, table: Table, notation: Notation, reason: str) -> Chosen:
+    """A target that a model knows, of another table.
+
+    Raises:
+        ValueError: A column or cell is missing, or no class of the model.
+    """
+    names = [n for each in target.columns or [target.name] for n in table.targets(each)]
+    if table.width is not None:  # of an array
+        names = table.targets(target.name)
+    columns = [replace(table.column(name, notation), is_target=True) for name in names]
+    as_text = isinstance(target, ClassTarget) and isinstance(target.classes[0], str)
+    for column in columns:
+        text = as_text and not getattr(target, "one_hot", ())
+        check_missing(column, column.cells.is_null().to_numpy() if text else column.missing())
+    if isinstance(target, LabelsTarget) or (isinstance(target, ClassTarget) and target.one_hot):
+        ones = ones_of(columns)
+        _check_count(target, len(target.columns), len(columns))
+        labels = ones if isinstance(target, LabelsTarget) else places_of(ones, columns)
+        return Chosen(target, labels, None, reason)
+    if isinstance(target, ClassTarget):
+        return Chosen(target, _labels(target, columns[0], as_text=as_text), None, reason)
+    _check_count(target, len(target.mean), len(columns))
+    values = np.column_stack([column.numbers() for column in columns])
+    y = target.scaled(values)
+    if not np.isfinite(y).all():
+        raise ValueError(f"the target {target.name!r} has numbers too large to standardize")
+    return Chosen(target, y, values, reason)
+
+
+def _check_count(target: Target, wanted: int, got: int) -> None:
+    if wanted != got:
+        raise ValueError(
+            f"the target {target.name!r} must have {wanted} columns, as in training, got {got}"
+        )
+
+
+def _labels(target: ClassTarget, column: Column, *, as_text: bool) -> NDArray[np.int64]:
+    places = {each: place for place, each in enumerate(target.classes)}
+    values: list[Any] = column.texts().to_list() if as_text else column.values()
+    for at, value in enumerate(values):
+        if value not in places:
+            raise ValueError(
+                f"the target {target.name!r} must hold a class that training saw "
+                f"({target.told()}), got {value!r} in {column.rows.told(at)}"
+            )
+    return np.array([places[each] for each in values], np.int64)
 
 
 def check_missing(column: Column, missing: NDArray[np.bool_]) -> None:
@@ -158,7 +250,8 @@ def check_missing(column: Column, missing: NDArray[np.bool_]) -> None:
             told = f", {word!r}: give --categories {shlex.quote(column.name)} if it is a class"
         raise ValueError(
             f"the target {column.name!r} must have no missing cells, got {missing.sum()}, the "
-            f"first in {column.rows.told(at)}{told}"
+            f"first in {column.rows.told(at)}{told}{': ' if not told else ', or '}give "
+            "--missing-target drop to leave such rows out"
         )
 
 

@@ -17,42 +17,49 @@ from gdcore import Trainer, profile, schedules
 from gdcore._check import integer, optional_integer
 from gdcore._names import choice
 from gdcore._native import DTYPES
-from gdcore.callbacks import EarlyStopping
 from gdcore.cli import (
     INTERRUPTED,
     around,
     folded,
+    hints,
+    judged_page,
+    judged_text,
+    judges,
+    judging,
+    parts,
     plot,
     profile_files,
     report,
     several,
+    weighing,
 )
 from gdcore.cli.errors import diverged, diverging, fail
 from gdcore.cli.hidden import hidden_layers
 from gdcore.cli.learning import Choices, learn, wanted
 from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
 from gdcore.cli.networks import Embedded
-from gdcore.cli.outputs import check_output
+from gdcore.cli.outputs import check_output, check_page
+from gdcore.cli.parts import Part, with_target
 from gdcore.cli.reading import Reading
 from gdcore.cli.resuming import resumed
 from gdcore.cli.setting_up import SetUp
 from gdcore.cli.split import split
 from gdcore.cli.targets import Chosen
 from gdcore.losses import Loss
-from gdcore.metrics import Metric
 from gdcore.optimizers import Optimizer
 from gdcore.solvers import Solver
 from gdcore.tabular.cells import Notation
-from gdcore.tabular.columns import listed
+from gdcore.tabular.columns import listed, named
 from gdcore.tabular.dialect import Dialect
-from gdcore.tabular.fitted import taken
-from gdcore.tabular.meanings import ClassTarget
+from gdcore.tabular.meanings import ClassTarget, LabelsTarget
 from gdcore.tabular.networks import network_over
+from gdcore.tabular.sources import INPUT
 from gdcore.tabular.tables import NAMES, Table, read
 from gdcore.typing import ScheduleName
 
 __all__ = ["Options", "SetUp", "set_up", "train"]
 
+PLATEAU = "plateau"  # a schedule that goes by losses, not by time
 EVENTS = 1 << 17  # of a thread in a profile, the last ones: viewers cannot open much more
 
 
@@ -75,6 +82,14 @@ class Options:
     optimizer: str
     lr: float | None
     seed: int
+    dates: tuple[str, ...] = ()
+    indicator: bool = False
+    unseen: str = "error"
+    min_count: int = 1
+    missing_target: str = "error"
+    id_column: tuple[str, ...] = ()
+    weight_column: str | None = None
+    class_weight: str | None = None
     norm: str | None = None
     dropout: float | None = None
     residual: bool = False
@@ -86,6 +101,7 @@ class Options:
     warmup: int = 0
     epochs: int = 1
     validation: float = 0.0
+    validation_file: str | None = None
     momentum: float | None = None
     weight_decay: float | None = None
     clip_grad_norm: float | None = None
@@ -99,11 +115,13 @@ class Options:
     accumulate: int = 1
     dtype: str = "float32"
     metrics: tuple[str, ...] = ()
+    metric: str | None = None
     patience: int | None = None
     seeds: int | None = None
     folds: int | None = None
     resume: Path | None = None
     save: Path | None = None
+    report: Path | None = None
     plot: Path | None = None
     profile: Path | None = None
 
@@ -121,8 +139,6 @@ def train(options: Options) -> None:
         return
     made = set_up(options)
     trainer, chosen, preparation = made.trainer, made.chosen, made.preparation
-    kept, held_out = made.kept, made.held_out
-    training, validation = made.training, made.validation
     before = trainer.epochs
     recorded = nullcontext() if options.profile is None else profile(events_per_thread=EVENTS)
     try:
@@ -135,26 +151,34 @@ def train(options: Options) -> None:
             held = f", {part}" if part else ""
             typer.echo(f"written: {options.profile}{held}{lost}", err=True)
 
-    parts = {"training": (*training, kept)}
-    if len(held_out):
-        parts["held out"] = (*validation, held_out)
+    known = {"training": made.training}
+    if len(made.validation):
+        known["held out"] = made.validation
     figures = {
-        part: report.figures(trainer, part_x, part_y, chosen, rows, options.metrics)
-        for part, (part_x, part_y, rows) in parts.items()
+        name: report.figures(trainer, part, chosen.target, judges.names(options))
+        for name, part in known.items()
     }
     if not all(math.isfinite(each["loss"]) for each in figures.values()):
         # No later step was there to tell.
         fail(diverged(trainer.epochs, trainer.lr))
     if options.save is not None:
-        trainer.save(options.save, extra={"preparation": preparation.to_json()})
+        trainer.save(options.save, extra=made.extra())
     if options.plot is not None:
         plot.save_curves(options.plot, trainer.history)
     together = made.batch_size(options) * options.accumulate
     epochs = trainer.epochs - before
-    report.tell_result(trainer, figures, len(kept), together, epochs, seconds)
-    for path in (options.save, options.plot):
+    report.tell_result(trainer, figures, len(made.kept), together, epochs, seconds)
+    name, judged = list(known.items())[-1]
+    judgement = judging.judged(preparation.target, judging.network(trainer), judged)
+    judged_text.tell(judgement, name)
+    for hint in hints.of(judging.network(trainer), preparation, made.training.x):
+        typer.echo(f"hint: {hint}", err=True)
+    if options.report is not None:
+        about = {"data": options.data, "rows": f"{len(judged):,}, {name}"}
+        judged_page.write(options.report, judgement, about, figures, trainer)
+    for path in (options.save, options.report, options.plot):
         if path is not None:
-            typer.echo(f"written: {path}", err=True)
+            report.tell_written(path)
 
 
 def set_up(options: Options) -> SetUp:
@@ -175,12 +199,17 @@ def set_up(options: Options) -> SetUp:
     choice("--loss", options.loss, ["auto", *CLASS_LOSSES, *NUMBER_LOSSES])
     integer("--epochs", options.epochs)
     optional_integer("--batch-size", options.batch_size)
-    schedule = _schedule(options.schedule, options.warmup, options.epochs)
+    schedule = _schedule(options)
     integer("--accumulate", options.accumulate)
-    _check_judging(options)
+    judges.check(options)
+    weighing.parsed(options.class_weight)
     _check_outputs(options)
 
-    options.reading.check(options.data)
+    for data in (options.data, options.validation_file):
+        if data is not None:
+            options.reading.check(data)
+    if options.validation_file is not None and options.validation_file == options.data == INPUT:
+        raise ValueError("--validation-file must not be - where DATA is, which is read once")
     if options.resume is not None:
         return resumed(options, options.resume)
     dialect = options.reading.dialect(Dialect())
@@ -194,26 +223,48 @@ def set_up(options: Options) -> SetUp:
         options.categories,
         options.numbers,
         options.drop,
+        _aside(table, options),
+        options.dates,
         options.missing,
+        options.indicator,
+        options.unseen,
+        options.min_count,
         notation,
         embedded.above,
-    ).of(table)
+    )
+    left_out: list[str] = []
+    as_text = named("--categories", options.categories, table.frame.columns)
+    table = with_target(
+        table, (choices.target,), notation, options.missing_target, left_out, as_text
+    )
+    choices = choices.of(table)
     target = wanted(table, choices)
-    kept, held_out = split(len(table), options.validation, options.seed, target.labels)
+    weights = weighing.of_column(table, options.weight_column, notation)
+    share = options.validation if options.validation_file is None else 0.0
+    kept, held_out = split(len(table), share, options.seed, target.labels)
     _check_batch(rule, options.batch_size, len(kept))
     preparation, chosen, notes = learn(table, choices, target, kept)
     preparation = replace(preparation, dialect=dialect)
-    notes = [*target.too_small(held_out), *notes]  # ahead of what may be many
+    notes = [*left_out, *target.too_small(held_out), *notes]  # ahead of what may be many
     loss, outputs, y = _loss(options.loss, chosen)
     x = preparation.inputs(table, np.dtype(dtype))
-    parts = []
+    folds = []
     if options.folds is not None:
-        cut = (options.folds, options.seed, np.dtype(dtype))
-        parts = folded.cut(table, preparation, target, y, *cut)
-    report.tell_choice(preparation, chosen, len(kept), len(held_out), notes, embedded.size)
+        cut = (options.folds, options.seed, np.dtype(dtype), weights, options.class_weight)
+        folds = folded.cut(table, preparation, target, y, *cut)
+    keep = named("--id-column", options.id_column, table.frame.columns)
     del table  # the text of large files takes more room than all that follows
 
     net = network_over(preparation, hidden, outputs, embedded.size, dtype=dtype, seed=options.seed)
+    whole = Part(x, y, chosen.values, weights)
+    validation = whole.rows(held_out)
+    if options.validation_file is not None:
+        more: list[str] = []
+        validation, _, _ = parts.of_file(
+            options, options.validation_file, preparation, net, "", more
+        )
+        notes += [f"{options.validation_file}: {each}" for each in more]
+    report.tell_choice(preparation, chosen, len(kept), len(validation), notes, embedded.size)
     trainer = Trainer(
         net,
         loss,
@@ -227,13 +278,22 @@ def set_up(options: Options) -> SetUp:
         trainer,
         preparation,
         chosen,
-        (taken(x, kept), y[kept]),
-        (taken(x, held_out), y[held_out]),
+        whole.rows(kept),
+        validation,
         kept,
         held_out,
-        parts,
+        weighing.of_training(options, chosen, whole, kept),
+        keep,
+        folds,
         hidden,
     )
+
+
+def _aside(table: Table, options: Options) -> tuple[str, ...]:
+    """The columns that are no inputs but stand in predictions, or weigh rows."""
+    weight = () if options.weight_column is None else (options.weight_column,)
+    found = named("--weight-column", weight, table.frame.columns)
+    return (*named("--id-column", options.id_column, table.frame.columns), *found)
 
 
 def _rule(options: Options) -> Optimizer:
@@ -263,22 +323,12 @@ def _check_batch(rule: Optimizer, batch_size: int | None, rows: int) -> None:
         )
 
 
-def _check_judging(options: Options) -> None:
-    """What is computed of the rows that are held out, and what is made of it."""
-    for name in options.metrics:
-        Metric.resolve("--metrics", name)
-    if len(set(options.metrics)) < len(options.metrics):
-        raise ValueError(f"--metrics must be different ones, got {','.join(options.metrics)}")
-    if options.patience is None:
-        return
-    integer("--patience", options.patience)
-    if options.validation == 0:
-        raise ValueError("--patience needs rows that are held out, got --validation 0")
-
-
 def _check_outputs(options: Options) -> None:
     if options.save is not None:
         check_output("--save", options.save, options.data)
+    if options.report is not None:
+        others = () if options.save is None else (options.save,)
+        check_page(options.report, options.data, *others)
     if options.plot is not None:
         plot.check(options.plot)
         others = () if options.save is None else (options.save,)
@@ -298,9 +348,16 @@ def _read(options: Options, dialect: Dialect) -> Table:
     return table
 
 
-def _schedule(name: str, warmup: int, epochs: int) -> schedules.Schedule | ScheduleName | None:
+def _schedule(options: Options) -> schedules.Schedule | ScheduleName | None:
     """The schedule of a name over the epochs that the warm-up leaves."""
-    name = choice("--schedule", name, schedules.NAMES)
+    warmup, epochs = options.warmup, options.epochs
+    if options.schedule == PLATEAU:
+        if warmup:
+            raise ValueError("--warmup must be 0 for --schedule plateau, which goes by the losses")
+        held_out = options.validation > 0 or options.validation_file or options.folds
+        return schedules.ReduceOnPlateau(monitor="val_loss" if held_out else "loss")
+    choice("--schedule", options.schedule, [*schedules.NAMES, PLATEAU])
+    name = choice("--schedule", options.schedule, schedules.NAMES)
     if name in ("one_cycle", "coslog") and warmup:
         raise ValueError(f"--warmup must be 0 for --schedule {name}, which rises first by itself")
     integer("--warmup", warmup, at_least=0)
@@ -316,6 +373,9 @@ def _schedule(name: str, warmup: int, epochs: int) -> schedules.Schedule | Sched
 def _loss(name: str, chosen: Chosen) -> tuple[Loss, int, NDArray[Any]]:
     """The loss, the number of outputs it needs, and its targets."""
     target = chosen.target
+    if isinstance(target, LabelsTarget):
+        choice("--loss", name, ("auto", "bce_with_logits"))
+        return Loss.resolve("--loss", "bce_with_logits"), len(target.columns), chosen.y
     if not isinstance(target, ClassTarget):
         if name not in ("auto", *NUMBER_LOSSES):
             raise ValueError(
@@ -338,19 +398,20 @@ def _loss(name: str, chosen: Chosen) -> tuple[Loss, int, NDArray[Any]]:
 
 def _fit(made: SetUp, options: Options) -> float:
     """Trains; returns the seconds it took. After Ctrl-C saves what there is, and ends."""
-    trainer, judged = made.trainer, len(made.held_out) > 0
+    trainer, judged = made.trainer, len(made.validation) > 0
     start, before = time.perf_counter(), trainer.epochs
-    stopping = [] if options.patience is None else [EarlyStopping(patience=options.patience)]
+    target = made.chosen.target
+    stopping = judges.stopping(options, target)
     try:
         with diverging(trainer):
             trainer.fit(
-                *made.training,
+                made.training.x,
+                made.training.y,
+                sample_weight=made.weights,
                 epochs=options.epochs,
                 batch_size=made.batch_size(options),
-                validation_data=made.validation if judged else None,
-                metrics=[Metric.resolve("--metrics", name) for name in options.metrics]
-                if judged
-                else (),
+                validation_data=made.validation.data if judged else None,
+                metrics=judges.all_of(options, target) if judged else (),
                 callbacks=stopping,
                 accumulate=options.accumulate,
             )
@@ -359,7 +420,7 @@ def _fit(made: SetUp, options: Options) -> float:
         if options.save is None or trainer.epochs == before:
             what = "nothing" if options.profile is None else "no model"
             fail(f"{done}; {what} is saved", INTERRUPTED)
-        trainer.save(options.save, extra={"preparation": made.preparation.to_json()})
+        trainer.save(options.save, extra=made.extra())
         fail(
             f"{done}; saved to {options.save}, with the updates of the epoch that was begun",
             INTERRUPTED,
@@ -372,9 +433,10 @@ def _fit(made: SetUp, options: Options) -> float:
         )
     for each in stopping:
         how = "stopped after" if trainer.stopped else "no early stop within"
+        key = f"val_{judges.key(options.metric or 'loss')}"
         typer.echo(
             f"{how} {trainer.epochs - before} of {options.epochs} epochs: the weights are those "
-            f"of epoch {each.best_epoch}, with val_loss {each.best:.5g}",
+            f"of epoch {each.best_epoch}, with {key} {each.best:.5g}",
             err=True,
         )
     return time.perf_counter() - start

@@ -153,13 +153,13 @@ def trace(kind: str, **values: Any) -> dict[str, Any]:
     return {"type": kind} | {name: value for name, value in values.items() if value is not None}
 
 
-def document(parts: Iterable[str]) -> bytes:
-    """The page as a file's content."""
+def document(parts: Iterable[str], title: str = "gdcore profile", style: str = "") -> bytes:
+    """The page as a file's content; ``style`` is CSS beside that of all pages."""
     head = (
         "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>gdcore profile</title><style>{_CSS}</style></head>\n<body>\n"
+        f"<title>{text(title)}</title><style>{_CSS}{style}</style></head>\n<body>\n"
     )
     return (head + "\n".join(parts) + "\n</body></html>\n").encode()
 

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ _DIGITS = r"\d[\d.,'_ \u2019]*(?:[eEdD][+-]?\d+)?|[.,]\d+|0[xX][0-9a-fA-F]+"
 _CURRENCY = re.compile(r"\b(?:USD|EUR|GBP|CHF|JPY|CNY|INR)\b|\bRs\b\.?")
 _MEASURE = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*([^\W\d_]+[23]?(?:/[^\W\d_]+)?)")
 _FOREIGN = re.compile(rf"\(?[+-]?\s*¤?\s*[+-]?(?:{_DIGITS})\s*[¤%‰°]?\s*[+-]?\)?")
+_ZONED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{3,6})?(?:[zZ]|[+-]\d\d:\d\d)")
 _CLOCK = r"(?:[T ]+\d{1,2}:\d{2}.*)?"
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DATE = re.compile(
@@ -175,10 +177,16 @@ def all_dates(texts: Iterable[str]) -> bool:
 
 
 def iso_dates(texts: Iterable[str]) -> NDArray[np.datetime64]:
-    """The dates or times that texts tell as ISO 8601 has them, datetime64[us]; NaT where none."""
+    """The dates or times that texts tell as ISO 8601 has them, datetime64[us]; NaT where none.
+
+    Those with a time zone are in UTC.
+    """
 
     def date(text: str) -> np.datetime64:
         try:
+            if _ZONED.fullmatch(text):
+                moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
+                return np.datetime64(moment.astimezone(timezone.utc).replace(tzinfo=None), "us")
             return np.datetime64(text, "us") if text[:4].isdigit() else np.datetime64("NaT", "us")
         except ValueError:
             return np.datetime64("NaT", "us")

@@ -24,6 +24,10 @@ MOSTLY = 0.9
 WORDS = 5
 NUMBERS = 20
 LISTED = 20  # names in a message
+_WAYS = {
+    "missing": ": fill them, or train with --missing median",
+    "category": ": correct it, or train with --unseen other",
+}
 EXACT = 1000  # so many texts are looked at one by one
 
 
@@ -33,14 +37,20 @@ class Rows:
 
     Args:
         lines: The line of the file at which each begins; None where it has no lines.
+        files: Of several files that are one table, the name of each and its first row, from 0 on.
+        places: Which rows of the file these are, from 0 on; None for all.
     """
 
     lines: NDArray[np.intp] | None = None
+    files: tuple[tuple[str, int], ...] = ()
+    places: NDArray[np.intp] | None = None
 
     def told(self, at: int) -> str:
         """``row 5 (line 6)``; rows are counted from 1."""
+        at = at if self.places is None else int(self.places[at])
         where = "the first is 1" if self.lines is None else f"line {self.lines[at]}"
-        return f"row {at + 1} ({where})"
+        name, begins = next((each for each in reversed(self.files) if each[1] <= at), ("", 0))
+        return f"row {at - begins + 1}{f' of {name}' if name else ''} ({where})"
 
 
 @dataclass(frozen=True)
@@ -201,9 +211,21 @@ class Column:
             at = int(wrong.argmax())
             raise ValueError(
                 f"column {self.name!r} must hold dates, as 2024-12-31, got "
-                f"{names[places[at]]!r} in {self.rows.told(at)}"
+                f"{names[places[at]]!r} in {self.rows.told(at)}: correct it, or give "
+                f"{_option('--na', names[places[at]])} if it means a missing cell"
             )
         return found
+
+    def is_dates(self) -> bool:
+        """Whether all cells that are there are dates with year, month and day."""
+        if self.cells.dtype in (pl.Date, pl.Datetime):
+            return True
+        if not self.is_text or self.says_category:
+            return False
+        known = self.cells.unique().drop_nulls()
+        if not len(known) or not known.str.contains(r"^\d{4}-\d{2}-\d{2}").all():
+            return False
+        return not np.isnat(meaning.iso_dates(known)).any()
 
     def cell(self, at: int) -> str:
         """A cell as messages tell it."""
@@ -214,8 +236,8 @@ class Column:
         return self.rows.told(at)
 
     def hint(self, what: str) -> str:
-        """Nothing: the commands tell their options."""
-        return ""
+        """The way out of a fault, from the colon on."""
+        return _WAYS.get(what, "")
 
     def categories(self) -> tuple[pl.Series, list[str]]:
         """The names of the categories that the cells stand for, null where missing, and notes.

@@ -55,37 +55,45 @@ def read_records(data: bytes, name: str, dialect: Dialect) -> Records:
     an empty cell; with several it is an error.
 
     Args:
-        data: The file; UTF-8, or UTF-16 with a mark of its byte order; it may be compressed by
-            gzip.
+        data: The file; it may be compressed by gzip.
         name: Of the file, for messages.
         dialect: How it is delimited.
 
     Raises:
         ValueError: It is damaged, or a line is not as the header says; the message names it.
     """
-    body, first = _lines_from_header(_utf8(data, name), name, dialect)
+    body, numbers = _lines_from_header(_utf8(data, name, dialect.encoding), name, dialect)
     header, _, _ = body.partition(b"\n")
     delimiter = dialect.delimiter or ","
-    _check_first_line(body, name, first, delimiter)
+    _check_first_line(body, name, numbers, delimiter)
     if dialect.delimiter is None:
-        _check_delimiter(header.decode(), name, first)
+        _check_delimiter(header.decode(), name, int(numbers[0]))
     body = _without_end(body, delimiter)
-    if (records := _plain(body, first, delimiter, quotes=dialect.quotes)) is None:
-        records = _strict(body.decode(), name, first, delimiter, quotes=dialect.quotes)
+    if (records := _plain(body, numbers, delimiter, quotes=dialect.quotes)) is None:
+        records = _strict(body.decode(), name, numbers, delimiter, quotes=dialect.quotes)
     return records
 
 
 # ---- bytes ----
 
 
-def _utf8(data: bytes, name: str) -> bytes:
+def _utf8(data: bytes, name: str, encoding: str | None) -> bytes:
     """The text as UTF-8 with line feeds alone."""
     if data.startswith(b"\x1f\x8b"):
         try:
             data = gzip.decompress(data)
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{name} cannot be read: {error}") from None
-    if data[:2] in _BYTE_ORDERS:
+    if encoding is not None:
+        try:
+            data = data.decode(encoding).encode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise ValueError(
+                f"{name} is not {encoding}: line {line} has the byte 0x{data[error.start]:02x}. "
+                "Give another --encoding"
+            ) from None
+    elif data[:2] in _BYTE_ORDERS:
         try:
             data = data.decode("utf-16").encode()
         except UnicodeDecodeError as error:
@@ -95,11 +103,11 @@ def _utf8(data: bytes, name: str) -> bytes:
             data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        encoding = "utf-16le" if b"\0" in data else "latin1"
+        named = "utf-16-le" if b"\0" in data else "latin1"
         raise ValueError(
             f"{name} is not UTF-8: line {line} has the byte 0x{data[error.start]:02x} in "
-            f"{_told(data.split(_LF)[line - 1].decode('latin-1'))}. Convert it, e.g. with iconv "
-            f"-f {encoding} -t utf-8"
+            f"{_told(data.split(_LF)[line - 1].decode('latin-1'))}. Give --encoding {named}, if it "
+            "is that, or convert it"
         ) from None
     data = data.removeprefix(b"\xef\xbb\xbf")
     if (at := data.find(b"\0")) >= 0:
@@ -112,8 +120,8 @@ def _utf8(data: bytes, name: str) -> bytes:
     return data
 
 
-def _lines_from_header(data: bytes, name: str, dialect: Dialect) -> tuple[bytes, int]:
-    """What follows the lines to skip, and the number of its first line."""
+def _lines_from_header(data: bytes, name: str, dialect: Dialect) -> tuple[bytes, NDArray[np.intp]]:
+    """What follows the lines to skip, without comments, and the numbers of its lines."""
     for skipped in range(dialect.skip_lines):
         _, line, data = data.partition(b"\n")
         if not line:
@@ -121,9 +129,24 @@ def _lines_from_header(data: bytes, name: str, dialect: Dialect) -> tuple[bytes,
                 f"--skip-lines must leave a header, got {dialect.skip_lines}: {name} has "
                 f"{skipped + 1} lines"
             )
+    numbers = np.arange(dialect.skip_lines + 1, dialect.skip_lines + data.count(b"\n") + 3)
+    if dialect.comment is not None:
+        data, kept = _without_comments(data, dialect.comment.encode(), quotes=dialect.quotes)
+        numbers = numbers[kept]
     if not data.strip():
         raise ValueError(f"{name} holds no rows")
-    return data, dialect.skip_lines + 1
+    return data, numbers
+
+
+def _without_comments(data: bytes, sign: bytes, *, quotes: bool) -> tuple[bytes, list[int]]:
+    """The other lines, with their places and one beyond; within quotes there is no comment."""
+    lines = data.split(b"\n")
+    kept, within = [], False
+    for place, line in enumerate(lines):
+        if within or not line.startswith(sign):
+            kept.append(place)
+            within ^= quotes and line.count(b'"') % 2 == 1
+    return b"\n".join(lines[place] for place in kept), [*kept, len(lines)]
 
 
 def _without_end(data: bytes, delimiter: str) -> bytes:
@@ -146,11 +169,12 @@ def _check_delimiter(header: str, name: str, first: int) -> None:
             )
 
 
-def _check_first_line(body: bytes, name: str, first: int, delimiter: str) -> None:
+def _check_first_line(body: bytes, name: str, numbers: NDArray[np.intp], delimiter: str) -> None:
     """ValueError where the header stands below its place."""
-    rest, over = body, 0
-    while re.match(rb"[ \t]*\n|#|//|%|sep=.\n", rest):
+    rest, over, signs = body, 0, set()
+    while found := re.match(rb"[ \t]*\n|#|//|%|sep=.\n", rest):
         rest, over = rest.partition(b"\n")[2], over + 1
+        signs.add(found[0].decode())
     if over == 0 or not rest:
         return
     line = body.partition(b"\n")[0].decode()
@@ -159,16 +183,20 @@ def _check_first_line(body: bytes, name: str, first: int, delimiter: str) -> Non
     ].decode().count(delimiter):
         return  # the name of a column begins so
     told = f"is {_told(line)}" if line.strip() else "is blank"
-    options = f"--skip-lines {first - 1 + over}"
+    options = f"--skip-lines {numbers[over] - 1}"
     if line.startswith("sep=") and (sign := line[4:]) != delimiter:
         options += f' --delimiter "{SEPARATORS.get(sign, sign)}"'
-    raise ValueError(f"{name}: line {first} {told}, which is no header: give {options}")
+    if len(signs) == 1 and (sign := signs.pop()) in ("#", "//", "%"):
+        options += f', or --comment "{sign}" if such lines are comments'
+    raise ValueError(f"{name}: line {numbers[0]} {told}, which is no header: give {options}")
 
 
 # ---- records ----
 
 
-def _plain(body: bytes, first: int, delimiter: str, *, quotes: bool) -> Records | None:
+def _plain(
+    body: bytes, numbers: NDArray[np.intp], delimiter: str, *, quotes: bool
+) -> Records | None:
     """The records of text without anything that must be told; None where there may be."""
     if b"\r" in body:
         return None
@@ -205,7 +233,7 @@ def _plain(body: bytes, first: int, delimiter: str, *, quotes: bool) -> Records 
     )
     if frame.height != len(ends) - 1:
         return None
-    return Records(names, frame, np.arange(first + 1, first + 1 + frame.height), [])
+    return Records(names, frame, numbers[1 : 1 + frame.height], [])
 
 
 def _encloses(quote: NDArray[np.intp], signs: NDArray[np.uint8], delimiter: str) -> bool:
@@ -222,7 +250,9 @@ def _quoting(quotes: bool) -> Any:
     return csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
 
 
-def _strict(text: str, name: str, first: int, delimiter: str, *, quotes: bool) -> Records:
+def _strict(
+    text: str, name: str, numbers: NDArray[np.intp], delimiter: str, *, quotes: bool
+) -> Records:
     file = io.StringIO(text, newline="\n")
     reader = csv.reader(
         file,
@@ -235,18 +265,18 @@ def _strict(text: str, name: str, first: int, delimiter: str, *, quotes: bool) -
     names: list[str] = []
     rows: list[list[str]] = []
     with _any_length():
-        for line, cells in _numbered(reader, text, name, first):
+        for place, cells in _numbered(reader, text, name, numbers):
             if not names:
                 names = [each.strip() for each in cells]
                 continue
             if len(cells) != len(names):
                 if cells or len(names) > 1:
-                    last = reader.line_num + first - 1
-                    raise _ragged(text, name, first, (line, last), cells, names, delimiter)
+                    places = (place, reader.line_num - 1)
+                    raise _ragged(text, name, numbers, places, cells, names, delimiter)
                 cells = [""]
-            if reader.line_num + first - 1 > line:
-                longer.append(line)
-            lines.append(line)
+            if reader.line_num - 1 > place:
+                longer.append(int(numbers[place]))
+            lines.append(numbers[place])
             rows.append(cells)
             if len(rows) == CHUNK:
                 frames.append(_framed(rows, len(names)))
@@ -263,30 +293,34 @@ def _numbered(
     reader: Any,
     text: str,
     name: str,
-    first: int,
+    numbers: NDArray[np.intp],
 ) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the line it begins at; what csv says of wrong ones, in our words."""
+    """Each record with the place of its first line; what csv says of wrong ones, in our words."""
     while True:
-        line = first + reader.line_num
+        place = int(reader.line_num)
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            raise _wrong(str(error), text, name, first, line, reader.line_num) from None
-        yield line, cells
+            places = (place, reader.line_num - 1)
+            raise _wrong(str(error), text, name, numbers, places) from None
+        yield place, cells
 
 
-def _wrong(said: str, text: str, name: str, first: int, line: int, read: int) -> ValueError:
-    last = first - 1 + read
+def _wrong(
+    said: str, text: str, name: str, numbers: NDArray[np.intp], places: tuple[int, int]
+) -> ValueError:
+    begun, ended = places
+    line, last = numbers[begun], numbers[ended]
     if "end of data" in said:
-        what = f"line {line} opens a quote that nothing closes: {_line(text, line - first)}"
+        what = f"line {line} opens a quote that nothing closes: {_line(text, begun)}"
     elif "new-line" in said:
-        what = f"line {last} has a carriage return within: {_line(text, last - first)}"
+        what = f"line {last} has a carriage return within: {_line(text, ended)}"
         return ValueError(f"{name}: {what}. Its lines must all end in the same way")
     else:
         opened = "" if last == line else f", in a cell that begins in line {line}"
-        what = f"line {last} goes on after a closing quote{opened}: {_line(text, last - first)}"
+        what = f"line {last} goes on after a closing quote{opened}: {_line(text, ended)}"
     return ValueError(
         f"{name}: {what}. Double the quotes within a cell, or give --no-quotes if they are letters"
     )
@@ -295,23 +329,23 @@ def _wrong(said: str, text: str, name: str, first: int, line: int, read: int) ->
 def _ragged(
     text: str,
     name: str,
-    first: int,
-    lines: tuple[int, int],
+    numbers: NDArray[np.intp],
+    places: tuple[int, int],
     cells: list[str],
     names: list[str],
     delimiter: str,
 ) -> ValueError:
-    line, last = lines
+    line, last = numbers[list(places)]
     if not cells:
         return ValueError(f"{name}: line {line} is blank, and lines follow it: remove it")
     count = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
     to = f", which goes on to line {last} within quotes," if last > line else ""
     told = f"{name}: line {line}{to} has {count}, the header has {len(names)}: "
-    told += _line(text, line - first)
+    told += _line(text, places[0])
     if len(cells) > len(names):
         told += f". A cell that holds {delimiter!r} must stand in quotes"
-    if line == first + 1:
-        told += f". If line {first} is no header, give --skip-lines"
+    if places[0] == 1:
+        told += f". If line {numbers[0]} is no header, give --skip-lines"
     return ValueError(told)
 
 

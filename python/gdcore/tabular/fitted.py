@@ -16,13 +16,21 @@ from gdcore.network import Network
 from gdcore.tabular import forms
 from gdcore.tabular.cells import Notation
 from gdcore.tabular.dialect import Dialect
-from gdcore.tabular.inputs import Column, DateColumn, EmbeddedColumn, Input, input_from
+from gdcore.tabular.inputs import (
+    Column,
+    DateColumn,
+    EmbeddedColumn,
+    Input,
+    NumericColumn,
+    input_from,
+)
 from gdcore.tabular.meanings import Target, target_from
 
 __all__ = ["CODES", "NUMBERS", "Fitted", "Prepared", "taken"]
 
 SHOWN = 8  # names in a message
 NUMBERS, CODES = "numbers", "categories"  # the inputs of a network with embedded columns
+MORE = ("encoding", "comment")  # of a dialect, where it has them
 
 Prepared = NDArray[Any] | dict[str, NDArray[Any]]
 
@@ -134,7 +142,9 @@ class Fitted:
                 continue
             filled = each.write(column, self.fill, numbers[:, at : at + each.width])
             if filled and notes is not None:
-                notes.append(f"filled {filled} missing cells of {each.name!r} with its mean")
+                own = isinstance(each, NumericColumn) and each.fill not in (None, each.mean)
+                how = "median" if own else "mean"
+                notes.append(f"filled {filled} missing cells of {each.name!r} with its {how}")
             at += each.width
         if not codes.shape[1]:
             return numbers
@@ -155,6 +165,7 @@ class Fitted:
                 "delimiter": self.dialect.delimiter,
                 "skip_lines": self.dialect.skip_lines,
                 "quotes": self.dialect.quotes,
+                **{key: value for key in MORE if (value := getattr(self.dialect, key)) is not None},
             },
         }
 
@@ -256,6 +267,7 @@ def _reading(form: forms.Form) -> tuple[Notation, Dialect]:
                 None if reading.get("delimiter") is None else reading.text("delimiter"),
                 reading.whole("skip_lines"),
                 reading.flag("quotes"),
+                *(reading.text(key) if reading.has(key) else None for key in MORE),
             ),
         )
     except ValueError as error:

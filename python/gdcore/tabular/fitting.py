@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gdcore.tabular.cells import Notation
+from gdcore.tabular.cells import Notation, canonical
 from gdcore.tabular.fitted import Fitted
 from gdcore.tabular.frames import Frame, FrameColumn
 from gdcore.tabular.inputs import (
     CYCLES,
     CategoricalColumn,
+    Column,
     DateColumn,
     EmbeddedColumn,
     Input,
@@ -24,7 +25,7 @@ from gdcore.tabular.inputs import (
 )
 from gdcore.tabular.meanings import ClassTarget, NumberTarget, Target, few_enough
 
-__all__ = ["DATES", "Options", "labels_of", "learn", "numbers_of"]
+__all__ = ["DATES", "Options", "labels_of", "learn", "numbers_of", "ones_of", "places_of"]
 
 MANY = 1000  # more categories than that are too many for an input each, and classes a mistake
 QUANTILES = 1000
@@ -273,6 +274,43 @@ def labels_of(target: ClassTarget, column: FrameColumn) -> NDArray[np.int64]:
             f"got {column.cell(at)} in {column.place(at)}: correct it or leave the row out"
         )
     return labels
+
+
+def ones_of(columns: Sequence[Column]) -> NDArray[np.float64]:
+    """What columns of 0 and 1, or of truth values, hold, (N, K).
+
+    Raises:
+        ValueError: A cell is missing or something else.
+    """
+    made = []
+    for column in columns:
+        places, names = column.factorized()
+        known = [{"0": 0.0, "1": 1.0}.get((canonical([n]) or {n: n})[n], np.nan) for n in names]
+        truths = [{"false": 0.0, "true": 1.0}.get(each.lower(), np.nan) for each in names]
+        values = np.array([*np.where(np.isnan(known), truths, known), np.nan])[places]
+        if (wrong := np.isnan(values)).any():
+            at = int(wrong.argmax())
+            got = column.cell(at) if places[at] >= 0 else "a missing cell"
+            raise ValueError(
+                f"the target {column.name!r} must hold 0 or 1, or true or false, got {got} in "
+                f"{column.place(at)}"
+            )
+        made.append(values)
+    return np.column_stack(made)
+
+
+def places_of(ones: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.int64]:
+    """Which of the columns is 1 in each row, (N,); ValueError where it is not one alone."""
+    if (wrong := ones.sum(axis=1) != 1).any():
+        at = int(wrong.argmax())
+        names = [each.name for each, one in zip(columns, ones[at], strict=True) if one]
+        raise ValueError(
+            f"one-hot targets must have one 1 in each row, got "
+            f"{'it in ' + ' and '.join(map(repr, names)) if names else 'none'} in "
+            f"{columns[0].place(at)}"
+        )
+    places: NDArray[np.int64] = ones.argmax(axis=1)
+    return places
 
 
 def numbers_of(target: NumberTarget, columns: Sequence[FrameColumn]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gdcore.tabular import forms
 
-__all__ = ["ClassTarget", "NumberTarget", "Target", "few_enough", "target_from"]
+__all__ = ["ClassTarget", "LabelsTarget", "NumberTarget", "Target", "few_enough", "target_from"]
 
 FEW = 20  # whole numbers of so many different values may be classes
 ROWS_EACH = 10  # if there are so many rows for each value
@@ -24,16 +24,21 @@ def few_enough(distinct: int, numbers: NDArray[np.float64]) -> bool:
 
 @dataclass(frozen=True)
 class ClassTarget:
-    """Classes to tell apart: texts, whole numbers, numbers or truth values, ascending."""
+    """Classes to tell apart: texts, whole numbers, numbers or truth values, ascending.
+
+    Where they are one-hot, each has a column of its own, 1 in its rows and else 0; these are in
+    their order.
+    """
 
     kind: ClassVar[str] = "classes"
     name: str
     classes: tuple[str, ...] | tuple[int, ...] | tuple[float, ...]
+    one_hot: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Those that hold it."""
-        return (self.name,)
+        return self.one_hot or (self.name,)
 
     def fits(self, outputs: int) -> bool:
         """Whether a network with so many outputs has learnt it: 1 does for two classes."""
@@ -46,14 +51,19 @@ class ClassTarget:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {"name": self.name, "classes": list(self.classes)}
+        told: dict[str, Any] = {"name": self.name, "classes": list(self.classes)}
+        return told | ({"one_hot": list(self.one_hot)} if self.one_hot else {})
 
     @classmethod
     def from_json(cls, form: forms.Form) -> ClassTarget:
         """Reads what `to_json` gave; ValueError where it is something else."""
         for kind in (str, bool, int, float):
             if all(type(each) is kind for each in form.list("classes")):
-                return cls(form.text("name"), form.different("classes", kind, at_least=2))
+                classes = form.different("classes", kind, at_least=2)
+                one_hot = form.different("one_hot", str) if form.has("one_hot") else ()
+                if one_hot and len(one_hot) != len(classes):
+                    raise form.error("one_hot", "as long as classes", one_hot)
+                return cls(form.text("name"), classes, one_hot)
         raise form.error("classes", "of one type", form.list("classes"))
 
 
@@ -120,8 +130,30 @@ class NumberTarget:
         return cls(form.text("name"), mean, deviation, columns, *bounds)
 
 
-Target = ClassTarget | NumberTarget
-_KINDS: dict[str, Any] = {each.kind: each for each in (ClassTarget, NumberTarget)}
+@dataclass(frozen=True)
+class LabelsTarget:
+    """Labels of which a row may have none, one or several; each is the column of its name."""
+
+    kind: ClassVar[str] = "labels"
+    name: str
+    columns: tuple[str, ...]
+
+    def fits(self, outputs: int) -> bool:
+        """Whether a network with so many outputs has learnt it."""
+        return outputs == len(self.columns)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {"name": self.name, "columns": list(self.columns)}
+
+    @classmethod
+    def from_json(cls, form: forms.Form) -> LabelsTarget:
+        """Reads what `to_json` gave; ValueError where it is something else."""
+        return cls(form.text("name"), form.different("columns", str))
+
+
+Target = ClassTarget | NumberTarget | LabelsTarget
+_KINDS: dict[str, Any] = {each.kind: each for each in (ClassTarget, NumberTarget, LabelsTarget)}
 
 
 def target_from(path: str, value: object) -> Target:

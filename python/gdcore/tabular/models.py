@@ -14,7 +14,7 @@ from gdcore.ensembles import Ensemble
 from gdcore.files import read_description
 from gdcore.network import Network
 from gdcore.tabular.fitted import Fitted
-from gdcore.tabular.meanings import NumberTarget, Target
+from gdcore.tabular.meanings import ClassTarget, LabelsTarget, NumberTarget, Target
 from gdcore.tabular.preparation import Preparation
 from gdcore.training import Trainer
 
@@ -90,8 +90,8 @@ class Model:
             frame: Rows as they come, see `Preparation.transform`.
 
         Returns:
-            The classes (N,), each the likeliest, as training had them; or numbers (N,), of several
-            columns (N, K), in their own units.
+            The classes (N,), each the likeliest, as training had them; of several labels 1 or 0 for
+            each (N, K); or numbers (N,), of several columns (N, K), in their own units.
 
         Raises:
             TypeError: A column is of another type than in training.
@@ -100,13 +100,13 @@ class Model:
         return self._predictions(frame)["prediction"]  # type: ignore[no-any-return]
 
     def predict_proba(self, frame: Any) -> NDArray[np.float32]:
-        """Tells how likely each class is, (N, classes), in the order of `classes`.
+        """Tells how likely each class or label is, (N, K), in the order of `classes`.
 
         Raises:
             TypeError: Numbers are predicted; or as `predict`.
             ValueError: As `predict`.
         """
-        if self.classes is None:
+        if isinstance(self._preparation.fitted.target, NumberTarget):
             raise TypeError(
                 f"predict_proba is for classes: this model predicts the numbers "
                 f"{self._preparation.fitted.target.name!r}"
@@ -192,12 +192,17 @@ def predictions(target: Target, model: Network | Ensemble, x: Any) -> dict[str, 
     """The predictions, as an NPZ file holds them.
 
     Returns:
-        ``"prediction"``, (N,) classes or numbers, or (N, K) numbers; of classes also
-        ``"probability"`` (N, K) and ``"classes"`` (K,).
+        ``"prediction"``, (N,) classes or numbers, or (N, K) numbers, or 0 and 1 for labels; of
+        classes and labels also ``"probability"`` (N, K), and ``"classes"`` or ``"labels"`` (K,).
     """
     if isinstance(target, NumberTarget):
         values = target.restored(model.predict(x))
         return {"prediction": values[:, 0] if values.shape[1] == 1 else values}
+    if isinstance(target, LabelsTarget):
+        shares = model.predict_proba(x, task="binary").astype(np.float32)
+        labels = np.array(target.columns)
+        return {"prediction": (shares > 0.5).astype(int), "probability": shares, "labels": labels}
+    assert isinstance(target, ClassTarget)
     classes = _array(target.classes)
     if isinstance(model, Ensemble):
         shares = model.predict_proba(x).astype(np.float64)

@@ -19,7 +19,7 @@ from gdcore.tabular.cells import Notation
 from gdcore.tabular.fitted import Fitted, Prepared
 from gdcore.tabular.fitting import Options
 from gdcore.tabular.frames import Frame, FrameColumn, no_such_column, one_column
-from gdcore.tabular.meanings import ClassTarget, NumberTarget
+from gdcore.tabular.meanings import ClassTarget, LabelsTarget, NumberTarget
 from gdcore.tabular.networks import SIZE, network_over
 
 __all__ = ["Preparation"]
@@ -216,7 +216,7 @@ class Preparation:
             frame: Rows with the target's columns, or the target alone, as in `fit`.
 
         Returns:
-            Labels (N,) of int64, or (N, K) scaled numbers of float64.
+            Labels (N,) of int64, or (N, K) scaled numbers of float64; of several labels 0 and 1.
 
         Raises:
             RuntimeError: Nothing was fitted.
@@ -232,8 +232,13 @@ class Preparation:
         else:
             missing = next(each for each in names if each not in given.inputs)
             raise no_such_column("target", missing, given.inputs)
+        if isinstance(target, LabelsTarget):
+            return fitting.ones_of(columns)
+        if isinstance(target, ClassTarget) and target.one_hot:
+            return fitting.places_of(fitting.ones_of(columns), columns)
         if isinstance(target, ClassTarget):
             return fitting.labels_of(target, columns[0])
+        assert isinstance(target, NumberTarget)
         values = target.scaled(fitting.numbers_of(target, columns))
         if not np.isfinite(values).all():
             raise ValueError(f"the target {target.name!r} has numbers too large to standardize")
@@ -280,7 +285,7 @@ class Preparation:
             for i, each in enumerate(layers)
         ]
         target = self.fitted.target
-        outputs = len(target.classes if isinstance(target, ClassTarget) else target.mean)
+        outputs = len(target.mean if isinstance(target, NumberTarget) else self.classes or ())
         size = integer("embedding_size", embedding_size)
         return network_over(self.fitted, hidden, outputs, size, dtype=dtype, seed=seed)
 
@@ -298,13 +303,17 @@ class Preparation:
 
     @property
     def loss(self) -> str:
-        """The loss that goes with the target: ``"cross_entropy"`` or ``"mse"``."""
+        """The loss of the target: ``"cross_entropy"``, ``"mse"``, of labels bce_with_logits."""
+        if isinstance(self.fitted.target, LabelsTarget):
+            return "bce_with_logits"
         return "cross_entropy" if isinstance(self.fitted.target, ClassTarget) else "mse"
 
     @property
     def classes(self) -> tuple[Any, ...] | None:
-        """The classes, ascending; None where numbers are predicted."""
+        """The classes, ascending, or the labels; None where numbers are predicted."""
         target = self.fitted.target
+        if isinstance(target, LabelsTarget):
+            return target.columns
         return target.classes if isinstance(target, ClassTarget) else None
 
     @property

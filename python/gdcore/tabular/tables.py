@@ -7,24 +7,22 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gdcore._names import unknown
 from gdcore.tabular.cells import Notation
-from gdcore.tabular.columns import Column, Rows, no_column
+from gdcore.tabular.columns import Column, Rows, named
 from gdcore.tabular.delimited import read_records
 from gdcore.tabular.dialect import Dialect
+from gdcore.tabular.sources import expanded, joined, opened
 
 __all__ = ["NAMES", "Table", "read"]
 
 NAMES = ("digits",)
-ENDINGS = (".csv", ".csv.gz", ".parquet", ".npz")
 # What pandas calls an index that has no name: in Parquet, and as it reads CSV.
 _INDEX = re.compile(r"__index_level_\d+__")
 _UNNAMED = "Unnamed: {}"
@@ -60,17 +58,22 @@ class Table:
         """Names of the columns, without those of an array of targets."""
         return self.frame.columns[: self.width]
 
+    def rows_of(self, kept: NDArray[np.bool_]) -> Table:
+        """The rows that are to be kept, which are called as they were."""
+        places = np.flatnonzero(kept)
+        if self.rows.places is not None:
+            places = self.rows.places[places]
+        return replace(self, frame=self.frame.filter(kept), rows=replace(self.rows, places=places))
+
     def targets(self, name: str) -> list[str]:
-        """Names of the columns that ``--target name`` means: one, or those of a whole array.
+        """Names of the columns that ``--target name`` means: one or more, or a whole array's.
 
         Raises:
             ValueError: There are none.
         """
         if self.width is not None:
             return self.frame.columns[self.width :]  # `read` has looked for the array
-        if name not in self.frame.columns:
-            raise no_column("--target", name, self.frame.columns)
-        return [name]
+        return list(named("--target", [name], self.frame.columns))
 
     def column(self, name: str, notation: Notation, *, dates: bool = False) -> Column:
         """One column that there is; see `Column.of`."""
@@ -105,8 +108,9 @@ def read(data: str, target: str | None = None, dialect: Dialect | None = None) -
     """Reads a table.
 
     Args:
-        data: ``digits``, 1797 images of 8 x 8 pixels that come with scikit-learn, or a file that
-            ends in .csv, .csv.gz, .parquet or .npz.
+        data: ``digits``, 1797 images of 8 x 8 pixels that come with scikit-learn, a file that ends
+            in one of `gdcore.tabular.sources.ENDINGS`, a pattern as ``part*.csv`` of such files
+            with the same columns, or ``-`` for standard input.
         target: The array of an NPZ file that holds the targets; None reads the inputs alone. Other
             files are read whole.
         dialect: How a CSV file is delimited; else as `Dialect` has it.
@@ -117,15 +121,27 @@ def read(data: str, target: str | None = None, dialect: Dialect | None = None) -
     """
     if data in NAMES:
         return _digits(target)
-    dialect = dialect or Dialect()
-    path = Path(data)
-    ending = next((each for each in ENDINGS if path.name.lower().endswith(each)), None)
-    if ending is None:
-        names = [*NAMES, *(f"a file that ends in {each}" for each in ENDINGS)]
-        raise unknown("DATA", data, names)
-    with path.open("rb") as file:
+    paths = expanded(data, NAMES)
+    parts = [_file(path, target, dialect or Dialect()) for path in paths]
+    if len(parts) == 1:
+        return parts[0]
+    frame, files = joined(paths, [each.frame for each in parts])
+    lines = [each.rows.lines for each in parts if each.rows.lines is not None]
+    rows = Rows(np.concatenate(lines) if len(lines) == len(parts) else None, files)
+    categories = frozenset[str]().union(*(each.categories for each in parts))
+    notes = [
+        f"{path}: {each}" for path, part in zip(paths, parts, strict=True) for each in part.notes
+    ]
+    notes.insert(0, f"{data} is {len(parts)} files, {paths[0]} to {paths[-1]}")
+    return replace(parts[0], frame=frame, rows=rows, categories=categories, notes=notes)
+
+
+def _file(data: str, target: str | None, dialect: Dialect) -> Table:
+    with opened(data) as (file, ending):
         if ending == ".npz":
             return _npz(file, data, target)
+        if ending.startswith(".tsv") and dialect.delimiter is None:
+            dialect = replace(dialect, delimiter="\t")
         table = _parquet(file, data) if ending == ".parquet" else _csv(file, data, dialect)
     if not table.frame.width or not len(table):
         raise ValueError(f"{data} holds no rows")

@@ -16,6 +16,7 @@ MODULES = {
     "cli": ("polars", "rich", "sklearn", "typer"),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
+    "river": ("river",),
     "sklearn": ("sklearn",),
     "tensorboard": ("tensorboardX",),
 }
@@ -65,6 +66,11 @@ FEATURES = {
         "from gdcore.sklearn import MLPClassifier as C; C(max_iter=3, tol=9, n_iter_no_change=1)"
         ".fit(x, y).predict(x)",
     ),
+    "river": (
+        "river",
+        "from gdcore.river import MLPClassifier as C; m = C(); m.learn_one({'a': 1.0}, 'b'); "
+        "m.predict_one({'a': 1.0})",
+    ),
     "tensorboard": ("tensorboard", "trainer.fit(x, y, epochs=1, callbacks=[TensorBoard('runs')])"),
 }
 
@@ -90,7 +96,7 @@ def test_an_extra_is_enough_for_its_features(feature: str, tmp_path: Path) -> No
             pytest.skip(f"{module}, of the extra {extra}, is not installed")
     # scikit-learn brings SciPy along, TensorBoard's writer what it finds. A table's package that
     # cannot be imported is not for scikit-learn: it takes each that is in sys.modules for loaded.
-    brought = ("scipy",) if extra in ("cli", "sklearn") else ()
+    brought = ("scipy",) if extra in ("cli", "river", "sklearn") else ()
     tables = ("pandas", "polars", "pyarrow") if extra == "sklearn" else ()
     result = ran(code, {*modules, *brought, *tables}, tmp_path)
     assert result.returncode == 0, result.stderr

@@ -14,6 +14,7 @@ import pytest
 # What stands for the packages of each extra, and of none.
 MODULES = {
     "cli": ("polars", "rich", "sklearn", "typer"),
+    "mlflow": ("mlflow",),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
     "river": ("river",),
@@ -65,6 +66,14 @@ FEATURES = {
         "sklearn",
         "from gdcore.sklearn import MLPClassifier as C; C(max_iter=3, tol=9, n_iter_no_change=1)"
         ".fit(x, y).predict(x)",
+    ),
+    "curves": ("plot", "trainer.fit(x, y, epochs=2).plot('a.png')"),
+    "frame": ("profile", "trainer.fit(x, y, epochs=2).to_pandas()"),
+    "mlflow": (
+        "mlflow",
+        "import os; os.environ['MLFLOW_TRACKING_URI'] = 'file:runs'; "
+        "os.environ['MLFLOW_ALLOW_FILE_STORE'] = 'true'; "
+        "trainer.fit(x, y, epochs=1, callbacks=[gd.callbacks.MLflow()])",
     ),
     "river": (
         "river",

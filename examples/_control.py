@@ -65,7 +65,7 @@ def picture(copies: Copies, title: str, goal: float) -> Any:
     fig = figure()
     axes = fig.subplots()
     axes.plot(steps, scores, ".", color=GREY, markersize=3, label="an episode")
-    width = min(100, len(scores))
+    width = min(50, len(scores))
     means = np.convolve(scores, np.full(width, 1 / width), "valid")
     axes.plot(steps[width - 1 :], means, color=BLUE, label=f"mean of {width}")
     axes.axhline(goal, color=GREY, linewidth=1, linestyle="--")

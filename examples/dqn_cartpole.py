@@ -26,7 +26,8 @@ import gdcore as gd
 TASK = "CartPole-v1"
 COPIES, UPDATES, BATCH, FIRST = 8, 4, 64, 1_000  # UPDATES after each step of all copies
 DISCOUNT, AHEAD, FOLLOW, LR = 0.98, 20, 0.01, 1e-3
-CHANCE, CALM = 0.05, 0.25  # of a random action, from 1 down, and in which share of the steps
+CHANCE, CALM = 0.02, 0.15  # of a random action, from 1 down, and in which share of the steps
+SOLVED, EPISODES = 475, 50  # ends where so many episodes had this mean
 SCALE = np.array([1 / 2.4, 1 / 3, 1 / 0.21, 1 / 3], np.float32)  # of place, angle, their speeds
 
 
@@ -50,19 +51,20 @@ class Memory:
         """States, actions, what the next steps brought, the state after, and what counts of it."""
         t = random.integers(0, self.filled - AHEAD, BATCH)
         i = random.integers(0, COPIES, BATCH)
-        last, goes_on = t.copy(), np.ones(BATCH, bool)
-        gain, share = np.zeros(BATCH, np.float32), np.ones(BATCH, np.float32)
-        for k in range(AHEAD):
-            gain += share * self.reward[t + k, i] * goes_on
-            last[goes_on] = t[goes_on] + k
-            share = np.where(goes_on, share * DISCOUNT, share)
-            goes_on &= ~self.ended[t + k, i]
-        share *= ~self.failed[last, i]  # where time was up, the state after it has a worth
+        ahead = np.arange(AHEAD)
+        these = t[:, None] + ahead, i[:, None]
+        goes_on = np.ones((BATCH, AHEAD), np.float32)  # 1 up to the end of an episode
+        goes_on[:, 1:] = np.cumprod(~self.ended[these], axis=1)[:, :-1]
+        gain = (self.reward[these] * goes_on) @ (DISCOUNT**ahead).astype(np.float32)
+        count = goes_on.sum(axis=1).astype(int)
+        last = t + count - 1
+        # Where time was up, the state after it has a worth; where the pole fell, it has none.
+        share = (DISCOUNT**count * ~self.failed[last, i]).astype(np.float32)
         return self.state[t, i], self.action[t, i], gain, self.after[last, i], share
 
 
 def main(out: Path, quick: bool = False, seed: int = 0) -> dict[str, object]:
-    steps = (6_400 if quick else 80_000) // COPIES
+    steps = (6_400 if quick else 160_000) // COPIES
     gd.set_num_threads(1)
     begin = time.perf_counter()
     net = gd.Network(
@@ -75,6 +77,9 @@ def main(out: Path, quick: bool = False, seed: int = 0) -> dict[str, object]:
     rows = np.arange(BATCH)
 
     for step in range(steps):
+        lately = [score for _, score in copies.scores[-EPISODES:]]
+        if len(lately) == EPISODES and np.mean(lately) >= SOLVED:
+            break
         done = step / steps
         state = SCALE * copies.state
         action = net.predict(state).argmax(axis=1)
@@ -101,9 +106,13 @@ def main(out: Path, quick: bool = False, seed: int = 0) -> dict[str, object]:
         return target.predict(SCALE * state).argmax(axis=1)
 
     score = mean_score(TASK, act, 20 if quick else 100, seed + 1000)
-    last = np.mean([score for _, score in copies.scores[-100:]])
-    print(f"seed {seed}: {steps * COPIES:,} steps, {trainer.steps:,} updates, {seconds:.1f} s")
-    print(f"mean of the last 100 episodes {last:.0f}, of new ones without chance {score:.0f}")
+    last = np.mean([score for _, score in copies.scores[-EPISODES:]])
+    print(
+        f"seed {seed}: {memory.filled * COPIES:,} steps, {trainer.steps:,} updates, {seconds:.1f} s"
+    )
+    print(
+        f"mean of the last {EPISODES} episodes {last:.0f}, of new ones without chance {score:.0f}"
+    )
     save(picture(copies, f"double DQN on {TASK}", 475), out, "dqn_cartpole")
     return {"score": score, "last": last, "seconds": seconds, "updates": trainer.steps}
 

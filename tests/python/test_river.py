@@ -458,6 +458,20 @@ def test_linear_models_have_no_hidden_layer() -> None:
     assert MLPClassifier(()).predict_one({"a": 1.0}) is None
 
 
+def test_a_regressor_that_has_seen_nothing_says_zero() -> None:
+    model, frame = MLPRegressor(), pd.DataFrame({"a": [1.0, 2.0]})
+    assert model.predict_one({"a": 1.0}) == 0.0
+    assert model.predict_many(frame).tolist() == [0.0, 0.0]
+    model.learn_one({"a": 1.0}, 1.0)
+    assert model.predict_one({"a": 1.0}) != 0.0
+
+
+def test_memory_is_told_with_that_of_the_network() -> None:
+    small, large = (taught(MLPClassifier((units,)), stream(3)) for units in (8, 512))
+    more = 504 * (16 + 1 + 2) * 4 * 3  # parameters, in float32, with both states of Adam
+    assert large._raw_memory_usage - small._raw_memory_usage == pytest.approx(more, rel=0.05)
+
+
 def test_focal_loss_and_several_classes_of_images() -> None:
     model = MLPClassifier((32,), loss="focal", scale=True)
     metric = metrics.Accuracy()

@@ -143,6 +143,14 @@ class MLP:
         """How many drifts the detector has found."""
         return 0 if self._watch is None else self._watch.drifts
 
+    @property
+    def _raw_memory_usage(self) -> int:
+        """Bytes, with those of C++, which river does not see."""
+        network, native = self._learner.network, self._learner.trainer._native
+        own = network.num_parameters * (1 + native.states) * network.dtype.itemsize
+        seen: int = super()._raw_memory_usage  # type: ignore[misc]  # of river's class beside this
+        return seen + own
+
     # Samples.
 
     def _known(self, x: Any) -> Row:

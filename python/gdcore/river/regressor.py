@@ -106,7 +106,7 @@ class MLPRegressor(MLP, base.MiniBatchRegressor):  # type: ignore[misc]  # river
         return loss
 
     def predict_one(self, x: dict[Any, Any]) -> float:
-        """The number that the network makes of a sample.
+        """The number that the network makes of a sample; 0 before the first one.
 
         Args:
             x: A number for each feature; features that no sample had are left out.
@@ -115,7 +115,10 @@ class MLPRegressor(MLP, base.MiniBatchRegressor):  # type: ignore[misc]  # river
             TypeError: A feature is no number.
             ValueError: A feature is not finite.
         """
-        found: float = self._learner.forward(self._known(x)).item()
+        row = self._known(x)
+        if not self._learner.columns and not self.samples:
+            return 0.0
+        found: float = self._learner.forward(row).item()
         return found
 
     def learn_many(self, X: Any, y: Any) -> None:  # noqa: N803
@@ -133,7 +136,7 @@ class MLPRegressor(MLP, base.MiniBatchRegressor):  # type: ignore[misc]  # river
         self._learn_table(X, numbers, numbers.__getitem__)
 
     def predict_many(self, X: Any) -> Any:  # noqa: N803
-        """What the network makes of each row of a table, a series.
+        """What the network makes of each row of a table, a series; 0 before the first sample.
 
         Args:
             X: As in `learn_many`; columns that no sample had are left out.
@@ -143,6 +146,8 @@ class MLPRegressor(MLP, base.MiniBatchRegressor):  # type: ignore[misc]  # river
             ValueError: A number is not finite.
         """
         outputs: NDArray[Any] = self._outputs(X)[:, 0].astype(np.float64)
+        if not self._learner.columns and not self.samples:
+            outputs[:] = 0.0
         return to_native_series(outputs, name=None, like=into_frame(X))
 
 

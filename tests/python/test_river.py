@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
 import random
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import ROOT
 
 import gdcore as gd
 
@@ -481,3 +483,14 @@ def test_focal_loss_and_several_classes_of_images() -> None:
         model.learn_one(x, y)
     assert len(model.classes) == 7
     assert metric.get() > 0.6
+
+
+def test_the_models_of_the_benchmark_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    models = importlib.import_module("benchmarks.river_worker").MODELS
+    for name in ("gdcore", "gdcore-pipeline", "gdcore-replay", "logistic-ovr", "tree"):
+        _, make = models[name]
+        model = make(0)
+        for x, y in datasets.ImageSegments().take(20):
+            model.learn_one(x, y)
+        assert model.predict_one(x) is not None

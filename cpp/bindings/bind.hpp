@@ -14,5 +14,6 @@ void bind_many(pybind11::module_& m);
 void bind_rules(pybind11::module_& m);
 void bind_checks(pybind11::module_& m);
 void bind_profiling(pybind11::module_& m);
+void bind_streams(pybind11::module_& m);
 
 }  // namespace gd::bindings

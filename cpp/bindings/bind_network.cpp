@@ -212,6 +212,25 @@ void bind_network_of(py::module_& m, const char* name) {
       },
       py::arg("x"), py::arg("training"), py::arg("num_threads"), py::arg("joined") = false);
 
+  // The outputs of one sample, (outputs,), on one thread. x as learn_one takes it.
+  cls.def(
+      "forward_one",
+      [](Model& self, py::handle x_in) {
+        const base::SparseRows<T>* sparse = nullptr;
+        const auto x = input_row<T>(self.description().graph(), x_in, "x", &sparse);
+        Array out(static_cast<py::ssize_t>(self.description().output_size()));
+        const T* from = x.data();
+        T* to = out.mutable_data();
+        Interrupts interrupts;
+        without_gil([&] {
+          self.predict(from, 1, 1, 1, to, interrupts, profiling::Purpose::inference,
+                       Model::Of::members, sparse);
+        });
+        interrupts.rethrow();
+        return out;
+      },
+      py::arg("x"));
+
   cls.def(
       "predict",
       [](Model& self, py::handle x_in, std::optional<int64_t> batch_size,

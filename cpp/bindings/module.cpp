@@ -31,4 +31,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   gd::bindings::bind_rules(m);
   gd::bindings::bind_checks(m);
   gd::bindings::bind_profiling(m);
+  gd::bindings::bind_streams(m);
 }

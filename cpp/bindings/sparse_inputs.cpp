@@ -204,9 +204,45 @@ base::SparseRows<T> sparse_rows(py::handle object, std::string_view name, int64_
   return from_dense<T>(matrix.data(), matrix.shape(0), width, arrays);
 }
 
+namespace {
+
+// One row as (indices, values), which takes a fifth of the time of CSR's five attributes. No dense
+// sample is a tuple of arrays.
+bool is_pair(py::handle object) {
+  if (PyTuple_CheckExact(object.ptr()) == 0 || PyTuple_GET_SIZE(object.ptr()) != 2) return false;
+  return is_plain_array(PyTuple_GET_ITEM(object.ptr(), 0)) &&
+         is_plain_array(PyTuple_GET_ITEM(object.ptr(), 1));
+}
+
+template <class T>
+base::SparseRows<T> from_pair(py::handle object, std::string_view name, int64_t width,
+                              std::vector<py::object>& arrays) {
+  const py::array indices = any_real_array(PyTuple_GET_ITEM(object.ptr(), 0), name);
+  const auto values = converted<T>(any_real_array(PyTuple_GET_ITEM(object.ptr(), 1), name), name);
+  const char kind = indices.dtype().kind();
+  const bool fits = (kind == 'i' || kind == 'u') && indices.ndim() == 1 && values.ndim() == 1 &&
+                    indices.size() == values.size();
+  if (!fits)
+    fail<ValueError>(
+        name, " must be (indices, values), integers and numbers of one shape (n,), got ",
+        dtype_name(indices), " of shape ", shape_text(indices), " and shape ", shape_text(values));
+  check_finite(values, name);
+  auto* const begins = new_array<int64_t>(2, arrays);
+  begins[0] = 0;
+  begins[1] = values.size();
+  base::SparseRows<T> rows{1, begins, nullptr, values.data()};
+  rows.columns = columns_of(indices, name, begins, 1, width, arrays);
+  arrays.push_back(values);
+  sort_rows(rows, arrays);
+  return rows;
+}
+
+}  // namespace
+
 template <class T>
 base::SparseRows<T> sparse_sample(py::handle object, std::string_view name, int64_t width,
                                   std::vector<py::object>& arrays) {
+  if (is_pair(object)) return from_pair<T>(object, name, width, arrays);
   if (is_csr(object)) {
     const base::SparseRows<T> rows = from_csr<T>(object, name, width, true, arrays);
     require<ValueError>(rows.rows == 1, name, " must be one row, got ", rows.rows);

@@ -22,7 +22,7 @@ template <class T>
 base::SparseRows<T> sparse_rows(py::handle object, std::string_view name, int64_t width,
                                 std::vector<py::object>& arrays);
 
-// The same of one sample: (width,), or CSR of one row.
+// The same of one sample: (width,), CSR of one row, or a tuple of arrays (indices, values).
 template <class T>
 base::SparseRows<T> sparse_sample(py::handle object, std::string_view name, int64_t width,
                                   std::vector<py::object>& arrays);

@@ -255,19 +255,60 @@ void hold_targets(HeldData<T>& held, py::handle y, py::handle sample_weight, int
 
 namespace {
 
-// A plain Python number as an array of no dimension, which NumPy itself takes longer to make; any
-// other object as it is.
-py::object python_number(py::handle y) {
-  const auto scalar = [](auto value) {
-    py::array_t<decltype(value)> array(py::array::ShapeContainer{});
-    *array.mutable_data() = value;
-    return py::object(std::move(array));
-  };
-  if (PyFloat_CheckExact(y.ptr())) return scalar(PyFloat_AS_DOUBLE(y.ptr()));
-  if (PyLong_CheckExact(y.ptr())) {
+// Classes of NumPy's scalars, looked up once; NumPy stays loaded.
+struct ScalarTypes {
+  PyObject* float32;
+  PyObject* float64;
+  PyObject* integer;
+  PyObject* boolean;
+};
+
+const ScalarTypes& scalar_types() {
+  static const ScalarTypes types = [] {
+    const py::module_ numpy = py::module_::import("numpy");
+    const auto named = [&](const char* name) {
+      return py::object(numpy.attr(name)).release().ptr();
+    };
+    return ScalarTypes{named("float32"), named("float64"), named("integer"), named("bool_")};
+  }();
+  return types;
+}
+
+template <class V>
+py::object scalar_array(V value) {
+  py::array_t<V> array(py::array::ShapeContainer{});
+  *array.mutable_data() = value;
+  return array;
+}
+
+// A Python number, or one of NumPy's, as an array of no dimension, which NumPy itself takes longer
+// to make; any other object as it is.
+py::object number_array(py::handle y) {
+  PyObject* const object = y.ptr();
+  auto* const type = reinterpret_cast<PyObject*>(Py_TYPE(object));
+  if (PyFloat_CheckExact(object)) return scalar_array(PyFloat_AS_DOUBLE(object));
+  if (PyBool_Check(object)) return scalar_array(static_cast<int64_t>(object == Py_True));
+  if (PyLong_CheckExact(object)) {
     int overflow = 0;
-    const long long value = PyLong_AsLongLongAndOverflow(y.ptr(), &overflow);
-    if (overflow == 0) return scalar(static_cast<int64_t>(value));
+    const long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (overflow == 0) return scalar_array(static_cast<int64_t>(value));
+    return py::reinterpret_borrow<py::object>(y);
+  }
+  if (is_plain_array(y)) return py::reinterpret_borrow<py::object>(y);
+  const ScalarTypes& types = scalar_types();
+  if (type == types.boolean) {
+    return scalar_array(static_cast<int64_t>(PyObject_IsTrue(object) == 1));
+  }
+  if (type == types.float64) return scalar_array(PyFloat_AS_DOUBLE(object));
+  if (type == types.float32) {
+    return scalar_array(static_cast<float>(PyFloat_AsDouble(object)));
+  }
+  if (PyType_IsSubtype(Py_TYPE(object), reinterpret_cast<PyTypeObject*>(types.integer)) != 0) {
+    const auto whole = py::reinterpret_steal<py::object>(PyNumber_Index(object));
+    if (!whole) throw py::error_already_set();
+    int overflow = 0;
+    const long long value = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
+    if (overflow == 0) return scalar_array(static_cast<int64_t>(value));
   }
   return py::reinterpret_borrow<py::object>(y);
 }
@@ -299,7 +340,7 @@ void hold_target_of_sample(HeldData<T>& held, py::handle y, int64_t outputs,
     }
   }
 
-  const py::array target = any_real_array(python_number(y), name);
+  const py::array target = any_real_array(number_array(y), name);
   const bool number = target.ndim() == 0;
   const bool categories = loss.targets() == ops::Targets::categories;
   if (number && categories) {

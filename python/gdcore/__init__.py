@@ -28,7 +28,7 @@ learning rate  schedules: Adaptive, Chained, Constant, CosLog, Cosine, CosineWar
                ReduceOnPlateau, Sequential, Step, Warmup, spread
 to find one    lr_range_test, RangeTest
 judging        metrics: AUC, Accuracy, MAE, R2, RMSE, TopK
-while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, TensorBoard
+while it fits  callbacks: Callback, Checkpoint, EarlyStopping, Live, Log, MLflow, TensorBoard
 initial values initializers: their names and formulas
 gradients      check_gradients, numerical_gradient, GradientReport
 profiles       profile, range, scaling_study, and in profiling what they return

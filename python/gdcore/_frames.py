@@ -98,7 +98,9 @@ def array(x: Any, argument: str) -> NDArray[Any]:
             "networks with several inputs, or with names for their outputs"
         )
     try:
-        made = np.asarray(x)
+        # NumPy's own way in comes first: what has no other is taken by DLPack, without a copy too.
+        by_dlpack = hasattr(x, "__dlpack__") and not hasattr(x, "__array__")
+        made = np.from_dlpack(x) if by_dlpack else np.asarray(x)
     except MemoryError:
         raise
     except Exception as error:  # of whatever made x, such as a tensor that requires grad

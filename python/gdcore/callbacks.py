@@ -14,7 +14,6 @@ Each callback whose `on_fit_begin` has returned hears of the end once: by `on_fi
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import math
 import os
@@ -22,7 +21,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from gdcore._callback import Callback
 from gdcore._check import checked_path, flag, integer, listed, optional_integer, real
+from gdcore._logs import Log, MLflow
 from gdcore._names import choice
 from gdcore._repr import call_of
 from gdcore.typing import Mode
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from gdcore import _live
     from gdcore.training import Trainer
 
-__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Live", "TensorBoard"]
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Live", "Log", "MLflow", "TensorBoard"]
 
 
 def __dir__() -> list[str]:
@@ -39,53 +40,6 @@ def __dir__() -> list[str]:
 
 
 MODES: tuple[Mode, ...] = ("auto", "min", "max")
-
-
-class Callback:
-    """Base of all callbacks; each method does nothing until it is overridden."""
-
-    # What a callback looks at; `Trainer.fit` checks it before anything is done.
-    _watch: Watch | None = None
-
-    def __repr__(self) -> str:
-        # What one of a user's own was given is not known here.
-        return super().__repr__() if inspect.signature(type(self)).parameters else call_of(self)
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        """Called before the first epoch of a `Trainer.fit`."""
-
-    def on_batch_end(self, trainer: Trainer, loss: float) -> None:
-        """Called after each update with the loss of the batch before it.
-
-        Overriding it makes every step wait for Python.
-        """
-
-    def on_progress(self, trainer: Trainer, samples: int) -> None:
-        """Called within an epoch between two steps, with how many of its samples are done.
-
-        That is at most 20 times a second, and once when all are done: steps hardly wait for it.
-        """
-
-    def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, float]) -> None:
-        """Called after each epoch, counted from 1, with what the history has of it."""
-
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """Called after the last epoch, unless an exception ended the `Trainer.fit`."""
-
-    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
-        """Called in place of `on_fit_end` where an exception ends the `Trainer.fit`.
-
-        Here belongs what must be done in any case, such as to close a file. The exception then
-        reaches the caller of fit; what is raised here is told by a warning.
-        """
-
-    def watches_batches(self) -> bool:
-        """Whether `on_batch_end` is overridden."""
-        return getattr(self.on_batch_end, "__func__", None) is not Callback.on_batch_end
-
-    def watches_progress(self) -> bool:
-        """Whether `on_progress` is overridden."""
-        return getattr(self.on_progress, "__func__", None) is not Callback.on_progress
 
 
 class Watch:

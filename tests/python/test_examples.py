@@ -235,6 +235,74 @@ def test_sac(example: Any, tmp_path: Path) -> None:
     assert_picture(tmp_path / "sac.png")
 
 
+def test_ppo_cartpole(example: Any, tmp_path: Path) -> None:
+    pytest.importorskip("gymnasium", reason="gymnasium is not installed")
+    module = example("ppo_cartpole")
+    seen = module.main(tmp_path, quick=True)
+    assert seen["updates"] == 640
+    assert seen["score"] > 100  # by chance 22
+    assert_picture(tmp_path / "ppo_cartpole.png")
+
+
+def test_the_derivatives_of_ppo_are_those_of_its_loss(
+    example: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gymnasium", reason="gymnasium is not installed")
+    module = example("ppo_cartpole")
+    monkeypatch.setattr(module, "ENTROPY", 0.03)
+    rng = np.random.default_rng(0)
+    action, gain, worth = rng.integers(0, 2, 9), rng.normal(size=9), rng.normal(size=9)
+    before = np.log(rng.uniform(0.2, 0.8, 9))
+    output = {"policy": rng.normal(size=(9, 2)), "value": rng.normal(size=(9, 1))}
+
+    def loss(both: np.ndarray) -> float:
+        logs = module.log_softmax(both[:, :2])
+        ratio = np.exp(logs[np.arange(9), action] - before)
+        goes = np.minimum(ratio * gain, ratio.clip(0.8, 1.2) * gain)
+        entropy = -(np.exp(logs) * logs).sum(axis=1)
+        return float((-goes - 0.03 * entropy + module.VALUE * (both[:, 2] - worth) ** 2).mean())
+
+    found = module.derivatives(output, action, before, gain, worth, 0.2)
+    both = np.hstack([output["policy"], output["value"]])
+    expected = gd.numerical_gradient(loss, both)
+    given = np.hstack([found["policy"], found["value"]])
+    np.testing.assert_allclose(given, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_dqn_cartpole(example: Any, tmp_path: Path) -> None:
+    pytest.importorskip("gymnasium", reason="gymnasium is not installed")
+    seen = example("dqn_cartpole").main(tmp_path, quick=True)
+    assert 2000 < seen["updates"] <= 2700
+    assert seen["score"] > 40  # by chance 22
+    assert_picture(tmp_path / "dqn_cartpole.png")
+
+
+def test_the_memory_of_dqn_ends_where_episodes_end(example: Any) -> None:
+    pytest.importorskip("gymnasium", reason="gymnasium is not installed")
+    module = example("dqn_cartpole")
+    memory, copies = module.Memory(40), module.COPIES
+    for t in range(40):
+        state = np.full((copies, 4), t)
+        failed, ended = np.full(copies, t == 25), np.full(copies, t in (10, 25))
+        memory.add(state, np.zeros(copies, int), state + 1, np.ones(copies), failed, ended)
+    state, _, gain, after, share = memory.drawn(np.random.default_rng(0))
+    for t, g, then, left in zip(state[:, 0], gain, after[:, 0], share):
+        end = next(end for end in (10, 25, 99) if t <= end)
+        steps = min(module.AHEAD, int(end - t) + 1)
+        assert then == t + steps
+        assert g == pytest.approx(sum(module.DISCOUNT**k for k in range(steps)))
+        is_failure = end == 25 and t + steps == 26
+        assert left == pytest.approx(0.0 if is_failure else module.DISCOUNT**steps)
+
+
+def test_sac_pendulum(example: Any, tmp_path: Path) -> None:
+    pytest.importorskip("gymnasium", reason="gymnasium is not installed")
+    seen = example("sac_pendulum").main(tmp_path, quick=True)
+    assert seen["updates"] == 1000
+    assert -1900 < seen["score"] < 0
+    assert_picture(tmp_path / "sac_pendulum.png")
+
+
 def test_the_command_line_writes_where_it_is_told(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     out = tmp_path / "new" / "pictures"
@@ -250,6 +318,7 @@ def test_the_command_line_writes_where_it_is_told(tmp_path: Path) -> None:
     ("name", "module", "package"),
     [
         ("double_well", "matplotlib", "matplotlib"),
+        ("ppo_cartpole", "gymnasium", "gymnasium"),
         ("batches", "sklearn", "scikit-learn"),
         ("regression", "sklearn", "scikit-learn"),
     ],
@@ -279,7 +348,7 @@ def test_missing_images_are_told_in_one_line(tmp_path: Path) -> None:
 def test_every_example_is_tested_here() -> None:
     """But the one by hand, which tests itself."""
     here = Path(__file__).read_text()
-    names = {path.stem for path in EXAMPLES.glob("*.py")} - {"_common", "_tables", "by_hand_2_3_2"}
-    assert len(names) == 12
+    names = {path.stem for path in EXAMPLES.glob("[a-z]*.py")} - {"by_hand_2_3_2"}
+    assert len(names) == 15
     for name in names:
         assert f"def test_{name}(" in here

@@ -17,8 +17,10 @@ MODULES = {
     "data": ("pyarrow",),
     "keras": ("h5py",),
     "onnx": ("onnx",),
+    "mlflow": ("mlflow",),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
+    "river": ("river",),
     "sklearn": ("sklearn",),
     "tensorboard": ("tensorboardX",),
     "torch": ("torch",),
@@ -96,6 +98,19 @@ trainer.fit(gd.data.Parquet('a.parquet', 'y'), epochs=1)""",
     ),
     "torch": ("torch", "gd.export.from_torch(gd.export.to_torch(net)).predict(x)"),
     "to_sklearn": ("sklearn", "gd.export.to_sklearn(net, [0, 1]).predict(x)"),
+    "curves": ("plot", "trainer.fit(x, y, epochs=2).plot('a.png')"),
+    "frame": ("profile", "trainer.fit(x, y, epochs=2).to_pandas()"),
+    "mlflow": (
+        "mlflow",
+        "import os; os.environ['MLFLOW_TRACKING_URI'] = 'file:runs'; "
+        "os.environ['MLFLOW_ALLOW_FILE_STORE'] = 'true'; "
+        "trainer.fit(x, y, epochs=1, callbacks=[gd.callbacks.MLflow()])",
+    ),
+    "river": (
+        "river",
+        "from gdcore.river import MLPClassifier as C; m = C(); m.learn_one({'a': 1.0}, 'b'); "
+        "m.predict_one({'a': 1.0})",
+    ),
     "tensorboard": ("tensorboard", "trainer.fit(x, y, epochs=1, callbacks=[TensorBoard('runs')])"),
 }
 
@@ -122,7 +137,7 @@ def test_an_extra_is_enough_for_its_features(feature: str, tmp_path: Path) -> No
     # scikit-learn brings SciPy along, TensorBoard's writer what it finds. A table's package that
     # cannot be imported is not for scikit-learn, nor pandas for pyarrow: they take each that is in
     # sys.modules for loaded.
-    brought = ("scipy",) if extra in ("cli", "sklearn") else ()
+    brought = ("scipy",) if extra in ("cli", "river", "sklearn") else ()
     tables = {"sklearn": ("pandas", "polars", "pyarrow"), "data": ("pandas",)}.get(extra, ())
     result = ran(code, {*modules, *brought, *tables}, tmp_path)
     assert result.returncode == 0, result.stderr

@@ -64,6 +64,36 @@ def test_one_output_takes_a_number() -> None:
     assert_same_state(net.state_dict(), twin.state_dict())
 
 
+LABEL_SCALARS = [True, *(kind(1) for kind in (np.bool_, np.int64, np.uint8, np.int16, np.uint64))]
+
+
+@pytest.mark.parametrize("label", LABEL_SCALARS, ids=lambda label: type(label).__name__)
+@pytest.mark.parametrize("loss", ["cross_entropy", "bce_with_logits"])
+def test_scalars_of_numpy_are_targets_as_pythons_are(label: Any, loss: str) -> None:
+    outputs = 1 if loss == "bce_with_logits" else 4
+    taught = [
+        gd.Trainer(nets.network([6, outputs], ["identity"], "float32"), loss, "adam")
+        for _ in range(2)
+    ]
+    x = nets.inputs(1, 6)[0].astype(np.float32)
+    assert taught[0].learn_one(x, label) == taught[1].learn_one(x, 1)
+    assert_same_state(*(each.network.state_dict() for each in taught))
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16])
+def test_a_label_that_is_no_integer_is_told_by_its_type(kind: Any) -> None:
+    trainer, _ = pair("float32", loss="cross_entropy")
+    x = nets.inputs(1, 6)[0].astype(np.float32)
+    with pytest.raises(TypeError, match=f"got {np.dtype(kind).name} of shape"):
+        trainer.learn_one(x, kind(1))
+    with pytest.raises(ValueError, match=r"label from 0 to 3, got 18446744073709551615"):
+        trainer.learn_one(x, np.uint64(2**64 - 1))
+    numbers = gd.Trainer(nets.network([6, 1], ["identity"], "float32"), "mse", "adam")
+    assert numbers.learn_one(x, kind(0.5)) == pytest.approx(
+        gd.Trainer(nets.network([6, 1], ["identity"], "float32"), "mse", "adam").learn_one(x, 0.5)
+    )
+
+
 @pytest.mark.parametrize("call", ["learn_one", "learn_many"])
 def test_without_a_loss_nothing_is_learnt(call: str) -> None:
     trainer = gd.Trainer(nets.network([6, 4], ["identity"]), None, "sgd")

@@ -10,7 +10,7 @@ from typing import Any
 import nets
 import numpy as np
 import pytest
-from support import ROOT
+from support import ROOT, assert_same_bits
 
 import gdcore as gd
 
@@ -188,6 +188,31 @@ def test_rows_of_any_type_and_order_are_those_rows(index: Any) -> None:
         np.testing.assert_array_equal(net.predict(made), want)
     whole = network(dtype="float32").predict(X.astype(np.float32))
     np.testing.assert_allclose(whole, want, rtol=1e-3, atol=1e-4)
+
+
+def test_a_sample_is_a_pair_of_arrays_too() -> None:
+    """Indices in any order, as of CSR; an empty one is a row of zeros."""
+    pairs = [([3, 0], [2.0, -1.0]), ([], []), ([1, 1], [0.5, 0.5])]
+    dense = [[-1.0, 0, 0, 2.0], [0, 0, 0, 0], [0, 1.0, 0, 0]]
+    made = []
+    for _ in range(2):
+        net = gd.Network(
+            [gd.Dense(3, "tanh", sparse=True), gd.Dense(2)], inputs=gd.Input(4, sparse=True)
+        )
+        made.append(gd.Trainer(net, "cross_entropy", "adam"))
+    for (indices, values), row in zip(pairs, dense, strict=True):
+        given = (np.array(indices, np.int32), np.array(values))
+        output = made[0].network._native.forward_one(given)
+        assert_same_bits(output, made[1].network.predict(np.array([row]))[0], "output")
+        assert made[0].learn_one(given, 1) == made[1].learn_one(np.array(row), 1)
+    for indices, values, error in (
+        ([4], [1.0], r"x.indices must be from 0 to 3, got 4"),
+        ([0, 1], [1.0], r"x must be \(indices, values\)"),
+        ([0.5], [1.0], r"x must be \(indices, values\).* got float64"),
+        ([0], [np.nan], "x must be finite"),
+    ):
+        with pytest.raises(ValueError, match=error):
+            made[0].learn_one((np.array(indices), np.array(values)), 1)
 
 
 def test_beside_numbers_and_codes() -> None:

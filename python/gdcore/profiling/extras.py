@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from gdcore import _pictures
 
 __all__ = ["needed"]
 
@@ -14,10 +15,4 @@ def needed(module: str) -> Any:
     Raises:
         ImportError: It is not installed; the message tells how to.
     """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"this needs {error.name}, which is not installed. Install it with: "
-            'python -m pip install "gdcore[profile]"'
-        ) from None
+    return _pictures.needed(module, "profile")

@@ -1,15 +1,8 @@
-"""What the pictures of a profile share: colours and figures."""
+"""What the pictures of a profile share: their colours."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-from gdcore.files import written_beside
-from gdcore.profiling.extras import needed
+from gdcore._pictures import Picture, drawn
 from gdcore.profiling.records import Operation
 
 __all__ = ["COLOURS", "GREY", "HATCHED", "NOTHING", "OTHER", "Picture", "drawn", "family", "ink"]
@@ -43,22 +36,6 @@ HATCHED = "wait"
 GREY = "#777777"
 NOTHING = "Nothing was recorded."
 
-_FORMATS = ("pdf", "png", "svg")
-_DPI = 150
-_STYLE: dict[str, Any] = {
-    "axes.axisbelow": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "font.size": 10,
-    "grid.color": "#e0e0e0",
-    "grid.linewidth": 0.7,
-    "hatch.linewidth": 0.5,
-    "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text, which can be searched for
-}
-
 
 def family(operation: Operation) -> str:
     """The key of an operation's colour: its phase, and of waiting its op."""
@@ -70,45 +47,3 @@ def ink(colour: str) -> str:
     """Black or white, whichever can be read on a colour such as ``"#0072B2"``."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
-
-
-class Picture:
-    """A picture that notebooks show.
-
-    Attributes:
-        png: The bytes of a PNG file.
-    """
-
-    def __init__(self) -> None:
-        self.png = b""
-        self._width = 0.0  # inches
-
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        return self.png, {"width": round(96 * self._width)}  # sharp, for it has more pixels
-
-    def __repr__(self) -> str:
-        return f"<picture of {len(self.png):,} bytes, which notebooks show; its bytes are .png>"
-
-
-@contextmanager
-def drawn(path: Path | Picture, width: float, height: float) -> Iterator[Any]:
-    """A matplotlib figure of so many inches, which is written when the block ends.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-        ValueError: The path's ending is of no known format.
-    """
-    ending = "png" if isinstance(path, Picture) else path.suffix.lower().removeprefix(".")
-    if ending not in _FORMATS:
-        known = ", ".join(f".{each}" for each in _FORMATS)
-        raise ValueError(f"path must end in one of {known}, got {str(path)!r}")
-    figure_class = needed("matplotlib.figure").Figure  # not pyplot, which would look for a screen
-    with needed("matplotlib").rc_context(_STYLE):
-        figure = figure_class(figsize=(width, height), layout="constrained")
-        yield figure
-        if isinstance(path, Picture):
-            figure.savefig(kept := io.BytesIO(), format=ending, dpi=_DPI)
-            path.png, path._width = kept.getvalue(), width
-            return
-        with written_beside(path) as file:
-            figure.savefig(file, format=ending, dpi=_DPI)

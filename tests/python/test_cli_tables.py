@@ -252,6 +252,14 @@ def test_weights_that_are_none(tmp_path: Path, cells: list[Any], words: list[str
     refused(tmp_path, ["train", path, "--target", "y", "--weight-column", "w"], *words)
 
 
+def test_parts_that_weigh_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path / "d.csv", small(w=[1, *[0] * 59]))
+    how = ["train", path, "--target", "y", "--weight-column", "w"]
+    refused(tmp_path, how, "--weight-column w is 0", "held out", "--seed")
+    refused(tmp_path, [*how, "--folds", 3], "fold ", "--weight-column w is 0")
+    done(*how, "--validation", 0, *FEW)
+
+
 def test_class_weights(tmp_path: Path) -> None:
     from gdcore.cli import weighing
     from gdcore.cli.targets import Chosen

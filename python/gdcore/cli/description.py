@@ -96,7 +96,9 @@ def _columns(preparation: Fitted, size: int | tuple[int, ...]) -> dict[str, str]
     if (more := len(preparation.columns) - SHOWN) > 0:
         rows["..."] = f"{more} more"
     if any(isinstance(column, NumericColumn) for column in preparation.columns):
-        rows["missing numbers"] = "become mean or median" if preparation.fill else "are an error"
+        numbers = [each for each in preparation.columns if isinstance(each, NumericColumn)]
+        middle = "median" if any(each.fill not in (None, each.mean) for each in numbers) else "mean"
+        rows["missing numbers"] = f"become the {middle}" if preparation.fill else "are an error"
     if na := preparation.notation.na:
         rows["missing cells"] = f"empty, or {', '.join(na)}"
     if options := preparation.notation.options() + preparation.dialect.options():

@@ -17,6 +17,7 @@ from gdcore.cli.learning import learnt_again
 from gdcore.cli.parts import Part
 from gdcore.cli.targets import Chosen, Wanted
 from gdcore.cli.weighing import by_class as by_class_of
+from gdcore.cli.weighing import check
 from gdcore.tabular.fitted import Fitted, Prepared
 from gdcore.tabular.inputs import DateColumn, EmbeddedColumn, NumericColumn
 from gdcore.tabular.meanings import ClassTarget, NumberTarget
@@ -59,6 +60,7 @@ def cut(
     dtype: DTypeLike,
     weights: NDArray[np.float64] | None = None,
     class_weight: str | None = None,
+    weight_column: str | None = None,
 ) -> list[Fold]:
     """Holds out each row once; of classes each part has its share.
 
@@ -72,6 +74,7 @@ def cut(
         dtype: The networks'.
         weights: What each row counts by --weight-column.
         class_weight: What --class-weight says.
+        weight_column: The name of that column.
 
     Raises:
         ValueError: There are fewer rows than parts, or a fold cannot be prepared.
@@ -83,6 +86,9 @@ def cut(
 
     def made(number: int, kept: NDArray[np.int64], held_out: NDArray[np.int64]) -> Fold:
         try:
+            if weights is not None:
+                parted = {"for_training": weights[kept], "held_out": weights[held_out]}
+                check(weight_column, **parted)
             own, chosen = learnt_again(table, preparation, target, kept)
             x = own.inputs(table, dtype)
         except ValueError as error:

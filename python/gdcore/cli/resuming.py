@@ -63,7 +63,7 @@ def resumed(options: Options, path: Path) -> SetUp:
     keep = tuple(map(str, extra.get("keep") or ()))
     weights = weighing.of_training(options, chosen, whole, kept)
     size = networks.vector_size(net)
+    learnt = whole.rows(kept)
+    weighing.check(options.weight_column, for_training=learnt.weights, held_out=validation.weights)
     report.tell_choice(preparation, chosen, len(kept), len(validation), notes, size)
-    return SetUp(
-        trainer, preparation, chosen, whole.rows(kept), validation, kept, held_out, weights, keep
-    )
+    return SetUp(trainer, preparation, chosen, learnt, validation, kept, held_out, weights, keep)

@@ -250,8 +250,9 @@ def set_up(options: Options) -> SetUp:
     x = preparation.inputs(table, np.dtype(dtype))
     folds = []
     if options.folds is not None:
-        cut = (options.folds, options.seed, np.dtype(dtype), weights, options.class_weight)
-        folds = folded.cut(table, preparation, target, y, *cut)
+        cut = (options.folds, options.seed, np.dtype(dtype))
+        weighed = (weights, options.class_weight, options.weight_column)
+        folds = folded.cut(table, preparation, target, y, *cut, *weighed)
     keep = named("--id-column", options.id_column, table.frame.columns)
     del table  # the text of large files takes more room than all that follows
 
@@ -264,6 +265,8 @@ def set_up(options: Options) -> SetUp:
             options, options.validation_file, preparation, net, "", more
         )
         notes += [f"{options.validation_file}: {each}" for each in more]
+    learnt = whole.rows(kept)
+    weighing.check(options.weight_column, for_training=learnt.weights, held_out=validation.weights)
     report.tell_choice(preparation, chosen, len(kept), len(validation), notes, embedded.size)
     trainer = Trainer(
         net,
@@ -278,7 +281,7 @@ def set_up(options: Options) -> SetUp:
         trainer,
         preparation,
         chosen,
-        whole.rows(kept),
+        learnt,
         validation,
         kept,
         held_out,

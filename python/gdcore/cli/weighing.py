@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gdcore.cli.parts import Part
     from gdcore.cli.training import Options
 
-__all__ = ["by_class", "of_column", "of_training", "parsed"]
+__all__ = ["by_class", "check", "of_column", "of_training", "parsed"]
 
 BALANCED = "balanced"
 
@@ -45,6 +45,17 @@ def of_column(table: Table, name: str | None, notation: Notation) -> NDArray[np.
     if not weights.any():
         raise ValueError(f"--weight-column {name} must hold a number above 0, got 0 in all rows")
     return weights
+
+
+def check(name: str | None, **parts: NDArray[np.float64] | None) -> None:
+    """ValueError where all rows of a part, by what they are, weigh nothing."""
+    for what, weights in parts.items():
+        if weights is not None and len(weights) and not weights.any():
+            told = what.replace("_", " ")
+            raise ValueError(
+                f"--weight-column {name} is 0 in all rows that are {told}: give another --seed or "
+                "--validation"
+            )
 
 
 def parsed(text: str | None) -> dict[str, float] | None:

@@ -38,10 +38,15 @@ def _interpreters(given: Sequence[str]) -> list[Path]:
     return found
 
 
+def _folder(given: str) -> Path:
+    """A path that holds in other folders too, where wheels are tried."""
+    return Path(given).absolute()
+
+
 def main() -> int:
     """Returns 1 where a wheel could not be tried to the end."""
     parser = argparse.ArgumentParser("python -m tools.wheels", description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "dist")
+    parser.add_argument("--out", type=_folder, default=ROOT / "dist")
     parser.add_argument("--python", nargs="*", default=[], help="versions or paths")
     parser.add_argument("--arch", nargs="*", default=["x86_64"], choices=["x86_64", "aarch64"])
     parser.add_argument("--glibc", default="2.28", help="the oldest to run on")

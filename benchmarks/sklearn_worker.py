@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.recipes import example
 from benchmarks.serve import serve
 
 __all__ = ["DATA", "LIBRARIES", "main"]
@@ -24,7 +25,8 @@ DATA: dict[str, tuple[str, bool]] = {
     "digits": ("load_digits", True),
     "breast cancer": ("load_breast_cancer", True),
     "diabetes": ("load_diabetes", False),
-    "large": ("make_classification", True),  # of adult's size, made here
+    "adult": ("table", True),  # from the packages that examples/_tables.py names
+    "diamonds": ("table", False),
 }
 OPTIONS: dict[str, Any] = {"max_iter": 100}
 
@@ -33,10 +35,9 @@ def _loaded(name: str) -> tuple[Any, Any]:
     from sklearn import datasets
 
     loader, _ = DATA[name]
-    if loader == "make_classification":
-        return datasets.make_classification(
-            32_561, 105, n_informative=20, flip_y=0.1, random_state=0
-        )
+    if loader == "table":
+        found = example("_tables").table(name)
+        return np.hstack([found.numbers, found.one_hot()]), found.y
     return getattr(datasets, loader)(return_X_y=True)
 
 
@@ -65,7 +66,7 @@ def main() -> None:
         scaler = StandardScaler().fit(x_train)
         x_train, x_test = scaler.transform(x_train), scaler.transform(x_test)
         kind = estimators.MLPClassifier if classes else estimators.MLPRegressor
-        options = {**OPTIONS, **({"max_iter": 5} if name == "large" else {})}
+        options = {**OPTIONS, **({"max_iter": 10} if DATA[name][0] == "table" else {})}
         seeds = count()
 
         def measure() -> dict[str, float]:

@@ -316,6 +316,8 @@ Evaluation Trainer<T>::evaluate_heads(const Dataset& data, int64_t batch_size,
   template double Trainer<T>::fit_epoch(const Dataset&, int64_t, bool, Progress, int64_t,     \
                                         const std::vector<double>&, std::span<const int64_t>, \
                                         EpochPart*);                                          \
+  template bool Trainer<T>::known_to_be_right() const;                                        \
+  template void Trainer<T>::diverged(double, double);                                         \
   template Evaluation Trainer<T>::evaluate(const Dataset&, int64_t, base::FunctionRef<bool()>);
 GD_INSTANTIATE(float)
 GD_INSTANTIATE(double)

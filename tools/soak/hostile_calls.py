@@ -338,6 +338,9 @@ CALLS: dict[str, Call] = {
             "num_threads": _THREADS,
         },
     ),
+    "load_model": Call(
+        lambda w, **s: repr(gd.load_model(**s)), {"path": Slot("there", take.as_it_is)}
+    ),
     "Network.load": Call(
         lambda w, **s: gd.Network.load(**s), {"path": Slot("there", take.as_it_is)}
     ),

@@ -164,12 +164,12 @@ TEST(gradients_at_tables_are_differences_of_the_loss) {
 
 TEST(embeddings_train_to_the_same_bits_on_any_number_of_workers_and_in_pieces) {
   gd::testing::for_both_types([]<class T>() {
-    constexpr int64_t kRows = 1000, kPart = 256;
+    constexpr int64_t kRows = 1500, kPart = 256;
     const Codes<T> codes(2 * kRows, kCategories, 2, 7);
     for (const bool sparse : {false, true}) {
       std::vector<T> want;
       for (const int workers : gd::testing::kWorkerCounts) {
-        for (const int64_t capacity : {kRows, kPart, 2 * kPart}) {
+        for (const int64_t capacity : {kRows, 4 * kPart, 5 * kPart}) {
           for (const double clip : {0.0, 1e20}) {  // which clips nothing
             auto made =
                 trained<T>(embedding_and_dense(sparse), kCategories, capacity, workers, clip);

@@ -117,17 +117,17 @@ TEST(sparse_rows_are_the_dense_rows_without_their_zeros) {
 
 TEST(sparse_rows_train_to_the_same_bits_on_any_number_of_workers_and_in_pieces) {
   gd::testing::for_both_types([]<class T>() {
-    constexpr int64_t kRows = 1000, kPart = 256;
+    constexpr int64_t kRows = 1500, kPart = 256;
     const Words<T> words(kRows, 2, 3);
     const auto elements = static_cast<int64_t>(words.values.size());
     for (const bool sparse : {false, true}) {
       std::vector<T> want;
       for (const int workers : gd::testing::kWorkerCounts) {
-        for (const int64_t capacity : {kRows, kPart}) {
+        for (const int64_t capacity : {kRows, 4 * kPart}) {
           for (const double clip : {0.0, 1e20}) {  // which clips nothing
             auto made = trained<T>(stack(70, sparse), true, capacity, workers, elements, clip);
             for (int step = 0; step < 3; ++step) {
-              made.step(words.batch(step * 10, step == 1 ? 40 : 900, true));
+              made.step(words.batch(step * 10, step == 1 ? 40 : 1100, true));
             }
             if (want.empty()) want = made.all();
             CHECK_SAME(made.all(), want, "sparse ", sparse, " workers ", workers, " capacity ",

@@ -101,8 +101,9 @@ def work(how: str, folder: str, limit: int, room: int, hidden: int, batch_size: 
 def ran(how: str, folder: str, options: argparse.Namespace) -> dict[str, float | str]:
     numbers = (options.limit * MB, options.room * MB, options.hidden, options.batch_size)
     command = [sys.executable, "-m", "benchmarks.larger_than_memory", "--work", how, folder]
-    # Arrow's own allocators reserve a gigabyte of addresses, which is no memory, but is limited.
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+    # Arrow's own allocators reserve a gigabyte of addresses, and glibc's 64 MB for each thread,
+    # which is no memory, but is limited.
+    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
     result = subprocess.run(
         [*command, *map(str, numbers)], capture_output=True, text=True, env=environment, cwd=ROOT
     )

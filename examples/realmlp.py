@@ -6,8 +6,8 @@ categories of up to 9 values one-hot and others by embeddings; a factor for ever
 layers of 256 in the "ntk" form, scaled to what they see at first; SELU (Mish for numbers) that each
 unit may fade out of; dropout 0.15; Adam with decoupled decay; a rate that goes up and down four
 times (coslog4), ever faster at first; factors of that rate by groups; smoothed labels; of all
-epochs the one that is best on the validation part. What differs: dropout and decay stay as they
-are, where the recipe lets both fade over the second half, and biases start where units have the
+epochs the one that is best on the validation part. What differs: dropout stays as it is, where the
+recipe lets it fade over the second half as the decay does, and biases start where units have the
 mean 0, where the recipe draws them among the data.
 
 Tables as for tabm.py.
@@ -20,7 +20,6 @@ trees on tabular data", NeurIPS 2024.
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -43,11 +42,6 @@ def bent(x: np.ndarray, train: np.ndarray) -> np.ndarray:
     spread = np.where(spread == 0, 0.5 * (known.max(axis=0) - known.min(axis=0)), spread)
     scaled = (x - middle) * np.divide(1, spread, out=np.zeros_like(spread), where=spread != 0)
     return (scaled / np.sqrt(1 + (scaled / 3) ** 2)).astype(np.float32)
-
-
-def coslog(t: float) -> float:
-    """The rate's factor at share t of the training."""
-    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + (2**CYCLES - 1) * t)))
 
 
 def inputs_of(found: Table, train: np.ndarray) -> dict[str, np.ndarray]:
@@ -116,7 +110,10 @@ def trained(found: Table, seed: int, width: int, epochs: int) -> dict[str, Any]:
             gd.Group("act*", lr_factor=0.1),
             gd.Group("waves.*", lr_factor=0.1),
         ],
-        schedule=gd.schedules.Function(lambda step: rate * coslog(step / steps), per="step"),
+        schedule={
+            "lr": gd.schedules.CosLog(steps, CYCLES, per="step"),
+            "weight_decay": gd.schedules.FlatCos(steps, 0.5, 0.0, per="step"),
+        },
         seed=seed,
     )
     watched, better = ("val_accuracy", "max") if found.classes else ("val_rmse", "min")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -47,7 +48,7 @@ def positive(kind: type[Integral] | type[Real]) -> Interval:
 SHARE = Interval(Real, 0, 1, closed="left")
 
 
-class Recipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Recipe(ABC, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Base of the estimators; see `gdcore.sklearn.RealMLPClassifier` for what they take."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -69,18 +70,20 @@ class Recipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
 
     # What a recipe is.
 
+    @abstractmethod
     def _inputs(self, numbers: NDArray[Any], codes: NDArray[Any], first: bool) -> Inputs:
         """The inputs of the network by name, of scaled numbers and codes of categories.
 
         The first ones are those that train.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _network(self, x: Inputs, outputs: int, seed: int) -> Network:
-        raise NotImplementedError
+        """A network over such inputs."""
 
+    @abstractmethod
     def _trainer(self, network: Network, x: Inputs, rows: Rows, seed: int) -> Trainer:
-        raise NotImplementedError
+        """Its trainer, which learns from some of the rows of x."""
 
     def _patience(self) -> int:
         """Epochs without a better figure after which training ends; epochs: never."""

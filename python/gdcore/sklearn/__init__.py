@@ -3,8 +3,9 @@
 >>> from gdcore.sklearn import MLPClassifier
 >>> MLPClassifier((64,), random_state=0).fit(x, y).score(xt, yt)
 
-They are subclasses of scikit-learn's own: parameters, attributes, checks and messages are its, and
-so are the numbers, up to rounding. It needs the extra ``gdcore[sklearn]``.
+`MLPClassifier` and `MLPRegressor` are subclasses of scikit-learn's own: parameters, attributes,
+checks and messages are its, and so are the numbers, up to rounding. RealMLP and TabM are recipes
+for tables, with the defaults that their authors published. It needs the extra ``gdcore[sklearn]``.
 """
 
 from __future__ import annotations

@@ -174,6 +174,17 @@ def test_bad_units_are_named(kind: Any) -> None:
         given.fit([[0.0], [1.0], [2.0]], [0, 1, 1])
 
 
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_a_fit_that_fails_leaves_what_was_fitted(kind: Any) -> None:
+    found = small(kind).fit(FRAME, CLASSES)
+    want = found.predict_proba(FRAME)
+    other = FRAME.assign(colour="blue", size=FRAME["size"] * 9)[:40]
+    with pytest.raises(ValueError, match="n_cv must be at most the 40 samples"):
+        found.set_params(n_cv=41).fit(other, CLASSES[:40])
+    np.testing.assert_array_equal(found.predict_proba(FRAME), want)
+    assert found.classes_.tolist() == ["no", "yes"]
+
+
 def test_columns_of_another_order_are_refused() -> None:
     found = small(RealMLPClassifier).fit(FRAME, CLASSES)
     with pytest.raises(ValueError, match="same order"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -270,17 +272,18 @@ class RecipeClassifier(ClassifierMixin, Recipe):  # type: ignore[misc]
             TypeError: A parameter or X is of the wrong type.
             ValueError: A parameter is out of its domain, or a cell is not what it must be.
         """
-        frame, y = self._begun(X, y)
-        check_classification_targets(y)
-        coder = LabelEncoder()
-        targets: Any = coder.fit_transform(y)
-        if len(coder.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes in y, but they are of "
-                f"one class only: {coder.classes_[0]!r}"
-            )
-        self.classes_ = coder.classes_
-        return self._fit(frame, targets.astype(np.int64), len(coder.classes_))
+        with _kept(self):
+            frame, y = self._begun(X, y)
+            check_classification_targets(y)
+            coder = LabelEncoder()
+            targets: Any = coder.fit_transform(y)
+            if len(coder.classes_) < 2:
+                raise ValueError(
+                    f"{type(self).__name__} needs samples of at least 2 classes in y, but they are "
+                    f"of one class only: {coder.classes_[0]!r}"
+                )
+            self.classes_ = coder.classes_
+            return self._fit(frame, targets.astype(np.int64), len(coder.classes_))
 
     def predict_proba(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Tells how likely each class is: the mean of all networks.
@@ -328,11 +331,12 @@ class RecipeRegressor(RegressorMixin, Recipe):  # type: ignore[misc]
             TypeError: A parameter or X is of the wrong type.
             ValueError: A parameter is out of its domain, or a cell is not what it must be.
         """
-        frame, y = self._begun(X, y)
-        y = y.astype(np.float64)
-        mean, spread = float(y.mean()), float(y.std())
-        self._scale = (mean, spread if spread > 0 else 1.0)
-        return self._fit(frame, (y - self._scale[0]) / self._scale[1], 1)
+        with _kept(self):
+            frame, y = self._begun(X, y)
+            y = y.astype(np.float64)
+            mean, spread = float(y.mean()), float(y.std())
+            self._scale = (mean, spread if spread > 0 else 1.0)
+            return self._fit(frame, (y - self._scale[0]) / self._scale[1], 1)
 
     def _learn(self, targets: NDArray[Any]) -> None:
         # No prediction is beyond what was seen.
@@ -350,6 +354,18 @@ class RecipeRegressor(RegressorMixin, Recipe):  # type: ignore[misc]
         clipped = [each[:, 0].clip(*self._range) for each in self._outputs(X)]
         found: Any = np.mean(clipped, axis=0, dtype=np.float64) * self._scale[1] + self._scale[0]
         return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _kept(estimator: Any) -> Iterator[None]:
+    """Has the estimator as it was where what is within raises."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def _has_text(frame: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,17 @@ def test_bad_options_are_told(models: Path, arguments: Any, words: Any, tmp_path
     file, *rest = arguments
     command = ("export", models / "numbers.safetensors", tmp_path / file, *rest)
     refused(tmp_path, command, *words)
+
+
+def test_a_missing_extra_is_named_in_a_line(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [each for each in sys.modules if each.split(".")[0] == "onnx"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    given = ("export", str(next(models.glob("*.safetensors"))), str(tmp_path / "m.onnx"))
+    refused(tmp_path, given, "to_onnx needs onnx", "gdcore[onnx]")
+    assert not list(tmp_path.iterdir())
 
 
 def test_several_networks_in_one_file(models: Path, tmp_path: Path) -> None:

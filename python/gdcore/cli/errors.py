@@ -35,6 +35,10 @@ def user_errors() -> Iterator[None]:
         if error.errno == errno.EPIPE:
             raise  # whoever read our output has enough; typer ends quietly
         fail(_told(error))
+    except ModuleNotFoundError:
+        raise  # nobody has said which extra it belongs to
+    except ImportError as error:
+        fail(str(error))
     except MemoryError:
         fail("there is not enough memory for data or a network of this size")
     except KeyboardInterrupt:

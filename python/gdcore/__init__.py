@@ -37,6 +37,7 @@ tables         tabular: Preparation, Model; load_model
 files          Network.save, Network.load, Trainer.save, Trainer.load; files: read_description
 other programs export: from_keras_weights, from_sklearn, from_torch, load_torch_state, targets,
                to_c, to_keras_weights, to_onnx, to_sklearn, to_torch, torch_state
+several ranks  distributed: Communicator, run_ranks
 arithmetic     matmul
 this machine   show_config, get_num_threads, set_num_threads
 types          typing: the names that arguments take, for type checkers
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     # what a star brings, and what is imported as itself.
     from gdcore import callbacks as callbacks
     from gdcore import data as data
+    from gdcore import distributed as distributed
     from gdcore import export as export
     from gdcore import files as files
     from gdcore import initializers as initializers
@@ -150,6 +152,7 @@ else:
         *(
             "callbacks",
             "data",
+            "distributed",
             "export",
             "files",
             "initializers",

@@ -18,6 +18,7 @@ MODULES = {
     "keras": ("h5py",),
     "onnx": ("onnx",),
     "mlflow": ("mlflow",),
+    "mpi": ("mpi4py",),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),
     "river": ("river",),

@@ -19,6 +19,7 @@ EXTRAS = {
     "data": ("pyarrow",),
     "keras": ("h5py",),
     "mlflow": ("mlflow-skinny",),
+    "mpi": ("mpi4py",),
     "onnx": ("onnx",),
     "plot": ("matplotlib",),
     "profile": ("matplotlib", "pandas", "perfetto", "plotly"),

@@ -1,0 +1,74 @@
+"""Ranks of an MPI run, through mpi4py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gdcore.communication.protocol import Bytes, places
+
+__all__ = ["MPICommunicator", "is_mpi"]
+
+
+def is_mpi(given: object) -> bool:
+    """Whether that is a communicator of mpi4py."""
+    return type(given).__module__.split(".")[0] == "mpi4py" and hasattr(given, "Alltoallv")
+
+
+class MPICommunicator:
+    """A communicator of mpi4py, such as ``mpi4py.MPI.COMM_WORLD``.
+
+    Messages of gdcore must not meet those of the program, so that it is duplicated: all ranks make
+    one at the same time.
+    """
+
+    def __init__(self, comm: Any) -> None:
+        from mpi4py import MPI  # that of the communicator
+
+        if comm == MPI.COMM_NULL or comm.Is_inter():
+            raise ValueError(f"communicator must be an intracommunicator, got {comm!r}")
+        self._mpi = MPI
+        self._comm = comm.Dup()
+        self._rank: int = comm.Get_rank()
+        self._size: int = comm.Get_size()
+
+    @property
+    def rank(self) -> int:
+        """See `Communicator.rank`."""
+        return self._rank
+
+    @property
+    def size(self) -> int:
+        """See `Communicator.size`."""
+        return self._size
+
+    def alltoallv(
+        self,
+        send: Bytes,
+        send_counts: Sequence[int],
+        receive: Bytes,
+        receive_counts: Sequence[int],
+    ) -> None:
+        """See `Communicator.alltoallv`."""
+        byte = self._mpi.BYTE
+        self._comm.Alltoallv(
+            [send, send_counts, places(send_counts), byte],
+            [receive, receive_counts, places(receive_counts), byte],
+        )
+
+    def allgatherv(self, buffer: Bytes, counts: Sequence[int]) -> None:
+        """See `Communicator.allgatherv`."""
+        self._comm.Allgatherv(self._mpi.IN_PLACE, [buffer, counts, places(counts), self._mpi.BYTE])
+
+    def bcast(self, value: Any, root: int = 0) -> Any:
+        """See `Communicator.bcast`."""
+        return self._comm.bcast(value, root)
+
+    def gather(self, value: Any, root: int = 0) -> list[Any] | None:
+        """See `Communicator.gather`."""
+        gathered: list[Any] | None = self._comm.gather(value, root)
+        return gathered
+
+    def abort(self, code: int = 1) -> None:
+        """See `Communicator.abort`."""
+        self._comm.Abort(code)

@@ -8,6 +8,7 @@
 #include "bindings/frames.hpp"
 #include "bindings/groups.hpp"
 #include "bindings/progress_call.hpp"
+#include "bindings/python_exchange.hpp"
 #include "bindings/python_schedule.hpp"
 #include "bindings/states.hpp"
 #include "bindings/targets.hpp"
@@ -243,7 +244,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
                       uint64_t seed, std::optional<double> clip_grad_norm,
                       const std::string& matmul_precision, const Groups& groups,
                       std::vector<int> group_of, const Wrappers& wrappers,
-                      const std::optional<Clipping>& clip) {
+                      const std::optional<Clipping>& clip, int slices, py::object link) {
             train::TrainerOptions options;
             options.precision = ops::precision_named(matmul_precision);
             options.loss = loss_from(std::move(loss), std::move(loss_parameters), heads);
@@ -256,6 +257,10 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
             options.group_of = std::move(group_of);
             options.wrappers = wrappers_of(wrappers);
             if (clip) set_clipping(options, *clip);
+            options.slices = slices;
+            if (!link.is_none()) {
+              options.exchange = std::make_shared<PythonExchange>(std::move(link));
+            }
             const WithoutGil released;  // the network may be in use
             return std::make_unique<Trainer>(std::move(network), options);
           }),
@@ -263,7 +268,17 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           py::arg("rule"), py::arg("hyper"), py::arg("num_threads"), py::arg("seed"),
           py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest",
           py::arg("groups") = Groups(), py::arg("group_of") = std::vector<int>(),
-          py::arg("wrappers") = Wrappers(), py::arg("clip") = py::none());
+          py::arg("wrappers") = Wrappers(), py::arg("clip") = py::none(), py::arg("slices") = 0,
+          py::arg("link") = py::none());
+  // Of a batch of that size, those that a rank works on: begin and end.
+  cls.def(
+      "rows_of_rank",
+      [](const Trainer& self, int64_t rows, int rank) {
+        require<StateError>(self.slices() > 0, "batches are not cut in slices");
+        const parallel::Range here = self.rows_of_rank(rows, rank);
+        return std::pair(here.begin, here.end);
+      },
+      py::arg("rows"), py::arg("rank"));
   bind_average<T>(cls);
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property(
@@ -520,6 +535,7 @@ void bind_trainer(py::module_& m) {
            py::arg("head_weights") = std::vector<double>())
       .def_readwrite("first", &EpochPart::first)
       .def_readwrite("last", &EpochPart::last)
+      .def_readwrite("rows", &EpochPart::rows)
       .def_readonly("samples", &EpochPart::samples)
       .def_readonly("loss", &EpochPart::loss)
       .def_readonly("weight", &EpochPart::weight)

@@ -12,7 +12,7 @@ namespace gd::plan {
 struct Draw {
   uint64_t seed = 0;
   uint64_t step = 0;
-  int64_t first_row = 0;  // of a piece in its batch
+  int64_t first_row = 0;  // in the batch of a step, of which this may be a part
 };
 
 // Targets of one of several heads, as Batch has them of the only one.

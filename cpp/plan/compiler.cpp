@@ -70,8 +70,8 @@ void Plan<T>::Compiler::compile() {
   if (differentiates(options_.kind) && options_.kind != PlanKind::derivative) {
     plan_.gradients_ = network_.gradients();
   }
-  plan_.fuses_update_ = options_.kind == PlanKind::training && !options_.clips() &&
-                        options_.rule->needs() == ops::RuleNeeds::elementwise;
+  plan_.fuses_update_ = options_.kind == PlanKind::training && options_.updates &&
+                        !options_.clips() && options_.rule->needs() == ops::RuleNeeds::elementwise;
   layout();
   plan_.arena_ = base::AlignedBuffer<T>(used_);
   base_ = plan_.arena_.data();
@@ -95,7 +95,7 @@ void Plan<T>::Compiler::steps() {
       [&](ValueId output, ValueId gradient) { builder_.add(loss_step(output, gradient)); });
   steps_ = std::move(builder_.steps());
   if (options_.gathers) steps_.insert(steps_.begin(), gather_step());
-  if (options_.kind != PlanKind::training) return;
+  if (options_.kind != PlanKind::training || !options_.updates) return;
   if (options_.clips()) steps_.push_back(clip_step());
   // Who asks for losses at other weights gets gradients, and updates by itself.
   if (options_.rule != nullptr && options_.rule->needs() == ops::RuleNeeds::closure) return;
@@ -303,7 +303,7 @@ void Plan<T>::Compiler::layout() {
 // Where the first update follows the first gradients: not with clipping.
 template <class T>
 void Plan<T>::Compiler::replicas() {
-  if (options_.kind != PlanKind::training || options_.clips()) return;
+  if (options_.kind != PlanKind::training || options_.clips() || !options_.updates) return;
   if (options_.rule != nullptr && options_.rule->needs() != ops::RuleNeeds::elementwise) return;
   const int64_t others = std::min<int64_t>(options_.max_workers - 1, most_partial_gradients());
   const int workers = static_cast<int>(others) + 1;

@@ -133,15 +133,20 @@ double Plan<T>::step(const Batch<T>& batch) {
 
 template <class T>
 double Plan<T>::step(const Batch<T>& batch, std::span<const int64_t> indices) {
+  return add_losses(batch, indices, 0) / batch.weight_sum;
+}
+
+template <class T>
+double Plan<T>::add_losses(const Batch<T>& batch, std::span<const int64_t> indices, double start) {
   const auto rows = static_cast<int64_t>(indices.size());
-  double sum = 0;
+  double sum = start;
   int64_t count = 0;
   for (int64_t begin = 0; begin < rows; begin += count) {
     count = rows_at_once(begin, rows);
     const auto chosen = indices.subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
     sum = run_piece(0, gather_->prepare(batch, chosen), {begin, rows}, sum);
   }
-  return sum / batch.weight_sum;
+  return sum;
 }
 
 template <class T>
@@ -173,7 +178,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   const bool is_first = place.begin == 0;
   const bool is_last = place.begin + piece.rows == place.rows;
   piece.rows_together = piece.rows;
-  piece.draw.first_row = place.begin;
+  piece.draw.first_row += place.begin;
   piece.part = part_of(place.rows);
   piece.parameters = network_->values();
   piece.state = network_->state();

@@ -55,6 +55,7 @@ struct PlanOptions {
   // operations/derivative_loss.hpp.
   std::vector<double> derivative_weights{};
   optim::Rule<T>* rule = nullptr;  // training only
+  bool updates = true;             // training only; else gradients are all that it makes
   // With the network's values and gradients. What is not in its extents does not train.
   optim::UpdateInput<T> update;
 
@@ -82,6 +83,7 @@ class Plan {
 
   int64_t capacity() const { return options_.capacity; }
   int max_workers() const { return options_.max_workers; }
+  bool updates() const { return options_.updates; }
   int64_t apart() const { return options_.apart; }
   bool gathers() const { return options_.gathers; }
   // How a batch of that size is shared.
@@ -102,6 +104,10 @@ class Plan {
   // All of a plan with a loss; returns start + w_0 l_0 + w_1 l_1 + ... So a sum over many batches
   // is one chain, however they are cut.
   double add_losses(const Batch<T>& batch, double start);
+  // The same on rows `indices` of it.
+  double add_losses(const Batch<T>& batch, std::span<const int64_t> indices, double start);
+  // Where gradients go, in place of the network's: a buffer laid out as that.
+  void set_gradients(T* flat) { gradients_ = flat; }
   // Of a plan with losses of several heads: what each one's sum was after the last step, or
   // add_losses, which begins with HeadBatch::start. Of one with derivatives the sums of what
   // DerivativeLoss finds; its batches have as many `heads`.

@@ -63,6 +63,17 @@ double Heads<T>::weigh(const data::Dataset<T>& data, std::span<const int64_t> in
 }
 
 template <class T>
+double Heads<T>::weigh(const data::Dataset<T>& data, std::span<const double> weight_sums) {
+  weigh(data);
+  bool any = false;
+  for (size_t h = 0; h < size(); ++h) {
+    batch_[h].weight_sum = weight_sums[h];
+    any = any || weight_sums[h] > 0;
+  }
+  return any ? 1 : 0;
+}
+
+template <class T>
 void Heads<T>::go_on_from(const HeadSums& sums) {
   for (size_t h = 0; h < size(); ++h) batch_[h].start = sums.losses[h];
 }

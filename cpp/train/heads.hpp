@@ -45,6 +45,8 @@ class Heads {
   // of all the data.
   double weigh(const data::Dataset<T>& rows);
   double weigh(const data::Dataset<T>& data, std::span<const int64_t> indices);
+  // The same of all the data, with sums of weights that somebody else has made.
+  double weigh(const data::Dataset<T>& data, std::span<const double> weight_sums);
   const plan::HeadBatch<T>* batch() const { return batch_.data(); }
 
   // Lets the batch's sums of losses go on from these, in one chain.

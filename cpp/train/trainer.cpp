@@ -102,7 +102,8 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
   averaging_ = optim::find_wrapper<optim::AveragingRule<T>>(*rule_);
   sam_ = optim::find_wrapper<optim::SamRule<T>>(*rule_);
   const nn::Graph& graph = model_->description().graph();
-  is_plain_ = graph.meeting() == nullptr && !graph.has_sparse_inputs() && !heads_ && !sam_;
+  is_direct_ = sam_ == nullptr && options_.slices == 0;
+  is_plain_ = graph.meeting() == nullptr && !graph.has_sparse_inputs() && !heads_ && is_direct_;
   list_trained(model_->description());
   if (solver_ != nullptr) check_solver(options_.rule);
   source_ = std::make_shared<profiling::SourceNumber>(
@@ -138,6 +139,7 @@ Trainer<T>::Trainer(std::shared_ptr<Model<T>> model, const TrainerOptions& optio
                       "' needs whole parameters, so that an Embedding or a Dense cannot be sparse");
   update_.weights = network.values();
   update_.gradients = network.gradients();
+  if (options_.slices > 0) make_slices();
   update_.states = state_pointers_.data();
   make_apply();
 }
@@ -209,11 +211,17 @@ void Trainer<T>::make_apply() {
   nn::Network<T>& network = model_->network();
   optim::UpdateInput<T> dense = update_;
   dense.extents = dense_extents_;
+  if (updates_own_) {
+    const parallel::Range piece = slices_->piece();
+    own_extents_ = ops::common(dense_extents_, std::span(&piece, 1));
+    dense.extents = own_extents_;
+  }
   apply_.emplace(*rule_, dense, threads);
   if (!network.sparse().empty()) apply_seen_.emplace(*rule_, update_, network.sparse(), threads);
   if (const plan::ClipOptions clip = clipping(); clip.by != plan::ClipBy::none) {
     const ops::Seen gradients{dense_extents_, network.sparse()};
-    clip_.emplace(network.gradients(), network.values(), gradients, clip, threads);
+    T* const flat = slices_ ? slices_->sum() : network.gradients();
+    clip_.emplace(flat, network.values(), gradients, clip, threads);
   }
   apply_threads_ = threads;
 }
@@ -233,6 +241,7 @@ plan::PlanOptions<T> Trainer<T>::training_options(int64_t rows, bool gathers) co
   options.loss = options_.loss;
   options.rule = rule_.get();
   options.update = update_;
+  options.updates = slices_ == nullptr;
   return options;
 }
 
@@ -244,7 +253,7 @@ int64_t Trainer<T>::rows_at_once(int64_t rows) const {
 template <class T>
 plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
   require<StateError>(has_loss(), "this trainer has no loss: use backward and apply_gradients");
-  rows = rows_at_once(rows);
+  rows = rows_at_once(slices_ ? slices_->tree().most_rows(rows) : rows);
   if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_) ||
       training_->max_workers() != threads()) {
     plan::PlanOptions<T> options = training_options(rows, gathers || training_gathers_);
@@ -402,7 +411,7 @@ void Trainer<T>::visit_schedules(base::FunctionRef<void(optim::Schedule&)> visit
 template <class T>
 void Trainer<T>::prepare(const Dataset& batch) {
   const nn::Graph& graph = model_->description().graph();
-  check_rows_together(graph, batch.size());
+  check_rows_together(graph, least_together(batch.size()));
   if (batch.sparse == nullptr) return;
   const Lock lock(model_->mutex());
   expect(batch.sparse);
@@ -440,13 +449,15 @@ double Trainer<T>::step(const Dataset& batch) {
   model_->network().set_gradients_valid(false);
   plan::Batch<T> rows = plain ? batch_of(batch) : this->batch(batch, weigh(batch));
   rows.draw = draw();
-  const double loss = plain ? plan.step(rows) : run(plan, [&] { return plan.step(rows); });
+  const auto apart = [&] { return step_in_slices(plan, rows, {batch.size()}); };
+  const double loss = plain ? plan.step(rows) : run(plan, [&] { return plan.step(rows); }, apart);
   end_update();
   return loss;
 }
 
 template <class T>
 double Trainer<T>::weigh(const Dataset& rows) {
+  if (slices_) return weigh_slices(rows, {rows.size()});
   return heads_ ? heads_->weigh(rows) : sum_of_weights(rows);
 }
 
@@ -504,6 +515,7 @@ void Trainer<T>::apply_gradients() {
 template <class T>
 Position Trainer<T>::copy(T* parameters, T* kept, const std::vector<T*>& states, T* statistics) {
   const Lock lock(model_->mutex());
+  share_states();
   const nn::Network<T>& network = model_->description();
   network.to_shapes(network.values(), parameters);
   std::copy_n(network.state(), network.state_size(), kept);
@@ -522,6 +534,7 @@ template <class T>
 void Trainer<T>::copy_average(T* parameters, T* kept) {
   const Lock lock(model_->mutex());
   require<StateError>(has_average(), "there are no averaged weights yet");
+  share_states();
   const nn::Network<T>& network = model_->description();
   // What does not train is as it is, as what layers keep.
   base::AlignedBuffer<T> flat = network.make_flat();

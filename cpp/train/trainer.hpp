@@ -10,6 +10,7 @@
 
 #include "base/function_ref.hpp"
 #include "data/dataset.hpp"
+#include "data/sampler.hpp"
 #include "optim/grouped_rule.hpp"
 #include "optim/schedule.hpp"
 #include "optim/solvers/solver.hpp"
@@ -22,6 +23,7 @@
 #include "train/hyper_schedules.hpp"
 #include "train/model.hpp"
 #include "train/residuals.hpp"
+#include "train/slices.hpp"
 
 namespace gd::train {
 
@@ -44,6 +46,10 @@ struct TrainerOptions {
   // where there are no groups: then `hyper` is for all.
   std::vector<int> group_of;
   static constexpr int kFrozen = -1;
+  // In how many slices a batch is cut, whose sums are added as a tree; 0: it is not. Bits follow
+  // their number, and not which rank has which.
+  int slices = 0;
+  std::shared_ptr<exchange::Exchange> exchange{};  // between the ranks that share the slices
 };
 
 struct OperationInfo {
@@ -73,6 +79,15 @@ struct Position {
   std::vector<double> kept{};  // see optim::Rule::kept
 };
 
+// The rows of a batch, and which of them the data have that come with it: all, or those of this
+// rank's slices.
+struct BatchRows {
+  int64_t rows = 0;
+  bool has_all = true;
+  const std::span<const int64_t>* indices = nullptr;  // of rows that are not next to each other
+  int64_t number = 0;                                 // of the batch
+};
+
 // How far an epoch is whose samples come in parts, one call of fit_epoch each.
 struct EpochPart {
   bool first = true;  // since when a divergence goes back to where this part began
@@ -83,6 +98,9 @@ struct EpochPart {
   double weight = 0;
   std::vector<double> head_losses{};
   std::vector<double> head_weights{};
+  // Of slices: how many rows this part has in all, where the data are those of this rank's slices
+  // alone, batch by batch; 0: every rank has all.
+  int64_t rows = 0;
 };
 
 struct Evaluation {
@@ -145,6 +163,15 @@ class Trainer {
   // One update with the gradients of the model's last backward, which are then used up; StateError
   // without.
   void apply_gradients();
+
+  // Whether ranks share it; then all of them make the same calls in the same order. copy and
+  // copy_average are among these: each rank updates states of its own.
+  bool is_shared() const { return slices_ != nullptr && slices_->ranks() > 1; }
+  int slices() const { return options_.slices; }
+  // The rows of a batch of that size that a rank works on. There must be slices.
+  parallel::Range rows_of_rank(int64_t rows, int rank) const {
+    return slices_->tree().rows(slices_->tree().of_rank(rank, slices_->ranks()), rows);
+  }
 
   // How many threads a call may use: the option or what was set since, else what set_num_threads
   // says now, else what counts without it. No result depends on it at the highest precision.
@@ -231,9 +258,32 @@ class Trainer {
   // The plan of batches whose loss has derivatives in it.
   plan::Plan<T>& derivative_plan(int64_t rows, bool gathers, const std::vector<double>& weights);
   // A pass, which makes the update and returns the loss: two where that takes two gradients. Then
-  // what layers keep, and the losses of heads, are those of the first.
-  template <class Pass>
-  double run(plan::Plan<T>& plan, Pass&& pass);
+  // what layers keep, and the losses of heads, are those of the first. In slices it is `apart`.
+  template <class Pass, class Apart>
+  double run(plan::Plan<T>& plan, Pass&& pass, Apart&& apart);
+  // One update by the sum over slices, and the loss before it.
+  double step_in_slices(plan::Plan<T>& plan, const plan::Batch<T>& data, const BatchRows& of);
+  void run_slice(plan::Plan<T>& plan, plan::Batch<T> batch, const BatchRows& of, int slice, T* flat,
+                 double* figures);
+  void update_sum(int64_t rows);
+  // By what the losses of a batch are divided, where there are heads, or slices: then weights are
+  // summed as slices are.
+  double weigh_apart(const Dataset& data, const BatchRows& of);
+  double weigh_slices(const Dataset& data, const BatchRows& of);
+  // Of one slice, for each head.
+  void weigh_slice(const Dataset& data, const BatchRows& of, int slice, double* to);
+  size_t weights_a_batch() const { return heads_ ? heads_->size() : 1; }
+  // Rows of a part that ranks have apart: which of them belong to a batch, and what the slices of
+  // all batches weigh, on all ranks.
+  void share_part(const Dataset& data, const data::BatchSampler& sampler);
+  std::span<const int64_t> rows_here(int64_t batch, int64_t rows);
+  void share_states();
+  // What this rank has found, or where ranks may find different things, whether all have found it.
+  bool on_all_ranks(bool differ, bool here) { return differ ? slices_->all_agree(here) : here; }
+  // Fewest rows that see each other of a batch of that size.
+  int64_t least_together(int64_t rows) const {
+    return slices_ ? slices_->tree().least_rows(rows) : rows;
+  }
   // Checks a batch whose rows see each other, and makes room for sparse ones.
   void prepare(const Dataset& batch);
   // The caller holds the model's mutex; plans that have no room for so many elements of sparse rows
@@ -241,6 +291,7 @@ class Trainer {
   void make_room(int64_t elements);
   void expect(const base::SparseRows<T>* sparse);
   void make_apply();
+  void make_slices();
   // The rule's own memory for that many workers.
   void prepare_rule(int workers) {
     if (rule_->needs() != optim::RuleNeeds::elementwise) rule_->prepare(spans_, workers);
@@ -268,7 +319,7 @@ class Trainer {
                             base::FunctionRef<bool()> stops);
   // The last update of an epoch has no loss after it that would tell: what it left must be finite,
   // and its loss too.
-  void check_end(const Dataset& data, int64_t batch_size, double lr);
+  void check_end(const Dataset& data, int64_t batch_size, double lr, bool has_all);
   // A bound that no network in use comes near; below it a loss cannot overflow.
   bool may_overflow() const;
   void set_scale(double scale, double at);
@@ -296,14 +347,23 @@ class Trainer {
   std::atomic<const void*> solved_{nullptr};      // the data that the solver's last loss is of
   optim::AveragingRule<T>* averaging_ = nullptr;  // in the rule, or null
   optim::SamRule<T>* sam_ = nullptr;
-  base::AlignedBuffer<T> first_state_;  // of the first pass of two
-  std::vector<double> first_sums_;
+  std::unique_ptr<Slices<T>> slices_;
+  bool updates_own_ = false;             // each rank what is its own; else every rank all
+  bool states_behind_ = false;           // those that other ranks update
+  bool is_direct_ = true;                // one pass, and no slices: nothing around a plan's step
+  std::vector<int64_t> order_here_;      // of rows that ranks have apart: 0, 1, 2, ...
+  std::vector<int64_t> begins_here_;     // of batches among them
+  std::vector<double> weights_here_;     // (batches, slices, heads)
+  base::AlignedBuffer<T> state_before_;  // of what layers keep, while slices go on from it
+  base::AlignedBuffer<T> first_state_;   // of the first pass of two
+  std::vector<double> first_sums_;       // of heads, where a step is not direct
   std::vector<plan::ClipPart> clip_parts_;
   std::vector<base::AlignedBuffer<T>> states_;
   std::vector<T*> state_pointers_;
   std::vector<optim::ParameterSpan> spans_;     // of the parameters that train
   std::vector<parallel::Range> extents_;        // of them
   std::vector<parallel::Range> dense_extents_;  // of those that are not sparse
+  std::vector<parallel::Range> own_extents_;    // of these, what this rank updates
   optim::UpdateInput<T> update_;
   // Parameters, then states, as they were when the epoch began.
   base::AlignedBuffer<T> snapshot_;
@@ -344,16 +404,24 @@ class Trainer {
 };
 
 template <class T>
-template <class Pass>
-double Trainer<T>::run(plan::Plan<T>& plan, Pass&& pass) {
-  if (sam_ == nullptr) return pass();
+template <class Pass, class Apart>
+double Trainer<T>::run(plan::Plan<T>& plan, Pass&& pass, Apart&& apart) {
+  if (is_direct_) return pass();
+  const auto once = [&] {
+    if (slices_ != nullptr) return apart();
+    const double loss = pass();
+    first_sums_ = plan.head_sums();
+    return loss;
+  };
+  if (sam_ == nullptr) return once();
   nn::Network<T>& network = model_->network();
   sam_->set_ascending(true);
-  const double loss = pass();
+  const double loss = once();
   std::copy_n(network.state(), network.state_size(), first_state_.data());
-  first_sums_ = plan.head_sums();
+  const std::vector<double> first_sums = first_sums_;
   sam_->set_ascending(false);
-  pass();
+  once();
+  first_sums_ = first_sums;
   std::copy_n(first_state_.data(), network.state_size(), network.state());
   return loss;
 }

@@ -35,13 +35,15 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
                           : one > data.size() / accumulate ? data.size()
                                                            : one * accumulate;
   shuffle = shuffle && at_once < data.size();  // the mean over all samples has no order
-  data::BatchSampler sampler(data.size(), at_once);
+  // Where ranks have rows of their own, these are in order.
+  const bool has_all = part == nullptr || part->rows == 0;
+  data::BatchSampler sampler(has_all ? data.size() : part->rows, at_once);
   const nn::Graph& graph = model_->description().graph();
-  const bool apart = accumulate > 1 && graph.together() != 1;
-  check_rows_together(graph, apart ? one : at_once);
+  const bool apart = accumulate > 1 && graph.together() != 1 && !slices_;
+  check_rows_together(graph, apart ? one : least_together(at_once));
   const int64_t last = sampler.batch_rows(sampler.batches() - 1);  // it may be short
-  check_rows_together(graph,
-                      apart && last % one > 0 ? last % one : std::min(last, apart ? one : last));
+  const int64_t least = std::min(least_together(last), apart ? one : last);
+  check_rows_together(graph, apart && last % one > 0 ? last % one : least);
   {
     Region region(RegionKind::other, Zone::kCaller, work(0));
     if (shuffle && order.empty()) {
@@ -54,11 +56,16 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
     if (data.sparse != nullptr) {
       const Lock lock(model_->mutex());
       expect(data.sparse);
-      make_room(most_elements(graph, data, sampler, rows_at_once(at_once)));
+      make_room(has_all ? most_elements(graph, data, sampler, rows_at_once(at_once))
+                        : most_elements(graph, data, rows_at_once(at_once)));
     }
     region.lap(Zone::kSnapshot);
   }
   const bool derives = !derivative_weights.empty();
+  require<ValueError>(!derives || !slices_, "dy must not be given where batches are cut in slices");
+  if (!has_all) share_part(data, sampler);
+  const bool gathers = shuffle || !has_all;
+  const bool weighs_apart = heads_ || slices_;
   const std::array<plan::HeadBatch<T>, plan::kDerivativeFigures> from_zero{};
   HeadSums sums(derives ? 2 : heads_ ? heads_->size() : 0);
   double loss_sum = part != nullptr ? part->loss : 0;
@@ -75,28 +82,32 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
       const Region region(RegionKind::step, Zone::kCallback, work(sampler.batch_rows(i)));
       const Lock lock(model_->mutex());
       const ops::KernelScope scope;
-      plan::Plan<T>& plan = derives ? derivative_plan(at_once, shuffle, derivative_weights)
-                            : apart ? accumulating_plan(one, shuffle)
-                                    : training_plan(at_once, shuffle);
-      const Dataset rows = data.rows(begin, sampler.batch_rows(i));
-      const double weights = heads_
-                                 ? (shuffle ? heads_->weigh(data, sampler.batch(i)) : weigh(rows))
-                             : shuffle ? sum_of_weights(data, sampler.batch(i))
-                                       : sum_of_weights(rows);
+      plan::Plan<T>& plan = derives ? derivative_plan(at_once, gathers, derivative_weights)
+                            : apart ? accumulating_plan(one, gathers)
+                                    : training_plan(at_once, gathers);
+      const Dataset rows = gathers ? data : data.rows(begin, sampler.batch_rows(i));
+      const std::span<const int64_t> chosen = shuffle   ? sampler.batch(i)
+                                              : has_all ? std::span<const int64_t>()
+                                                        : rows_here(i, sampler.batch_rows(i));
+      const BatchRows of{sampler.batch_rows(i), has_all, gathers ? &chosen : nullptr, i};
+      const double weights = weighs_apart ? weigh_apart(rows, of)
+                             : gathers    ? sum_of_weights(rows, chosen)
+                                          : sum_of_weights(rows);
       if (weights > 0) {  // a batch of samples without weight says nothing
         begin_update(lr);
         model_->network().set_gradients_valid(false);
-        plan::Batch<T> batch = this->batch(shuffle ? data : rows, weights);
+        plan::Batch<T> batch = this->batch(rows, weights);
         batch.draw = draw();
         if (derives) batch.heads = from_zero.data();
         const double loss = run(
-            plan, [&] { return shuffle ? plan.step(batch, sampler.batch(i)) : plan.step(batch); });
+            plan, [&] { return gathers ? plan.step(batch, chosen) : plan.step(batch); },
+            [&] { return step_in_slices(plan, batch, of); });
         end_update();
         if (!std::isfinite(loss)) diverged(loss, lr);
         batch_loss = loss;
         loss_sum += loss * weights;
         weight_sum += weights;
-        const std::vector<double>& found = sam_ == nullptr ? plan.head_sums() : first_sums_;
+        const std::vector<double>& found = is_direct_ ? plan.head_sums() : first_sums_;
         if (heads_) heads_->add(sums, found);
         for (size_t f = 0; derives && f < 2; ++f) {
           sums.losses[f] += found[f + 1];
@@ -104,14 +115,14 @@ double Trainer<T>::fit_epoch(const Dataset& data, int64_t batch_size, bool shuff
         }
       }
       if (part != nullptr) {
-        part->samples += rows.size();
+        part->samples += sampler.batch_rows(i);
         part->loss = loss_sum;
         part->weight = weight_sum;
         part->head_losses = sums.losses;
         part->head_weights = sums.weights;
       }
       if (i + 1 == sampler.batches() && (part == nullptr || part->last)) {
-        check_end(data, at_once, lr);
+        check_end(data, at_once, lr, has_all);
         ++epochs_;
         if (averaging_ != nullptr) averaging_->end_epoch(update_, epochs_);
       }
@@ -132,7 +143,7 @@ void Trainer<T>::take_snapshot() {
         ops::all_finite<T>(update_.weights, model_->description().extents()),
         "the parameters are not finite, so that no epoch can go on from them: give the "
         "network others with load_state_dict");
-    require<StateError>(states_finite(),
+    require<StateError>(on_all_ranks(updates_own_, states_finite()),
                         "the optimizer's state is not finite, so that no epoch can go on from it: "
                         "make a new trainer of the network");
   }
@@ -170,9 +181,10 @@ bool Trainer<T>::known_to_be_right() const {
 }
 
 template <class T>
-void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr) {
+void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr, bool has_all) {
   if (!all_finite(update_.weights)) diverged("a parameter left the finite numbers", lr);
-  if (!states_finite()) diverged("the optimizer's state left the finite numbers", lr);
+  if (!on_all_ranks(updates_own_, states_finite()))
+    diverged("the optimizer's state left the finite numbers", lr);
   const nn::Network<T>& network = model_->network();
   const auto kept = static_cast<size_t>(network.state_size());
   if (!ops::all_finite<T>(std::span<const T>(network.state(), kept))) {
@@ -180,12 +192,13 @@ void Trainer<T>::check_end(const Dataset& data, int64_t batch_size, double lr) {
   }
   if (may_overflow()) {
     const Dataset rows = data.rows(0, std::min(batch_size, kDefaultBatch));
-    const double weights = weigh(rows);
+    const double weights = heads_ ? heads_->weigh(rows) : sum_of_weights(rows);
+    double sum = 0;
     if (weights > 0) {
       const Region region(RegionKind::other, Zone::kStep, validating());
-      const double sum = evaluation_plan(rows.size()).add_losses(batch(rows, weights), 0);
-      if (!std::isfinite(sum)) diverged(sum, lr);
+      sum = evaluation_plan(rows.size()).add_losses(batch(rows, weights), 0);
     }
+    if (!on_all_ranks(!has_all, std::isfinite(sum))) diverged(sum, lr);
   }
   right_steps_ = steps_;
   right_version_ = model_->network().version();

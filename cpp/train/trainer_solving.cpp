@@ -111,7 +111,7 @@ double Trainer<T>::solve_epoch(const Dataset& data, int64_t batch_size, Progress
     steps_ += outcome.iterations;
     solved_ = nullptr;  // unless all is right
     if (!std::isfinite(loss)) diverged(loss, lr);
-    check_end(data, data.size(), lr);
+    check_end(data, data.size(), lr, true);
     converged_ = outcome.ending;
     solved_ = data.x.data;
     head_losses_.clear();

@@ -14,7 +14,7 @@ from gdcore._judging import NAMES, Judging
 from gdcore._preparing import Preparing
 from gdcore._scheduling import Scheduling
 from gdcore._warn import warn
-from gdcore.callbacks import resolve_callbacks
+from gdcore.callbacks import Callback, resolve_callbacks
 from gdcore.history import History
 from gdcore.solvers import check_batch
 
@@ -27,6 +27,12 @@ __all__ = ["Beginning"]
 _MOST = 2**31  # rows
 
 
+class NoRows:
+    """Stands for the data of a rank that holds none."""
+
+    samples = 0
+
+
 class Beginning(Preparing, Scheduling):
     """The part of a `gdcore.Trainer` before its first step."""
 
@@ -36,6 +42,7 @@ class Beginning(Preparing, Scheduling):
     _stopped: bool
     _within: _core.EpochPart | None
     _whole_history: Callable[[], History]
+    _is_first: bool
 
     @property
     def epochs(self) -> int:
@@ -82,7 +89,7 @@ class Beginning(Preparing, Scheduling):
             data,
             *options[:2],
             validation,
-            resolve_callbacks(callbacks),
+            self._callbacks_here(callbacks),
             options[2],
             accumulate=integer("accumulate", accumulate, at_most=2**31),
             figures=figures_of(trainer, validation) | (FIGURES if derivatives else {}),
@@ -134,7 +141,7 @@ class Beginning(Preparing, Scheduling):
             batch_size,
             shuffle,
             validation,
-            resolve_callbacks(callbacks),
+            self._callbacks_here(callbacks),
             progress,
             accumulate=accumulate,
             figures=figures_of(trainer, validation),
@@ -144,6 +151,23 @@ class Beginning(Preparing, Scheduling):
         fitting.check_begun(trainer)
         self._check_plateau(fitting.figures)
         return fitting
+
+    def _fitting_of(self, data: Any, x: Any, y: Any, rest: tuple[Any, ...]) -> Fitting:
+        """What `fit` was given, however its data come."""
+        if data not in ("replicated", "sharded"):
+            raise ValueError(f"data must be 'replicated' or 'sharded', got {data!r}")
+        if y is None:
+            if data == "sharded":
+                raise ValueError("data must be 'replicated' where x is a source, got 'sharded'")
+            return self._checked_source(x, y, *rest)
+        if data == "replicated":
+            return self._checked(x, y, *rest)
+        fitting = self._checked_rows(x, y, rest)
+        from gdcore._sharded import sharded  # only here: most trainers are alone
+
+        names = self._network.feature_names or feature_names(x)
+        x = ordered(x, "x", names, self._network.dtype)
+        return sharded(fitting, cast("Trainer", self), (x, y, rest[2]))
 
     def _begin(self, fitting: Fitting, last: int) -> History:
         """Where `fit` begins to change the trainer; returns the history to fill."""
@@ -164,6 +188,26 @@ class Beginning(Preparing, Scheduling):
         self._history = History()
         self._stopped = False
         return self._history
+
+    def _checked_rows(self, x: Any, y: Any, rest: tuple[Any, ...]) -> Fitting:
+        """The rows of one rank, which may have none."""
+        if rest[4] is not None:
+            raise ValueError("validation_split must be None where rows are sharded")
+        if len(next(iter(y.values())) if isinstance(y, Mapping) else y) > 0:
+            return self._checked(x, y, *rest)
+
+        def prepared(_: Any, x: Any, y: Any, weight: Any, names: tuple[str, str, str]) -> Any:
+            return NoRows() if names is NAMES else self._native.prepare(x, y, weight, names)
+
+        self._shared, before = prepared, self._shared
+        try:
+            return self._checked(x, y, *rest)
+        finally:
+            self._shared = before
+
+    def _callbacks_here(self, given: Any) -> list[Callback]:
+        found = resolve_callbacks(given)
+        return [each for each in found if self._is_first or not each._on_first_rank]
 
     def _refuse_names(self, why: str) -> None:
         """ValueError where a schedule is a name, which nobody can spread."""

@@ -20,6 +20,8 @@ class Callback:
 
     # What a callback looks at; `Trainer.fit` checks it before anything is done.
     _watch: Watch | None = None
+    # Whether of several ranks that share a training the first alone has it, as what writes files.
+    _on_first_rank = False
 
     def __repr__(self) -> str:
         # What one of a user's own was given is not known here.

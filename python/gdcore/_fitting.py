@@ -59,6 +59,18 @@ class Fitting:
     # Called at most 20 times a second, where many networks are trained at once; may raise.
     look: Callable[[], None] | None = None
 
+    def alike(self) -> dict[str, Any]:
+        """What ranks must have been given alike."""
+        return {
+            "the number of samples": self.samples,
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "accumulate": self.accumulate,
+            "the callbacks": [
+                type(each).__name__ for each in self.callbacks if not each._on_first_rank
+            ],
+        }
+
     streams = False  # whether data are a source, see gdcore._streaming
 
     @property
@@ -106,7 +118,7 @@ class Fitting:
                 fit_epochs(native, *given, validation, self.look, history)
             return
         on_batch = self._on_batch(trainer)
-        shown = self.progress and first <= last and sys.stderr is not None
+        shown = self.progress and first <= last and sys.stderr is not None and trainer._is_first
         with _bar(first, last, self.samples) if shown else nullcontext() as bar:
             for number in range(first, last + 1):
                 if trainer.stopped:
@@ -129,6 +141,7 @@ class Fitting:
                     with _named(callback, "on_epoch_end"):
                         callback.on_epoch_end(trainer, number, values)
                 _core.profile_mark("callback")
+                trainer._stopped = trainer._any_rank(trainer.stopped)
                 if native.converged is not None:
                     break
 
@@ -153,6 +166,7 @@ class Fitting:
         """
         plain = type(trainer._native) in TRAINERS.values() and not trainer._objective.heads
         plain = plain and not trainer._native.keeps_average  # which judges by a copy
+        plain = plain and trainer.communicator is None
         plain = plain and trainer._plateau_rule() is None and not self.derivative_weights
         plain = plain and not isinstance(trainer.optimizer, Solver)  # which may end early
         judged = self.validation is not None and self.validation.metrics
@@ -172,7 +186,7 @@ class Fitting:
             else:
                 for callback in own:
                     callback.on_batch_end(trainer, loss)
-            return not trainer.stopped
+            return not trainer._any_rank(trainer.stopped)
 
         return on_batch
 

@@ -43,6 +43,8 @@ class Log(Callback):
         ValueError: every is below 1.
     """
 
+    _on_first_rank = True
+
     def __init__(
         self,
         logger: str | logging.Logger = "gdcore",
@@ -118,6 +120,8 @@ class MLflow(Callback):
         ImportError: MLflow is not installed.
         TypeError: An argument is of the wrong type.
     """
+
+    _on_first_rank = True
 
     def __init__(self, run_name: str | None = None, *, model: bool = False) -> None:
         if run_name is not None and not isinstance(run_name, str):

@@ -38,6 +38,7 @@ def resumed(
     num_threads: int | None,
     loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
     groups: Any = None,
+    communicator: Any = None,
     *,
     warns: bool = True,
 ) -> Trainer:
@@ -51,7 +52,9 @@ def resumed(
     if own is not None and not isinstance(own, LossFunction):
         raise TypeError(f"loss must be the function that was the loss, or None, got {own}")
     with opened(path) as checkpoint:
-        trainer = _trainer_from(checkpoint, kind, network, resolved, num_threads, own, row)
+        trainer = _trainer_from(
+            checkpoint, kind, network, resolved, num_threads, own, row, communicator
+        )
     if warns:
         checkpoint.warn_of_preparation()
     return trainer
@@ -65,6 +68,7 @@ def _trainer_from(
     num_threads: int | None,
     own: LossFunction | None,
     groups: tuple[Group, ...] | None,
+    communicator: Any,
 ) -> Trainer:
     path = checkpoint.path
     if checkpoint.description.get("kind") == "network":
@@ -115,6 +119,7 @@ def _trainer_from(
             loss_weights=parts.loss_weights,
             schedule=parts.schedule if schedule is None else schedule,
             num_threads=num_threads,
+            communicator=communicator,
             **arguments,
         )
         _restore(trainer, parts)

@@ -243,7 +243,8 @@ class Checkpoint(Callback):
             return  # each epoch has a file of its own, and none takes the place of a better one
         from gdcore import persistence  # only here: import gdcore stays light
 
-        found = persistence.figure_of(path, trainer, self._watch.monitor)
+        monitor = self._watch.monitor
+        found = trainer._by_first(lambda: persistence.figure_of(path, trainer, monitor))
         if found is not None:
             self._watch.is_better(*found)
 
@@ -275,6 +276,8 @@ class TensorBoard(Callback):
         TypeError: An argument is of the wrong type.
         ValueError: every is below 1.
     """
+
+    _on_first_rank = True
 
     def __init__(self, log_dir: str | os.PathLike[str], *, every: int | None = None) -> None:
         self._log_dir = checked_path(log_dir)
@@ -350,6 +353,8 @@ class Live(Callback):
         OSError: In `Trainer.fit`, before anything is done: it cannot be written. Where that happens
             later, a warning tells, and training goes on.
     """
+
+    _on_first_rank = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = checked_path(path)

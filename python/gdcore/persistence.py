@@ -164,16 +164,18 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     }
     for index, state in enumerate(states):
         arrays |= {_state_key(index, key): array for key, array in state.items()}
-    files.write(path, _finite(arrays), description)
+    trainer._by_first(lambda: files.write(path, _finite(arrays), description))
 
 
 def _described_options(trainer: Trainer) -> dict[str, Any]:
     """What came later, where it is used: then earlier versions read the file."""
-    options = {}
+    options: dict[str, Any] = {}
     if trainer.clip is not None and trainer.clip_grad_norm is None:
         options["clip"] = described_formula(trainer.clip)
     if trainer.average is not None:
         options["average"] = described_formula(trainer.average)
+    if trainer.slices is not None:
+        options["slices"] = trainer.slices
     return options
 
 
@@ -424,6 +426,7 @@ class Checkpoint:
                     formula_from(Average, "average", told["average"]) if "average" in told else None
                 ),
                 "seed": told.get("seed"),
+                "slices": told.get("slices"),
                 "groups": _groups_from(told.get("groups", [])),
             },
             position=position_from(told.get("position")),

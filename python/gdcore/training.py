@@ -20,6 +20,7 @@ from gdcore._objective import Objective
 from gdcore._online import Online
 from gdcore._planning import Operation, Planning
 from gdcore._scheduling import PlateauState, Scheduling, resolve_schedules
+from gdcore._sharing import Sharing
 from gdcore._warn import warn
 from gdcore.averaging import Average, resolve_average
 from gdcore.callbacks import Callback
@@ -50,7 +51,7 @@ _BARE = (
 )
 
 
-class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
+class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing):
     """Trains a network by gradient descent; owns the optimizer's state and the position.
 
     >>> trainer = gdcore.Trainer(net, loss="cross_entropy", optimizer=gdcore.Adam(lr=1e-3))
@@ -103,6 +104,14 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
             optimizer that are numbers: ``"lr"``, ``"weight_decay"``, ``"betas[0]"``, ...
         seed: Decides the order of shuffled samples, at least 0; None takes the network's.
         groups: Parameters with hyperparameters of their own, or frozen, see `gdcore.Group`.
+        communicator: Other processes that share the training, see `gdcore.distributed`: one of
+            mpi4py such as ``mpi4py.MPI.COMM_WORLD``, or a `gdcore.distributed.Communicator`. All
+            ranks make the same trainer, and the same calls in the same order.
+        slices: In how many slices each batch is cut; the sums of their gradients are added as a
+            binary tree, so that the result depends on this number, and on the number of ranks that
+            share the slices not at all. At least the number of ranks; None is 16 with a
+            communicator, and without one no slices. `gdcore.BatchNorm` sees each slice by itself;
+            its running statistics move by the mean over slices.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -128,6 +137,8 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
         seed: int | None = None,
         groups: Sequence[Group] = (),
+        communicator: Any = None,
+        slices: int | None = None,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network must be a gdcore.Network, got {type(network).__name__}")
@@ -145,6 +156,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         self._plateau = PlateauState()
         self._groups = checked_groups(groups)
         self._num_threads = thread_count(num_threads)
+        self._share(communicator, slices)
         self._history = History()
         self._past = (History(), 0)  # of all epochs before those of _history, and how many
         self._figures: dict[str, bool | None] = {}  # of the last fit, see figures_of
@@ -182,6 +194,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
             around,
             None if judges or self._clip is None else self._clip.native(),
         )
+        shared = () if judges or not self._slices else (self._slices, self._link)
         loss = self._objective.one
         if isinstance(loss, LossFunction):
             from gdcore._own_loss import own_trainer  # only here: import gdcore stays light
@@ -191,9 +204,13 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
                     "matmul_precision must be 'highest' where the loss is a Python function, got "
                     f"{self._matmul_precision!r}"
                 )
+            if shared:
+                raise ValueError(
+                    "slices and communicator must be None where the loss is a Python function"
+                )
             return own_trainer(loss, network, self._seed, *options)
         compiled = self._objective.compiled()
-        return TRAINERS[network.dtype.name](network._native, *compiled, *options)
+        return TRAINERS[network.dtype.name](network._native, *compiled, *options, *shared)
 
     @property
     def history(self) -> History:
@@ -296,6 +313,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         accumulate: int = 1,
         dy: Inputs | None = None,
         derivative_weight: float | Sequence[float] = 1.0,
+        data: Literal["replicated", "sharded"] = "replicated",
     ) -> History:
         """Trains for a number of epochs, each once over all samples.
 
@@ -340,6 +358,10 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
                 derivative_weight_d (df_j/dx_d - dy_ijd)^2, f the network: of dense layers,
                 activations with a second derivative, residuals. Validation judges values only.
             derivative_weight: At least 0; a sequence has one for each input.
+            data: Of a trainer with a communicator, what each rank gives: ``"replicated"``, all
+                rows; ``"sharded"``, rows of its own, any number of them, that are taken as one
+                table, those of rank 0 first. Then the rows that a rank needs come to it from the
+                others, some megabytes at a time. Validation data are whole on every rank.
 
         Returns:
             One float an epoch for ``"loss"``, the mean of the losses before each update, and with
@@ -369,8 +391,9 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         rest = (batch_size, shuffle, *arrays, metrics, callbacks, progress, accumulate, dy)
         bare = epochs is None and until_epoch is None and all(map(is_, rest, _DEFAULTS))
         _core.profile_mark("caller")
-        checked = self._checked_source if y is None else self._checked
-        fitting = checked(x, y, *rest, derivative_weight)
+        with self._together():
+            fitting = self._fitting_of(data, x, y, (*rest, derivative_weight))
+        self._check_alike(**fitting.alike())
         _core.profile_mark("data")
         first = self.epochs + 1
         if fitting.validation is not None:  # what a metric cannot judge, before any update
@@ -378,7 +401,8 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         if bare:
             warn(_BARE)
         history = self._begin(fitting, last)
-        fitting.run(self, self._native, first, last, history)
+        with self._interruptible():
+            fitting.run(self, self._native, first, last, history)
         return history
 
     def stop(self) -> None:
@@ -491,6 +515,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         num_threads: int | None = None,
         loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
         groups: Sequence[Group] | None = None,
+        communicator: Any = None,
     ) -> Trainer:
         """Reads a trainer that `save` wrote.
 
@@ -504,6 +529,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
             loss: The function that was the loss; needed where there was one, and nowhere else.
             groups: In place of those that were saved, from which they differ by schedules alone;
                 needed where one of them followed a function.
+            communicator: As in `Trainer`; of as many ranks as one likes.
 
         Raises:
             OSError: The file cannot be read; FileNotFoundError where there is none.
@@ -513,7 +539,9 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         """
         from gdcore import _resuming
 
-        return _resuming.resumed(Trainer, path, network, schedule, num_threads, loss, groups=groups)
+        return _resuming.resumed(
+            Trainer, path, network, schedule, num_threads, loss, groups, communicator
+        )
 
     def _whole_history(self) -> History:
         """Of all epochs so far, in this trainer and those it was loaded from."""

@@ -26,6 +26,7 @@ MAY_INCLUDE: dict[str, set[str]] = {
     "profiling": {"base"},
     "parallel": {"base", "profiling"},
     "kernels": {"base"},
+    "exchange": {"base", "parallel"},
     "ops": {"base", "parallel", "kernels"},
     "nn": {"base", "ops"},
     "optim": {"base", "ops"},

@@ -48,12 +48,14 @@ class MPICommunicator:
         send_counts: Sequence[int],
         receive: Bytes,
         receive_counts: Sequence[int],
+        send_places: Sequence[int] | None = None,
+        receive_places: Sequence[int] | None = None,
     ) -> None:
         """See `Communicator.alltoallv`."""
         byte = self._mpi.BYTE
         self._comm.Alltoallv(
-            [send, send_counts, places(send_counts), byte],
-            [receive, receive_counts, places(receive_counts), byte],
+            [send, send_counts, send_places or places(send_counts), byte],
+            [receive, receive_counts, receive_places or places(receive_counts), byte],
         )
 
     def allgatherv(self, buffer: Bytes, counts: Sequence[int]) -> None:

@@ -40,14 +40,18 @@ class Communicator(Protocol):
         send_counts: Sequence[int],
         receive: Bytes,
         receive_counts: Sequence[int],
+        send_places: Sequence[int] | None = None,
+        receive_places: Sequence[int] | None = None,
     ) -> None:
         """Sends each rank its part, and receives one from each.
 
         Args:
-            send: The parts for ranks 0, 1, ..., one after the other without gaps.
+            send: The parts for ranks 0, 1, ..., which has to stay as it is meanwhile.
             send_counts: How many bytes each of these has; 0 is none.
-            receive: Where the parts from ranks 0, 1, ... go, one after the other.
+            receive: Where the parts from ranks 0, 1, ... go.
             receive_counts: How many bytes come from each.
+            send_places: Where each part begins; None: one after the other without gaps.
+            receive_places: The same.
         """
         ...
 

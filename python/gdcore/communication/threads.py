@@ -55,11 +55,15 @@ class ThreadRank:
         send_counts: Sequence[int],
         receive: Bytes,
         receive_counts: Sequence[int],
+        send_places: Sequence[int] | None = None,
+        receive_places: Sequence[int] | None = None,
     ) -> None:
         """See `Communicator.alltoallv`."""
-        table = self._meeting.exchange(self._rank, (send, send_counts))
-        for begin, count, (theirs, counts) in zip(
-            places(receive_counts), receive_counts, table, strict=True
+        sent = send_places or places(send_counts)
+        table = self._meeting.exchange(self._rank, (send, send_counts, sent))
+        begins = receive_places or places(receive_counts)
+        for begin, count, (theirs, counts, at_rank) in zip(
+            begins, receive_counts, table, strict=True
         ):
             if counts[self._rank] != count:
                 self._meeting.barrier.abort()
@@ -67,7 +71,7 @@ class ThreadRank:
                     f"receive_counts must be what the ranks send, got {count} for "
                     f"{counts[self._rank]} bytes"
                 )
-            at = places(counts)[self._rank]
+            at = at_rank[self._rank]
             receive[begin : begin + count] = theirs[at : at + count]
         self._meeting.done()
 

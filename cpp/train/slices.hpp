@@ -1,0 +1,86 @@
+#pragma once
+
+// Sums over the slices of a batch: on one process, or by ranks that have some slices each. The bits
+// are those of the slices' tree, whoever has what.
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/aligned_buffer.hpp"
+#include "base/function_ref.hpp"
+#include "exchange/exchange.hpp"
+#include "exchange/slice_tree.hpp"
+#include "ops/extents.hpp"
+
+namespace gd::train {
+
+template <class T>
+class Slices {
+ public:
+  // Of flat buffers of that size, in which `extents` count. Without an exchange this is the only
+  // rank. ValueError where there are more ranks than slices.
+  Slices(exchange::SliceTree tree, std::shared_ptr<exchange::Exchange> exchange, int64_t flat_size,
+         std::vector<parallel::Range> extents);
+
+  const exchange::SliceTree& tree() const { return tree_; }
+  int rank() const { return exchange_ ? exchange_->rank() : 0; }
+  int ranks() const { return exchange_ ? exchange_->size() : 1; }
+  // The slices of this rank.
+  exchange::Node own() const { return tree_.of_rank(rank(), ranks()); }
+
+  // Where the sum is: a flat buffer.
+  T* sum() { return sums_.front().data(); }
+  // What this rank makes the sum of, and, where ranks update what is their own, the weights.
+  parallel::Range piece() const { return piece_of(rank()); }
+
+  // Fills a flat buffer with what one slice gives, and numbers beside it: `figures` of them.
+  using Leaf = base::FunctionRef<void(int slice, T* flat, double* figures)>;
+  // Over all slices of this rank that have rows; nothing is sent yet.
+  void add_own(int64_t rows, size_t figures, int threads, Leaf leaf);
+  // The figures' sums over all ranks. Where one of them is to stop, all do, by an exception.
+  std::span<const double> add_figures(int64_t rows);
+  // The sum in piece(), over all ranks.
+  void add_pieces(int64_t rows, int threads);
+  // Every rank's piece of a flat buffer to all ranks.
+  void share(T* flat);
+  // Gives every rank the numbers of all slices, (slices, columns), of which it has its own.
+  void share_numbers(std::span<double> numbers, size_t columns);
+  // Whether every rank says so.
+  bool all_agree(bool own);
+
+ private:
+  using Node = exchange::Node;
+
+  parallel::Range piece_of(int rank) const;
+  bool has_rows(Node node, int64_t rows) const { return !tree_.rows(node, rows).empty(); }
+  T* buffer(size_t number);
+  void add_node(Node node, int64_t rows, size_t at, double* figures, int threads, Leaf leaf);
+  void add(T* to, const T* from, int threads) const;
+  // Sends this rank's parts of others' pieces, and lists in parts_ where those of its own lie.
+  void exchange_parts();
+  // The sum over a node of [begin, begin + count) of the piece; where it is made, in `room`.
+  const T* sum_parts(Node node, int64_t rows, int64_t begin, int64_t count, T* room) const;
+  // Calls it, as an exchange of so many bytes in recordings.
+  void recorded(int64_t bytes, base::FunctionRef<void()> call) const;
+  // Of a rank's node; before those of its first stands whether it wants to stop.
+  double* figures_of(int rank, size_t node);
+  void share_figures();
+  size_t number(Node node) const;  // among nodes of all ranks; as many as there are: none
+
+  exchange::SliceTree tree_;
+  std::shared_ptr<exchange::Exchange> exchange_;
+  int64_t flat_size_;
+  std::vector<parallel::Range> extents_;
+  std::vector<std::vector<Node>> nodes_;  // of each rank
+  std::vector<Node> all_nodes_;
+  std::vector<base::AlignedBuffer<T>> sums_;
+  std::vector<double> figures_;  // of all ranks' nodes, one after the other
+  std::vector<double> total_;
+  size_t figure_count_ = 0;
+  base::AlignedBuffer<T> sent_;      // parts of pieces, where a rank has several nodes
+  base::AlignedBuffer<T> received_;  // of this rank's piece, of all other ranks' nodes
+  std::vector<const T*> parts_;      // of this rank's piece, by node of all ranks in order
+};
+
+}  // namespace gd::train

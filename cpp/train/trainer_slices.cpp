@@ -1,0 +1,217 @@
+// Steps of a trainer whose batches are cut in slices, which ranks may share.
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/check.hpp"
+#include "plan/cost_model.hpp"
+#include "train/batch_of.hpp"
+#include "train/trainer.hpp"
+
+namespace gd::train {
+
+using base::require;
+using base::ValueError;
+using exchange::Node;
+
+template <class T>
+void Trainer<T>::make_slices() {
+  nn::Network<T>& network = model_->network();
+  require<ValueError>(has_loss(), "slices and communicator need a loss of the trainer's, got None");
+  require<ValueError>(solver_ == nullptr, "slices and communicator must not be given with '",
+                      options_.rule, "', which asks for losses at other weights");
+  require<ValueError>(network.sparse().empty(),
+                      "slices and communicator must not be given where an Embedding or a Dense is "
+                      "sparse: use sparse=False");
+  const int64_t least = network.graph().together() == 1 ? 1 : 2;  // a row alone has no spread
+  slices_ = std::make_unique<Slices<T>>(exchange::SliceTree(options_.slices, least),
+                                        options_.exchange, network.flat_size(), extents_);
+  update_.gradients = slices_->sum();
+  updates_own_ = slices_->ranks() > 1 && rule_->needs() == optim::RuleNeeds::elementwise &&
+                 clipping().by == plan::ClipBy::none;
+  state_before_ = base::AlignedBuffer<T>(network.state_size());
+}
+
+template <class T>
+void Trainer<T>::run_slice(plan::Plan<T>& plan, plan::Batch<T> batch, const BatchRows& of,
+                           int slice, T* flat, double* figures) {
+  nn::Network<T>& network = model_->network();
+  const parallel::Range rows = slices_->tree().rows({slice, slice + 1}, of.rows);
+  const int64_t here =
+      rows.begin - (of.has_all ? 0 : slices_->tree().rows(slices_->own(), of.rows).begin);
+  batch.draw.first_row = rows.begin;
+  plan.set_gradients(flat);
+  std::copy_n(state_before_.data(), network.state_size(), network.state());
+  if (of.indices != nullptr) {
+    const auto own =
+        of.indices->subspan(static_cast<size_t>(here), static_cast<size_t>(rows.size()));
+    figures[0] = plan.add_losses(batch, own, 0);
+  } else {
+    figures[0] = plan.add_losses(batch.rows_from(here, rows.size()), 0);
+  }
+  double* const sums = std::ranges::copy(plan.head_sums(), figures + 1).out;
+  std::copy_n(network.state(), network.state_size(), sums);
+}
+
+template <class T>
+double Trainer<T>::step_in_slices(plan::Plan<T>& plan, const plan::Batch<T>& data,
+                                  const BatchRows& of) {
+  nn::Network<T>& network = model_->network();
+  const size_t heads = heads_ ? heads_->size() : 0;
+  const auto kept = static_cast<size_t>(network.state_size());
+  std::copy_n(network.state(), kept, state_before_.data());
+  slices_->add_own(of.rows, 1 + heads + kept, threads(), [&](int slice, T* flat, double* figures) {
+    run_slice(plan, data, of, slice, flat, figures);
+  });
+  std::copy_n(state_before_.data(), kept, network.state());
+  const std::span<const double> sums = slices_->add_figures(of.rows);
+  slices_->add_pieces(of.rows, threads());
+  // Each slice has gone on from the same: what is kept is the mean of what they came to.
+  const auto slices = static_cast<double>(slices_->tree().slices_with_rows(of.rows));
+  for (size_t i = 0; i < kept; ++i)
+    network.state()[i] = static_cast<T>(sums[1 + heads + i] / slices);
+  first_sums_.assign(sums.begin() + 1, sums.begin() + 1 + static_cast<int64_t>(heads));
+  update_sum(of.rows);
+  return sums[0] / data.weight_sum;
+}
+
+template <class T>
+void Trainer<T>::update_sum(int64_t rows) {
+  nn::Network<T>& network = model_->network();
+  if (!updates_own_) slices_->share(slices_->sum());
+  make_apply();
+  const int64_t size = updates_own_ ? slices_->piece().size() : network.flat_size();
+  const int workers = std::max(plan::update_workers(size, states(), apply_threads_),
+                               plan::workers_for(rule_->products(spans_), apply_threads_));
+  apply_->reset();
+  if (clip_) clip_->reset();
+  plan::Batch<T> batch;
+  batch.rows = rows;
+  ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+    if (clip_) {
+      clip_->run(worker, batch);
+      worker.barrier();
+    }
+    apply_->run(worker, batch);
+  });
+  if (updates_own_) {
+    slices_->share(update_.weights);
+    states_behind_ = true;
+  }
+  network.note_change();
+}
+
+template <class T>
+void Trainer<T>::share_states() {
+  if (!states_behind_) return;
+  for (T* state : state_pointers_) slices_->share(state);
+  states_behind_ = false;
+}
+
+// ---- weights ----
+
+template <class T>
+double Trainer<T>::weigh_apart(const Dataset& data, const BatchRows& of) {
+  if (slices_) return weigh_slices(data, of);
+  return of.indices != nullptr ? heads_->weigh(data, *of.indices) : heads_->weigh(data);
+}
+
+template <class T>
+void Trainer<T>::weigh_slice(const Dataset& data, const BatchRows& of, int slice, double* to) {
+  const parallel::Range rows = slices_->tree().rows({slice, slice + 1}, of.rows);
+  const auto weigh = [&](const Dataset& own) {
+    if (of.indices == nullptr) return sum_of_weights(own.rows(rows.begin, rows.size()));
+    return sum_of_weights(own, of.indices->subspan(static_cast<size_t>(rows.begin),
+                                                   static_cast<size_t>(rows.size())));
+  };
+  if (!heads_) {
+    *to = weigh(data);
+    return;
+  }
+  for (size_t h = 0; h < heads_->size(); ++h) to[h] = weigh(rows_of_head(data, h));
+}
+
+template <class T>
+double Trainer<T>::weigh_slices(const Dataset& data, const BatchRows& of) {
+  const size_t columns = weights_a_batch();
+  const auto slices = static_cast<size_t>(options_.slices);
+  std::vector<double> own;
+  const double* from = weights_here_.data() + static_cast<size_t>(of.number) * slices * columns;
+  if (of.has_all) {
+    own.resize(slices * columns);
+    for (int slice = 0; slice < options_.slices; ++slice) {
+      weigh_slice(data, of, slice, own.data() + static_cast<size_t>(slice) * columns);
+    }
+    from = own.data();
+  }
+  std::vector<double> sums(columns);
+  for (size_t c = 0; c < columns; ++c) {
+    sums[c] = slices_->tree().sum(
+        [&](int slice) { return from[static_cast<size_t>(slice) * columns + c]; });
+  }
+  return heads_ ? heads_->weigh(data, sums) : sums[0];
+}
+
+template <class T>
+void Trainer<T>::share_part(const Dataset& data, const data::BatchSampler& sampler) {
+  require<ValueError>(slices_ != nullptr, "rows are apart only where batches are cut in slices");
+  const auto columns = static_cast<int64_t>(weights_a_batch());
+  const int64_t batches = sampler.batches();
+  order_here_.resize(static_cast<size_t>(data.size()));
+  std::iota(order_here_.begin(), order_here_.end(), int64_t{0});
+  begins_here_.clear();
+  // (slices, batches, heads) as they are shared; then by batches.
+  std::vector<double> shared(static_cast<size_t>(options_.slices * batches * columns));
+  const Node own = slices_->own();
+  int64_t done = 0;
+  for (int64_t i = 0; i < batches; ++i) {
+    begins_here_.push_back(done);
+    const int64_t rows = sampler.batch_rows(i);
+    const int64_t count = slices_->tree().rows(own, rows).size();
+    require<ValueError>(done + count <= data.size(), "a part must have the rows of all slices of ",
+                        "this rank, got ", data.size());
+    // The rows before those of this rank's slices are others'.
+    const Dataset here = data.rows(done, count);
+    done += count;
+    for (int slice = own.begin; slice < own.end; ++slice) {
+      const parallel::Range range = slices_->tree().rows({slice, slice + 1}, rows);
+      const int64_t first = range.begin - slices_->tree().rows(own, rows).begin;
+      double* const to = shared.data() + (slice * batches + i) * columns;
+      const Dataset part = here.rows(first, range.size());
+      if (!heads_) to[0] = sum_of_weights(part);
+      for (size_t h = 0; heads_ && h < heads_->size(); ++h) {
+        to[h] = sum_of_weights(rows_of_head(part, h));
+      }
+    }
+  }
+  slices_->share_numbers(shared, static_cast<size_t>(batches * columns));
+  weights_here_.resize(shared.size());
+  for (int64_t slice = 0; slice < options_.slices; ++slice) {
+    for (int64_t i = 0; i < batches; ++i) {
+      std::copy_n(shared.data() + (slice * batches + i) * columns, columns,
+                  weights_here_.data() + (i * options_.slices + slice) * columns);
+    }
+  }
+}
+
+template <class T>
+std::span<const int64_t> Trainer<T>::rows_here(int64_t batch, int64_t rows) {
+  const int64_t count = slices_->tree().rows(slices_->own(), rows).size();
+  return {order_here_.data() + begins_here_[static_cast<size_t>(batch)],
+          static_cast<size_t>(count)};
+}
+
+#define GD_INSTANTIATE(T)                                                           \
+  template void Trainer<T>::make_slices();                                          \
+  template double Trainer<T>::step_in_slices(plan::Plan<T>&, const plan::Batch<T>&, \
+                                             const BatchRows&);                     \
+  template void Trainer<T>::share_states();                                         \
+  template double Trainer<T>::weigh_apart(const Dataset&, const BatchRows&);        \
+  template double Trainer<T>::weigh_slices(const Dataset&, const BatchRows&);       \
+  template void Trainer<T>::share_part(const Dataset&, const data::BatchSampler&);  \
+  template std::span<const int64_t> Trainer<T>::rows_here(int64_t, int64_t);
+GD_INSTANTIATE(float)
+GD_INSTANTIATE(double)
+#undef GD_INSTANTIATE
+
+}  // namespace gd::train

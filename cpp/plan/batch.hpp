@@ -4,6 +4,7 @@
 
 #include "base/sparse_rows.hpp"
 #include "optim/rule.hpp"
+#include "plan/slicing.hpp"
 #include "plan/sum_order.hpp"
 
 namespace gd::plan {
@@ -55,6 +56,7 @@ struct Batch {
   optim::Rule<T>* rule = nullptr;
   const optim::UpdateInput<T>* update = nullptr;
   T* input_gradient = nullptr;  // (rows, inputs)
+  const Slicing<T>* slices = nullptr;  // the rows are of several slices, whose gradients are summed
   Draw draw;
 
   // Rows [begin, begin + count); weight_sum stays that of the whole, so that parts add up to it.

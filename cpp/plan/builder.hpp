@@ -39,6 +39,7 @@ struct BuildOptions {
   std::vector<std::string> head_losses{};
   int64_t elements = 0;  // see PlanOptions
   int64_t elements_a_row = 0;
+  bool slices = false;     // whether batches may come as several slices, see slicing.hpp
   int64_t directions = 0;  // of derivatives beside values, see operations/tangents.hpp
 };
 

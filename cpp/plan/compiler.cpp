@@ -25,6 +25,7 @@ BuildOptions build_options(const PlanOptions<T>& options) {
                     {},
                     options.elements,
                     options.elements_a_row,
+                    !options.updates,
                     static_cast<int64_t>(options.derivative_weights.size())};
   for (const HeadLoss& head : options.loss.heads) made.head_losses.push_back(head.name);
   return made;
@@ -330,8 +331,14 @@ void Plan<T>::Compiler::make_operations() {
   if (differentiates(options_.kind)) {
     plan_.output_gradient_ = places_.of(builder_.final_gradient());
   }
+  plan_.takes_slices_ = plan_.together_ == 1 && !options_.updates;
   for (const Step<T>& step : steps_) {
     auto operation = step.make(step, places_);
+    const bool sums = std::ranges::any_of(step.writes, [&](ValueId value) {
+      return builder_.values()[static_cast<size_t>(value)].rows > 0;
+    });
+    const bool is_right = step.parameters_written.empty() ? !sums : operation->sums_slices();
+    plan_.takes_slices_ = plan_.takes_slices_ && is_right;
     operation->set_barrier_after(step.barrier_after);
     name(*operation);
     plan_.flops_a_row_ += operation->cost().flops_a_row;

@@ -77,6 +77,8 @@ class Operation {
   virtual int products(int64_t) const { return 0; }
   // How many parameters it makes the gradients of, and updates where the batch asks for that.
   virtual int64_t updates() const { return 0; }
+  // Whether it sums over the slices of a batch, where there are several.
+  virtual bool sums_slices() const { return false; }
   // Whether that update is long enough to be recorded apart.
   virtual bool updates_apart() const { return false; }
 

@@ -212,7 +212,7 @@ double Plan<T>::run_piece(size_t first, Batch<T> piece, Place place, double star
   }
   if (is_last && options_.kind == PlanKind::training) network_->note_change();
   if (nn::checks_gaps) check_gaps();
-  if (piece.heads != nullptr) return add_head_losses(piece, is_first);
+  if (piece.heads != nullptr) return add_head_losses(piece, is_first, {0, piece.rows});
   const std::span<const T> losses(sample_loss_, static_cast<size_t>(piece.rows));
   return ops::weighted_sum<T>(losses, piece.weights, start);
 }
@@ -229,15 +229,15 @@ double Plan<T>::add_derivative_losses(const Batch<T>& piece, bool is_first) {
 }
 
 template <class T>
-double Plan<T>::add_head_losses(const Batch<T>& piece, bool is_first) {
+double Plan<T>::add_head_losses(const Batch<T>& piece, bool is_first, parallel::Range rows) {
   if (!options_.derivative_weights.empty()) return add_derivative_losses(piece, is_first);
   double total = 0;
   for (size_t h = 0; h < head_sums_.size(); ++h) {
     const HeadBatch<T>& head = piece.heads[h];
     if (is_first) head_sums_[h] = head.start;
-    const std::span<const T> losses(sample_loss_ + static_cast<int64_t>(h) * capacity(),
-                                    static_cast<size_t>(piece.rows));
-    const int64_t row = head.is_piece ? 0 : piece.draw.first_row;
+    const T* const own = sample_loss_ + static_cast<int64_t>(h) * capacity() + rows.begin;
+    const std::span<const T> losses(own, static_cast<size_t>(rows.size()));
+    const int64_t row = (head.is_piece ? 0 : piece.draw.first_row) + rows.begin;
     const T* const weights = head.weights == nullptr ? nullptr : head.weights + row;
     head_sums_[h] = ops::weighted_sum<T>(losses, weights, head_sums_[h]);
     if (head.weight_sum > 0) {
@@ -245,6 +245,28 @@ double Plan<T>::add_head_losses(const Batch<T>& piece, bool is_first) {
     }
   }
   return total;
+}
+
+template <class T>
+void Plan<T>::add_slices(const Batch<T>& batch, const std::span<const int64_t>* indices,
+                         const Slicing<T>& slicing) {
+  Batch<T> piece = indices != nullptr ? gather_->prepare(batch, *indices) : batch;
+  piece.rows_together = piece.rows;
+  piece.parameters = network_->values();
+  piece.state = network_->state();
+  piece.gradients = slicing.buffers.front();
+  piece.slices = &slicing;
+  const size_t first = indices != nullptr ? 0 : forward_begin_;
+  run(first, update_begin_, piece, *parallel::acquire_team(workers_by_tiles(piece.rows)));
+  sliced_ = piece;
+}
+
+template <class T>
+double Plan<T>::loss_of(parallel::Range rows) {
+  if (sliced_.heads != nullptr) return add_head_losses(sliced_, true, rows);
+  const std::span<const T> losses(sample_loss_ + rows.begin, static_cast<size_t>(rows.size()));
+  return ops::weighted_sum<T>(
+      losses, sliced_.weights == nullptr ? nullptr : sliced_.weights + rows.begin, 0);
 }
 
 template class Plan<float>;

@@ -106,6 +106,15 @@ class Plan {
   double add_losses(const Batch<T>& batch, double start);
   // The same on rows `indices` of it.
   double add_losses(const Batch<T>& batch, std::span<const int64_t> indices, double start);
+  // Whether a batch of several slices may go through at once.
+  bool takes_slices() const { return takes_slices_; }
+  // The gradients of the slices of a node, whose rows these are, or rows `indices` of them, to the
+  // slicing's first buffer. At most as many rows as the capacity. Then losses are told by slice:
+  // loss_of and head_sums.
+  void add_slices(const Batch<T>& batch, const std::span<const int64_t>* indices,
+                  const Slicing<T>& slicing);
+  // The sum of the losses of some rows of that batch.
+  double loss_of(parallel::Range rows);
   // Where gradients go, in place of the network's: a buffer laid out as that.
   void set_gradients(T* flat) { gradients_ = flat; }
   // Of a plan with losses of several heads: what each one's sum was after the last step, or
@@ -174,7 +183,7 @@ class Plan {
   };
   double run_piece(size_t first, Batch<T> piece, Place place, double start);
   // Adds a piece's losses to the heads' sums; returns the loss of all.
-  double add_head_losses(const Batch<T>& piece, bool is_first);
+  double add_head_losses(const Batch<T>& piece, bool is_first, parallel::Range rows);
   double add_derivative_losses(const Batch<T>& piece, bool is_first);
   // Rows of the piece that begins there, and whether its gradients go on from the network's.
   int64_t rows_at_once(int64_t begin, int64_t rows) const;
@@ -202,6 +211,8 @@ class Plan {
   int64_t flops_a_row_ = 0;
   int64_t flops_fixed_ = 0;
   bool fuses_update_ = false;
+  bool takes_slices_ = false;
+  Batch<T> sliced_;  // the last of slices
   int64_t together_ = 1;                        // rows that see each other, as nn::Graph has it
   bool by_tiles_ = false;                       // no part of a batch goes through all layers alone
   std::vector<parallel::Range> dense_extents_;  // of what trains, without what is sparse

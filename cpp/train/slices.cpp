@@ -79,29 +79,34 @@ void Slices<T>::add(T* to, const T* from, int threads) const {
 }
 
 template <class T>
-void Slices<T>::add_node(Node node, int64_t rows, size_t at, double* figures, int threads,
-                         Leaf leaf) {
-  if (node.is_leaf()) return leaf(node.begin, buffer(at), figures);
+void Slices<T>::add_node(Node node, const Filling& how, size_t at, double* figures) {
+  if (node.is_leaf() || tree_.rows(node, how.rows).size() <= how.at_once) {
+    std::vector<T*> buffers;  // as many as the tree is deep
+    for (size_t depth = 0; depth == 0 || (node.end - node.begin - 1) >> (depth - 1) > 0; ++depth) {
+      buffers.push_back(buffer(at + depth));
+    }
+    return how.fill(node, buffers, figures);
+  }
   const Node left = SliceTree::left(node);
   const Node right = SliceTree::right(node);
-  if (!has_rows(right, rows)) return add_node(left, rows, at, figures, threads, leaf);
-  if (!has_rows(left, rows)) return add_node(right, rows, at, figures, threads, leaf);
-  add_node(left, rows, at, figures, threads, leaf);
+  if (!has_rows(right, how.rows)) return add_node(left, how, at, figures);
+  if (!has_rows(left, how.rows)) return add_node(right, how, at, figures);
+  add_node(left, how, at, figures);
   std::vector<double> beside(figure_count_);
-  add_node(right, rows, at + 1, beside.data(), threads, leaf);
-  add(buffer(at), buffer(at + 1), threads);
+  add_node(right, how, at + 1, beside.data());
+  add(buffer(at), buffer(at + 1), how.threads);
   for (size_t f = 0; f < figure_count_; ++f) figures[f] += beside[f];
 }
 
 template <class T>
-void Slices<T>::add_own(int64_t rows, size_t figures, int threads, Leaf leaf) {
+void Slices<T>::add_own(int64_t rows, size_t figures, int threads, int64_t at_once, Fill fill) {
   figure_count_ = figures;
   figures_.assign(all_nodes_.size() * figures + nodes_.size(), 0);
   const std::vector<Node>& own = nodes_[static_cast<size_t>(rank())];
   for (size_t n = 0; n < own.size(); ++n) {
     if (!has_rows(own[n], rows)) continue;
     // Buffers from the node's own on are free to add in.
-    add_node(own[n], rows, n, figures_of(rank(), n), threads, leaf);
+    add_node(own[n], {rows, threads, at_once, fill}, n, figures_of(rank(), n));
   }
 }
 

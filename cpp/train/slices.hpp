@@ -3,6 +3,7 @@
 // Sums over the slices of a batch: on one process, or by ranks that have some slices each. The bits
 // are those of the slices' tree, whoever has what.
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -29,15 +30,23 @@ class Slices {
   // The slices of this rank.
   exchange::Node own() const { return tree_.of_rank(rank(), ranks()); }
 
+  // The most rows of a batch that may go through at once: of a slice, or of all of a rank's.
+  int64_t most_rows(int64_t rows, bool of_rank) const {
+    if (!of_rank) return tree_.most_rows(rows);
+    return std::max(tree_.rows(own(), rows).size(), tree_.most_rows(rows));
+  }
+
   // Where the sum is: a flat buffer.
   T* sum() { return sums_.front().data(); }
   // What this rank makes the sum of, and, where ranks update what is their own, the weights.
   parallel::Range piece() const { return piece_of(rank()); }
 
-  // Fills a flat buffer with what one slice gives, and numbers beside it: `figures` of them.
-  using Leaf = base::FunctionRef<void(int slice, T* flat, double* figures)>;
-  // Over all slices of this rank that have rows; nothing is sent yet.
-  void add_own(int64_t rows, size_t figures, int threads, Leaf leaf);
+  // Fills the first of some flat buffers with what the slices of a node give in all, and numbers
+  // beside it: `figures` of them. The other buffers are for what is made on the way.
+  using Fill = base::FunctionRef<void(exchange::Node, std::span<T* const> buffers, double* figures)>;
+  // Over all slices of this rank that have rows; nothing is sent yet. A node of several slices is
+  // filled at once where it has no more than `at_once` rows.
+  void add_own(int64_t rows, size_t figures, int threads, int64_t at_once, Fill fill);
   // The figures' sums over all ranks. Where one of them is to stop, all do, by an exception.
   std::span<const double> add_figures(int64_t rows);
   // The sum in piece(), over all ranks.
@@ -55,7 +64,13 @@ class Slices {
   parallel::Range piece_of(int rank) const;
   bool has_rows(Node node, int64_t rows) const { return !tree_.rows(node, rows).empty(); }
   T* buffer(size_t number);
-  void add_node(Node node, int64_t rows, size_t at, double* figures, int threads, Leaf leaf);
+  struct Filling {
+    int64_t rows;
+    int threads;
+    int64_t at_once;
+    Fill fill;
+  };
+  void add_node(Node node, const Filling& how, size_t at, double* figures);
   void add(T* to, const T* from, int threads) const;
   // Sends this rank's parts of others' pieces, and lists in parts_ where those of its own lie.
   void exchange_parts();

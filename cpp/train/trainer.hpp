@@ -263,8 +263,11 @@ class Trainer {
   double run(plan::Plan<T>& plan, Pass&& pass, Apart&& apart);
   // One update by the sum over slices, and the loss before it.
   double step_in_slices(plan::Plan<T>& plan, const plan::Batch<T>& data, const BatchRows& of);
-  void run_slice(plan::Plan<T>& plan, plan::Batch<T> batch, const BatchRows& of, int slice, T* flat,
-                 double* figures);
+  void run_slices(plan::Plan<T>& plan, plan::Batch<T> batch, const BatchRows& of,
+                  exchange::Node node, std::span<T* const> buffers, double* figures);
+  // Of several slices that went through at once; of heads too.
+  void add_losses(plan::Plan<T>& plan, const plan::Slicing<T>& slicing, exchange::Node node,
+                  double* figures);
   void update_sum(int64_t rows);
   // By what the losses of a batch are divided, where there are heads, or slices: then weights are
   // summed as slices are.

@@ -33,24 +33,53 @@ void Trainer<T>::make_slices() {
 }
 
 template <class T>
-void Trainer<T>::run_slice(plan::Plan<T>& plan, plan::Batch<T> batch, const BatchRows& of,
-                           int slice, T* flat, double* figures) {
+void Trainer<T>::run_slices(plan::Plan<T>& plan, plan::Batch<T> batch, const BatchRows& of,
+                            exchange::Node node, std::span<T* const> buffers, double* figures) {
   nn::Network<T>& network = model_->network();
-  const parallel::Range rows = slices_->tree().rows({slice, slice + 1}, of.rows);
+  const parallel::Range rows = slices_->tree().rows(node, of.rows);
   const int64_t here =
       rows.begin - (of.has_all ? 0 : slices_->tree().rows(slices_->own(), of.rows).begin);
   batch.draw.first_row = rows.begin;
-  plan.set_gradients(flat);
   std::copy_n(state_before_.data(), network.state_size(), network.state());
+  std::span<const int64_t> own;
   if (of.indices != nullptr) {
-    const auto own =
-        of.indices->subspan(static_cast<size_t>(here), static_cast<size_t>(rows.size()));
-    figures[0] = plan.add_losses(batch, own, 0);
+    own = of.indices->subspan(static_cast<size_t>(here), static_cast<size_t>(rows.size()));
   } else {
-    figures[0] = plan.add_losses(batch.rows_from(here, rows.size()), 0);
+    batch = batch.rows_from(here, rows.size());
   }
+  if (plan.takes_slices() && rows.size() <= plan.capacity()) {
+    const plan::Slicing<T> slicing{slices_->tree(), node, of.rows, buffers};
+    plan.add_slices(batch, of.indices == nullptr ? nullptr : &own, slicing);
+    return add_losses(plan, slicing, node, figures);
+  }
+  plan.set_gradients(buffers.front());
+  figures[0] = of.indices != nullptr ? plan.add_losses(batch, own, 0) : plan.add_losses(batch, 0);
   double* const sums = std::ranges::copy(plan.head_sums(), figures + 1).out;
-  std::copy_n(network.state(), network.state_size(), sums);
+  if (!plan.takes_slices()) std::copy_n(network.state(), network.state_size(), sums);
+}
+
+template <class T>
+void Trainer<T>::add_losses(plan::Plan<T>& plan, const plan::Slicing<T>& slicing,
+                            exchange::Node node, double* figures) {
+  using exchange::SliceTree;
+  const auto rows = [&](exchange::Node of) {
+    const parallel::Range own = slicing.tree.rows(of, slicing.batch_rows);
+    const int64_t first = slicing.rows().begin;
+    return parallel::Range{own.begin - first, own.end - first};
+  };
+  if (node.is_leaf()) {
+    figures[0] = plan.loss_of(rows(node));
+    std::ranges::copy(plan.head_sums(), figures + 1);
+    return;
+  }
+  const exchange::Node left = SliceTree::left(node);
+  const exchange::Node right = SliceTree::right(node);
+  if (rows(right).empty()) return add_losses(plan, slicing, left, figures);
+  if (rows(left).empty()) return add_losses(plan, slicing, right, figures);
+  add_losses(plan, slicing, left, figures);
+  std::vector<double> beside(1 + plan.head_sums().size());
+  add_losses(plan, slicing, right, beside.data());
+  for (size_t f = 0; f < beside.size(); ++f) figures[f] += beside[f];
 }
 
 template <class T>
@@ -58,12 +87,15 @@ double Trainer<T>::step_in_slices(plan::Plan<T>& plan, const plan::Batch<T>& dat
                                   const BatchRows& of) {
   nn::Network<T>& network = model_->network();
   const size_t heads = heads_ ? heads_->size() : 0;
-  const auto kept = static_cast<size_t>(network.state_size());
-  std::copy_n(network.state(), kept, state_before_.data());
-  slices_->add_own(of.rows, 1 + heads + kept, threads(), [&](int slice, T* flat, double* figures) {
-    run_slice(plan, data, of, slice, flat, figures);
-  });
-  std::copy_n(state_before_.data(), kept, network.state());
+  // Where rows go through by themselves, nothing that is kept changes.
+  const auto kept = static_cast<size_t>(plan.takes_slices() ? 0 : network.state_size());
+  std::copy_n(network.state(), network.state_size(), state_before_.data());
+  const int64_t at_once = plan.takes_slices() ? plan.capacity() : 0;
+  slices_->add_own(of.rows, 1 + heads + kept, threads(), at_once,
+                   [&](exchange::Node node, std::span<T* const> buffers, double* figures) {
+                     run_slices(plan, data, of, node, buffers, figures);
+                   });
+  std::copy_n(state_before_.data(), network.state_size(), network.state());
   const std::span<const double> sums = slices_->add_figures(of.rows);
   slices_->add_pieces(of.rows, threads());
   // Each slice has gone on from the same: what is kept is the mean of what they came to.

@@ -22,7 +22,7 @@ __all__ = ["SLICES", "Sharing"]
 R = TypeVar("R")
 
 # Of a batch on several ranks, where nobody says another number: it must not follow the ranks.
-SLICES = 16
+SLICES = 8
 _MOST_SLICES = 65536
 
 

@@ -109,7 +109,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
             ranks make the same trainer, and the same calls in the same order.
         slices: In how many slices each batch is cut; the sums of their gradients are added as a
             binary tree, so that the result depends on this number, and on the number of ranks that
-            share the slices not at all. At least the number of ranks; None is 16 with a
+            share the slices not at all. At least the number of ranks; None is 8 with a
             communicator, and without one no slices. `gdcore.BatchNorm` sees each slice by itself;
             its running statistics move by the mean over slices.
 

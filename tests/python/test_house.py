@@ -30,7 +30,7 @@ MAY_INCLUDE: dict[str, set[str]] = {
     "ops": {"base", "parallel", "kernels"},
     "nn": {"base", "ops"},
     "optim": {"base", "ops"},
-    "plan": {"base", "profiling", "parallel", "kernels", "ops", "nn", "optim"},
+    "plan": {"base", "profiling", "parallel", "exchange", "kernels", "ops", "nn", "optim"},
     "layers": {"base", "kernels", "ops", "nn", "plan"},
     "data": {"base"},
 }

@@ -9,8 +9,11 @@ namespace gd::plan {
 
 namespace {
 
+// Columns that are summed slice by slice at a time.
+constexpr int64_t kSlicedColumns = 256;
+
 template <class T>
-class ColumnSum final : public Operation<T> {
+class ColumnSum : public Operation<T> {
  public:
   ColumnSum(const Step<T>& step, const Places<T>& places, const Rows<T>& value, int64_t offset)
       : Operation<T>(step.zone, step.phase, step.node, places.max_workers,
@@ -19,7 +22,7 @@ class ColumnSum final : public Operation<T> {
         offset_(offset) {}
   int64_t updates() const override { return value_.cols; }
 
- private:
+ protected:
   void work(ops::Worker& worker, const Batch<T>& batch) override {
     T* const to = batch.gradients + offset_;
     ops::column_sum<T>(worker, this->queue(), value_.in(batch), batch.part, batch.accumulate, to,
@@ -32,6 +35,42 @@ class ColumnSum final : public Operation<T> {
 
   Rows<T> value_;
   int64_t offset_;
+};
+
+// The same where a batch may come as several slices.
+template <class T>
+class SlicedColumnSum final : public ColumnSum<T> {
+ public:
+  SlicedColumnSum(const Step<T>& step, const Places<T>& places, const Rows<T>& value,
+                  int64_t offset, int64_t parameters)
+      : ColumnSum<T>(step, places, value, offset), parameters_(parameters) {}
+  bool sums_slices() const override { return true; }
+
+ private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override {
+    if (batch.slices == nullptr) return ColumnSum<T>::work(worker, batch);
+    const auto whole = this->value_.in(batch);
+    ops::Worker alone = worker.alone();
+    this->queue().for_each(worker, (whole.cols + kSlicedColumns - 1) / kSlicedColumns,
+                           [&](int64_t piece) {
+      const int64_t begin = piece * kSlicedColumns;
+      const int64_t cols = std::min(kSlicedColumns, whole.cols - begin);
+      const int64_t at = this->offset_ + begin;
+      const auto leaf = [&](parallel::Range rows, T* flat, bool adds) {
+        const base::MatrixView<const T> own{whole.row(rows.begin) + begin, rows.size(), cols,
+                                            whole.stride};
+        ops::column_sum<T>(alone, this->queue(), own, sample_part(rows.size(), parameters_), adds,
+                           flat + at, [](int64_t, int64_t) {});
+      };
+      const auto add = [&](T* to, const T* from) {
+        const std::span<const T> left(to + at, static_cast<size_t>(cols));
+        ops::add_parts<T>(left, from + at, 0, 1, to + at);
+      };
+      batch.slices->sum(sample_part(1, parameters_), leaf, add);
+    });
+  }
+
+  int64_t parameters_;
 };
 
 // The same where each row holds so many of them side by side, which all count.
@@ -70,7 +109,7 @@ class MembersColumnSum final : public Operation<T> {
 // Sums of a b over rows, to the gradient at a vector or, without an offset, to a value of all
 // samples.
 template <class T>
-class ColumnProduct final : public Operation<T> {
+class ColumnProduct : public Operation<T> {
  public:
   ColumnProduct(const Step<T>& step, const Places<T>& places, const ColumnProductUse& use)
       : Operation<T>(step.zone, step.phase, step.node, places.max_workers,
@@ -81,7 +120,7 @@ class ColumnProduct final : public Operation<T> {
         to_(use.to == kNoValue ? nullptr : places.of(use.to).data) {}
   int64_t updates() const override { return to_ == nullptr ? a_.cols : 0; }
 
- private:
+ protected:
   static constexpr int64_t kColumns = 64;
   static constexpr int64_t kRows = 32;
 
@@ -133,14 +172,58 @@ class ColumnProduct final : public Operation<T> {
   T* to_;
 };
 
+// The same, of a parameter, where a batch may come as several slices.
+template <class T>
+class SlicedColumnProduct final : public ColumnProduct<T> {
+ public:
+  SlicedColumnProduct(const Step<T>& step, const Places<T>& places, const ColumnProductUse& use,
+                      int64_t parameters)
+      : ColumnProduct<T>(step, places, use), parameters_(parameters) {}
+  bool sums_slices() const override { return true; }
+
+ private:
+  void work(ops::Worker& worker, const Batch<T>& batch) override {
+    if (batch.slices == nullptr) return ColumnProduct<T>::work(worker, batch);
+    const auto a = this->a_.in(batch);
+    const auto b = this->b_.in(batch);
+    // A piece lies within the columns of b, which come again and again where a has more.
+    const int64_t pieces = (b.cols + this->kColumns - 1) / this->kColumns;
+    this->queue().for_each(worker, a.cols / b.cols * pieces, [&](int64_t piece) {
+      const int64_t in_b = piece % pieces * this->kColumns;
+      const int64_t cols = std::min(this->kColumns, b.cols - in_b);
+      const int64_t in_a = piece / pieces * b.cols + in_b;
+      const auto leaf = [&](parallel::Range rows, T* flat, bool adds) {
+        Batch<T> own = batch;
+        own.gradients = flat;
+        own.accumulate = adds;
+        own.part = sample_part(rows.size(), parameters_);
+        this->sum(own, {a.row(rows.begin), rows.size(), a.cols, a.stride},
+                  {b.row(rows.begin), rows.size(), b.cols, b.stride}, in_a, in_b, cols);
+      };
+      const auto add = [&](T* to, const T* from) {
+        const int64_t at = this->offset_ + in_a;
+        const std::span<const T> left(to + at, static_cast<size_t>(cols));
+        ops::add_parts<T>(left, from + at, 0, 1, to + at);
+      };
+      batch.slices->sum(sample_part(1, parameters_), leaf, add);
+    });
+  }
+
+  int64_t parameters_;
+};
+
 }  // namespace
 
 template <class T>
 Step<T> column_sum_step(const Builder<T>& builder, ValueId value, int64_t offset) {
   Step<T> step{Zone::kBiasGradient, Zone::kBackward, builder.node(), {value}, {}};
   step.parameters_written = {offset};
-  step.make = [value, offset](const Step<T>& made,
-                              const Places<T>& places) -> std::unique_ptr<Operation<T>> {
+  const int64_t sliced = builder.options().slices ? builder.network().flat_size() : 0;
+  step.make = [value, offset, sliced](const Step<T>& made,
+                                      const Places<T>& places) -> std::unique_ptr<Operation<T>> {
+    if (sliced > 0) {
+      return std::make_unique<SlicedColumnSum<T>>(made, places, places.of(value), offset, sliced);
+    }
     return std::make_unique<ColumnSum<T>>(made, places, places.of(value), offset);
   };
   return step;
@@ -165,7 +248,11 @@ Step<T> column_product_step(const Builder<T>& builder, const ColumnProductUse& u
   } else {
     step.writes = {use.to};
   }
-  step.make = [use](const Step<T>& made, const Places<T>& places) {
+  const bool is_sliced = builder.options().slices && use.to == kNoValue;
+  const int64_t sliced = is_sliced ? builder.network().flat_size() : 0;
+  step.make = [use, sliced](const Step<T>& made,
+                            const Places<T>& places) -> std::unique_ptr<Operation<T>> {
+    if (sliced > 0) return std::make_unique<SlicedColumnProduct<T>>(made, places, use, sliced);
     return std::make_unique<ColumnProduct<T>>(made, places, use);
   };
   return step;

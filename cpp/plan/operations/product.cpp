@@ -214,7 +214,7 @@ class InputGradient : public Product<T> {
 };
 
 template <class T, bool kUpdates>
-class WeightGradient final : public Product<T> {
+class WeightGradient : public Product<T> {
  public:
   WeightGradient(const Step<T>& step, const Places<T>& places, const DenseUse<T>& use, ValueId x,
                  ValueId delta)
@@ -227,7 +227,7 @@ class WeightGradient final : public Product<T> {
   }
   bool updates_apart() const override { return kUpdates; }
 
- private:
+ protected:
   ops::GemmProblem<T> problem(const Batch<T>& batch) const override {
     const DenseShape& shape = this->shape();
     // (rows, inputs) and (rows, units): the one is A's transpose, the other B.
@@ -263,8 +263,54 @@ class WeightGradient final : public Product<T> {
     this->multiply(worker, p);
   }
 
+ private:
   Rows<T> x_;
   Rows<T> delta_;
+};
+
+// The same where a batch may come as several slices: some columns at a time, so that what is summed
+// slice by slice stays in cache.
+template <class T>
+class SlicedWeightGradient final : public WeightGradient<T, false> {
+ public:
+  using WeightGradient<T, false>::WeightGradient;
+  bool sums_slices() const override { return true; }
+
+ private:
+  static constexpr int64_t kBytesInCache = 256 << 10;
+
+  void work(Worker& worker, const Batch<T>& batch) override {
+    if (batch.slices == nullptr) return WeightGradient<T, false>::work(worker, batch);
+    const ops::GemmProblem<T> whole = this->problem(batch);
+    const int64_t panels = kBytesInCache / (whole.m * base::kPanel * static_cast<int64_t>(sizeof(T)));
+    const int64_t columns = std::max<int64_t>(2, panels) * base::kPanel;
+    Worker alone = worker.alone();
+    this->queue().for_each(worker, (whole.n + columns - 1) / columns, [&](int64_t piece) {
+      const int64_t begin = piece * columns;
+      sum_columns(alone, batch, whole, begin, std::min(columns, whole.n - begin));
+    });
+  }
+
+  void sum_columns(Worker& worker, const Batch<T>& batch, const ops::GemmProblem<T>& whole,
+                   int64_t begin, int64_t columns) {
+    ops::GemmProblem<T> p = whole;
+    p.n = columns;
+    const int64_t at = this->shape().weight + begin * whole.m;
+    const auto leaf = [&](parallel::Range rows, T* flat, bool adds) {
+      p.k = rows.size();
+      p.part = sample_part(p.k, this->use().parameters);
+      p.a = whole.a + rows.begin * whole.a_col;
+      p.b = whole.b + rows.begin * whole.b_row + begin;
+      p.c = flat + at;
+      p.accumulate = adds;
+      ops::gemm(worker, this->queue(), {}, p, this->use().scratch);
+    };
+    const auto add = [&](T* to, const T* from) {
+      const std::span<const T> left(to + at, static_cast<size_t>(columns * whole.m));
+      ops::add_parts<T>(left, from + at, 0, 1, to + at);
+    };
+    batch.slices->sum(sample_part(1, this->use().parameters), leaf, add);
+  }
 };
 
 template <class T>
@@ -315,8 +361,15 @@ Step<T> make_weight_gradient(const Builder<T>& builder, const DenseShape& shape,
                              ValueId delta) {
   Step<T> step{Zone::kWeightGradient, Zone::kBackward, builder.node(), {x, delta}, {}};
   step.parameters_written = {shape.weight};
-  step.make = [shape, x, delta, precision = builder.options().precision](
+  const bool slices = builder.options().slices;
+  step.make = [shape, x, delta, slices, precision = builder.options().precision,
+               parameters = builder.network().flat_size()](
                   const Step<T>& made, const Places<T>& places) -> std::unique_ptr<Operation<T>> {
+    if (slices) {
+      DenseUse<T> use = use_of(shape, places, precision);
+      use.parameters = parameters;
+      return std::make_unique<SlicedWeightGradient<T>>(made, places, use, x, delta);
+    }
     return std::make_unique<WeightGradient<T, kUpdates>>(
         made, places, use_of(shape, places, precision), x, delta);
   };

@@ -21,6 +21,7 @@ struct DenseUse {
   DenseShape shape;
   ops::GemmScratch<T> scratch;
   ops::Precision precision;
+  int64_t parameters = 0;  // of the network, which say how long parts of slices are
 
   // How a layer multiplies, in whichever of its three roles, hangs on the whole batch and not on
   // the part of it that a worker happens to have.

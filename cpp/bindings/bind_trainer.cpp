@@ -444,6 +444,28 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
       },
       py::arg("data"), py::arg("batch_size"));
 
+  cls.def(
+      "compute_gradients",
+      [](Trainer& self, py::handle x, py::handle y, py::handle sample_weight, double weight_sum,
+         int64_t first_row) {
+        require<ValueError>(self.heads() == nullptr || weight_sum == 0,
+                            "weight_sum must be None where outputs have names");
+        const Data data = checked_data(self, in_order(self.model(), x), y, sample_weight);
+        const WithoutGil released;
+        return self.compute_gradients(data.view, weight_sum, first_row);
+      },
+      py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("weight_sum"),
+      py::arg("first_row"));
+  // Calls a function with the flat buffer itself, and counts it as changed where it is that of the
+  // parameters.
+  cls.def(
+      "with_flat",
+      [](Trainer& self, bool gradients, const py::object& function) {
+        self.with_flat(gradients, [&](T* flat, int64_t size) {
+          function(py::array_t<T>(static_cast<py::ssize_t>(size), flat, py::none()));
+        });
+      },
+      py::arg("gradients"), py::arg("function"));
   cls.def("apply_gradients", &Trainer::apply_gradients, py::call_guard<WithoutGil>());
   cls.def("operations", operations<T>, py::arg("batch_size"));
   cls.def(

@@ -1,6 +1,7 @@
 #include "train/slices.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
@@ -63,6 +64,22 @@ parallel::Range Slices<T>::piece_of(int rank) const {
 }
 
 template <class T>
+int64_t Slices<T>::bytes() const {
+  size_t buffers = 1;
+  const std::vector<Node>& own = nodes_[static_cast<size_t>(rank())];
+  for (size_t n = 0; n < own.size(); ++n) buffers = std::max(buffers, n + depth(own[n]));
+  const int64_t elements =
+      static_cast<int64_t>(buffers) * flat_size_ + sent_.size() + received_.size();
+  return elements * static_cast<int64_t>(sizeof(T));
+}
+
+// How many buffers the sum over a node takes.
+template <class T>
+size_t Slices<T>::depth(Node node) {
+  return 1 + static_cast<size_t>(std::bit_width(static_cast<unsigned>(node.end - node.begin - 1)));
+}
+
+template <class T>
 T* Slices<T>::buffer(size_t number) {
   while (sums_.size() <= number) sums_.emplace_back(flat_size_);
   return sums_[number].data();
@@ -81,10 +98,8 @@ void Slices<T>::add(T* to, const T* from, int threads) const {
 template <class T>
 void Slices<T>::add_node(Node node, const Filling& how, size_t at, double* figures) {
   if (node.is_leaf() || tree_.rows(node, how.rows).size() <= how.at_once) {
-    std::vector<T*> buffers;  // as many as the tree is deep
-    for (size_t depth = 0; depth == 0 || (node.end - node.begin - 1) >> (depth - 1) > 0; ++depth) {
-      buffers.push_back(buffer(at + depth));
-    }
+    std::vector<T*> buffers;
+    for (size_t i = 0; i < depth(node); ++i) buffers.push_back(buffer(at + i));
     return how.fill(node, buffers, figures);
   }
   const Node left = SliceTree::left(node);

@@ -36,6 +36,9 @@ class Slices {
     return std::max(tree_.rows(own(), rows).size(), tree_.most_rows(rows));
   }
 
+  // Of what it keeps, at most.
+  int64_t bytes() const;
+
   // Where the sum is: a flat buffer.
   T* sum() { return sums_.front().data(); }
   // What this rank makes the sum of, and, where ranks update what is their own, the weights.
@@ -43,7 +46,8 @@ class Slices {
 
   // Fills the first of some flat buffers with what the slices of a node give in all, and numbers
   // beside it: `figures` of them. The other buffers are for what is made on the way.
-  using Fill = base::FunctionRef<void(exchange::Node, std::span<T* const> buffers, double* figures)>;
+  using Fill =
+      base::FunctionRef<void(exchange::Node, std::span<T* const> buffers, double* figures)>;
   // Over all slices of this rank that have rows; nothing is sent yet. A node of several slices is
   // filled at once where it has no more than `at_once` rows.
   void add_own(int64_t rows, size_t figures, int threads, int64_t at_once, Fill fill);
@@ -64,6 +68,7 @@ class Slices {
   parallel::Range piece_of(int rank) const;
   bool has_rows(Node node, int64_t rows) const { return !tree_.rows(node, rows).empty(); }
   T* buffer(size_t number);
+  static size_t depth(Node node);
   struct Filling {
     int64_t rows;
     int threads;

@@ -253,8 +253,7 @@ int64_t Trainer<T>::rows_at_once(int64_t rows) const {
 template <class T>
 plan::Plan<T>& Trainer<T>::training_plan(int64_t rows, bool gathers) {
   require<StateError>(has_loss(), "this trainer has no loss: use backward and apply_gradients");
-  if (slices_) rows = slices_->most_rows(rows, model_->description().graph().together() == 1);
-  rows = rows_at_once(rows);
+  rows = planned_rows(rows);
   if (training_ == nullptr || training_->capacity() < rows || (gathers && !training_gathers_) ||
       training_->max_workers() != threads()) {
     plan::PlanOptions<T> options = training_options(rows, gathers || training_gathers_);

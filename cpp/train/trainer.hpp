@@ -160,6 +160,14 @@ class Trainer {
   // before its update. Stops where progress says so and returns the rows done.
   int64_t learn_many(const Dataset& data, double* losses, Progress progress);
 
+  // The gradient of a batch, to the network's, without an update: of rows from `first_row` on of a
+  // step that may have more, which draws numbers by them; `weight_sum` is that of all its rows, or
+  // 0, the batch's own. Returns what these rows give to the loss.
+  double compute_gradients(const Dataset& batch, double weight_sum, int64_t first_row);
+  // The flat buffers: `call` may write them, and nobody else works on them meanwhile. StateError
+  // where there is no gradient.
+  void with_flat(bool gradients, base::FunctionRef<void(T*, int64_t)> call);
+
   // One update with the gradients of the model's last backward, which are then used up; StateError
   // without.
   void apply_gradients();
@@ -281,6 +289,11 @@ class Trainer {
   void share_part(const Dataset& data, const data::BatchSampler& sampler);
   std::span<const int64_t> rows_here(int64_t batch, int64_t rows);
   void share_states();
+  // Rows of a batch for which there must be room at once.
+  int64_t planned_rows(int64_t rows) const {
+    const bool alone = model_->description().graph().together() == 1;
+    return rows_at_once(slices_ ? slices_->most_rows(rows, alone) : rows);
+  }
   // What this rank has found, or where ranks may find different things, whether all have found it.
   bool on_all_ranks(bool differ, bool here) { return differ ? slices_->all_agree(here) : here; }
   // Fewest rows that see each other of a batch of that size.
@@ -379,6 +392,7 @@ class Trainer {
   std::unique_ptr<plan::Plan<T>> training_;
   bool training_gathers_ = false;
   std::unique_ptr<plan::Plan<T>> accumulating_;
+  std::unique_ptr<plan::Plan<T>> gradients_;  // that makes them alone
   std::unique_ptr<plan::Plan<T>> derivative_;
   std::vector<double> derivative_weights_;  // that it is for
   Elements elements_;

@@ -140,6 +140,48 @@ void Trainer<T>::share_states() {
   states_behind_ = false;
 }
 
+template <class T>
+double Trainer<T>::compute_gradients(const Dataset& batch, double weight_sum, int64_t first_row) {
+  require<ValueError>(!slices_,
+                      "slices must be None where gradients are asked for without an update");
+  require<ValueError>(model_->description().sparse().empty(),
+                      "gradients of an Embedding or a Dense that is sparse are not whole");
+  prepare(batch);
+  const profiling::Region region(profiling::RegionKind::step, profiling::Zone::kCaller,
+                                 work(batch.size()));
+  const std::lock_guard<parallel::ForkSafeMutex> lock(model_->mutex());
+  const ops::KernelScope scope;
+  const int64_t rows = rows_at_once(batch.size());
+  if (gradients_ == nullptr || gradients_->capacity() < rows ||
+      gradients_->max_workers() != threads()) {
+    plan::PlanOptions<T> options = training_options(rows, false);
+    options.updates = false;
+    gradients_ = std::make_unique<plan::Plan<T>>(model_->network(), options);
+  }
+  model_->network().set_gradients_valid(false);
+  plan::Batch<T> made = this->batch(batch, weigh(batch));
+  if (weight_sum > 0) made.weight_sum = weight_sum;
+  made.draw = draw();
+  made.draw.first_row = first_row;
+  const double loss = gradients_->add_losses(made, 0) / made.weight_sum;
+  model_->network().set_gradients_valid(true);
+  return loss;
+}
+
+template <class T>
+void Trainer<T>::with_flat(bool gradients, base::FunctionRef<void(T*, int64_t)> call) {
+  nn::Network<T>& network = model_->network();
+  {
+    const std::lock_guard<parallel::ForkSafeMutex> lock(model_->mutex());
+    require<base::StateError>(!gradients || network.gradients_valid(),
+                              "there are no gradients: call compute_gradients or backward before");
+  }
+  call(gradients ? network.gradients() : network.values(), network.flat_size());
+  if (gradients) return;
+  const std::lock_guard<parallel::ForkSafeMutex> lock(model_->mutex());
+  network.note_change();
+}
+
 // ---- weights ----
 
 template <class T>
@@ -237,6 +279,8 @@ std::span<const int64_t> Trainer<T>::rows_here(int64_t batch, int64_t rows) {
   template void Trainer<T>::make_slices();                                          \
   template double Trainer<T>::step_in_slices(plan::Plan<T>&, const plan::Batch<T>&, \
                                              const BatchRows&);                     \
+  template double Trainer<T>::compute_gradients(const Dataset&, double, int64_t);   \
+  template void Trainer<T>::with_flat(bool, base::FunctionRef<void(T*, int64_t)>);  \
   template void Trainer<T>::share_states();                                         \
   template double Trainer<T>::weigh_apart(const Dataset&, const BatchRows&);        \
   template double Trainer<T>::weigh_slices(const Dataset&, const BatchRows&);       \

@@ -40,8 +40,9 @@ MemoryPlan Trainer<T>::memory(int64_t batch_size, bool shuffle) {
     result.snapshot =
         result.parameters + flat * states() + own.statistics * static_cast<int64_t>(sizeof(T));
     result.plan = plan::Plan<T>::memory(model_->network(),
-                                        training_options(rows_at_once(batch_size), shuffle));
+                                        training_options(planned_rows(batch_size), shuffle));
     result.gradients += result.plan.gradients;  // of the parts that workers take
+    if (slices_) result.gradients += slices_->bytes();
     result.parameters += result.plan.replicas;
   } else {  // forward and backward keep whole batches, and their input
     // No less than what a row takes, in bytes kept for it and in operations.
@@ -88,7 +89,7 @@ std::vector<OperationInfo> Trainer<T>::operations(int64_t batch_size) {
 template <class T>
 int Trainer<T>::workers(int64_t batch_size) {
   const Lock lock(model_->mutex());
-  return training_plan(batch_size, training_gathers_).workers(rows_at_once(batch_size));
+  return training_plan(batch_size, training_gathers_).workers(planned_rows(batch_size));
 }
 
 #define GD_INSTANTIATE(T)                                              \

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gdcore._check import integer
+from gdcore._check import integer, real
+from gdcore.typing import Inputs
 
 if TYPE_CHECKING:
     from gdcore.communication import Communicator
@@ -60,6 +62,74 @@ class Sharing:
     def slices(self) -> int | None:
         """In how many slices a batch is cut, whose sums are added as a tree, or None."""
         return self._slices or None
+
+    def compute_gradients(
+        self,
+        x: Inputs,
+        y: Inputs,
+        sample_weight: Inputs | None = None,
+        *,
+        weight_sum: float | None = None,
+        first_row: int = 0,
+    ) -> float:
+        """Computes the gradient of a batch's loss, without an update.
+
+        It is the first half of `step`, for who does something with the gradients in between, such
+        as adding those of other processes; `apply_gradients` is the second half.
+
+        >>> loss = trainer.compute_gradients(x, y)
+        >>> trainer.with_flat_gradients(lambda flat: flat.clip(-1, 1, out=flat))
+        >>> trainer.apply_gradients()
+
+        Args:
+            x: As in `step`.
+            y: As in `step`.
+            sample_weight: As in `step`.
+            weight_sum: The sum of the weights of the whole batch, where these rows are a part of
+                it: gradients, and losses, of all parts add up to those of the batch. Above 0; None:
+                these are all rows.
+            first_row: Where these rows begin in the batch, by which `gdcore.Dropout` draws.
+
+        Returns:
+            The loss, or what these rows give to it.
+
+        Raises:
+            RuntimeError: The trainer has no loss.
+            TypeError: An argument is of the wrong type, as in `step`.
+            ValueError: An argument is out of its domain, as in `step`, or batches are cut in
+                slices.
+        """
+        weights = 0.0 if weight_sum is None else real("weight_sum", weight_sum, above=0)
+        row = integer("first_row", first_row, at_least=0)
+        native: Any = cast("Trainer", self)._native
+        loss: float = native.compute_gradients(x, y, sample_weight, weights, row)
+        return loss
+
+    def with_flat_gradients(self, function: Callable[[NDArray[Any]], Any]) -> None:
+        """Calls a function with the gradients of all parameters, to read or to change in place.
+
+        Args:
+            function: Gets (n,), the gradients as they lie in memory, of the network's dtype and
+                without a copy: parameter by parameter in an order of gdcore's own, which is the
+                same for networks of one description, with gaps that nobody reads. It is no array
+                of anybody's once the function is done.
+
+        Raises:
+            RuntimeError: There are no gradients: neither `compute_gradients` nor
+                `Network.backward` came before.
+            TypeError: function cannot be called.
+        """
+        self._with_flat(True, function)
+
+    def with_flat_parameters(self, function: Callable[[NDArray[Any]], Any]) -> None:
+        """The same with the parameters, which then count as changed."""
+        self._with_flat(False, function)
+
+    def _with_flat(self, gradients: bool, function: Any) -> None:
+        if not callable(function):
+            raise TypeError(f"function must be one, got {type(function).__name__}")
+        native: Any = cast("Trainer", self)._native
+        native.with_flat(gradients, function)
 
     @property
     def _is_first(self) -> bool:

@@ -308,7 +308,7 @@ def test_half_a_step_by_hand() -> None:
                     X[own], Y[own], WEIGHT[own], weight_sum=WEIGHT[:64].sum(), first_row=own.start
                 )
             )
-            trainer.with_flat_gradients(lambda flat: flats.append(flat.copy()))
+            trainer.with_flat_gradients(lambda flat, to=flats: to.append(flat.copy()))
         assert sum(told) == pytest.approx(loss, rel=1e-6)
 
         def add(flat: Any, total: Any = flats[0] + flats[1]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gdcore.communication.gloo import TorchCommunicator
 from gdcore.communication.mpi import MPICommunicator, is_mpi
 from gdcore.communication.protocol import Bytes, Communicator, places
 from gdcore.communication.threads import ThreadRank, run_ranks
@@ -11,6 +12,7 @@ __all__ = [
     "Communicator",
     "MPICommunicator",
     "ThreadRank",
+    "TorchCommunicator",
     "is_mpi",
     "places",
     "resolved",

@@ -11,9 +11,9 @@ order that the number of slices alone says: any number of ranks gives the same b
 
 from __future__ import annotations
 
-from gdcore.communication import Communicator, run_ranks
+from gdcore.communication import Communicator, TorchCommunicator, run_ranks
 
-__all__ = ["Communicator", "run_ranks"]
+__all__ = ["Communicator", "TorchCommunicator", "run_ranks"]
 
 
 def __dir__() -> list[str]:

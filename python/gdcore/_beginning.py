@@ -43,6 +43,7 @@ class Beginning(Preparing, Scheduling):
     _within: _core.EpochPart | None
     _whole_history: Callable[[], History]
     _is_first: bool
+    _are_apart: Callable[[object], bool]
 
     @property
     def epochs(self) -> int:
@@ -154,13 +155,12 @@ class Beginning(Preparing, Scheduling):
 
     def _fitting_of(self, data: Any, x: Any, y: Any, rest: tuple[Any, ...]) -> Fitting:
         """What `fit` was given, however its data come."""
-        if data not in ("replicated", "sharded"):
-            raise ValueError(f"data must be 'replicated' or 'sharded', got {data!r}")
+        apart = self._are_apart(data)
         if y is None:
-            if data == "sharded":
+            if apart:
                 raise ValueError("data must be 'replicated' where x is a source, got 'sharded'")
             return self._checked_source(x, y, *rest)
-        if data == "replicated":
+        if not apart:
             return self._checked(x, y, *rest)
         fitting = self._checked_rows(x, y, rest)
         from gdcore._sharded import sharded  # only here: most trainers are alone

@@ -21,7 +21,7 @@ from gdcore.solvers import Solver
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["Sharded", "sharded"]
+__all__ = ["Sharded", "gathered", "sharded"]
 
 _BYTES = 64 * 2**20  # of rows under way at once
 Rows = NDArray[np.int64]
@@ -172,11 +172,26 @@ def sharded(fitting: Fitting, trainer: Trainer, arrays: tuple[Any, Any, Any]) ->
             are derivatives, or ranks have other columns.
     """
     link = trainer._link
-    if link is None:
-        raise ValueError("data must be 'replicated' without a communicator, got 'sharded'")
+    assert link is not None
     if isinstance(trainer.optimizer, Solver) or fitting.derivative_weights:
         raise ValueError("data must be 'replicated' with a solver or dy, got 'sharded'")
-    named = _named(arrays)
+    shards = Shards(link, _named(arrays))
+    given = {each.name: getattr(fitting, each.name) for each in fields(Fitting)}
+    return Sharded(**given | {"data": shards}, joined=_joins(arrays))
+
+
+def gathered(trainer: Trainer, arrays: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+    """The rows of all ranks, on all of them; raises as `sharded` does."""
+    link = trainer._link
+    assert link is not None
+    shards = Shards(link, _named(arrays))
+    return _joins(arrays)(shards.fetched([np.arange(shards.rows)] * link.size))
+
+
+def _joins(
+    arrays: tuple[Any, Any, Any],
+) -> Callable[[Mapping[str, NDArray[Any]]], tuple[Any, Any, Any]]:
+    """What makes x, y and weights of arrays by names, as they were given."""
     heads = list(arrays[1]) if isinstance(arrays[1], Mapping) else None
     inputs = list(arrays[0]) if isinstance(arrays[0], Mapping) else None
     weights = list(arrays[2]) if isinstance(arrays[2], Mapping) else None
@@ -189,8 +204,7 @@ def sharded(fitting: Fitting, trainer: Trainer, arrays: tuple[Any, Any, Any]) ->
 
         return of("x", inputs), of("y", heads), of("sample_weight", weights)
 
-    given = {each.name: getattr(fitting, each.name) for each in fields(Fitting)}
-    return Sharded(**given | {"data": Shards(link, named)}, joined=joined)
+    return joined
 
 
 def _named(arrays: tuple[Any, Any, Any]) -> dict[str, NDArray[Any]]:

@@ -151,6 +151,14 @@ class Sharing:
             raise failed
         return cast("R", value)
 
+    def _are_apart(self, data: object) -> bool:
+        """The argument data: whether each rank has rows of its own."""
+        if data not in ("replicated", "sharded"):
+            raise ValueError(f"data must be 'replicated' or 'sharded', got {data!r}")
+        if data == "sharded" and self._link is None:
+            raise ValueError("data must be 'replicated' without a communicator, got 'sharded'")
+        return data == "sharded"
+
     def _any_rank(self, flag: bool) -> bool:
         return flag if self._link is None else self._link.agree(flag)
 

@@ -426,6 +426,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
         *,
         metrics: Metrics | Mapping[str, Metrics] = (),
         averaged: bool | None = None,
+        data: Literal["replicated", "sharded"] = "replicated",
     ) -> dict[str, float]:
         """Computes the loss, for classes the accuracy, and metrics, without an update.
 
@@ -437,6 +438,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
                 rounding of the loss.
             metrics: What else to compute, as in `fit`.
             averaged: Whether to judge the averaged weights; None: where there are some.
+            data: As in `fit`. Rows that are sharded come to every rank, which judges all of them.
 
         Returns:
             ``"loss"``, each metric by its name, and the ``"accuracy"``, by weight: for
@@ -456,6 +458,10 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
         judge = self._judge(averaged)
         batch_size = optional_integer("batch_size", batch_size)
         x = ordered(x, "x", self._network.feature_names, self._network.dtype)
+        if self._are_apart(data):
+            from gdcore._sharded import gathered  # only here: most trainers are alone
+
+            x, y, sample_weight = gathered(self, (x, y, sample_weight))
         return Judging.of(self, (x, y, sample_weight), metrics).scores(judge, batch_size)
 
     def apply_gradients(self) -> None:

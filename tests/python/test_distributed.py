@@ -121,6 +121,19 @@ def test_other_slices_are_other_bits_but_near() -> None:
     assert (nets[2] != nets[0]).any()
 
 
+def test_rows_apart_are_judged_as_one_table() -> None:
+    def work(rank: Communicator | None, metrics: tuple[Any, ...] = ("accuracy", "auc")) -> object:
+        trainer = gd.Trainer(plain(), "cross_entropy", "adam", communicator=rank, slices=8)
+        if rank is None:
+            return trainer.evaluate(X, Y, WEIGHT, metrics=metrics)
+        own = slice([0, 40, 40][rank.rank], [40, 40, ROWS][rank.rank])  # one has none
+        given = (X[own], Y[own], WEIGHT[own])
+        return trainer.evaluate(*given, metrics=metrics, data="sharded")
+
+    alone = work(None)
+    assert run_ranks(3, work) == [alone] * 3
+
+
 def test_several_heads_and_weights(tmp_path: Path) -> None:
     def two(communicator: Communicator | None) -> tuple[object, ...]:
         x = gd.Input(12, name="x")

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-
 from gdcore.communication.protocol import Bytes, places
 
 __all__ = ["TorchCommunicator"]

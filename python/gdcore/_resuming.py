@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _core
@@ -25,7 +26,7 @@ from gdcore.persistence import (
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["resumed"]
+__all__ = ["read", "resumed"]
 
 _MOST_STATES = 16  # more than any rule has
 
@@ -42,6 +43,22 @@ def resumed(
     warns: bool = True,
 ) -> Trainer:
     """See `Trainer.load`, which warns; whoever reads the preparation too need not be warned."""
+    given = (network, schedule, num_threads, loss, groups)
+    return read(kind, opened(path), *given, warns=warns)
+
+
+def read(
+    kind: type[Trainer],
+    model: AbstractContextManager[Checkpoint],
+    network: Network | None,
+    schedule: Any,
+    num_threads: int | None,
+    loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
+    groups: Any = None,
+    *,
+    warns: bool = True,
+) -> Trainer:
+    """The same from a file, or bytes, that can be opened."""
     if network is not None and not isinstance(network, Network):
         raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
     thread_count(num_threads)
@@ -50,7 +67,7 @@ def resumed(
     row = None if groups is None else checked_groups(groups)
     if own is not None and not isinstance(own, LossFunction):
         raise TypeError(f"loss must be the function that was the loss, or None, got {own}")
-    with opened(path) as checkpoint:
+    with model as checkpoint:
         trainer = _trainer_from(checkpoint, kind, network, resolved, num_threads, own, row)
     if warns:
         checkpoint.warn_of_preparation()

@@ -515,6 +515,51 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
 
         return _resuming.resumed(Trainer, path, network, schedule, num_threads, loss, groups=groups)
 
+    def to_bytes(self, *, extra: Mapping[str, Any] | list[Any] | None = None) -> bytes:
+        """What `save` would write, in memory: for another process, or a database.
+
+        Args:
+            extra: As in `Network.save`.
+
+        Raises:
+            TypeError: extra is neither mapping nor list.
+            ValueError: A parameter is not finite, or JSON cannot hold extra.
+        """
+        from gdcore import persistence  # only here: import gdcore stays light
+
+        return persistence.packed_trainer(self, extra)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes | bytearray | memoryview,
+        *,
+        network: Network | None = None,
+        schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
+        num_threads: int | None = None,
+        loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
+        groups: Sequence[Group] | None = None,
+    ) -> Trainer:
+        """Makes the trainer of which `to_bytes` made bytes, as `load` does of a file.
+
+        Args:
+            data: Those, or all that a file of `save` holds.
+            network: As in `load`; so are the others.
+            schedule: In place of the one that was saved.
+            num_threads: As in `Trainer`.
+            loss: The function that was the loss.
+            groups: In place of those that were saved.
+
+        Raises:
+            TypeError: data are no bytes, or an argument is of the wrong type.
+            ValueError: As `load`.
+        """
+        from gdcore import _resuming
+        from gdcore.persistence import opened_bytes
+
+        model = opened_bytes(data)
+        return _resuming.read(Trainer, model, network, schedule, num_threads, loss, groups)
+
     def _whole_history(self) -> History:
         """Of all epochs so far, in this trainer and those it was loaded from."""
         past, epochs = self._past

@@ -145,7 +145,7 @@ class Beginning(Preparing, Scheduling):
         self._check_plateau(fitting.figures)
         return fitting
 
-    def _begin(self, fitting: Fitting, last: int) -> History:
+    def _begin(self, fitting: Fitting, last: int, *, warns: bool = True) -> History:
         """Where `fit` begins to change the trainer; returns the history to fill."""
         samples = fitting.samples
         if samples is None:
@@ -155,7 +155,7 @@ class Beginning(Preparing, Scheduling):
             self._spread(last, -(-samples // together))
         if not fitting.streams:
             self._within = None  # the epoch begins anew
-        for words in self._outlived() if self.epochs < last else ():
+        for words in self._outlived() if warns and self.epochs < last else ():
             warn(words)
         if self._network.feature_names is None and fitting.names is not None:
             self._network._native.input_names = list(fitting.names)

@@ -104,9 +104,25 @@ class Arrays:
         """Drops what no network to come needs."""
         key = self.keys[index]
         self.left[key] -= 1
-        if self.left[key]:
-            return
-        gone = [each for each in self._parts if each[0] == key]
+        if not self.left[key]:
+            self._drop([each for each in self._parts if each[0] == key])
+
+    def keep(self, index: int) -> None:
+        """Drops the rows of all networks that have not those of this one."""
+        self._drop([each for each in self._parts if each[0] != self.keys[index]])
+
+    def sent(self) -> Arrays:
+        """The same for another process: as given, but for what only this one can read."""
+        x, y, weight, validation = self.whole
+        names = (*NAMES, *VALIDATION_NAMES)
+        given = (x, y, weight, *(validation or ()))
+        x, y, weight, *held_out = (
+            _picklable(each, name) for each, name in zip(given, names, strict=False)
+        )
+        whole = Part(x, y, weight, None if validation is None else tuple(held_out))
+        return Arrays(whole, self.rows, self.keys, self.left)
+
+    def _drop(self, gone: list[Any]) -> None:
         ids = {id(each) for k in gone for each in _objects(self._parts.pop(k))}
         ids -= {id(each) for each in (*_objects(self.whole), *self._tables.values())}
         for prepared in [k for k in self._prepared if ids & set(k[:3])]:
@@ -166,6 +182,15 @@ def _cut(part: Part, training: Rows, validation: Rows | None) -> Part:
         held_out = (_taken(x, "x", validation), _taken(y, "y", validation), *weights)
     own = None if weight is None else _taken(weight, "sample_weight", training)
     return Part(_taken(x, "x", training), _taken(y, "y", training), own, held_out)
+
+
+def _picklable(given: Any, name: str) -> Any:
+    """Tables and CSR arrays as they are, and NumPy's array of anything else."""
+    if isinstance(given, Mapping):
+        return {key: _picklable(each, f"{name}[{key!r}]") for key, each in given.items()}
+    if given is None or is_csr(given) or feature_names(given) is not None:
+        return given
+    return array(given, name)
 
 
 def _taken(given: Any, name: str, rows: Rows) -> Any:

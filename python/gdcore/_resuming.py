@@ -20,13 +20,14 @@ from gdcore.persistence import (
     TrainerParts,
     described_network,
     opened,
+    opened_bytes,
     same_network,
 )
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["read", "resumed"]
+__all__ = ["put_back", "read", "resumed"]
 
 _MOST_STATES = 16  # more than any rule has
 
@@ -198,6 +199,14 @@ def _restore(trainer: Trainer, parts: TrainerParts) -> None:
         if len(parts.within[-1]) != heads:
             raise ValueError(f"the epoch that has begun has sums of {len(parts.within[-1])} heads")
         trainer._within = _core.EpochPart(*parts.within)
+
+
+def put_back(trainer: Trainer, data: bytes) -> None:
+    """Has a trainer be where the one of the same description was that was made bytes."""
+    with opened_bytes(data) as checkpoint, as_saved():
+        for key, array in checkpoint.network().parameters.items():
+            trainer.network._native.set_parameter(key, array.read())
+        _restore(trainer, checkpoint.trainer())
 
 
 def _told(network: Network) -> str:

@@ -68,6 +68,7 @@ __all__ = [
     "save_ensemble",
     "save_network",
     "save_trainer",
+    "unsaved",
 ]
 
 
@@ -182,6 +183,18 @@ def _trainer(
     for index, state in enumerate(states):
         arrays |= {_state_key(index, key): array for key, array in state.items()}
     return arrays, description
+
+
+def unsaved(trainer: Trainer) -> dict[str, Any]:
+    """What no file can hold, by the names of the arguments of `Trainer.load`."""
+    own = isinstance(trainer.loss, LossFunction)
+    schedule = _described_schedule(trainer.schedule) == {"name": _FUNCTION}
+    groups = any(_own_schedule(_described_group(group)) for group in trainer.groups)
+    return {
+        "schedule": trainer.schedule if schedule else None,
+        "loss": trainer.loss if own else None,
+        "groups": trainer.groups if groups else None,
+    }
 
 
 def _described_options(trainer: Trainer) -> dict[str, Any]:

@@ -111,7 +111,8 @@ class Beginning(Preparing, Scheduling):
         derivative_weight: Any,
     ) -> Fitting:
         """The same where x is a source."""
-        from gdcore._streaming import Streaming, checked_source  # only here: import gdcore is light
+        from gdcore._gathering import checked_names  # only here: import gdcore stays light
+        from gdcore._streaming import Streaming, checked_source
 
         trainer = cast("Trainer", self)
         source = checked_source(x, trainer)
@@ -128,6 +129,7 @@ class Beginning(Preparing, Scheduling):
         accumulate = integer("accumulate", accumulate, at_most=_MOST)
         shuffle, progress = flag("shuffle", shuffle), flag("progress", progress)
         names = self._network.feature_names or source.names
+        checked_names(source, names, "x")
         validation = Judging.validation(trainer, self._ordered(validation_data, names), metrics)
         fitting = Streaming(
             source,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 from os import PathLike
-from typing import Any, Literal, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex
 
 from gdcore import _core
 from gdcore._averaged import Averaged
@@ -33,6 +33,9 @@ from gdcore.network import Network
 from gdcore.optimizers import SGD, Optimizer
 from gdcore.solvers import check_schedule
 from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, SolverName
+
+if TYPE_CHECKING:
+    from gdcore.data import Source
 
 __all__ = ["Operation", "Trainer"]
 
@@ -288,7 +291,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         batch_size: int | None = 32,
         shuffle: bool = True,
         sample_weight: Inputs | None = None,
-        validation_data: tuple[Inputs, ...] | None = None,
+        validation_data: tuple[Inputs, ...] | Source | None = None,
         validation_split: float | None = None,
         metrics: Metrics | Mapping[str, Metrics] = (),
         callbacks: Sequence[Callback] = (),
@@ -318,7 +321,8 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
             shuffle: Takes the samples of each epoch in another order, which depends on seed and
                 epoch alone. A batch of all samples has no order, and is taken as it is.
             sample_weight: As in `step`.
-            validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch.
+            validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch; or a source
+                of `gdcore.data`, which is read once, as by `evaluate`.
             validation_split: In place of validation_data, the share of the samples that is held
                 out, above 0 and below 1: the last ones, as they were given, before any shuffling;
                 the number is rounded up, as Keras does. Shuffle sorted data first.
@@ -396,7 +400,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
     def evaluate(
         self,
         x: Inputs,
-        y: Inputs,
+        y: Inputs | None = None,
         sample_weight: Inputs | None = None,
         batch_size: int | None = None,
         *,
@@ -406,9 +410,11 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         """Computes the loss, for classes the accuracy, and metrics, without an update.
 
         Args:
-            x: As in `step`.
-            y: As in `step`.
-            sample_weight: As in `step`.
+            x: As in `step`; or a source of `gdcore.data`, whose rows need not fit into memory: they
+                are read once, and put into a file of the system's temporary folder (``TMPDIR``).
+                Outputs are held in memory where there are metrics.
+            y: As in `step`; None with a source.
+            sample_weight: As in `step`; None with a source, which has its own.
             batch_size: Rows at a time, at least 1; None chooses. It changes no more than the
                 rounding of the loss.
             metrics: What else to compute, as in `fit`.
@@ -424,6 +430,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
             ``"kind_accuracy"`` and metrics.
 
         Raises:
+            OSError: A file cannot be read, or the temporary folder has no room for the rows.
             RuntimeError: The trainer has no loss, or the average has not begun.
             TypeError: An array is complex, of objects or of strings, or batch_size no integer.
             ValueError: An array is of another shape, empty, not finite, or holds labels or weights
@@ -431,7 +438,13 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         """
         judge = self._judge(averaged)
         batch_size = optional_integer("batch_size", batch_size)
-        x = ordered(x, "x", self._network.feature_names, self._network.dtype)
+        names = self._network.feature_names
+        if y is None:
+            from gdcore._streaming import gathered_source  # only here: import gdcore stays light
+
+            x, y, *weights = gathered_source(x, sample_weight, self, names)
+            sample_weight = weights[0] if weights else None
+        x = ordered(x, "x", names, self._network.dtype)
         return Judging.of(self, (x, y, sample_weight), metrics).scores(judge, batch_size)
 
     def apply_gradients(self) -> None:

@@ -72,7 +72,7 @@ class Source(ABC):
 
     def _pieces(
         self, shuffled: tuple[int, int] | None, begin: int, dtype: np.dtype[Any]
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, None]:
         """The same checked, up to the end of the epoch."""
         left = None if self._limit is None else self._limit - begin
         form = None

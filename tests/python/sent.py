@@ -93,3 +93,19 @@ class At(Callback):
             trainer.stop()
         if self.what == "full":
             raise OSError("full")
+
+
+def noted(path: str, estimator: Any) -> bool:
+    """A callback of an estimator: writes which process and thread it has, and how many it uses."""
+    (trainer,) = (e.trainer for e in estimator._held().made.values() if e.trainer is not None)
+    with open(path, "a") as file:
+        file.write(f"{os.getpid()} {threading.get_ident()} {trainer.num_threads}\n")
+    return False
+
+
+def fitted(estimator: Any, x: Any, y: Any) -> tuple[str, bool, list[Any]]:
+    """What an estimator was given, and what it has learnt and says."""
+    estimator.fit(x, y)
+    state = [net.state_dict() for net in getattr(estimator, "networks_", [estimator.network_])]
+    learnt = [array for each in state for array in each.values()]
+    return type(x).__name__, x.flags.writeable, [*learnt, estimator.predict(x)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -17,7 +20,7 @@ import numpy as np
 import pytest
 import sent
 from sent import WEIGHT, XV, YV, At, N, X, Y, made
-from support import assert_same_state, run_json
+from support import assert_same_state, guarded_run, run_json
 
 import gdcore as gd
 from gdcore import _many_remote, _many_sent
@@ -352,6 +355,40 @@ def test_folders_of_the_killed_are_removed() -> None:
         assert not Path(parcel.folder).exists()
     finally:
         other.rmdir()
+
+
+RANKS = """
+import functools, json
+from mpi4py.futures import MPIPoolExecutor
+import gdcore as gd
+from sent import At, X, Y, made
+if __name__ == "__main__":
+    with MPIPoolExecutor() as pool:
+        found = gd.fit_many([made(0), functools.partial(made, 1)], X, Y, epochs=3, executor=pool,
+                            progress=False, callbacks=[At("")])
+    same = []
+    for seed, each in enumerate(found):
+        alone = made(seed)
+        alone.fit(X, Y, epochs=3, progress=False)
+        same.append(alone.to_bytes() == each.trainer.to_bytes())
+    print(json.dumps([same, [str(each.error) for each in found]]))
+"""
+
+
+def test_the_ranks_of_an_mpi_run_are_an_executor(tmp_path: Path) -> None:
+    pytest.importorskip("mpi4py", reason="mpi4py is not installed")
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    mpirun = shutil.which("mpirun", path=places)
+    if mpirun is None:
+        pytest.skip("there is no mpirun")
+    program = tmp_path / "program.py"
+    program.write_text(RANKS)
+    told = guarded_run(
+        [mpirun, "-n", "2", sys.executable, "-m", "mpi4py.futures", program],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert json.loads(told.stdout) == [[True, True], ["None", "None"]]
 
 
 # ---- bad input ----

@@ -77,7 +77,7 @@ def test_a_search_is_the_same_over_any_backend(
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_other_searches_over_threads() -> None:
-    model = MLPClassifier((8,), max_iter=3, random_state=0)
+    model = MLPClassifier((8,), max_iter=3, random_state=0, n_jobs=1)
     found = []
     for jobs in (None, 2):
         with joblib.parallel_config("threading"):

@@ -114,6 +114,11 @@ class Arrays:
     def sent(self) -> Arrays:
         """The same for another process: as given, but for what only this one can read."""
         x, y, weight, validation = self.whole
+        if not isinstance(validation, (tuple, list, type(None))):
+            raise TypeError(
+                "validation_data must be a tuple of arrays where there is an executor, got "
+                f"{validation!r}"
+            )
         names = (*NAMES, *VALIDATION_NAMES)
         given = (x, y, weight, *(validation or ()))
         x, y, weight, *held_out = (
@@ -158,6 +163,11 @@ class Arrays:
         network, (x, y, weight, validation_data) = trainer.network, self.whole
         names = network.feature_names or feature_names(x)
         x = self._table(x, NAMES[0], names, network.dtype)
+        if not isinstance(validation_data, (tuple, list, type(None))):
+            key = (id(validation_data), names, network.dtype.name)
+            if key not in self._tables:  # a source is read once for all that agree
+                self._tables[key] = trainer._ordered(validation_data, names)
+            validation_data = self._tables[key]
         if isinstance(validation_data, (tuple, list)) and validation_data:
             first = self._table(validation_data[0], VALIDATION_NAMES[0], names, network.dtype)
             validation_data = (first, *validation_data[1:])
@@ -171,7 +181,8 @@ class Arrays:
 
 
 def _objects(part: Part) -> tuple[Any, ...]:
-    return (part.x, part.y, *(part.validation_data or ()))
+    held_out = part.validation_data
+    return (part.x, part.y, *(held_out if isinstance(held_out, (tuple, list)) else ()))
 
 
 def _cut(part: Part, training: Rows, validation: Rows | None) -> Part:

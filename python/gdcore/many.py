@@ -18,6 +18,8 @@ from gdcore.typing import Inputs
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from gdcore.data import Source
+
 __all__ = ["fit_many"]
 
 
@@ -37,7 +39,7 @@ def fit_many(
     batch_size: int | None = 32,
     shuffle: bool = True,
     sample_weight: Inputs | None = None,
-    validation_data: tuple[Inputs, ...] | None = None,
+    validation_data: tuple[Inputs, ...] | Source | None = None,
     rows: Sequence[Any] | None = None,
     metrics: Metrics | Mapping[str, Metrics] = (),
     callbacks: Sequence[Callback] | Callable[[int], Sequence[Callback]] = (),
@@ -89,7 +91,7 @@ def fit_many(
         batch_size: As in `Trainer.fit`.
         shuffle: As in `Trainer.fit`; the order depends on each trainer's seed and epoch.
         sample_weight: As in `Trainer.fit`.
-        validation_data: As in `Trainer.fit`.
+        validation_data: As in `Trainer.fit`; with an executor arrays alone.
         rows: In place of validation_data, for each network a tuple of the rows it learns from and
             those that it is validated on, as `gdcore.folds` makes them; or its rows for training
             alone, beside validation_data. Rows are integers (n,) from 0 on, or (N,) booleans. They

@@ -140,3 +140,20 @@ def test_rows_that_judge_need_no_memory(tmp_path: Path) -> None:
     assert not x.flags.owndata
     assert np.array_equal(x, X)
     assert np.array_equal(y, Y)
+
+
+def test_a_source_is_read_once_for_many_networks() -> None:
+    read = []
+
+    def days() -> Any:
+        read.append(1)
+        yield from chunks(X, Y)()
+
+    made = [trainer(seed=seed) for seed in range(3)]
+    results = gd.fit_many(made, X, Y, validation_data=data.Chunks(days), epochs=2, **QUIET)
+    for seed, each in enumerate(results):
+        alone = trainer(seed=seed)
+        alone.fit(X, Y, validation_data=(X, Y), epochs=2, **QUIET)
+        assert each.error is None
+        assert_same(made[seed], alone)
+    assert len(read) == 1

@@ -408,6 +408,8 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "odd": (lambda: {"executor": Odd()}, TypeError, "submit must return a concurrent.futures.Fu"),
     "threads": (lambda: {"num_threads": 0}, ValueError, "num_threads must be at least 1, got 0"),
     "y": (lambda: {"y": Y[:9]}, ValueError, r"trainers\[0\]: y must have shape \(60,\)"),
+    "source": (lambda: {"validation_data": gd.data.Chunks([(XV, YV)])}, TypeError,
+               "validation_data must be a tuple of arrays where there is an executor, got Chunks"),
     "function": (lambda: {"trainers": [made(0), lambda: made(1)]}, TypeError,
                  r"trainers\[1\] must be .*a function that can be pickled.*sent by ThreadPool"),
     "loss": (lambda: {"trainers": [made(0, loss=lambda p, y: sent.own_loss(p, y))]}, TypeError,

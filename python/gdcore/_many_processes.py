@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pickle
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -76,8 +75,6 @@ class ProcessWork(Work):
         super().__init__(
             given, arrays, epochs, options, metrics, callbacks, threads, progress=progress
         )
-        self._pickler = _pickler_of(executor)
-        self._dumps: Callable[..., bytes] = importlib.import_module(self._pickler).dumps
         self._told = "loky" if executor == "loky" else type(executor).__name__
         self._executor: Executor
         self._mine: Loky | None = None
@@ -89,6 +86,8 @@ class ProcessWork(Work):
             self._executor = executor
             self._threads_each = threads
             self._ahead = _twice_the_workers(executor)
+        self._pickler = _pickler_of(executor)
+        self._dumps: Callable[..., bytes] = importlib.import_module(self._pickler).dumps
         self._waiting: dict[Future[bytes], int] = {}
         self._sent: list[bytes] = []  # callbacks
         self._jobs_sent: dict[int, bytes] = {}
@@ -342,7 +341,7 @@ def _pickler_of(executor: Any) -> str:
     if root in ("concurrent", "mpi4py"):
         return "pickle"
     for name in ("cloudpickle", "joblib.externals.cloudpickle"):
-        if name.partition(".")[0] in sys.modules or importlib.util.find_spec(name.split(".")[0]):
+        if importlib.util.find_spec(name.partition(".")[0]) is not None:
             return name
     return "pickle"
 

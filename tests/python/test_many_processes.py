@@ -435,6 +435,17 @@ class Held(gd.callbacks.Callback):
         self.lock = threading.Lock()
 
 
+def test_without_joblib_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in sys.modules if each.partition(".")[0] == "joblib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    trainer = made()
+    with pytest.raises(ImportError, match=r'pip install "gdcore\[sklearn\]"'):
+        gd.fit_many([trainer], X, Y, executor="loky", **QUIET)
+    with trainer._claim:
+        pass
+
+
 @pytest.mark.parametrize("what", list(BAD))
 def test_bad_input_is_told_before_anything_is_done(what: str, pool: Executor) -> None:
     given, error, words = BAD[what]

@@ -300,6 +300,7 @@ class ProcessWork(Work):
                 self._mine.shutdown(kill=bool(self._waiting))
             if self._parcel is not None:
                 self._parcel.close()
+                self._parcel = None
         super()._close()
 
     def _here(self) -> Iterator[Future[bytes]]:

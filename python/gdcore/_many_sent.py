@@ -66,6 +66,7 @@ class Parcel:
 
     def close(self) -> None:
         """Removes the folder; who has mapped the data keeps them."""
+        vars(self).pop("board", None)  # what is mapped cannot be removed on Windows
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Parcel:

@@ -83,7 +83,7 @@ def test_other_searches_over_threads() -> None:
         with joblib.parallel_config("threading"):
             search = RandomizedSearchCV(model, GRID, n_iter=3, cv=2, random_state=0, n_jobs=jobs)
             scores = cross_val_score(model, X, Y, cv=3, n_jobs=jobs)
-        found.append((search.fit(X, Y).best_score_, scores.tolist()))
+            found.append((search.fit(X, Y).best_score_, scores.tolist()))
     assert found[0] == found[1]
 
 

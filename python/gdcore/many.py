@@ -18,7 +18,7 @@ from gdcore.typing import Inputs
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from gdcore.data import Source
+    import gdcore.data
 
 __all__ = ["fit_many"]
 
@@ -39,7 +39,7 @@ def fit_many(
     batch_size: int | None = 32,
     shuffle: bool = True,
     sample_weight: Inputs | None = None,
-    validation_data: tuple[Inputs, ...] | Source | None = None,
+    validation_data: tuple[Inputs, ...] | gdcore.data.Source | None = None,
     rows: Sequence[Any] | None = None,
     metrics: Metrics | Mapping[str, Metrics] = (),
     callbacks: Sequence[Callback] | Callable[[int], Sequence[Callback]] = (),
@@ -84,7 +84,8 @@ def fit_many(
     Args:
         trainers: At least one `Trainer`, or functions without arguments that return one; these are
             called in order, on the thread of the caller, shortly before their turn comes, and what
-            they raise ends their network alone. No two may have the same network.
+            they raise ends their network alone. With an executor its processes call them, but for
+            the first. No two may have the same network.
         x: As in `Trainer.fit`.
         y: As in `Trainer.fit`.
         epochs: How many more, of each network; at least 1.
@@ -99,7 +100,8 @@ def fit_many(
         metrics: As in `Trainer.fit`.
         callbacks: As in `Trainer.fit`, of which each network gets a deep copy; or a function of the
             network's place in the sequence that returns them. Their methods run on the network's
-            thread. Such as write to a path must come from a function that gives each its own.
+            thread. Such as write to a path must come from a function that gives each its own. With
+            an executor they are called in its processes, and the entries have what comes back.
         progress: Shows a bar on standard error, or in the notebook.
         num_threads: How many networks at a time, 1 to 1024; None as `gdcore.get_num_threads` says.
             Where there are fewer networks, each has its share of the threads. With an executor of

@@ -35,7 +35,7 @@ from gdcore.solvers import check_schedule
 from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, SolverName
 
 if TYPE_CHECKING:
-    from gdcore.data import Source
+    import gdcore.data
 
 __all__ = ["Operation", "Trainer"]
 
@@ -291,7 +291,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling):
         batch_size: int | None = 32,
         shuffle: bool = True,
         sample_weight: Inputs | None = None,
-        validation_data: tuple[Inputs, ...] | Source | None = None,
+        validation_data: tuple[Inputs, ...] | gdcore.data.Source | None = None,
         validation_split: float | None = None,
         metrics: Metrics | Mapping[str, Metrics] = (),
         callbacks: Sequence[Callback] = (),

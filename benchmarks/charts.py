@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.steps import BY_DEFAULT, MEAN, TIMES
+from gdcore._pictures import STYLE
 from gdcore.benchmark.figures import Row
 
 __all__ = ["draw", "main"]
@@ -19,17 +20,6 @@ __all__ = ["draw", "main"]
 # Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design", 2008.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#AA4499", "#56B4E9", "#000000")
 _GREY = "#777777"
-_STYLE: dict[Any, Any] = {
-    "axes.axisbelow": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "font.size": 10,
-    "grid.color": "#e0e0e0",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-}
 
 
 def _axes(columns: int, lines: int, thickness: float) -> tuple[Any, list[Any]]:
@@ -212,7 +202,7 @@ def draw(found: Mapping[str, Any], folder: Path) -> list[Path]:
     paths: list[Path] = []
     for name, (part, chart) in _CHARTS.items():
         for rows in found["parts"].get(part, {}).values():
-            with rc_context(_STYLE):
+            with rc_context(STYLE):
                 fig = chart(rows)
                 if fig is not None:
                     paths.append(folder / f"{name}.png")

@@ -199,6 +199,10 @@ else:
         def __doc__(self, text: str | None) -> None:
             self.__dict__["__doc__"] = text
 
+        def __reduce__(self) -> Any:
+            """What cloudpickle, which knows plain modules alone, makes of it: its import."""
+            return importlib.import_module, (self.__name__,)
+
     sys.modules[__name__].__class__ = _Package
 
     def __getattr__(name: str) -> Any:

@@ -82,6 +82,7 @@ class Averaged:
         if not self._native.keeps_average:
             return self._network.state_dict(), []
         _, parameters, states = self._native.copy()
+        states = states[: self._native.states]  # without what a rule knows of whole parameters
         return parameters, states if self._average is None else states[-1:]
 
     def _set_weights(self, weights: tuple[dict[str, Any], list[Any]]) -> None:

@@ -119,7 +119,8 @@ class Beginning(Preparing, Scheduling):
         derivative_weight: Any,
     ) -> Fitting:
         """The same where x is a source."""
-        from gdcore._streaming import Streaming, checked_source  # only here: import gdcore is light
+        from gdcore._gathering import checked_names  # only here: import gdcore stays light
+        from gdcore._streaming import Streaming, checked_source
 
         trainer = cast("Trainer", self)
         source = checked_source(x, trainer)
@@ -136,6 +137,7 @@ class Beginning(Preparing, Scheduling):
         accumulate = integer("accumulate", accumulate, at_most=_MOST)
         shuffle, progress = flag("shuffle", shuffle), flag("progress", progress)
         names = self._network.feature_names or source.names
+        checked_names(source, names, "x")
         validation = Judging.validation(trainer, self._ordered(validation_data, names), metrics)
         fitting = Streaming(
             source,
@@ -169,7 +171,7 @@ class Beginning(Preparing, Scheduling):
         x = ordered(x, "x", names, self._network.dtype)
         return sharded(fitting, cast("Trainer", self), (x, y, rest[2]))
 
-    def _begin(self, fitting: Fitting, last: int) -> History:
+    def _begin(self, fitting: Fitting, last: int, *, warns: bool = True) -> History:
         """Where `fit` begins to change the trainer; returns the history to fill."""
         samples = fitting.samples
         if samples is None:
@@ -179,7 +181,7 @@ class Beginning(Preparing, Scheduling):
             self._spread(last, -(-samples // together))
         if not fitting.streams:
             self._within = None  # the epoch begins anew
-        for words in self._outlived() if self.epochs < last else ():
+        for words in self._outlived() if warns and self.epochs < last else ():
             warn(words)
         if self._network.feature_names is None and fitting.names is not None:
             self._network._native.input_names = list(fitting.names)

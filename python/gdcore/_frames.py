@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["array", "feature_names", "ordered", "ordered_row", "real_array", "real_columns"]
+__all__ = [
+    "array",
+    "feature_names",
+    "order",
+    "ordered",
+    "ordered_row",
+    "real_array",
+    "real_columns",
+]
 
 
 def feature_names(x: Any) -> tuple[str, ...] | None:
@@ -37,16 +45,16 @@ def ordered(x: Any, argument: str, expected: Sequence[str] | None, dtype: Any) -
     labels = _labels(x)
     if labels is None:
         return x
-    order = _order(_names(labels), expected, argument)
-    return _matrix(x, labels, argument, order, dtype)
+    places = order(_names(labels), expected, argument)
+    return _matrix(x, labels, argument, places, dtype)
 
 
 def ordered_row(x: Any, argument: str, expected: Sequence[str] | None) -> Any:
     """The same for one sample, a row of a table as pandas gives it, whose index has the names."""
     if isinstance(x, np.ndarray) or expected is None or not hasattr(x, "iloc"):
         return x
-    order = _order(_names(_listed(getattr(x, "index", None))), expected, argument)
-    return x if order is None else x.iloc[order]
+    places = order(_names(_listed(getattr(x, "index", None))), expected, argument)
+    return x if places is None else x.iloc[places]
 
 
 def real_array(argument: str, x: Any) -> NDArray[Any]:
@@ -144,7 +152,7 @@ def _names(labels: list[Any] | None) -> tuple[str, ...] | None:
     return tuple(map(str, labels))
 
 
-def _order(
+def order(
     own: tuple[str, ...] | None, expected: Sequence[str] | None, argument: str
 ) -> list[int] | None:
     """Where in ``own`` each of ``expected`` is; None where nothing moves."""
@@ -172,9 +180,9 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _matrix(
-    x: Any, labels: list[Any], argument: str, order: list[int] | None, dtype: Any
+    x: Any, labels: list[Any], argument: str, wanted: list[int] | None, dtype: Any
 ) -> NDArray[Any]:
-    places = list(range(len(labels))) if order is None else order
+    places = list(range(len(labels))) if wanted is None else wanted
     whole = _whole(x) if _only_numbers(x) else None
     columns = None if _is_matrix(whole) else _columns(x, len(labels))
     if columns is not None:
@@ -184,7 +192,7 @@ def _matrix(
         if not _is_matrix(whole) or whole.shape[1] != len(labels):
             return whole  # told as any array
         with np.errstate(all="ignore"):
-            made = np.asarray(whole if order is None else whole[:, order], dtype)
+            made = np.asarray(whole if wanted is None else whole[:, wanted], dtype)
     if not np.isfinite(made).all():
         row, place = np.argwhere(~np.isfinite(made))[0]
         label = labels[places[place]]

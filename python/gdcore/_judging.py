@@ -161,7 +161,10 @@ class Judging:
                 )
             return None
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-            raise TypeError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
+            raise TypeError(
+                "validation_data must be a tuple (x, y) or (x, y, sample_weight), or a source of "
+                f"gdcore.data, got {type(given).__name__}"
+            )
         x, y, *weights = given
         return cls.of(trainer, (x, y, weights[0] if weights else None), metrics, VALIDATION_NAMES)
 

@@ -104,9 +104,30 @@ class Arrays:
         """Drops what no network to come needs."""
         key = self.keys[index]
         self.left[key] -= 1
-        if self.left[key]:
-            return
-        gone = [each for each in self._parts if each[0] == key]
+        if not self.left[key]:
+            self._drop([each for each in self._parts if each[0] == key])
+
+    def keep(self, index: int) -> None:
+        """Drops the rows of all networks that have not those of this one."""
+        self._drop([each for each in self._parts if each[0] != self.keys[index]])
+
+    def sent(self) -> Arrays:
+        """The same for another process: as given, but for what only this one can read."""
+        x, y, weight, validation = self.whole
+        if not isinstance(validation, (tuple, list, type(None))):
+            raise TypeError(
+                "validation_data must be a tuple of arrays where there is an executor, got "
+                f"{validation!r}"
+            )
+        names = (*NAMES, *VALIDATION_NAMES)
+        given = (x, y, weight, *(validation or ()))
+        x, y, weight, *held_out = (
+            _picklable(each, name) for each, name in zip(given, names, strict=False)
+        )
+        whole = Part(x, y, weight, None if validation is None else tuple(held_out))
+        return Arrays(whole, self.rows, self.keys, self.left)
+
+    def _drop(self, gone: list[Any]) -> None:
         ids = {id(each) for k in gone for each in _objects(self._parts.pop(k))}
         ids -= {id(each) for each in (*_objects(self.whole), *self._tables.values())}
         for prepared in [k for k in self._prepared if ids & set(k[:3])]:
@@ -142,6 +163,11 @@ class Arrays:
         network, (x, y, weight, validation_data) = trainer.network, self.whole
         names = network.feature_names or feature_names(x)
         x = self._table(x, NAMES[0], names, network.dtype)
+        if not isinstance(validation_data, (tuple, list, type(None))):
+            key = (id(validation_data), names, network.dtype.name)
+            if key not in self._tables:  # a source is read once for all that agree
+                self._tables[key] = trainer._ordered(validation_data, names)
+            validation_data = self._tables[key]
         if isinstance(validation_data, (tuple, list)) and validation_data:
             first = self._table(validation_data[0], VALIDATION_NAMES[0], names, network.dtype)
             validation_data = (first, *validation_data[1:])
@@ -155,7 +181,8 @@ class Arrays:
 
 
 def _objects(part: Part) -> tuple[Any, ...]:
-    return (part.x, part.y, *(part.validation_data or ()))
+    held_out = part.validation_data
+    return (part.x, part.y, *(held_out if isinstance(held_out, (tuple, list)) else ()))
 
 
 def _cut(part: Part, training: Rows, validation: Rows | None) -> Part:
@@ -166,6 +193,15 @@ def _cut(part: Part, training: Rows, validation: Rows | None) -> Part:
         held_out = (_taken(x, "x", validation), _taken(y, "y", validation), *weights)
     own = None if weight is None else _taken(weight, "sample_weight", training)
     return Part(_taken(x, "x", training), _taken(y, "y", training), own, held_out)
+
+
+def _picklable(given: Any, name: str) -> Any:
+    """Tables and CSR arrays as they are, and NumPy's array of anything else."""
+    if isinstance(given, Mapping):
+        return {key: _picklable(each, f"{name}[{key!r}]") for key, each in given.items()}
+    if given is None or is_csr(given) or feature_names(given) is not None:
+        return given
+    return array(given, name)
 
 
 def _taken(given: Any, name: str, rows: Rows) -> Any:

@@ -21,7 +21,7 @@ from gdcore.fit_results import FitResult
 from gdcore.history import History
 from gdcore.training import Trainer
 
-__all__ = ["Work", "checked_callbacks"]
+__all__ = ["Given", "Own", "Work", "checked_callbacks", "fitting_of", "of_trainer"]
 
 _LOOK = 0.05  # seconds between two looks at who is done
 _here = threading.local()
@@ -54,6 +54,32 @@ def checked_callbacks(callbacks: Any, count: int) -> Own:
                 "the network's place that makes them"
             ) from None
     return lambda index: copy.deepcopy(row)
+
+
+def fitting_of(
+    trainer: Trainer,
+    part: tuple[Part, tuple[str, ...] | None],
+    arrays: Arrays,
+    given: tuple[tuple[int | None, bool, int], Any, list[Callback]],
+) -> Fitting:
+    """What `Trainer.fit` would check and prepare of a part of the arrays.
+
+    Args:
+        trainer: Whose.
+        part: As `Arrays.part` returns it.
+        arrays: Which prepare it, once for all trainers that agree.
+        given: batch_size, shuffle and accumulate; metrics; callbacks.
+    """
+    (x, y, weight, validation_data), names = part
+    (batch_size, shuffle, accumulate), metrics, callbacks = given
+    trainer._shared = arrays.prepared
+    try:
+        rest = (weight, validation_data, None, metrics, callbacks, False, accumulate)
+        fitting = trainer._checked(x, y, batch_size, shuffle, *rest)
+    finally:
+        trainer._shared = None
+    fitting.names = names
+    return fitting
 
 
 @dataclass
@@ -122,7 +148,7 @@ class Work:
             with handlers_put_off():
                 for i, each in enumerate(self._given):
                     if isinstance(each, Trainer):
-                        with _of(i):
+                        with of_trainer(i):
                             self._claim(i, each)
             self._check()
         except BaseException:
@@ -198,14 +224,14 @@ class Work:
             else:
                 continue
             if self._arrays.rows is None:
-                with _of(i):
+                with of_trainer(i):
                     self._fittings[i] = self._fitting(i, trainer, *self._arrays.part(i, trainer))
                 continue
             # Rows are copied when the turn comes; what is wrong with all of them shows now.
             of = (trainer.network.dtype.name, repr(trainer.network), repr(trainer.loss))
             if of not in known:
                 known.add(of)
-                with _of(i):
+                with of_trainer(i):
                     self._fitting(i, trainer, *self._arrays.check(trainer))
 
     def _job(self, index: int) -> _Job | FitResult:
@@ -258,16 +284,8 @@ class Work:
     ) -> Fitting:
         if index not in self._own:
             self._own[index] = self._callbacks(index)
-        trainer._shared = self._arrays.prepared
-        try:
-            x, y, weight, validation_data = part
-            given = (weight, validation_data, None, self._metrics, self._own[index], False)
-            batch_size, shuffle, accumulate = self._options
-            fitting = trainer._checked(x, y, batch_size, shuffle, *given, accumulate)
-        finally:
-            trainer._shared = None
-        fitting.names = names
-        return fitting
+        given = (self._options, self._metrics, self._own[index])
+        return fitting_of(trainer, (part, names), self._arrays, given)
 
     def _hire(self, wanted: int) -> None:
         if len(self._threads) < min(wanted, self._workers):
@@ -313,7 +331,7 @@ class Work:
             self._claimed.close()
 
 
-class _of:  # noqa: N801  (it reads as words)
+class of_trainer:  # noqa: N801  (it reads as words)
     """Within it, what is wrong is told to be of one of the trainers."""
 
     def __init__(self, index: int) -> None:

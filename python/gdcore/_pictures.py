@@ -11,11 +11,11 @@ from typing import Any
 
 from gdcore.files import written_beside
 
-__all__ = ["Picture", "drawn", "needed"]
+__all__ = ["STYLE", "Picture", "drawn", "needed"]
 
 _FORMATS = ("pdf", "png", "svg")
 _DPI = 150
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -82,7 +82,7 @@ def drawn(
     figure_class = needed(
         "matplotlib.figure", extra
     ).Figure  # not pyplot, which would look for a screen
-    with needed("matplotlib", extra).rc_context(_STYLE):
+    with needed("matplotlib", extra).rc_context(STYLE):
         figure = figure_class(figsize=(width, height), layout="constrained")
         yield figure
         if isinstance(path, Picture):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gdcore._check import real
 from gdcore._frames import array, ordered
@@ -11,6 +11,9 @@ from gdcore._judging import NAMES, VALIDATION_NAMES
 from gdcore._native import NativeTrainer
 from gdcore._sparse import cut, is_csr
 from gdcore.network import Network
+
+if TYPE_CHECKING:
+    from gdcore.training import Trainer
 
 __all__ = ["Preparing"]
 
@@ -44,7 +47,12 @@ class Preparing:
         return (pairs[0][0], pairs[1][0], pairs[2][0]), held_out
 
     def _ordered(self, data: Any, names: Sequence[str] | None) -> Any:
-        """Validation data with the columns of a table where they are in x."""
+        """Validation data with the columns of a table where they are in x; of a source its rows."""
+        if data is not None and not isinstance(data, (tuple, list)):
+            from gdcore._gathering import Source, gathered  # only here: import gdcore stays light
+
+            if isinstance(data, Source):
+                return gathered(data, cast("Trainer", self), names, "validation_data")
         if not isinstance(data, (tuple, list)) or not data:
             return data  # told by Judging.validation
         return (ordered(data[0], VALIDATION_NAMES[0], names, self._network.dtype), *data[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _core
@@ -19,13 +20,14 @@ from gdcore.persistence import (
     TrainerParts,
     described_network,
     opened,
+    opened_bytes,
     same_network,
 )
 
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["resumed"]
+__all__ = ["put_back", "read", "resumed"]
 
 _MOST_STATES = 16  # more than any rule has
 
@@ -43,6 +45,23 @@ def resumed(
     warns: bool = True,
 ) -> Trainer:
     """See `Trainer.load`, which warns; whoever reads the preparation too need not be warned."""
+    given = (network, schedule, num_threads, loss, groups, communicator)
+    return read(kind, opened(path), *given, warns=warns)
+
+
+def read(
+    kind: type[Trainer],
+    model: AbstractContextManager[Checkpoint],
+    network: Network | None,
+    schedule: Any,
+    num_threads: int | None,
+    loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
+    groups: Any = None,
+    communicator: Any = None,
+    *,
+    warns: bool = True,
+) -> Trainer:
+    """The same from a file, or bytes, that can be opened."""
     if network is not None and not isinstance(network, Network):
         raise TypeError(f"network must be a gdcore.Network or None, got {type(network).__name__}")
     thread_count(num_threads)
@@ -51,7 +70,7 @@ def resumed(
     row = None if groups is None else checked_groups(groups)
     if own is not None and not isinstance(own, LossFunction):
         raise TypeError(f"loss must be the function that was the loss, or None, got {own}")
-    with opened(path) as checkpoint:
+    with model as checkpoint:
         trainer = _trainer_from(
             checkpoint, kind, network, resolved, num_threads, own, row, communicator
         )
@@ -186,6 +205,14 @@ def _restore(trainer: Trainer, parts: TrainerParts) -> None:
         if len(parts.within[-1]) != heads:
             raise ValueError(f"the epoch that has begun has sums of {len(parts.within[-1])} heads")
         trainer._within = _core.EpochPart(*parts.within)
+
+
+def put_back(trainer: Trainer, data: bytes) -> None:
+    """Has a trainer be where the one of the same description was that was made bytes."""
+    with opened_bytes(data) as checkpoint, as_saved():
+        for key, array in checkpoint.network().parameters.items():
+            trainer.network._native.set_parameter(key, array.read())
+        _restore(trainer, checkpoint.trainer())
 
 
 def _told(network: Network) -> str:

@@ -16,15 +16,24 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
-from typing import Any
+from io import BytesIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdcore._signals import handlers_put_off
 
-__all__ = ["FORMAT", "KEY", "LONGEST_HEADER", "Stored", "StoredArray", "opened", "too_many_parts"]
+__all__ = [
+    "FORMAT",
+    "KEY",
+    "LONGEST_HEADER",
+    "Stored",
+    "StoredArray",
+    "opened",
+    "opened_bytes",
+    "too_many_parts",
+]
 
 FORMAT = 1
 KEY = "gdcore"
@@ -59,7 +68,7 @@ class StoredArray:
     dtype: np.dtype[Any] | None  # None where NumPy lacks it
     begin: int
     end: int
-    file: BufferedReader
+    file: Any  # binary, can seek and read into memory
 
     def read(self) -> NDArray[Any]:
         """Reads it; ValueError where NumPy lacks its type, or the file has become shorter."""
@@ -77,9 +86,10 @@ class StoredArray:
 class Stored:
     """What a file holds."""
 
-    def __init__(self, file: BufferedReader, path: str) -> None:
+    def __init__(self, file: BinaryIO, path: str) -> None:
         self._path = path
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         try:
             header, begin = _header(file, size)
             metadata = header.pop("__metadata__", {})
@@ -132,6 +142,17 @@ def opened(path: str) -> Iterator[Stored]:
             file.close()
 
 
+@contextmanager
+def opened_bytes(data: bytes | bytearray | memoryview, told: str) -> Iterator[Stored]:
+    """Opens what a file would hold; ``told`` is what messages call it.
+
+    Raises:
+        ValueError: It is no gdcore model.
+    """
+    with BytesIO(data) as file:
+        yield Stored(file, told)
+
+
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
@@ -143,7 +164,7 @@ def _require_regular(path: str, mode: int) -> None:
         raise OSError(errno.EINVAL, "This is no regular file, and is not read", path)
 
 
-def _header(file: BufferedReader, size: int) -> tuple[dict[str, Any], int]:
+def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     """The header, and where it ends."""
     start = file.read(256)
     length = int.from_bytes(start[:8], "little")
@@ -170,7 +191,7 @@ def _what_it_is(start: bytes) -> str:
 
 
 def _arrays(
-    header: dict[str, Any], file: BufferedReader, begin: int, size: int
+    header: dict[str, Any], file: BinaryIO, begin: int, size: int
 ) -> dict[str, StoredArray]:
     """The arrays by name; they follow each other and fill the file."""
     found = sorted(
@@ -187,7 +208,7 @@ def _arrays(
     return {array.key: array for array in found}
 
 
-def _array(key: str, entry: Any, file: BufferedReader, begin: int) -> StoredArray:
+def _array(key: str, entry: Any, file: BinaryIO, begin: int) -> StoredArray:
     def natural(values: Any) -> bool:
         return isinstance(values, list) and all(type(each) is int and each >= 0 for each in values)
 

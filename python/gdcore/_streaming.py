@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdcore import _core
 from gdcore._fitting import Fitting
-from gdcore._judging import NAMES
+from gdcore._gathering import gathered, prepared
 from gdcore._native import TRAINERS, NativeTrainer
 from gdcore.data.ahead import ahead
 from gdcore.data.source import Source
@@ -18,7 +18,9 @@ from gdcore.solvers import Solver
 if TYPE_CHECKING:
     from gdcore.training import Trainer
 
-__all__ = ["Streaming", "checked_source"]
+__all__ = ["Streaming", "checked_source", "gathered_source"]
+
+_NO_SOURCE = "y must be given, unless x is a source of gdcore.data, got None beside x of {}"
 
 
 def checked_source(x: Any, trainer: Trainer) -> Source:
@@ -29,10 +31,7 @@ def checked_source(x: Any, trainer: Trainer) -> Source:
         ValueError: The trainer trains by all samples at once, or by a Python function as the loss.
     """
     if not isinstance(x, Source):
-        raise TypeError(
-            f"y must be given, unless x is a source of gdcore.data, got None beside x of "
-            f"{type(x).__name__}"
-        )
+        raise TypeError(_NO_SOURCE.format(type(x).__name__))
     if isinstance(trainer.optimizer, Solver):
         raise ValueError(
             f"x must be arrays for {trainer.optimizer.name}, which takes all samples at once, got "
@@ -46,6 +45,27 @@ def checked_source(x: Any, trainer: Trainer) -> Source:
     if trainer.loss is None:
         raise RuntimeError("this trainer has no loss: use backward and apply_gradients")
     return x
+
+
+def gathered_source(
+    x: Any, sample_weight: Any, trainer: Trainer, names: Sequence[str] | None
+) -> tuple[Any, ...]:
+    """The rows of a source that is to be judged.
+
+    Raises:
+        RuntimeError: The trainer has no loss.
+        TypeError: x is none.
+        ValueError: There are weights beside it; or as `gathered`.
+    """
+    if not isinstance(x, Source):
+        raise TypeError(_NO_SOURCE.format(type(x).__name__))
+    if sample_weight is not None:
+        raise ValueError(
+            "sample_weight must be None where x is a source: the source has weights of its own"
+        )
+    if trainer.loss is None:
+        raise RuntimeError("this trainer has no loss to evaluate")
+    return gathered(x, trainer, names, "x")
 
 
 @dataclass
@@ -106,7 +126,7 @@ class Streaming(Fitting):
                 piece, part.last = next(taken, (None, True))
                 if piece is None:
                     break
-                data = _prepared(native, piece)
+                data = prepared(native, piece)
                 done = _after(advance, part.samples)
                 _core.profile_mark("data")
                 try:
@@ -132,10 +152,3 @@ def _after(advance: Callable[[int], None] | None, samples: int) -> Callable[[int
     if advance is None:
         return None
     return lambda done: advance(samples + done)
-
-
-def _prepared(native: NativeTrainer, piece: Any) -> Any:
-    try:
-        return native.prepare(piece.x, piece.y, piece.weight, NAMES)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{piece.where}: {error}") from None

@@ -26,6 +26,7 @@ from gdcore import _stored
 from gdcore._check import checked_path as checked_path  # where others look for it
 from gdcore._signals import handlers_put_off
 from gdcore._stored import FORMAT, KEY, LONGEST_HEADER, Stored, too_many_parts
+from gdcore._stored import opened_bytes as opened_bytes  # as `opened`
 
 try:
     import fcntl
@@ -77,10 +78,20 @@ def write(
         TypeError: path is no path.
         ValueError: The description holds what JSON has not, or is too long to be read again.
     """
+    whole = packed(checked_path(path), arrays, description)
+    with written_beside(path) as file:
+        file.write(whole)
+
+
+def packed(told: str, arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]) -> bytes:
+    """What a file holds, all of it; ``told`` is what messages call it.
+
+    Raises:
+        ValueError: The description holds what JSON has not, or is too long to be read again.
+    """
     from safetensors import SafetensorError  # only here: import gdcore stays light
     from safetensors.numpy import save
 
-    path = checked_path(path)
     text = _canonical({"format": FORMAT, **description})
     try:
         whole = save({key: np.asarray(arrays[key]) for key in sorted(arrays)}, {KEY: text})
@@ -89,14 +100,13 @@ def write(
     except SafetensorError:  # newer ones see it themselves
         fits = False
     if not fits:
-        raise ValueError(f"{path} would have a description above 100 MB: is extra so long?")
+        raise ValueError(f"{told} would have a description above 100 MB: is extra so long?")
     if parts := too_many_parts(whole[8 : 8 + length], len(whole)):
         raise ValueError(
-            f"{path} would have a description of {parts:,} parts, more than can be read again: "
+            f"{told} would have a description of {parts:,} parts, more than can be read again: "
             "keep what is so long in extra in a file of its own"
         )
-    with written_beside(path) as file:
-        file.write(whole)
+    return whole
 
 
 @contextmanager

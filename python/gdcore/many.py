@@ -1,9 +1,9 @@
-"""Many networks at once: each on a thread of its own, from the same data."""
+"""Many networks at once: each on a thread, or in a process, of its own, from the same data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gdcore._check import flag, integer, listed, optional_integer
 from gdcore._many_data import Arrays
@@ -14,6 +14,11 @@ from gdcore.config import get_num_threads
 from gdcore.fit_results import FitResults
 from gdcore.training import Metrics, Trainer
 from gdcore.typing import Inputs
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    import gdcore.data
 
 __all__ = ["fit_many"]
 
@@ -34,13 +39,14 @@ def fit_many(
     batch_size: int | None = 32,
     shuffle: bool = True,
     sample_weight: Inputs | None = None,
-    validation_data: tuple[Inputs, ...] | None = None,
+    validation_data: tuple[Inputs, ...] | gdcore.data.Source | None = None,
     rows: Sequence[Any] | None = None,
     metrics: Metrics | Mapping[str, Metrics] = (),
     callbacks: Sequence[Callback] | Callable[[int], Sequence[Callback]] = (),
     progress: bool = True,
     num_threads: int | None = None,
     accumulate: int = 1,
+    executor: Executor | Literal["loky"] | None = None,
 ) -> FitResults:
     """Trains many networks at once, each as `Trainer.fit` alone would, to the same bits.
 
@@ -61,17 +67,32 @@ def fit_many(
     its entry, say which and why, and its trainer is where `Trainer.fit` leaves it. Ctrl-C stops all
     of them between two steps with a KeyboardInterrupt, and leaves trainers to go on with.
 
+    With an ``executor`` each is trained in a process, on this machine or another, to the same bits,
+    and what was given is afterwards as after training by threads. Trainers go there and come back
+    as bytes, see `Trainer.to_bytes`; callbacks and metrics, functions that make trainers, and
+    losses, schedules that are functions, are pickled. Data are sent once a process, and not once a
+    network: on one host processes map them from a file in memory, on others they keep what they got
+    with their first network. What a process raises is the entry's ``error`` with the traceback from
+    there as its cause. Of a process that dies, the entry has the executor's exception, such as
+    ``BrokenProcessPool``; with ``"loky"`` and Dask the others go on, a ``ProcessPoolExecutor`` is
+    broken for all that are not done. Ctrl-C leaves those that are done trained, and all others as
+    they were; those at work on another host go on to their end, and are dropped.
+
+    >>> with mpi4py.futures.MPIPoolExecutor() as pool:
+    ...     results = gdcore.fit_many(trainers, x, y, epochs=50, executor=pool)
+
     Args:
         trainers: At least one `Trainer`, or functions without arguments that return one; these are
             called in order, on the thread of the caller, shortly before their turn comes, and what
-            they raise ends their network alone. No two may have the same network.
+            they raise ends their network alone. With an executor its processes call them, but for
+            the first. No two may have the same network.
         x: As in `Trainer.fit`.
         y: As in `Trainer.fit`.
         epochs: How many more, of each network; at least 1.
         batch_size: As in `Trainer.fit`.
         shuffle: As in `Trainer.fit`; the order depends on each trainer's seed and epoch.
         sample_weight: As in `Trainer.fit`.
-        validation_data: As in `Trainer.fit`.
+        validation_data: As in `Trainer.fit`; with an executor arrays alone.
         rows: In place of validation_data, for each network a tuple of the rows it learns from and
             those that it is validated on, as `gdcore.folds` makes them; or its rows for training
             alone, beside validation_data. Rows are integers (n,) from 0 on, or (N,) booleans. They
@@ -79,11 +100,19 @@ def fit_many(
         metrics: As in `Trainer.fit`.
         callbacks: As in `Trainer.fit`, of which each network gets a deep copy; or a function of the
             network's place in the sequence that returns them. Their methods run on the network's
-            thread. Such as write to a path must come from a function that gives each its own.
+            thread. Such as write to a path must come from a function that gives each its own. With
+            an executor they are called in its processes, and the entries have what comes back.
         progress: Shows a bar on standard error, or in the notebook.
         num_threads: How many networks at a time, 1 to 1024; None as `gdcore.get_num_threads` says.
-            Where there are fewer networks, each has its share of the threads.
+            Where there are fewer networks, each has its share of the threads. With an executor of
+            one's own, which says how many at a time, the threads of each; None: one.
         accumulate: As in `Trainer.fit`.
+        executor: None: threads of this process. ``"loky"``: processes of this machine, as joblib
+            has them, which need no ``if __name__ == "__main__"`` and take functions of notebooks.
+            Or any ``concurrent.futures.Executor``: the standard library's, loky's, mpi4py's, the
+            one that ``get_executor()`` of a Dask client returns; for Ray three lines make one, see
+            the guide. That interface and not joblib's ``Parallel``, for it tells of each network
+            when it is done or failed. It is not shut down.
 
     Returns:
         A sequence with an entry a network, in order, that prints as a table; see
@@ -93,9 +122,10 @@ def fit_many(
         UserWarning: Networks failed; or what `Trainer.fit` warns of.
 
     Raises:
+        ImportError: joblib, of the extra ``gdcore[sklearn]``, is not there for ``"loky"``.
         RuntimeError: A trainer is in another `fit`, or it is called from within a callback of its
             own.
-        TypeError: An argument is of the wrong type.
+        TypeError: An argument is of the wrong type, or cannot be pickled for an executor.
         ValueError: An argument is out of its domain or does not fit a trainer, a trainer or network
             is there twice, or rows are out of range. Nothing has changed then.
     """
@@ -107,14 +137,22 @@ def fit_many(
         integer("accumulate", accumulate, at_most=2**31),
     )
     progress = flag("progress", progress)
-    threads = (
-        get_num_threads()
-        if num_threads is None
-        else integer("num_threads", num_threads, at_most=MOST_THREADS)
-    )
+    if num_threads is not None:
+        threads = integer("num_threads", num_threads, at_most=MOST_THREADS)
+    else:
+        threads = get_num_threads() if executor in (None, "loky") else 1
+    if executor is not None:
+        from gdcore._many_processes import ProcessWork, checked_executor  # loads what else few need
+
+        executor = checked_executor(executor)
     own = checked_callbacks(callbacks, len(given))
     arrays = Arrays.of(x, y, sample_weight, validation_data, rows, len(given))
-    with Work(given, arrays, epochs, options, metrics, own, threads, progress=progress) as work:
+    what = (given, arrays, epochs, options, metrics, own, threads)
+    with (
+        Work(*what, progress=progress)
+        if executor is None
+        else ProcessWork(*what, executor=executor, progress=progress)
+    ) as work:
         results = FitResults(work.run())
     if failed := results.failed:
         told = "; ".join(

@@ -62,10 +62,13 @@ __all__ = [
     "described_network",
     "figure_of",
     "opened",
+    "opened_bytes",
+    "packed_trainer",
     "same_network",
     "save_ensemble",
     "save_network",
     "save_trainer",
+    "unsaved",
 ]
 
 
@@ -77,6 +80,7 @@ N = TypeVar("N")
 _NO_KIND = "its kind is neither network nor trainer"
 _FUNCTION = "function"  # stands for a schedule or a loss that cannot be saved
 _BY = "by_hyperparameter"
+_BYTES = "data"  # what messages call bytes that were no file
 _SPREAD = "spread"  # stands for a name whose epochs are not known yet
 
 
@@ -135,6 +139,20 @@ def save_ensemble(ensemble: Ensemble, path: PathLike, extra: files.Extra) -> Non
 
 def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     """See `Trainer.save`."""
+    arrays, description = _trainer(trainer, extra)
+    trainer._by_first(lambda: files.write(path, _finite(arrays), description))
+
+
+def packed_trainer(trainer: Trainer, extra: files.Extra = None) -> bytes:
+    """See `Trainer.to_bytes`."""
+    arrays, description = _trainer(trainer, extra)
+    return files.packed(_BYTES, _finite(arrays), description)
+
+
+def _trainer(
+    trainer: Trainer, extra: files.Extra
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Its arrays and its description."""
     within = described_within(trainer)
     position, arrays, states = trainer._native.copy()
     steps, epochs, lr, scale, at, kept = position
@@ -164,7 +182,19 @@ def save_trainer(trainer: Trainer, path: PathLike, extra: files.Extra) -> None:
     }
     for index, state in enumerate(states):
         arrays |= {_state_key(index, key): array for key, array in state.items()}
-    trainer._by_first(lambda: files.write(path, _finite(arrays), description))
+    return arrays, description
+
+
+def unsaved(trainer: Trainer) -> dict[str, Any]:
+    """What no file can hold, by the names of the arguments of `Trainer.load`."""
+    own = isinstance(trainer.loss, LossFunction)
+    schedule = _described_schedule(trainer.schedule) == {"name": _FUNCTION}
+    groups = any(_own_schedule(_described_group(group)) for group in trainer.groups)
+    return {
+        "schedule": trainer.schedule if schedule else None,
+        "loss": trainer.loss if own else None,
+        "groups": trainer.groups if groups else None,
+    }
 
 
 def _described_options(trainer: Trainer) -> dict[str, Any]:
@@ -456,10 +486,23 @@ def opened(path: PathLike, *, ensembles: bool = False) -> Iterator[Checkpoint]:
     Unless ``ensembles``, also a ValueError where it holds one.
     """
     with files.opened(path) as stored:
-        description = stored.description()
-        if description.get("kind") == "ensemble" and not ensembles:
-            raise ValueError(f"{path} holds an ensemble: read it with gdcore.Ensemble.load")
-        yield Checkpoint(path, description, stored.arrays)
+        yield _checkpoint(path, stored, ensembles=ensembles)
+
+
+@contextmanager
+def opened_bytes(data: Any) -> Iterator[Checkpoint]:
+    """The same of what such a file would hold; also a TypeError where these are no bytes."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"data must be bytes, as to_bytes makes them, got {type(data).__name__}")
+    with files.opened_bytes(data, _BYTES) as stored:
+        yield _checkpoint(_BYTES, stored)
+
+
+def _checkpoint(path: PathLike, stored: Any, *, ensembles: bool = False) -> Checkpoint:
+    description = stored.description()
+    if description.get("kind") == "ensemble" and not ensembles:
+        raise ValueError(f"{path} holds an ensemble: read it with gdcore.Ensemble.load")
+    return Checkpoint(path, description, stored.arrays)
 
 
 def _shapes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 from os import PathLike
-from typing import Any, Literal, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex
 
 from gdcore import _core
 from gdcore._averaged import Averaged
@@ -19,6 +19,7 @@ from gdcore._native import TRAINERS, NativeTrainer
 from gdcore._objective import Objective
 from gdcore._online import Online
 from gdcore._planning import Operation, Planning
+from gdcore._saving import Saving
 from gdcore._scheduling import PlateauState, Scheduling, resolve_schedules
 from gdcore._sharing import Sharing
 from gdcore._warn import warn
@@ -34,6 +35,9 @@ from gdcore.network import Network
 from gdcore.optimizers import SGD, Optimizer
 from gdcore.solvers import check_schedule
 from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, SolverName
+
+if TYPE_CHECKING:
+    import gdcore.data
 
 __all__ = ["Operation", "Trainer"]
 
@@ -51,7 +55,7 @@ _BARE = (
 )
 
 
-class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing):
+class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing, Saving):
     """Trains a network by gradient descent; owns the optimizer's state and the position.
 
     >>> trainer = gdcore.Trainer(net, loss="cross_entropy", optimizer=gdcore.Adam(lr=1e-3))
@@ -305,7 +309,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
         batch_size: int | None = 32,
         shuffle: bool = True,
         sample_weight: Inputs | None = None,
-        validation_data: tuple[Inputs, ...] | None = None,
+        validation_data: tuple[Inputs, ...] | gdcore.data.Source | None = None,
         validation_split: float | None = None,
         metrics: Metrics | Mapping[str, Metrics] = (),
         callbacks: Sequence[Callback] = (),
@@ -336,7 +340,8 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
             shuffle: Takes the samples of each epoch in another order, which depends on seed and
                 epoch alone. A batch of all samples has no order, and is taken as it is.
             sample_weight: As in `step`.
-            validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch.
+            validation_data: (xv, yv) or (xv, yv, weights), evaluated after each epoch; or a source
+                of `gdcore.data`, which is read once, as by `evaluate`.
             validation_split: In place of validation_data, the share of the samples that is held
                 out, above 0 and below 1: the last ones, as they were given, before any shuffling;
                 the number is rounded up, as Keras does. Shuffle sorted data first.
@@ -420,7 +425,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
     def evaluate(
         self,
         x: Inputs,
-        y: Inputs,
+        y: Inputs | None = None,
         sample_weight: Inputs | None = None,
         batch_size: int | None = None,
         *,
@@ -431,9 +436,11 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
         """Computes the loss, for classes the accuracy, and metrics, without an update.
 
         Args:
-            x: As in `step`.
-            y: As in `step`.
-            sample_weight: As in `step`.
+            x: As in `step`; or a source of `gdcore.data`, whose rows need not fit into memory: they
+                are read once, and put into a file of the system's temporary folder (``TMPDIR``).
+                Outputs are held in memory where there are metrics.
+            y: As in `step`; None with a source.
+            sample_weight: As in `step`; None with a source, which has its own.
             batch_size: Rows at a time, at least 1; None chooses. It changes no more than the
                 rounding of the loss.
             metrics: What else to compute, as in `fit`.
@@ -450,6 +457,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
             ``"kind_accuracy"`` and metrics.
 
         Raises:
+            OSError: A file cannot be read, or the temporary folder has no room for the rows.
             RuntimeError: The trainer has no loss, or the average has not begun.
             TypeError: An array is complex, of objects or of strings, or batch_size no integer.
             ValueError: An array is of another shape, empty, not finite, or holds labels or weights
@@ -457,7 +465,13 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
         """
         judge = self._judge(averaged)
         batch_size = optional_integer("batch_size", batch_size)
-        x = ordered(x, "x", self._network.feature_names, self._network.dtype)
+        names = self._network.feature_names
+        if y is None:
+            from gdcore._streaming import gathered_source  # only here: import gdcore stays light
+
+            x, y, *weights = gathered_source(x, sample_weight, self, names)
+            sample_weight = weights[0] if weights else None
+        x = ordered(x, "x", names, self._network.dtype)
         if self._are_apart(data):
             from gdcore._sharded import gathered  # only here: most trainers are alone
 
@@ -479,37 +493,6 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
             ValueError: A gradient is not finite.
         """
         self._native.apply_gradients()
-
-    def save(
-        self, path: str | PathLike[str], *, extra: Mapping[str, Any] | list[Any] | None = None
-    ) -> None:
-        """Writes everything needed to go on to a safetensors file.
-
-        That is the network, loss, optimizer with its state, schedule, seed, position and `history`:
-        a trainer that is loaded from it goes on with the same bits as this one. The number of
-        threads is not saved; of a schedule or a loss that is a function of one's own, only that
-        there was one. Within an epoch, after `fit` was interrupted, the next begins anew; that of a
-        source goes on.
-
-        The file is written beside and renamed, so that at any moment the old or the new one is
-        there, whole. Equal trainers are equal files. `Network.load` reads the network alone.
-
-        >>> trainer.save("run.safetensors")
-        >>> trainer = gdcore.Trainer.load("run.safetensors")
-        >>> trainer.fit(x, y, until_epoch=10)
-
-        Args:
-            path: Where; a file that is there is replaced.
-            extra: As in `Network.save`.
-
-        Raises:
-            OSError: The file cannot be written; one that was there still is.
-            TypeError: path is no path, or extra neither mapping nor list.
-            ValueError: A parameter is not finite, or JSON cannot hold extra.
-        """
-        from gdcore import persistence  # only here: import gdcore stays light
-
-        persistence.save_trainer(self, path, extra)
 
     @classmethod
     def load(
@@ -548,6 +531,40 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing)
         return _resuming.resumed(
             Trainer, path, network, schedule, num_threads, loss, groups, communicator
         )
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes | bytearray | memoryview,
+        *,
+        network: Network | None = None,
+        schedule: ScheduleLike | Mapping[str, ScheduleLike] | None = None,
+        num_threads: int | None = None,
+        loss: Callable[..., tuple[Any, ...]] | LossFunction | None = None,
+        groups: Sequence[Group] | None = None,
+        communicator: Any = None,
+    ) -> Trainer:
+        """Makes the trainer of which `to_bytes` made bytes, as `load` does of a file.
+
+        Args:
+            data: Those, or all that a file of `save` holds.
+            network: As in `load`; so are the others.
+            schedule: In place of the one that was saved.
+            num_threads: As in `Trainer`.
+            loss: The function that was the loss.
+            groups: In place of those that were saved.
+            communicator: As in `Trainer`.
+
+        Raises:
+            TypeError: data are no bytes, or an argument is of the wrong type.
+            ValueError: As `load`.
+        """
+        from gdcore import _resuming
+        from gdcore.persistence import opened_bytes
+
+        model = opened_bytes(data)
+        given = (network, schedule, num_threads, loss, groups, communicator)
+        return _resuming.read(Trainer, model, *given)
 
     def _whole_history(self) -> History:
         """Of all epochs so far, in this trainer and those it was loaded from."""

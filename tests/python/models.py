@@ -86,6 +86,8 @@ def comes_back(trainer: gd.Trainer, path: Path, **options: Any) -> None:
     assert loaded.history == trainer.history
     assert len(loaded.history.get("loss", [])) == trainer.epochs
     assert saved(loaded, path) == whole
+    assert trainer.to_bytes() == whole
+    assert gd.Trainer.from_bytes(whole, **options).to_bytes() == whole
     assert_same_network(gd.Network.load(path), trainer.network)
     fit(trainer, trainer.epochs + 2)
     assert_same_trainer(fit(loaded, loaded.epochs + 2), trainer)

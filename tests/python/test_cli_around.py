@@ -11,7 +11,7 @@ import pytest
 for package in ("typer", "rich", "sklearn", "polars"):
     pytest.importorskip(package, reason=f"{package}, of the extra cli, is not installed")
 
-from command_line import done, frame, refused, small, written  # noqa: E402
+from command_line import arrays, done, frame, refused, small, written  # noqa: E402
 
 import gdcore as gd  # noqa: E402
 from gdcore.files import read_description  # noqa: E402
@@ -72,7 +72,7 @@ def test_the_average_is_what_is_told_and_predicts(
     out = done("train", data, "--target", "target", *options).stdout
     told = done("predict", model, data, "--out", tmp_path / "p.npz")
     assert told.exit_code == 0
-    found = np.load(tmp_path / "p.npz")["prediction"]
+    found = arrays(tmp_path / "p.npz")["prediction"]
     truth = frame("diabetes")["target"].to_numpy()
     if many:
         networks = gd.Ensemble._loaded(model, warns=False).networks

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from command_line import done, frame, refused, written
+from command_line import arrays, done, frame, refused, written
 
 import gdcore as gd
 from gdcore.cli import several
@@ -65,13 +65,13 @@ def test_a_model_of_classes_predicts_the_mean_of_probabilities(
     preparation = Fitted.of_model(read_description(model), loaded.networks[0])
     assert preparation is not None
     done("predict", model, data, "--out", tmp_path / "p.npz")
-    arrays = np.load(tmp_path / "p.npz")
-    shares = arrays["probability"]
+    predicted = arrays(tmp_path / "p.npz")
+    shares = predicted["probability"]
     assert np.allclose(shares.sum(axis=1), 1, atol=1e-6)
-    assert np.array_equal(arrays["classes"][shares.argmax(axis=1)], arrays["prediction"])
-    assert told["prediction"].to_list() == arrays["prediction"].tolist()
+    assert np.array_equal(predicted["classes"][shares.argmax(axis=1)], predicted["prediction"])
+    assert told["prediction"].to_list() == predicted["prediction"].tolist()
     truth = frame("wine")["target"].to_numpy()
-    assert (arrays["prediction"] == truth).mean() > 0.9
+    assert (predicted["prediction"] == truth).mean() > 0.9
     info = done("info", model).stdout
     assert "Ensemble(3 x Network(13 -> 8 relu -> 3, float32, 139 parameters))" in info
     assert re.search(r"seeds\s*│ 0, 1, 2", info)
@@ -86,7 +86,7 @@ def test_two_classes_by_one_output(folder: Path, tmp_path: Path) -> None:
                   "--metrics", "auc", "--save", tmp_path / "m")  # fmt: skip
     assert table(result.stdout)[0] == ["seed", "epochs", "loss", "accuracy", "auc"]
     done("predict", tmp_path / "m", data, "--out", tmp_path / "p.npz")
-    found = np.load(tmp_path / "p.npz")
+    found = arrays(tmp_path / "p.npz")
     assert found["probability"].shape == (569, 2)
     assert (found["prediction"] == frame("breast_cancer")["target"].to_numpy()).mean() > 0.9
 
@@ -161,7 +161,7 @@ def test_each_fold_is_prepared_from_its_own_rows(
     assert [float(row[4]) for row in table(result.stdout)[1:5]] == pytest.approx(errors, rel=1e-4)
     filled = ["--out", tmp_path / "p.npz"]
     done("predict", tmp_path / "m", path, *filled)
-    predicted = np.load(tmp_path / "p.npz")["prediction"]
+    predicted = arrays(tmp_path / "p.npz")["prediction"]
     whole = data["gap"].is_not_null().to_numpy()
     np.testing.assert_allclose(predicted[whole], np.mean(outputs, axis=0)[whole], rtol=1e-4)
 

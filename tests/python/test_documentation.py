@@ -21,6 +21,7 @@ NOT_RUN = {
     "README.md": 3,
     "docs/design/soak.md": 1,
     "docs/guides/keras.md": 2,
+    "docs/guides/many.md": 3,
     "docs/guides/threads.md": 1,
     "docs/install.md": 4,
     "docs/performance.md": 1,

@@ -364,14 +364,14 @@ def test_the_command_and_python_predict_the_same(tmp_path: Path) -> None:
     for module in ("polars", "rich", "sklearn", "typer"):
         pytest.importorskip(module)
     import polars as pl
-    from command_line import done
+    from command_line import arrays, done
 
     table = as_polars(priced()).with_columns(pl.col("since").dt.date())
     plain = table.drop("since", "price").with_columns(y=pl.col("city"))
     plain.write_csv(tmp_path / "d.csv")
     done("train", tmp_path / "d.csv", "--target", "y", "--save", tmp_path / "m", "--epochs", 2)
     done("predict", tmp_path / "m", tmp_path / "d.csv", "--out", tmp_path / "p.npz")
-    expected = np.load(tmp_path / "p.npz")
+    expected = arrays(tmp_path / "p.npz")
     model = gd.load_model(tmp_path / "m")
     for frame in (plain, plain.drop("y"), pl.read_csv(tmp_path / "d.csv", infer_schema=False)):
         np.testing.assert_array_equal(model.predict(frame), expected["prediction"])
@@ -384,7 +384,7 @@ def test_the_command_and_python_predict_the_same(tmp_path: Path) -> None:
         write(tmp_path / f"d.{ending}")
         data, out = tmp_path / f"d.{ending}", tmp_path / "q.npz"
         done("predict", tmp_path / "m2", data, "--out", out)
-        np.testing.assert_array_equal(np.load(out)["prediction"], made.predict(table))
+        np.testing.assert_array_equal(arrays(out)["prediction"], made.predict(table))
     assert "its place in the year" in done("info", tmp_path / "m2").stdout
 
 

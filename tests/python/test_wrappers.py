@@ -330,7 +330,8 @@ def test_what_is_judged() -> None:
     assert trainer.evaluate(x, y) == averaged
 
 
-def test_the_best_average_comes_back() -> None:
+@pytest.mark.parametrize("rule", [gd.SGD(lr=0.05), gd.Muon(lr=0.01)])
+def test_the_best_average_comes_back(rule: gd.Optimizer) -> None:
     x, y = data(5, 2)
 
     class Worse(gd.callbacks.Callback):
@@ -341,7 +342,7 @@ def test_the_best_average_comes_back() -> None:
                 self.best = trainer.averaged.state_dict(), trainer.network.state_dict()
                 trainer.lr = 8.0
 
-    worse, trainer = Worse(), gd.Trainer(small(), "mse", gd.SGD(lr=0.05), average=gd.EMA(0.5))
+    worse, trainer = Worse(), gd.Trainer(small(), "mse", rule, average=gd.EMA(0.5))
     stop = gd.callbacks.EarlyStopping(patience=2)
     data_too = {"validation_data": (x, y), "callbacks": [worse, stop]}
     trainer.fit(x, y, epochs=9, batch_size=16, progress=False, **data_too)

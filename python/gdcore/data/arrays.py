@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from gdcore._check import checked_path, integer
 from gdcore.data.pieces import Piece
-from gdcore.data.source import Source
+from gdcore.data.source import Units
 
 __all__ = ["NPY"]
 
 
-class NPY(Source):
+class NPY(Units):
     """Arrays that ``numpy.save`` wrote, of which the system holds in memory what it has room for.
 
     >>> trainer.fit(gdcore.data.NPY("x.npy", "y.npy"), epochs=3)

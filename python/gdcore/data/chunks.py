@@ -10,12 +10,12 @@ import numpy as np
 from gdcore._check import optional_integer
 from gdcore._frames import real_array
 from gdcore.data.pieces import Piece
-from gdcore.data.source import Source
+from gdcore.data.source import Stream
 
 __all__ = ["Chunks"]
 
 
-class Chunks(Source):
+class Chunks(Stream):
     """Chunks (x, y) or (x, y, sample_weight) of any number of rows, as they come.
 
     >>> def days():
@@ -70,12 +70,6 @@ class Chunks(Source):
         if self._limit is None or self._rows is None:
             return self._limit if self._rows is None else self._rows
         return min(self._limit, self._rows)
-
-    def _sizes(self) -> None:
-        return None
-
-    def _read(self, unit: int, dtype: np.dtype[Any]) -> Piece:
-        raise NotImplementedError  # there are no units
 
     def _stream(self, dtype: np.dtype[Any]) -> Iterator[Piece]:
         number = done = 0

@@ -12,7 +12,7 @@ from gdcore import _core
 from gdcore._check import integer, optional_integer
 from gdcore.data.pieces import Piece, checked, joined
 
-__all__ = ["Source"]
+__all__ = ["Source", "Stream", "Units"]
 
 PART = 16_384  # rows that a trainer gets at once, or one batch
 
@@ -49,13 +49,9 @@ class Source(ABC):
         self._ahead = integer("ahead", ahead, at_least=0)
 
     @property
+    @abstractmethod
     def rows(self) -> int | None:
         """Rows of an epoch; None where that is not known before."""
-        sizes = self._sizes()
-        total = None if sizes is None else sum(sizes)
-        if self._limit is None or total is None:
-            return total
-        return min(self._limit, total)
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -63,31 +59,30 @@ class Source(ABC):
         return None
 
     @abstractmethod
-    def _sizes(self) -> Sequence[int] | None:
-        """Rows of each unit; None where they come in one order only, and nobody knows how many."""
+    def _coming(
+        self, shuffled: tuple[int, int] | None, begin: int, dtype: np.dtype[Any]
+    ) -> Iterator[tuple[Piece, int]]:
+        """The rows of an epoch from ``begin`` on, and how many of each piece's stand before it.
 
-    @abstractmethod
-    def _read(self, unit: int, dtype: np.dtype[Any]) -> Piece:
-        """Reads a unit."""
+        Args:
+            shuffled: Seed and epoch, of which the order of units is; None: one after the other.
+            begin: Rows done.
+            dtype: The network's.
+        """
 
-    def _stream(self, dtype: np.dtype[Any]) -> Iterator[Piece]:
-        """All there is, in its one order; for those without units."""
-        raise NotImplementedError
-
-    def _pieces(self, order: Sequence[int], begin: int, dtype: np.dtype[Any]) -> Iterator[Piece]:
-        """The rows of an epoch from ``begin`` on, checked, with their units in order."""
-        sizes = self._sizes()
+    def _pieces(
+        self, shuffled: tuple[int, int] | None, begin: int, dtype: np.dtype[Any]
+    ) -> Generator[Piece, None, None]:
+        """The same checked, up to the end of the epoch."""
         left = None if self._limit is None else self._limit - begin
         form = None
-        for piece in self._stream(dtype) if sizes is None else self._units(order, begin, dtype):
+        for piece, before in self._coming(shuffled, begin, dtype):
             if not len(piece):
                 continue
             each = checked(piece, form)
             form = form or each.form()
-            if sizes is None and begin:  # there is no other way to get there
-                skipped = min(begin, len(each))
-                begin -= skipped
-                each = each.rows(slice(skipped, None))
+            if before:
+                each = each.rows(slice(before, None))
             if left is not None:
                 each = each.rows(slice(left))
                 left -= len(each)
@@ -96,26 +91,8 @@ class Source(ABC):
             if left == 0:
                 return
 
-    def _units(self, order: Sequence[int], begin: int, dtype: np.dtype[Any]) -> Iterator[Piece]:
-        sizes = self._sizes()
-        assert sizes is not None
-        for unit in order:
-            if begin >= sizes[unit]:  # is not even read
-                begin -= sizes[unit]
-                continue
-            piece = self._read(unit, dtype)
-            if len(piece) != sizes[unit]:
-                raise ValueError(
-                    f"{piece.where} must hold {sizes[unit]} rows, as when it was opened, got "
-                    f"{len(piece)}"
-                )
-            yield piece.rows(slice(begin, None)) if begin else piece
-            begin = 0
-
     def _shuffled(self, seed: int, epoch: int, begin: int, dtype: np.dtype[Any]) -> Iterator[Piece]:
         """The same in random order: windows of ``shuffle_buffer`` rows, each shuffled in itself."""
-        sizes = self._sizes()
-        order = () if sizes is None else _order(len(sizes), seed, epoch, 0).tolist()
         window, skipped = divmod(begin, self._buffer)
         held: list[Piece] = []
         count = 0
@@ -125,7 +102,7 @@ class Source(ABC):
             rows = _order(len(whole), seed, epoch, window + 1)
             return whole.rows(rows[skipped:])
 
-        for piece in self._pieces(order, begin - skipped, dtype):
+        for piece in self._pieces((seed, epoch), begin - skipped, dtype):
             rest = piece
             while count + len(rest) >= self._buffer:
                 cut = self._buffer - count
@@ -160,11 +137,10 @@ class Source(ABC):
             shuffle: Whether the order is random.
         """
         size = max(together, PART // together * together)
-        sizes = self._sizes()
         if shuffle:
             pieces = self._shuffled(seed, epoch, begin, dtype)
         else:
-            pieces = self._pieces(range(len(sizes or ())), begin, dtype)
+            pieces = self._pieces(None, begin, dtype)
         held: list[Piece] = []
         count = 0
         for piece in pieces:
@@ -180,6 +156,58 @@ class Source(ABC):
             begun = f" after row {begin}" if begin else ""
             raise ValueError(f"{self} has no rows in epoch {epoch + 1}{begun}")
         yield joined(held), True
+
+
+class Units(Source):
+    """Rows in units, such as the row groups of files, each of which can be read by itself."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of an epoch."""
+        total = sum(self._sizes())
+        return total if self._limit is None else min(self._limit, total)
+
+    @abstractmethod
+    def _sizes(self) -> Sequence[int]:
+        """Rows of each unit."""
+
+    @abstractmethod
+    def _read(self, unit: int, dtype: np.dtype[Any]) -> Piece:
+        """Reads a unit."""
+
+    def _coming(
+        self, shuffled: tuple[int, int] | None, begin: int, dtype: np.dtype[Any]
+    ) -> Iterator[tuple[Piece, int]]:
+        sizes = self._sizes()
+        count = len(sizes)
+        for unit in range(count) if shuffled is None else _order(count, *shuffled, 0).tolist():
+            if begin >= sizes[unit]:  # is not even read
+                begin -= sizes[unit]
+                continue
+            piece = self._read(unit, dtype)
+            if len(piece) != sizes[unit]:
+                raise ValueError(
+                    f"{piece.where} must hold {sizes[unit]} rows, as when it was opened, got "
+                    f"{len(piece)}"
+                )
+            yield piece, begin
+            begin = 0
+
+
+class Stream(Source):
+    """Rows that come in one order only, of which nobody may know how many there are."""
+
+    @abstractmethod
+    def _stream(self, dtype: np.dtype[Any]) -> Iterator[Piece]:
+        """All there is."""
+
+    def _coming(
+        self, shuffled: tuple[int, int] | None, begin: int, dtype: np.dtype[Any]
+    ) -> Iterator[tuple[Piece, int]]:
+        for piece in self._stream(dtype):
+            before = min(begin, len(piece))  # there is no other way to get there
+            begin -= before
+            yield piece, before
 
 
 def _order(count: int, seed: int, epoch: int, number: int) -> Any:

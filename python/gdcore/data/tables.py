@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from gdcore._check import checked_path
 from gdcore.data.pieces import Piece
-from gdcore.data.source import Source
+from gdcore.data.source import Units
 
 __all__ = ["Arrow", "Parquet"]
 
@@ -31,7 +32,7 @@ class Preparing(Protocol):
         """Y."""
 
 
-class _Files(Source):
+class _Files(Units):
     """Files of tables in parts, each of which is a unit."""
 
     _endings: ClassVar[tuple[str, ...]]
@@ -187,19 +188,21 @@ class _Files(Source):
         except pa.ArrowInvalid as error:
             raise ValueError(f"{path} cannot be read: {_line(error)}") from None
 
+    @abstractmethod
     def _open(self, path: str) -> Any:
-        raise NotImplementedError
+        """A file, open; what pyarrow raises where it is damaged."""
 
+    @abstractmethod
     def _schema(self, file: Any) -> Any:
-        raise NotImplementedError
+        """Names and types of its columns."""
 
+    @abstractmethod
     def _parts(self, file: Any) -> list[int]:
         """Rows of each part."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _table(self, file: Any, part: int) -> Any:
         """A part, with the columns that are read; ValueError where it is damaged."""
-        raise NotImplementedError
 
 
 class Parquet(_Files):

@@ -27,6 +27,7 @@ from gdcore.sklearn._aim import PLAIN_LOSSES
 from gdcore.sklearn._callbacks import CallbackSupportMixin, Telling
 from gdcore.sklearn._engine import Engine, Engines, Parameters, Rule
 from gdcore.sklearn._form import Form, rates_of
+from gdcore.sklearn._jobs import threads_of
 from gdcore.sklearn._judging import Judging
 from gdcore.sklearn._work import Work, rows_as_taken
 from gdcore.solvers import Solver
@@ -419,12 +420,7 @@ class MLP(CallbackSupportMixin, Judging):  # type: ignore[misc]  # scikit-learn 
 
     def _threads(self) -> int | None:
         """n_jobs as a number of threads; None is as many as gdcore may use."""
-        jobs = self.n_jobs
-        if jobs is None or jobs == -1:
-            return None
-        if jobs < 1:
-            raise ValueError(f"n_jobs must be at least 1, or -1 or None for all, got {jobs}")
-        return jobs
+        return threads_of(self.n_jobs)
 
     def _told(self, engine: Engine) -> bool:
         """Tells the callbacks of an epoch; whether one wants to end it."""

@@ -30,6 +30,7 @@ from gdcore.callbacks import EarlyStopping
 from gdcore.ensembles import Ensemble
 from gdcore.many import fit_many
 from gdcore.network import Network
+from gdcore.sklearn._jobs import threads_of
 from gdcore.tabular import Preparation
 from gdcore.training import Trainer
 from gdcore.typing import Mode
@@ -141,7 +142,7 @@ class Recipe(ABC, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             metrics=() if self._is_classifier else ("rmse",),
             callbacks=[EarlyStopping(figure, patience=self._patience(), mode=mode)],
             progress=bool(self.verbose),
-            num_threads=None if self.n_jobs in (None, -1) else self.n_jobs,
+            num_threads=threads_of(self.n_jobs),
         )
         if (error := next((each.error for each in results.failed), None)) is not None:
             raise error

@@ -50,7 +50,9 @@ class MLPClassifier(MLP, ScikitClassifier):  # type: ignore[misc]  # scikit-lear
             name, over max_iter epochs; in the place of learning_rate.
         early_stopping_metric: What judges in place of accuracy: a name of scikit-learn's scorers,
             or a function (estimator, X, y) -> float; more is better.
-        n_jobs: Threads; None or -1: as many as gdcore may use. Results do not depend on it.
+        n_jobs: Threads; None or -1: as many as gdcore may use, but that None is one where joblib
+            trains several estimators at once, as a search with n_jobs does. Results do not depend
+            on it.
         callbacks: Functions (estimator) that are called after each epoch, when the estimator
             is up to date; what is true ends the training.
 

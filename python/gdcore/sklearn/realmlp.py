@@ -177,7 +177,8 @@ class RealMLPClassifier(RecipeClassifier, _RealMLP):
         missing: What becomes of missing numbers: ``"error"``, or the ``"mean"`` or ``"median"`` of
             the column. A missing category is one of its own.
         random_state: Of what is drawn: splits, first weights, orders, dropout.
-        n_jobs: Threads; None or -1: as many as gdcore may use.
+        n_jobs: Threads; None or -1: as many as gdcore may use, but that None is one where joblib
+            trains several estimators at once.
         verbose: Shows a bar.
 
     Attributes:

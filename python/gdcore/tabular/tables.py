@@ -224,15 +224,16 @@ def _npz(file: IO[bytes], data: str, target: str | None) -> Table:
         if file.read(2) not in (b"PK", b"\x93N"):  # else NumPy advises to unpickle it
             raise ValueError("it is no archive of NumPy")
         file.seek(0)
-        arrays = np.load(file, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
+        loaded = np.load(file, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise ValueError("it holds a single array, written with numpy.save")
-        for name in ("x", *([] if target is None else [target])):
-            if name not in arrays:
-                option = "x, the inputs" if name == "x" else f"{name}, the array of --target"
-                there = ", ".join(arrays) or "none"
-                raise ValueError(f"it must hold the array {option}; its arrays: {there}")
-        x, y = _array(arrays, "x"), None if target is None else _array(arrays, target)
+        with loaded as arrays:
+            for name in ("x", *([] if target is None else [target])):
+                if name not in arrays:
+                    option = "x, the inputs" if name == "x" else f"{name}, the array of --target"
+                    there = ", ".join(arrays) or "none"
+                    raise ValueError(f"it must hold the array {option}; its arrays: {there}")
+            x, y = _array(arrays, "x"), None if target is None else _array(arrays, target)
     # What zipfile, zlib and NumPy raise where bytes are not what they should be.
     except (
         EOFError, KeyError, NotImplementedError, OSError, RuntimeError, SyntaxError, TypeError,

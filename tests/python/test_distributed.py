@@ -122,7 +122,9 @@ def test_other_slices_are_other_bits_but_near() -> None:
 
 
 def test_rows_apart_are_judged_as_one_table() -> None:
-    def work(rank: Communicator | None, metrics: Any = ("accuracy", gd.metrics.TopK(2))) -> object:
+    metrics = ("accuracy", gd.metrics.TopK(2))
+
+    def work(rank: Communicator | None) -> object:
         trainer = gd.Trainer(plain(), "cross_entropy", "adam", communicator=rank, slices=8)
         if rank is None:
             return trainer.evaluate(X, Y, WEIGHT, metrics=metrics)

@@ -52,7 +52,10 @@ WAITS = ("wait", "sleep", "yield")
 
 # What is around the work on a batch.
 _AROUND = frozenset(
-    (*WAITS, "", "data", "convert", "callback", "step", "caller", "gil", "recorder", "snapshot")
+    (
+        *(*WAITS, "", "data", "convert", "callback", "step", "exchange", "caller", "gil"),
+        *("recorder", "snapshot"),
+    )
 )
 
 
@@ -65,9 +68,10 @@ class Operation:
         layer: The layer's name, ``""`` where it belongs to none. Of ``convert``, the array with
             what it was and became.
         phase: Of training ``"forward"``, ``"loss"``, ``"backward"``, ``"update"``, ``"data"``;
-            ``"step"``, a step beside its operations; beside training ``"validation"``,
-            ``"inference"``, ``"checks"``, ``"matmul"``; ``"callback"``; ``"caller"``, the program
-            between two calls; ``"gil"``; ``"recorder"``; ``"wait"``.
+            ``"step"``, a step beside its operations; ``"exchange"``, bytes between ranks; beside
+            training ``"validation"``, ``"inference"``, ``"checks"``, ``"matmul"``;
+            ``"callback"``; ``"caller"``, the program between two calls; ``"gil"``;
+            ``"recorder"``; ``"wait"``.
         arithmetic: What it multiplies and adds in, such as ``"float32"``; ``""`` where it does not.
         purpose: ``"training"``, or the phase beside training that it is part of.
         trainer: Whose it is, where several were at work; else ``""``.

@@ -12,8 +12,10 @@ order that the number of slices alone says: any number of ranks gives the same b
 from __future__ import annotations
 
 from gdcore.communication import Communicator, run_ranks
+from gdcore.distributed.estimate import Estimate, estimate
+from gdcore.distributed.links import LINKS, Link
 
-__all__ = ["Communicator", "run_ranks"]
+__all__ = ["LINKS", "Communicator", "Estimate", "Link", "estimate", "run_ranks"]
 
 
 def __dir__() -> list[str]:

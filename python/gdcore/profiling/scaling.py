@@ -264,7 +264,7 @@ def scaling_study(
     y = _ready(y, "y", None)
     measured, workers = [], []
     for size in sizes:
-        copies = {count: _copy(trainer, count) for count in numbers}
+        copies = {count: same_steps(trainer, count) for count in numbers}
         measures = {
             count: repeated(_step(copy, x, y, size, samples), seconds)
             for count, copy in copies.items()
@@ -287,7 +287,7 @@ def _integers(argument: str, values: Any, what: str, at_most: int) -> tuple[int,
     return tuple(dict.fromkeys(found))
 
 
-def _copy(trainer: Trainer, threads: int) -> Trainer:
+def same_steps(trainer: Trainer, threads: int) -> Trainer:
     """A trainer that does the same steps, from the same parameters."""
     from gdcore.training import Trainer as Kind  # a subclass may take other arguments
 

@@ -20,6 +20,9 @@ import gdcore as gd  # noqa: E402
 SMALL = ("digits", "--hidden", "16", "--seed", "0")
 
 
+RANKS = ("--ranks", "1,2", "--link")
+
+
 def test_a_profile_is_told_and_written(tmp_path: Path) -> None:
     pytest.importorskip("plotly", reason="plotly is not installed")
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
@@ -114,6 +117,18 @@ def test_scaling_is_told_and_drawn(tmp_path: Path) -> None:
     assert b"batch 32" in path.read_bytes()
 
 
+def test_more_machines_are_estimated_and_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    path = tmp_path / "a.svg"
+    options = ("--ranks", "1,2,8", "--link", "10GbE", "--threads", "1", "--batch-sizes", "32")
+    result = done("scaling", *SMALL, *options, "--plot", path)
+    assert "batches of 32 rows, over 10GbE (25 us a message, 1.17 GB/s)" in result.stdout
+    assert "efficiency %" in result.stdout
+    assert "No number of ranks up to 8 is faster than one" in result.stdout
+    assert f"written: {path}" in result.stderr
+    assert b"speed-up over one rank" in path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -129,6 +144,18 @@ def test_scaling_is_told_and_drawn(tmp_path: Path) -> None:
         (("scaling", *SMALL, "--batch-sizes", "9999"), ("--batch-sizes must be at most 1797",)),
         (("scaling", *SMALL, "--plot", "a.doc"), ("--plot must end in one of",)),
         (("scaling", *SMALL, "--rounds", "0"), ("--rounds must be at least 1",)),
+        (("scaling", *SMALL, "--link", "10GbE"), ("--link is for --ranks",)),
+        (("scaling", *SMALL, "--ranks", "all"), ("--ranks needs --link", "100GbE", "mpirun")),
+        (("scaling", *SMALL, *RANKS, "x"), ("--link must be one of 10GbE", "'x'")),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--ranks", "a"), ("--ranks must be integers",)),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--ranks", ""), ("--ranks must hold numbers",)),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--ranks", "0"), ("--ranks must be at least 1",)),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--rounds", "2"), ("--rounds is for threads",)),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--threads", "1,2"), ("--threads must be one",)),
+        (
+            ("scaling", *SMALL, *RANKS, "10GbE", "--batch-sizes", "1"),
+            ("--ranks must be at most 1, the rows of a step, got 2",),
+        ),
     ],
 )
 def test_what_is_not_right_is_told(

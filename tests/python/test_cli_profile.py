@@ -14,6 +14,7 @@ for package in ("typer", "rich", "sklearn", "polars"):
     pytest.importorskip(package, reason=f"{package}, of the extra cli, is not installed")
 
 from command_line import done, npz, refused, run  # noqa: E402  (needs the packages above)
+from ranked import profile_of  # noqa: E402
 
 import gdcore as gd  # noqa: E402
 
@@ -69,6 +70,13 @@ def test_a_saved_profile_is_shown_and_becomes_other_files(tmp_path: Path) -> Non
     for path in paths:
         assert f"written: {path}" in result.stderr
     assert gd.profiling.load(paths[2]).steps == 20
+
+
+def test_a_saved_profile_of_ranks_is_shown_with_them(tmp_path: Path) -> None:
+    profile_of([300, 200], [700, 800]).save(tmp_path / "ranks.npz")
+    told = done("profile", tmp_path / "ranks.npz").stdout
+    assert told.startswith("rank  host  steps  computing, ms")
+    assert "Rank 1 on b came last to 2 of the 2 exchanges" in told
 
 
 def test_a_saved_profile_takes_no_options_of_a_training(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def _check_outputs(data: str, out: Sequence[Path]) -> None:
 
 
 def _tell(prof: profiling.Profile, out: Sequence[Path]) -> None:
-    for by in ("op", "thread"):
+    for by in ("rank", "op", "thread") if prof.ranks else ("op", "thread"):
         typer.echo(f"{prof.table(by)}\n")
     for sentence in prof.advice():
         typer.echo(f"- {sentence}")

@@ -17,6 +17,7 @@ from gdcore.typing import Inputs
 
 __all__ = ["Alone", "drawn_samples", "measured_alone"]
 
+_SMALL = 1e-6  # at a learning rate of 0 some rules divide by it
 _FEW = 4  # rows of a batch with which updates are measured
 _MOST_ROWS = 1 << 15  # of an epoch that is measured
 _LEAST, _MOST = 2, 8  # batches of such an epoch
@@ -111,7 +112,7 @@ def measured_alone(trainer: Trainer, x: Inputs, y: Inputs, sizes: Sequence[int])
         sizes: Different numbers of rows of a step.
     """
     copy = same_steps(trainer, trainer.num_threads)
-    copy.lr = 0.0  # no step shall change what the next one takes
+    copy.lr *= _SMALL  # no step shall change what the next one takes
     x = ordered(x, "x", trainer.network.feature_names, trainer.network.dtype)
     sizes = sorted(sizes)
     measures: dict[tuple[int, int, int], Measure] = {}

@@ -223,9 +223,9 @@ def scaling_study(
 ) -> ScalingStudy:
     """Measures training steps on several numbers of threads and fits Amdahl's law.
 
-    Steps are those of copies of the trainer with the same layers, loss, optimizer and precision;
-    the trainer itself stays as it is. Numbers of threads take turns, and batches go over the
-    samples.
+    Steps are those of copies of the trainer with the same layers, loss, optimizer, groups and
+    precision; the trainer itself stays as it is. Numbers of threads take turns, and batches go over
+    the samples.
 
     >>> study = gdcore.scaling_study(trainer, x, y, threads=(1, 2, 4))
     >>> print(study)
@@ -302,6 +302,7 @@ def same_steps(trainer: Trainer, threads: int) -> Trainer:
         matmul_precision=trainer.matmul_precision,
         clip=trainer.clip,
         average=trainer.average,
+        groups=trainer.groups,
         num_threads=threads,
     )
 

@@ -230,9 +230,9 @@ def estimate(
             `gdcore.distributed.LINKS`.
         alpha: In place of link, seconds that each message takes, at least 0.
         beta: With it, bytes a second each way, above 0.
-        communicator: In place of these, of at least 2 ranks (of mpi4py, or a `Communicator`): both
-            are measured on it, and what a rank takes alone is that of the slowest. All ranks call
-            this together and get the same.
+        communicator: In place of these, of at least 2 ranks (of mpi4py, or a ``Communicator``):
+            both are measured on it, and what a rank takes alone is that of the slowest. All ranks
+            call this together and get the same.
         flops: FLOP/s of a rank, above 0, in place of what is measured.
         update: Seconds of an update, at least 0, in place of what is measured.
         x: Samples to measure with, as in `Trainer.step`; None draws some at random.

@@ -542,7 +542,7 @@ def profile(
         events_per_thread: Size of a ring, 1024 to 2**32, rounded up to a power of two; 48 bytes
             each. A step needs two to three for each operation and thread.
         counters: Also the processor's counters of each thread, where the kernel permits it.
-        communicator: Of several ranks (of mpi4py, or a `gdcore.distributed.Communicator`), all of
+        communicator: Of several ranks (of mpi4py, or a ``gdcore.distributed.Communicator``), all of
             which enter and leave the block together. Each records itself; in the end rank 0 has
             all of it, by one clock: `Profile.ranks`, ``table("rank")``, one trace, one page. Clocks
             are compared before and after, by messages there and back that take up to half a second.

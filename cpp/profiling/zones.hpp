@@ -17,6 +17,7 @@
   X(kConvert, "convert", "copying an array in another dtype or order; the layer is the array")     \
   X(kCallback, "callback", "Python callbacks and the progress bar; the GIL is held")               \
   X(kStep, "step", "a step beside its operations: lock, schedule, waking workers, sum of losses")  \
+  X(kExchange, "exchange", "bytes on their way between ranks, and waiting for ranks that are later") \
   X(kCaller, "caller", "the program itself, between two calls of gdcore")                          \
   X(kGil, "gil", "waiting for Python's lock, which another thread of Python's has")                \
   X(kRecorder, "recorder", "the profiler's own: fresh memory for events")                          \

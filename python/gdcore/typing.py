@@ -203,6 +203,7 @@ TableBy = Literal[
     "layer",
     "phase",
     "thread",
+    "rank",
 ]
 """What `gdcore.profiling.Profile.table` may sum over."""
 

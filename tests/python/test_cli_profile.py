@@ -14,10 +14,14 @@ for package in ("typer", "rich", "sklearn", "polars"):
     pytest.importorskip(package, reason=f"{package}, of the extra cli, is not installed")
 
 from command_line import done, npz, refused, run  # noqa: E402  (needs the packages above)
+from ranked import profile_of  # noqa: E402
 
 import gdcore as gd  # noqa: E402
 
 SMALL = ("digits", "--hidden", "16", "--seed", "0")
+
+
+RANKS = ("--ranks", "1,2", "--link")
 
 
 def test_a_profile_is_told_and_written(tmp_path: Path) -> None:
@@ -68,6 +72,13 @@ def test_a_saved_profile_is_shown_and_becomes_other_files(tmp_path: Path) -> Non
     assert gd.profiling.load(paths[2]).steps == 20
 
 
+def test_a_saved_profile_of_ranks_is_shown_with_them(tmp_path: Path) -> None:
+    profile_of([300, 200], [700, 800]).save(tmp_path / "ranks.npz")
+    told = done("profile", tmp_path / "ranks.npz").stdout
+    assert told.startswith("rank  host  steps  computing, ms")
+    assert "Rank 1 on b came last to 2 of the 2 exchanges" in told
+
+
 def test_a_saved_profile_takes_no_options_of_a_training(tmp_path: Path) -> None:
     saved = tmp_path / "run.npz"
     done("profile", *SMALL, "--steps", "5", "--out", saved)
@@ -114,6 +125,18 @@ def test_scaling_is_told_and_drawn(tmp_path: Path) -> None:
     assert b"batch 32" in path.read_bytes()
 
 
+def test_more_machines_are_estimated_and_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    path = tmp_path / "a.svg"
+    options = ("--ranks", "1,2,8", "--link", "10GbE", "--threads", "1", "--batch-sizes", "32")
+    result = done("scaling", *SMALL, *options, "--plot", path)
+    assert "batches of 32 rows, over 10GbE (25 us a message, 1.17 GB/s)" in result.stdout
+    assert "efficiency %" in result.stdout
+    assert "No number of ranks up to 8 is faster than one" in result.stdout
+    assert f"written: {path}" in result.stderr
+    assert b"speed-up over one rank" in path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -129,6 +152,18 @@ def test_scaling_is_told_and_drawn(tmp_path: Path) -> None:
         (("scaling", *SMALL, "--batch-sizes", "9999"), ("--batch-sizes must be at most 1797",)),
         (("scaling", *SMALL, "--plot", "a.doc"), ("--plot must end in one of",)),
         (("scaling", *SMALL, "--rounds", "0"), ("--rounds must be at least 1",)),
+        (("scaling", *SMALL, "--link", "10GbE"), ("--link is for --ranks",)),
+        (("scaling", *SMALL, "--ranks", "all"), ("--ranks needs --link", "100GbE", "mpirun")),
+        (("scaling", *SMALL, *RANKS, "x"), ("--link must be one of 10GbE", "'x'")),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--ranks", "a"), ("--ranks must be integers",)),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--ranks", ""), ("--ranks must hold numbers",)),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--ranks", "0"), ("--ranks must be at least 1",)),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--rounds", "2"), ("--rounds is for threads",)),
+        (("scaling", *SMALL, *RANKS, "10GbE", "--threads", "1,2"), ("--threads must be one",)),
+        (
+            ("scaling", *SMALL, *RANKS, "10GbE", "--batch-sizes", "1"),
+            ("--ranks must be at most 1, the rows of a step, got 2",),
+        ),
     ],
 )
 def test_what_is_not_right_is_told(
@@ -161,3 +196,17 @@ def test_a_missing_package_is_told_before_the_work(
     monkeypatch.chdir(tmp_path)
     extra = "plot" if option[0] == "--plot" else "profile"
     refused(tmp_path, (command, *SMALL, *option), f"gdcore[{extra}]", option[0])
+
+
+def test_a_launcher_of_mpi_is_found_by_what_it_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gdcore.cli.ranks import world
+
+    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    assert world() is None
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert world() is None
+    monkeypatch.setenv("PMI_SIZE", "3")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(ValueError, match=r"started 3 of this process.*gdcore\[mpi\]"):
+        world()

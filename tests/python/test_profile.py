@@ -444,7 +444,8 @@ def test_tables_add_up(prof: gd.profiling.Profile, by: str) -> None:
 
 
 def test_a_table_of_something_else(prof: gd.profiling.Profile) -> None:
-    with pytest.raises(ValueError, match="by must be one of op, layer, phase, thread, got 'ops'"):
+    ways = "op, layer, phase, thread, rank"
+    with pytest.raises(ValueError, match=f"by must be one of {ways}, got 'ops'"):
         prof.table("ops")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -208,6 +209,29 @@ def test_every_phase_has_a_colour_and_an_explanation() -> None:
         assert operation.phase in explained
         assert family(operation) in COLOURS
         assert family(operation) != OTHER
+
+
+def test_an_exchange_is_part_of_a_step_and_no_operation_on_a_batch() -> None:
+    from gdcore.profiling.palette import COLOURS, family
+
+    network, loss, batch = drawn(2)
+    trainer = gd.Trainer(network, loss, "adam", num_threads=1)
+    x, y = samples(network, loss, batch)
+    trainer.step(x, y)
+    with gd.profile() as prof:
+        trainer.step(x, y)
+        gd._core.profile_mark("caller")
+        time.sleep(0.002)
+        gd._core.profile_mark("exchange")
+        trainer.step(x, y)
+    (row,) = [row for row in prof.table("phase") if row["phase"] == "exchange"]
+    assert row["ms"] >= 2
+    (kind,) = [each for each in prof.operations if each.op == "exchange"]
+    assert not kind.of_plan
+    assert family(kind) == "exchange"
+    assert "exchange" in COLOURS
+    assert "ranks" in gd.profiling.zones()["exchange"]
+    assert prof.recording.recorded_steps == 2
 
 
 def test_amounts_of_memory_and_machine_are_told() -> None:

@@ -76,6 +76,7 @@ def profile(
 
 
 def scaling(
+    context: typer.Context,
     data: options.Data,
     target: options.Target = None,
     task: options.Task = "auto",
@@ -117,19 +118,36 @@ def scaling(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to draw the speed-up: .png, .svg.")
     ] = None,
+    ranks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Estimates steps on so many machines in place of measuring threads; all: 1, 2, 4 "
+            "to 1024. Needs --link, or mpirun, which measures it.",
+        ),
+    ] = None,
+    link: Annotated[
+        str | None,
+        typer.Option(help="With --ranks, what joins them: 10GbE, 100GbE or InfiniBand HDR."),
+    ] = None,
 ) -> None:
-    """Measure how much faster training steps become with more threads."""
+    """Measure how much faster steps become with more threads, or estimate it for more machines."""
     told = locals()
     with user_errors():
-        from gdcore.cli import profiling
+        from gdcore.cli import estimating, profiling
 
-        profiling.scaling(
-            options_of(told | {"threads": None, "plot": None}),
-            options.sizes("--threads", threads),
-            options.sizes("--batch-sizes", batch_sizes),
-            rounds,
-            plot,
-        )
+        chosen = options_of(told | {"threads": None, "plot": None})
+        counts = options.sizes("--threads", threads)
+        sizes = options.sizes("--batch-sizes", batch_sizes)
+        if ranks is None:
+            if link is not None:
+                raise ValueError("--link is for --ranks, which is not given")
+            profiling.scaling(chosen, counts, sizes, rounds, plot)
+        else:
+            if "--rounds" in given(context):
+                raise ValueError("--rounds is for threads, and --ranks estimates")
+            machines = None if ranks == "all" else options.sizes("--ranks", ranks)
+            estimating.estimated(chosen, counts, sizes, machines, link, plot)
 
 
 def watch(

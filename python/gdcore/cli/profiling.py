@@ -15,11 +15,12 @@ from gdcore.cli import profile_files
 from gdcore.cli.errors import diverging
 from gdcore.cli.outputs import check_output
 from gdcore.cli.plot import needed_to_plot
+from gdcore.cli.setting_up import SetUp
 from gdcore.cli.training import Options, set_up
 from gdcore.solvers import Solver
 from gdcore.tabular.fitted import taken
 
-__all__ = ["profile", "scaling", "show"]
+__all__ = ["profile", "scaling", "set_up_to_measure", "show"]
 
 _WARM_UP = 20  # steps that compile the plan, touch its memory and wake the threads
 
@@ -78,7 +79,7 @@ def _check_outputs(data: str, out: Sequence[Path]) -> None:
 
 
 def _tell(prof: profiling.Profile, out: Sequence[Path]) -> None:
-    for by in ("op", "thread"):
+    for by in ("rank", "op", "thread") if prof.ranks else ("op", "thread"):
         typer.echo(f"{prof.table(by)}\n")
     for sentence in prof.advice():
         typer.echo(f"- {sentence}")
@@ -88,6 +89,26 @@ def _tell(prof: profiling.Profile, out: Sequence[Path]) -> None:
     for path in out:
         part = profile_files.write(prof, path)
         typer.echo(f"written: {path}" + (f", {part}" if part else ""), err=True)
+
+
+def set_up_to_measure(options: Options, plot: Path | None) -> SetUp:
+    """What steps are measured with, after a look at where the picture goes.
+
+    Raises:
+        OSError: A file cannot be read or written.
+        ValueError: An option or the data are not right.
+    """
+    if plot is not None:
+        if plot.suffix.lower() not in (".pdf", ".png", ".svg"):
+            raise ValueError(f"--plot must end in one of .pdf, .png, .svg, got {str(plot)!r}")
+        check_output("--plot", plot, options.data)
+        needed_to_plot()
+    made = set_up(options)
+    if isinstance(made.trainer.optimizer, Solver):
+        raise ValueError(
+            f"--optimizer must be one that trains by steps, got {made.trainer.optimizer.name!r}"
+        )
+    return made
 
 
 def scaling(
@@ -107,16 +128,7 @@ def scaling(
     for option, numbers in (("--threads", threads), ("--batch-sizes", batch_sizes)):
         for number in numbers:
             integer(option, number)
-    if plot is not None:
-        if plot.suffix.lower() not in (".pdf", ".png", ".svg"):
-            raise ValueError(f"--plot must end in one of .pdf, .png, .svg, got {str(plot)!r}")
-        check_output("--plot", plot, options.data)
-        needed_to_plot()
-    made = set_up(options)
-    if isinstance(made.trainer.optimizer, Solver):
-        raise ValueError(
-            f"--optimizer must be one that trains by steps, got {made.trainer.optimizer.name!r}"
-        )
+    made = set_up_to_measure(options, plot)
     numbers = threads or [n for n in counts_up_to(get_num_threads()) if n is not None]
     x, y = made.training.x, made.training.y
     for size in batch_sizes:

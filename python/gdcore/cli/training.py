@@ -40,6 +40,7 @@ from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
 from gdcore.cli.networks import Embedded
 from gdcore.cli.outputs import check_output, check_page
 from gdcore.cli.parts import Part, with_target
+from gdcore.cli.ranks import world
 from gdcore.cli.reading import Reading
 from gdcore.cli.resuming import resumed
 from gdcore.cli.setting_up import SetUp
@@ -140,12 +141,19 @@ def train(options: Options) -> None:
     made = set_up(options)
     trainer, chosen, preparation = made.trainer, made.chosen, made.preparation
     before = trainer.epochs
-    recorded = nullcontext() if options.profile is None else profile(events_per_thread=EVENTS)
+    # Of several ranks one profile, which the first of them has and writes.
+    ranks = None if options.profile is None else world()
+    recorded = (
+        nullcontext()
+        if options.profile is None
+        else profile(events_per_thread=EVENTS, communicator=ranks)
+    )
     try:
         with recorded as prof:
             seconds = _fit(made, options)
     finally:  # what led to an error or to Ctrl-C may be just what is asked for
-        if options.profile is not None and prof is not None:
+        first = ranks is None or ranks.Get_rank() == 0
+        if options.profile is not None and prof is not None and first:
             part = profile_files.write(prof, options.profile)
             lost = f", without {prof.dropped:,} older events" if prof.dropped else ""
             held = f", {part}" if part else ""

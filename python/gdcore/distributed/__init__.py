@@ -12,8 +12,18 @@ order that the number of slices alone says: any number of ranks gives the same b
 from __future__ import annotations
 
 from gdcore.communication import Communicator, TorchCommunicator, run_ranks
+from gdcore.distributed.estimate import Estimate, estimate
+from gdcore.distributed.links import LINKS, Link
 
-__all__ = ["Communicator", "TorchCommunicator", "run_ranks"]
+__all__ = [
+    "LINKS",
+    "Communicator",
+    "Estimate",
+    "Link",
+    "TorchCommunicator",
+    "estimate",
+    "run_ranks",
+]
 
 
 def __dir__() -> list[str]:

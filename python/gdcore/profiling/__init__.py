@@ -14,8 +14,8 @@ from gdcore._ranges import range as range
 from gdcore.profiling._profile import Profile, load, profile, zones
 from gdcore.profiling.advice import Advice
 from gdcore.profiling.diff import Difference, diff
-from gdcore.profiling.recording import Recording
-from gdcore.profiling.records import Machine, Operation, Source, Thread
+from gdcore.profiling.recording import Rank, Recording
+from gdcore.profiling.records import Clock, Machine, Operation, Source, Thread
 from gdcore.profiling.scaling import AmdahlFit, ScalingStudy, scaling_study
 from gdcore.profiling.tables import Table
 from gdcore.profiling.waiting import TeamWaits, Waits
@@ -23,10 +23,12 @@ from gdcore.profiling.waiting import TeamWaits, Waits
 __all__ = [
     "Advice",
     "AmdahlFit",
+    "Clock",
     "Difference",
     "Machine",
     "Operation",
     "Profile",
+    "Rank",
     "Recording",
     "ScalingStudy",
     "Source",

@@ -18,7 +18,10 @@ from gdcore.profiling.advice import Advice, advise
 from gdcore.profiling.excerpt import MOST_EVENTS
 from gdcore.profiling.limits import limits
 from gdcore.profiling.palette import Picture
-from gdcore.profiling.recording import Recording
+from gdcore.profiling.ranks.clocks import Reading, read_clocks
+from gdcore.profiling.ranks.gathering import gathered
+from gdcore.profiling.ranks.told import rank_table
+from gdcore.profiling.recording import Rank, Recording
 from gdcore.profiling.records import Machine, Operation, Source, Thread
 from gdcore.profiling.speedscope import write_speedscope
 from gdcore.profiling.system import Pressure, ThreadTimes, pressure, thread_times
@@ -28,7 +31,11 @@ from gdcore.profiling.waiting import Waits, waiting
 from gdcore.typing import TableBy
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import pandas
+
+    from gdcore.communication import Communicator
 
 _MOST_ROWS = 20  # of the table in notebooks
 
@@ -177,6 +184,32 @@ class Profile(_core.ProfileScope):
         return self.recording.memory
 
     @property
+    def ranks(self) -> Sequence[Rank]:
+        """All ranks that recorded together, by number; none of a process that recorded alone.
+
+        On rank 0 of `gdcore.profile` with a communicator. Each has its ``recording``, in times of
+        rank 0's clock, and its ``clock`` (`gdcore.profiling.Clock`): how far it was ahead,
+        what that may be off by, and its drift.
+        """
+        return self.recording.ranks
+
+    def rank(self, number: int) -> Profile:
+        """The profile of one of the `ranks`, with all its tables, advice and pictures.
+
+        Raises:
+            TypeError: number is no integer.
+            ValueError: There is no such rank here.
+        """
+        ranks = self.ranks
+        if not ranks:
+            raise ValueError(
+                f"number must be a rank that is in this profile, got {number!r}: it is of one "
+                "process; on rank 0, gdcore.profile(communicator=...) has all"
+            )
+        number = integer("number", number, at_least=0, at_most=len(ranks) - 1)
+        return _with_recording(ranks[number].recording)
+
+    @property
     def machine(self) -> Machine:
         """Where it was recorded."""
         return self.recording.machine
@@ -217,8 +250,10 @@ class Profile(_core.ProfileScope):
             return f"Profile({'recording' if self._running else 'empty'})"
         found = self.recording
         lost = f", {found.dropped:,} dropped" if found.dropped else ""
+        of = f"of {len(found.ranks)} ranks, rank 0: " if found.ranks else ""
+        of += f"{self.seconds:.3g} s"
         return (
-            f"Profile({self.seconds:.3g} s, {found.steps:,} steps, {len(found.threads)} threads, "
+            f"Profile({of}, {found.steps:,} steps, {len(found.threads)} threads, "
             f"{len(found.events):,} events{lost}, at most {self.memory_bytes / 2**20:.0f} MiB)"
         )
 
@@ -227,25 +262,32 @@ class Profile(_core.ProfileScope):
         if self._recorded is None and self._raw is None:
             return None
         advice = _html.items([*self.advice(), repr(self)])
-        return self.table().to_html(_MOST_ROWS) + advice
+        ranks = self.table("rank").to_html(_MOST_ROWS) if self.ranks else ""
+        return ranks + self.table().to_html(_MOST_ROWS) + advice
 
     # ---- what it says ----
 
     def table(self, by: TableBy = "op") -> Table:
-        """Where the time of all threads went.
+        """Where the time of all threads went; of several ranks, that of this one.
 
         Args:
-            by: ``"op"`` (each operation of each layer), ``"layer"``, ``"phase"`` or ``"thread"``.
+            by: ``"op"`` (each operation of each layer), ``"layer"``, ``"phase"``, ``"thread"`` or
+                ``"rank"``.
 
         Returns:
             Dicts with the same keys, which print as a table: milliseconds over all threads and
             steps, their share, microseconds a step, speed, traffic, arithmetic intensity, and how
-            long other threads waited for it.
+            long other threads waited for it. By rank: milliseconds of each one's calling threads at
+            computing, in exchanges, waiting there for the rank that came last, and at the rest;
+            megabytes exchanged; how often it was the last one, of the exchanges where somebody was
+            by more than the clocks may be off; and how far its clock was ahead of rank 0's, with
+            what that may be off by. No wait counts that is not longer than that.
 
         Raises:
             ValueError: by is none of these.
         """
-        return table(self.recording, choice("by", by, BY))
+        by = choice("by", by, BY)
+        return rank_table(self.recording) if by == "rank" else table(self.recording, by)
 
     def advice(self) -> list[Advice]:
         """What stands out and what to do about it: sentences, each with its numbers."""
@@ -287,9 +329,11 @@ class Profile(_core.ProfileScope):
         """Writes a JSON file for https://ui.perfetto.dev or chrome://tracing.
 
         A row for each thread with its name, above it the ranges of each caller, and above all the
-        steps of each trainer; as counters the speed of each thread in GFLOP/s, and memory. Process
-        and threads have the system's numbers, and times are microseconds of the system's
-        CLOCK_MONOTONIC, so that others' traces of the same clock can be laid beside it.
+        steps of each trainer; as counters the speed of each thread in GFLOP/s, and memory. Each
+        rank is a process of its own, such as "rank 1 on host b". Process and threads have the
+        system's numbers, where ranks of different hosts do not have the same ones, and times are
+        microseconds of rank 0's CLOCK_MONOTONIC, so that others' traces of the same clock can be
+        laid beside it.
 
         Args:
             path: Where to; compressed where it ends in .gz, which both viewers open.
@@ -438,6 +482,31 @@ class Profile(_core.ProfileScope):
         write_report(self.recording, Path(checked_path(path)))
 
 
+class _OnRanks(Profile):
+    """What `profile` makes with a communicator."""
+
+    def __init__(self, communicator: Communicator, **options: Any) -> None:
+        super().__init__(**options)
+        self._communicator = communicator
+        self._clocks: list[Reading] = []
+
+    def __enter__(self) -> Profile:
+        if self._recorded is None and self._raw is None:
+            self._clocks = read_clocks(self._communicator)
+        return super().__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if kind is None:  # else the others may never come
+            after = read_clocks(self._communicator)
+            self._recorded = gathered(self._communicator, self.recording, self._clocks, after)
+
+
 def _into(path: object) -> Path | Picture:
     return Picture() if path is None else Path(checked_path(path))
 
@@ -448,6 +517,7 @@ def profile(
     last_steps: int | None = None,
     events_per_thread: int = 1 << 20,
     counters: bool = True,
+    communicator: Any = None,
 ) -> Profile:
     """Records what gdcore does on all of its threads while a ``with`` block runs.
 
@@ -472,15 +542,31 @@ def profile(
         events_per_thread: Size of a ring, 1024 to 2**32, rounded up to a power of two; 48 bytes
             each. A step needs two to three for each operation and thread.
         counters: Also the processor's counters of each thread, where the kernel permits it.
+        communicator: Of several ranks (of mpi4py, or a ``gdcore.distributed.Communicator``), all of
+            which enter and leave the block together. Each records itself; in the end rank 0 has
+            all of it, by one clock: `Profile.ranks`, ``table("rank")``, one trace, one page. Clocks
+            are compared before and after, by messages there and back that take up to half a second.
+            The recordings travel to rank 0 and stay in its memory: with many ranks choose a smaller
+            ``events_per_thread``, or ``last_steps``. Who leaves the block by an exception waits for
+            nobody, and has what it recorded itself.
 
     Raises:
         RuntimeError: On entering, where another is being recorded.
         TypeError: An argument is of the wrong type.
         ValueError: An argument is out of its domain.
     """
-    return Profile(
-        every=every, last_steps=last_steps, events_per_thread=events_per_thread, counters=counters
-    )
+    options: dict[str, Any] = {
+        "every": every,
+        "last_steps": last_steps,
+        "events_per_thread": events_per_thread,
+        "counters": counters,
+    }
+    if communicator is not None:
+        from gdcore.communication import resolved
+
+        if (ranks := resolved(communicator)) is not None:
+            return _OnRanks(ranks, **options)
+    return Profile(**options)
 
 
 def load(path: str | os.PathLike[str]) -> Profile:

@@ -8,8 +8,8 @@ from gdcore.profiling.records import Operation
 __all__ = ["COLOURS", "GREY", "HATCHED", "NOTHING", "OTHER", "Picture", "drawn", "family", "ink"]
 
 # Colours that the colour-blind can tell apart: Okabe and Ito, "Color universal design", 2008. Those
-# from validation to checks, gil, recorder, yield and other were searched for so as to be far from
-# all others in CIELAB, also as seen by the colour-blind.
+# from validation to checks, exchange, gil, recorder, yield and other were searched for so as to be
+# far from all others in CIELAB, also as seen by the colour-blind.
 # In the order of legends; waiting is grey, so that work stands out.
 COLOURS = {
     "forward": "#0072B2",
@@ -23,6 +23,7 @@ COLOURS = {
     "checks": "#503C12",
     "callback": "#F0E442",
     "step": "#56B4E9",
+    "exchange": "#8888F0",
     "caller": "#8C6D31",
     "gil": "#5B00A5",
     "recorder": "#AF54FF",

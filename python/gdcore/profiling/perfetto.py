@@ -6,7 +6,7 @@ Names are interned: each stands once on a track's sequence of packets, and event
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gdcore.files import written_beside
-from gdcore.profiling.excerpt import MOST_EVENTS, Excerpt, excerpt
+from gdcore.profiling.excerpt import MOST_EVENTS
 from gdcore.profiling.extras import needed
 from gdcore.profiling.recording import Recording
-from gdcore.profiling.trace import about, own_events, speeds, thread_numbers
+from gdcore.profiling.trace import Part, about, own_events, parts_of, speeds
 
 __all__ = ["write_perfetto"]
 
@@ -44,35 +44,43 @@ def write_perfetto(
         ImportError: perfetto is not installed; the extra ``profile`` has it.
     """
     builder = needed("perfetto.trace_builder.proto_builder").TraceProtoBuilder()
-    part = excerpt(recording, steps, most_events)
-    _Writer(builder.add_packet, part).write()
+    parts = parts_of(recording, steps, most_events)
+    snapshot = builder.add_packet().clock_snapshot
+    snapshot.primary_trace_clock = _CLOCK
+    snapshot.clocks.add(clock_id=_CLOCK, timestamp=recording.began)
+    tracks = 0
+    for i, part in enumerate(parts):
+        writer = _Writer(builder.add_packet, part, tracks)
+        writer.write(about(recording, parts) if i == 0 else {})
+        tracks = writer.tracks
     with written_beside(path) as file:
         file.write(builder.serialize())
-    return part.note
+    return parts[0].note
 
 
 class _Writer:
-    def __init__(self, add_packet: Callable[[], Any], part: Excerpt) -> None:
+    """Of one process; its tracks and their sequences are numbered behind those of others."""
+
+    def __init__(self, add_packet: Callable[[], Any], part: Part, tracks: int) -> None:
         self._add = add_packet
         self._part = part
-        self._recording = part.recording
-        self._began = part.recording.began
-        self._process = part.recording.process_id or 1
-        self._tracks = 0
+        self._recording = part.excerpt.recording
+        self._began = self._recording.began
+        self._process = part.process
+        self.tracks = tracks
 
-    def write(self) -> None:
-        recording, part = self._recording, self._part
-        snapshot = self._add().clock_snapshot
-        snapshot.primary_trace_clock = _CLOCK
-        snapshot.clocks.add(clock_id=_CLOCK, timestamp=self._began)
-
+    def write(self, told: Mapping[str, str]) -> None:
+        recording, part, times = self._recording, self._part, self._part.excerpt.steps
         process = self._descriptor()
         process.process.pid = self._process
-        process.process.process_name = "gdcore"
-        self._about(process.uuid)
+        process.process.process_name = part.name
+        if part.place:
+            process.sibling_order_rank = part.place
+        if told:
+            self._about(process.uuid, told)
 
         for number, source in enumerate(recording.sources):
-            chosen = part.steps.where(part.steps.source == number)
+            chosen = times.where(times.source == number)
             if len(chosen):
                 track = self._child(process.uuid, f"steps of {source.name}")
                 rows = zip(
@@ -84,7 +92,7 @@ class _Writer:
         for number, thread in enumerate(recording.threads):
             described = self._descriptor()
             described.thread.pid = self._process
-            described.thread.tid = thread_numbers(recording)[number]
+            described.thread.tid = part.threads[number]
             described.thread.thread_name = thread.name
             threads.append(described.uuid)
             ranges = recording.ranges[recording.ranges["thread"] == number]
@@ -100,9 +108,9 @@ class _Writer:
     def _descriptor(self) -> Any:
         packet = self._add()
         packet.trusted_packet_sequence_id = 1
-        self._tracks += 1
+        self.tracks += 1
         # Of this recording alone, where several are put into one file.
-        text = f"gdcore {self._process} {self._began} {self._tracks}"
+        text = f"gdcore {self._process} {self._began} {self.tracks}"
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         packet.track_descriptor.uuid = int.from_bytes(digest, "little")
         return packet.track_descriptor
@@ -128,8 +136,8 @@ class _Writer:
     def _sequence(self, track: int) -> Any:
         """The first packet of a track's own sequence, with what all of it have."""
         packet = self._add()
-        packet.trusted_packet_sequence_id = self._tracks + 1
-        self._tracks += 1
+        packet.trusted_packet_sequence_id = self.tracks + 1
+        self.tracks += 1
         packet.sequence_flags = _CLEARED
         packet.trace_packet_defaults.timestamp_clock_id = _CLOCK
         packet.trace_packet_defaults.track_event_defaults.track_uuid = track
@@ -145,11 +153,11 @@ class _Writer:
 
     # ---- what is on them ----
 
-    def _about(self, track: int) -> None:
+    def _about(self, track: int, told: Mapping[str, str]) -> None:
         first = self._sequence(track)
         event = self._packet(first, 0, _INSTANT)
         event.name = "recording"
-        for key, value in about(self._part).items():
+        for key, value in told.items():
             event.debug_annotations.add(name=key, string_value=value)
 
     def _ranges(self, ranges: NDArray[Any]) -> Iterator[tuple[int, int, str, int]]:

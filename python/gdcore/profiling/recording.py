@@ -14,12 +14,22 @@ from numpy.typing import NDArray
 
 from gdcore import _core
 from gdcore.files import checked_path, written_beside
-from gdcore.profiling.records import EVENT, RANGE, WAITS, Machine, Operation, Source, Thread
+from gdcore.profiling.records import (
+    EVENT,
+    RANGE,
+    WAITS,
+    Clock,
+    Machine,
+    Operation,
+    Source,
+    Thread,
+)
 from gdcore.profiling.system import Pressure, ThreadTimes, Times
 
-__all__ = ["Recording"]
+__all__ = ["Rank", "Recording"]
 
 _FORMAT = 2
+_FORMAT_OF_RANKS = 3
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,7 @@ class Recording:
         counters_error: Why threads have no hardware counters, if they were asked for; else ``""``.
         memory: (M, 3) nanoseconds since the recording began, bytes that the process had in memory,
             and bytes of them that gdcore's own buffers had.
+        ranks: Of rank 0 of several that recorded together: all of them, by number.
     """
 
     events: NDArray[Any]
@@ -68,6 +79,7 @@ class Recording:
     ranges: NDArray[Any] = field(default_factory=lambda: np.zeros(0, RANGE))
     range_names: Sequence[str] = ()
     memory: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 3), np.int64))
+    ranks: Sequence[Rank] = ()
 
     @classmethod
     def from_core(
@@ -235,6 +247,26 @@ class Recording:
             steps=self.sources[source].steps,
         )
 
+    def on(self, clock: Clock) -> Recording:
+        """The same in times of rank 0's clock, of a rank whose clock is that."""
+        rate = clock.drift
+
+        def moved(times: NDArray[Any]) -> NDArray[np.int64]:
+            found: NDArray[np.int64] = times - np.rint(rate * times).astype(np.int64)
+            return found
+
+        arrays = {name: getattr(self, name).copy() for name in _ARRAYS}
+        for name in ("events", "ranges"):
+            for end in ("begin", "end"):
+                arrays[name][end] = moved(arrays[name][end])
+        arrays["memory"][:, 0] = moved(arrays["memory"][:, 0])
+        return replace(
+            self,
+            **arrays,
+            began=self.began - round(clock.ahead(self.began)),
+            nanoseconds=self.nanoseconds - round(rate * self.nanoseconds),
+        )
+
     @property
     def trainers(self) -> list[int]:
         """The numbers of the sources that made training steps."""
@@ -249,13 +281,20 @@ class Recording:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a compressed NPZ file."""
-        rest: dict[str, Any] = {
-            each.name: getattr(self, each.name) for each in fields(self) if each.name not in _ARRAYS
-        }
-        for name in ("operations", "threads", "sources"):
-            rest[name] = [asdict(each) for each in rest[name]]
-        rest |= {"format": _FORMAT, "machine": asdict(self.machine)}
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        rest, arrays = self._rest(), {name: getattr(self, name) for name in _ARRAYS}
+        rest["format"] = _FORMAT
+        if self.ranks:
+            rest["format"] = _FORMAT_OF_RANKS
+            rest["ranks"] = [
+                {"number": each.number, "clock": asdict(each.clock)}
+                # The first is what stands in the file in any case.
+                | ({} if i == 0 else {"recording": each.recording._rest()})
+                for i, each in enumerate(self.ranks)
+            ]
+            for each in self.ranks[1:]:
+                arrays |= {
+                    f"{name}.{each.number}": getattr(each.recording, name) for name in _ARRAYS
+                }
         with written_beside(checked_path(path)) as file:
             np.savez_compressed(file, rest=np.array(json.dumps(rest)), **arrays)
 
@@ -275,23 +314,79 @@ class Recording:
                     version = rest.pop("format")
                     if version == 1:
                         return _of_first_format(arrays["events"], rest)
-                    if version != _FORMAT:
+                    if version not in (_FORMAT, _FORMAT_OF_RANKS):
                         raise ValueError(f"of format {version}, where {_FORMAT} is read")
-                    found = {name: arrays[name] for name in _ARRAYS}
-                if found["events"].dtype != EVENT or found["ranges"].dtype != RANGE:
-                    raise ValueError("of another format")
-                rest["operations"] = [Operation(**each) for each in rest["operations"]]
-                rest["threads"] = [Thread(**each) for each in rest["threads"]]
-                rest["sources"] = [Source(**each) for each in rest["sources"]]
-                rest["machine"] = Machine(**rest["machine"])
-                return cls(**rest, **found)
+                    ranks = rest.pop("ranks", [])
+                    own = cls._of_rest(rest, {name: arrays[name] for name in _ARRAYS})
+                    return replace(own, ranks=[_rank(each, own, arrays) for each in ranks])
             except Exception as error:
                 raise ValueError(
                     f"path must be a profile that Profile.save wrote, got {path!r} ({error})"
                 ) from None
 
+    def _rest(self) -> dict[str, Any]:
+        """What is no array, for JSON, but for the ranks."""
+        rest: dict[str, Any] = {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in (*_ARRAYS, "ranks")
+        }
+        for name in ("operations", "threads", "sources"):
+            rest[name] = [asdict(each) for each in rest[name]]
+        return rest | {"machine": asdict(self.machine)}
+
+    @classmethod
+    def _of_rest(cls, rest: dict[str, Any], arrays: dict[str, Any]) -> Recording:
+        if arrays["events"].dtype != EVENT or arrays["ranges"].dtype != RANGE:
+            raise ValueError("of another format")
+        rest["operations"] = [Operation(**each) for each in rest["operations"]]
+        rest["threads"] = [Thread(**each) for each in rest["threads"]]
+        rest["sources"] = [Source(**each) for each in rest["sources"]]
+        rest["machine"] = Machine(**rest["machine"])
+        return cls(**rest, **arrays)
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One of several processes that recorded together.
+
+    Attributes:
+        number: Which, from 0 on.
+        clock: How its clock stood to that of rank 0.
+        recording: What it recorded, in times of rank 0's clock.
+    """
+
+    number: int
+    clock: Clock
+    recording: Recording
+
+    @property
+    def host(self) -> str:
+        """The name of its machine."""
+        return self.recording.machine.host
+
+    @property
+    def name(self) -> str:
+        """Such as "rank 1 on host b"."""
+        return f"rank {self.number}" + (f" on {self.host}" if self.host else "")
+
+    def __repr__(self) -> str:
+        """Who it is and what it has, in a line."""
+        return (
+            f"Rank({self.name}, clock within {self.clock.error / 1e3:.3g} us, "
+            f"{len(self.recording.events):,} events)"
+        )
+
 
 _ARRAYS = ("events", "ranges", "memory")
+
+
+def _rank(told: dict[str, Any], first: Recording, arrays: Any) -> Rank:
+    number, recording = told["number"], first
+    if "recording" in told:
+        own = {name: arrays[f"{name}.{number}"] for name in _ARRAYS}
+        recording = Recording._of_rest(told["recording"], own)
+    return Rank(number, Clock(**told["clock"]), recording)
 
 
 def _of_first_format(old: NDArray[Any], rest: dict[str, Any]) -> Recording:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["EVENT", "RANGE", "WAITS", "Machine", "Operation", "Source", "Thread"]
+__all__ = ["EVENT", "RANGE", "WAITS", "Clock", "Machine", "Operation", "Source", "Thread"]
 
 # One event: what a thread did from `begin` to `end`, in nanoseconds since the recording began.
 EVENT = np.dtype(
@@ -52,7 +52,10 @@ WAITS = ("wait", "sleep", "yield")
 
 # What is around the work on a batch.
 _AROUND = frozenset(
-    (*WAITS, "", "data", "convert", "callback", "step", "caller", "gil", "recorder", "snapshot")
+    (
+        *(*WAITS, "", "data", "convert", "callback", "step", "exchange", "caller", "gil"),
+        *("recorder", "snapshot"),
+    )
 )
 
 
@@ -65,9 +68,10 @@ class Operation:
         layer: The layer's name, ``""`` where it belongs to none. Of ``convert``, the array with
             what it was and became.
         phase: Of training ``"forward"``, ``"loss"``, ``"backward"``, ``"update"``, ``"data"``;
-            ``"step"``, a step beside its operations; beside training ``"validation"``,
-            ``"inference"``, ``"checks"``, ``"matmul"``; ``"callback"``; ``"caller"``, the program
-            between two calls; ``"gil"``; ``"recorder"``; ``"wait"``.
+            ``"step"``, a step beside its operations; ``"exchange"``, bytes between ranks; beside
+            training ``"validation"``, ``"inference"``, ``"checks"``, ``"matmul"``;
+            ``"callback"``; ``"caller"``, the program between two calls; ``"gil"``;
+            ``"recorder"``; ``"wait"``.
         arithmetic: What it multiplies and adds in, such as ``"float32"``; ``""`` where it does not.
         purpose: ``"training"``, or the phase beside training that it is part of.
         trainer: Whose it is, where several were at work; else ``""``.
@@ -160,6 +164,33 @@ class Thread:
     migrations: int = 0
     page_faults: int | None = None
     system_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a rank's CLOCK_MONOTONIC stood to that of rank 0 while both recorded.
+
+    It showed offset + drift (t - at) more than that of rank 0 when it showed t itself.
+
+    Attributes:
+        offset: Nanoseconds that it was ahead at the beginning; hosts count from when they started.
+        error: Nanoseconds that this is off by at most.
+        at: When that was, in nanoseconds of the rank's own clock.
+        drift: Nanoseconds that it gained a nanosecond, from the beginning to the end.
+        drift_is_sure: Whether that is more than what the errors at both ends could make of none.
+        rounds: Messages there and back that this was found with; 0 of rank 0.
+    """
+
+    offset: float = 0.0
+    error: float = 0.0
+    at: float = 0.0
+    drift: float = 0.0
+    drift_is_sure: bool = False
+    rounds: int = 0
+
+    def ahead(self, time: float) -> float:
+        """Nanoseconds that it was ahead when it showed that time."""
+        return self.offset + self.drift * (time - self.at)
 
 
 @dataclass

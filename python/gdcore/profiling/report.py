@@ -13,6 +13,7 @@ from gdcore.profiling.page import Page, document, facts, html_table, note, text
 from gdcore.profiling.page_roofline import roofline
 from gdcore.profiling.page_time import memory, overview_section, threads, timeline
 from gdcore.profiling.palette import NOTHING
+from gdcore.profiling.ranks.page import ranks_section
 from gdcore.profiling.recording import Recording
 from gdcore.profiling.records import Source
 from gdcore.profiling.tables import BY, Table, shown, table
@@ -40,12 +41,13 @@ def write_report(recording: Recording, path: Path) -> None:
     page = Page()
     known = {source: Steps.of(recording, source) for source in recording.trainers}
     found = overviews(recording, known)
-    tables: dict[str, Table] = {by: table(recording, by) for by in BY}
+    tables: dict[str, Table] = {by: table(recording, by) for by in BY if by != "rank"}
     parts = [
         "<h1>gdcore profile</h1>",
         *_header(recording),
         "<h2>Advice</h2>",
         *_advice(recording),
+        *ranks_section(recording, page),
         "<h2>Training steps</h2>",
         *overview_section(recording, found, known, page),
         "<h2>Timeline of the last steps</h2>",

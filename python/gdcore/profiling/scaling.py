@@ -223,9 +223,9 @@ def scaling_study(
 ) -> ScalingStudy:
     """Measures training steps on several numbers of threads and fits Amdahl's law.
 
-    Steps are those of copies of the trainer with the same layers, loss, optimizer and precision;
-    the trainer itself stays as it is. Numbers of threads take turns, and batches go over the
-    samples.
+    Steps are those of copies of the trainer with the same layers, loss, optimizer, groups and
+    precision; the trainer itself stays as it is. Numbers of threads take turns, and batches go over
+    the samples.
 
     >>> study = gdcore.scaling_study(trainer, x, y, threads=(1, 2, 4))
     >>> print(study)
@@ -264,7 +264,7 @@ def scaling_study(
     y = _ready(y, "y", None)
     measured, workers = [], []
     for size in sizes:
-        copies = {count: _copy(trainer, count) for count in numbers}
+        copies = {count: same_steps(trainer, count) for count in numbers}
         measures = {
             count: repeated(_step(copy, x, y, size, samples), seconds)
             for count, copy in copies.items()
@@ -287,7 +287,7 @@ def _integers(argument: str, values: Any, what: str, at_most: int) -> tuple[int,
     return tuple(dict.fromkeys(found))
 
 
-def _copy(trainer: Trainer, threads: int) -> Trainer:
+def same_steps(trainer: Trainer, threads: int) -> Trainer:
     """A trainer that does the same steps, from the same parameters."""
     from gdcore.training import Trainer as Kind  # a subclass may take other arguments
 
@@ -302,6 +302,7 @@ def _copy(trainer: Trainer, threads: int) -> Trainer:
         matmul_precision=trainer.matmul_precision,
         clip=trainer.clip,
         average=trainer.average,
+        groups=trainer.groups,
         num_threads=threads,
     )
 

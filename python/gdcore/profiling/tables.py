@@ -14,7 +14,7 @@ from gdcore.typing import TableBy
 
 __all__ = ["BY", "Table", "shown", "table"]
 
-BY: tuple[TableBy, ...] = ("op", "layer", "phase", "thread")
+BY: tuple[TableBy, ...] = ("op", "layer", "phase", "thread", "rank")
 
 
 class Table(list[dict[str, Any]]):

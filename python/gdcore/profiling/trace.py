@@ -7,20 +7,31 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gdcore._check import integer
 from gdcore.files import written_beside
 from gdcore.profiling.excerpt import MOST_EVENTS, Excerpt, excerpt
-from gdcore.profiling.recording import Recording
-from gdcore.profiling.records import Source
+from gdcore.profiling.recording import Rank, Recording
+from gdcore.profiling.records import Clock, Source
 
-__all__ = ["about", "own_events", "rates", "speeds", "thread_numbers", "write_trace"]
+__all__ = [
+    "Part",
+    "about",
+    "own_events",
+    "parts_of",
+    "rates",
+    "speeds",
+    "thread_numbers",
+    "write_trace",
+]
 
 _POINTS = 4000  # of all threads' counters
 _BEYOND = 1 << 22  # Linux gives no thread a number from here on
@@ -36,34 +47,79 @@ def write_trace(
 ) -> str:
     """Writes events and ranges as slices, and speeds and memory as counters.
 
-    Compressed where the path ends in .gz.
+    Compressed where the path ends in .gz. Each rank is a process.
 
     Returns:
         What of the recording it holds, in words; see `gdcore.profiling.excerpt`.
     """
-    part = excerpt(recording, steps, most_events)
+    parts = parts_of(recording, steps, most_events)
     packed = path.suffix.lower() == ".gz"
     with (
         written_beside(path) as file,
         # Without name and time: equal recordings are equal files.
         gzip.GzipFile("", "wb", 6, file, mtime=0) if packed else nullcontext(file) as out,
     ):
-        other = json.dumps(about(part), separators=(",", ":"))
+        other = json.dumps(about(recording, parts), separators=(",", ":"))
         out.write(f'{{"displayTimeUnit":"ns","otherData":{other},"traceEvents":[\n'.encode())
         separator = ""
-        for lines in _joined(_entries(part)):
+        for lines in _joined(line for part in parts for line in _entries(part)):
             out.write((separator + lines).encode())
             separator = ",\n"
         out.write(b"\n]}\n")
-    return part.note
+    return parts[0].note
 
 
-def about(part: Excerpt) -> dict[str, str]:
+@dataclass(frozen=True)
+class Part:
+    """What a trace shows of one process.
+
+    Attributes:
+        excerpt: What was taken of its recording.
+        name: What the process is called.
+        place: Its rank, and where it stands among the others.
+        process: Its number: the system's, unless another of the trace has that.
+        threads: The same of its threads.
+        more: Numbers for tracks that are no threads.
+        note: What all parts together hold, in words.
+    """
+
+    excerpt: Excerpt
+    name: str
+    place: int
+    process: int
+    threads: list[int]
+    more: Iterator[int]
+    note: str
+
+
+def parts_of(recording: Recording, steps: int | range | None, most_events: int) -> list[Part]:
+    """What a trace of a recording, or of all its ranks, takes of each; see `excerpt`."""
+    ranks = recording.ranks or [Rank(0, Clock(), recording)]
+    most = integer("most_events", most_events, at_least=1000)
+    found: list[Part] = []
+    numbers: set[int] = set()
+    more = iter(range(_BEYOND, 1 << 31))
+    excerpts = [excerpt(each.recording, steps, max(most // len(ranks), 1000)) for each in ranks]
+    note = excerpts[0].note
+    if len(ranks) > 1:
+        note = f"{len(ranks)} ranks; of rank 0 {note}"
+    for rank, taken in zip(ranks, excerpts, strict=True):
+        process, threads = rank.recording.process_id or 1, thread_numbers(rank.recording)
+        if process in numbers:  # of another host
+            process, threads = next(more), [next(more) for _ in threads]
+        elif not numbers.isdisjoint(threads):
+            threads = [next(more) for _ in threads]
+        numbers |= {process, *threads}
+        name = rank.name if recording.ranks else "gdcore"
+        found.append(Part(taken, name, rank.number, process, threads, more, note))
+    return found
+
+
+def about(recording: Recording, parts: Sequence[Part]) -> dict[str, str]:
     """What a reader of a trace should know of it."""
-    recording = part.recording
     machine = recording.machine
     found = {
-        "holds": part.note,
+        "holds": parts[0].note,
         "clock": "CLOCK_MONOTONIC",
         "began": f"{recording.began} ns",
         "seconds": f"{recording.nanoseconds / 1e9:.9g}",
@@ -74,6 +130,12 @@ def about(part: Excerpt) -> dict[str, str]:
         "gdcore": machine.version,
     }
     found |= {source.name: str(source) for source in recording.sources if source.name}
+    for rank in recording.ranks[1:]:
+        clock = rank.clock
+        found[rank.name] = (
+            f"its clock was {clock.offset / 1e3:,.1f} us ahead of rank 0's, +- "
+            f"{clock.error / 1e3:.2g} us, which is taken off"
+        )
     return found
 
 
@@ -119,19 +181,19 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
         yield ",\n".join(waiting)
 
 
-def _entries(part: Excerpt) -> Iterator[str]:
+def _entries(part: Part) -> Iterator[str]:
     """Texts, not dicts: a hundred thousand of those take long to make."""
-    recording = part.recording
-    process = recording.process_id or 1
-    threads = thread_numbers(recording)
-    ids = [f'"pid":{process},"tid":{number}' for number in threads]
-    more = iter(range(_BEYOND, 1 << 31))
-    yield _meta("process_name", f'"pid":{process},"tid":0', name="gdcore")
+    recording, times = part.excerpt.recording, part.excerpt.steps
+    process, more = part.process, part.more
+    ids = [f'"pid":{process},"tid":{number}' for number in part.threads]
+    yield _meta("process_name", f'"pid":{process},"tid":0', name=part.name)
+    if part.place:
+        yield _meta("process_sort_index", f'"pid":{process},"tid":0', sort_index=part.place)
 
     # Above each team the ranges of its caller; above all the steps of each trainer.
     place = iter(range(1 << 31))
     for number, source in enumerate(recording.sources):
-        chosen = part.steps.where(part.steps.source == number)
+        chosen = times.where(times.source == number)
         if len(chosen):
             track = f'"pid":{process},"tid":{next(more)}'
             yield from _track(track, f"steps of {source.name}", next(place))

@@ -10,6 +10,7 @@ from gdcore.profiling.advice.cause import Cause, percent, threads_of, us
 from gdcore.profiling.advice.causes import CAUSES
 from gdcore.profiling.facts import Facts
 from gdcore.profiling.limits import limits
+from gdcore.profiling.ranks.told import sentences
 from gdcore.profiling.recording import Recording
 
 __all__ = ["Advice", "advise"]
@@ -19,8 +20,8 @@ class Advice(str):
     """A sentence with its numbers.
 
     Attributes:
-        kind: A word for what it is about: ``"summary"``, ``"dropped"``, or a cause such as
-            ``"neighbour"``; the documentation's page on profiles has all of them.
+        kind: A word for what it is about: ``"summary"``, ``"ranks"``, ``"dropped"``, or a
+            cause such as ``"neighbour"``; the documentation's page on profiles has all of them.
         share: The part of the time that it is about, 0 to 1, where that can be told.
         trainer: Whose it is, where several were at work; else ``""``.
     """
@@ -59,7 +60,8 @@ def advise(recording: Recording) -> list[Advice]:
         found += [Advice(each.kind, each.text, each.share, name) for each in _causes(facts)]
     if not found:
         found += _beside_training(recording)
-    return [*found, *_dropped(recording)]
+    told = [Advice("ranks", text, share) for text, share in sentences(recording)]
+    return [*found, *told, *_dropped(recording)]
 
 
 def _causes(facts: Facts) -> list[Cause]:

@@ -12,8 +12,10 @@ order that the number of slices alone says: any number of ranks gives the same b
 from __future__ import annotations
 
 from gdcore.communication import Communicator, run_ranks
+from gdcore.communication.watch import busy
+from gdcore.distributed._threads import threads_for
 
-__all__ = ["Communicator", "run_ranks"]
+__all__ = ["Communicator", "busy", "run_ranks", "threads_for"]
 
 
 def __dir__() -> list[str]:

@@ -183,8 +183,8 @@ def _stuck(
             yield Fault(tuple(ranks), f"{says}: all ranks must call the same in the same order")
         elif longest > PATIENCE * timeout:
             says = (
-                f"have all been in {what} for {PATIENCE * timeout:g} s: MPI brings nothing, or not "
-                "in that time (GDCORE_TIMEOUT or --timeout gives more)"
+                f"{_have(where)} been in {what} for {PATIENCE * timeout:g} s: MPI brings nothing, "
+                "or not in that time (GDCORE_TIMEOUT or --timeout gives more)"
             )
             yield Fault(tuple(where), says)
 

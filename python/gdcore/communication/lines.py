@@ -133,13 +133,14 @@ def _addresses(family: int) -> list[str]:
     else:
         found += _of_interfaces_6()
         loopback, far = "::1", "2001:db8::1"
-    with contextlib.suppress(OSError):
-        for each in socket.getaddrinfo(socket.gethostname(), None, family, socket.SOCK_STREAM):
-            found.append(str(each[4][0]))
     # The address that packets to elsewhere are sent from; none is sent.
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((far, 9))
         found.append(str(probe.getsockname()[0]))
+    if not found:  # asked last: a name server may take seconds
+        with contextlib.suppress(OSError):
+            for each in socket.getaddrinfo(socket.gethostname(), None, family, socket.SOCK_STREAM):
+                found.append(str(each[4][0]))
     # Addresses of a link alone would need the other end's name of the interface.
     known = [each for each in found if each != loopback and not each.lower().startswith("fe80")]
     return [*dict.fromkeys(known), loopback]

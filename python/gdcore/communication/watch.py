@@ -276,7 +276,8 @@ class Watch(ABC):
             faulthandler.dump_traceback_later(2 * GRACE, exit=True, file=nowhere)
         if self._leaving(code):
             time.sleep(0.5)
-        self._communicator.abort(code)
+        with contextlib.suppress(Exception):
+            self._communicator.abort(code)
         time.sleep(GRACE)
         os._exit(code)
 

@@ -25,6 +25,7 @@ __all__ = ["Supervised", "supervise"]
 _WAIT = 3.0  # seconds that the others have to say it and to end the run
 _EARLY = 0.95  # of the timeout; by then rank 0 has said it
 _HOLD = 0.3  # seconds
+_LINGER = 0.7  # seconds that a launcher has to see that all has ended
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 
@@ -101,7 +102,7 @@ def _watched(child: int, pipe: int) -> int:
         os.set_blocking(end, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(button)
-    silence, before = 0.0, time.monotonic()
+    silence, before, launcher = 0.0, time.monotonic(), _launcher()
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if said := _read(pipe):
@@ -109,7 +110,7 @@ def _watched(child: int, pipe: int) -> int:
             for line in said.splitlines():
                 told |= json.loads(line)
         if "ending" in told:
-            _hold()
+            _hold(launcher)
             return int(told["ending"])
         if pid:
             return _after(os.waitstatus_to_exitcode(status), told)
@@ -144,11 +145,46 @@ def _pass_signals(child: int) -> None:
         signal.signal(getattr(signal, name), passed if alone else signal.SIG_IGN)
 
 
-def _hold() -> None:
-    """Keeps what the launcher looks at open, until the parents of all ranks have ended."""
-    if os.fork() == 0:
-        time.sleep(_HOLD)
-        os._exit(0)
+def _hold(launcher: tuple[int, str] | None) -> None:
+    """Keeps what the launcher looks at open until the parents of all ranks have ended.
+
+    A launcher that is still there later waits for machines that it cannot reach, for ever.
+    """
+    if os.fork() != 0:
+        return
+    os.setsid()  # the launcher ends groups
+    time.sleep(_HOLD)
+    os.closerange(0, os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else 256)
+    if launcher is not None:
+        time.sleep(_LINGER)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if _begun(launcher[0]) == launcher[1]:
+                os.kill(launcher[0], number)
+                time.sleep(_LINGER)
+    os._exit(0)
+
+
+def _launcher() -> tuple[int, str] | None:
+    """The mpirun above this process, if it is of this machine: its number and when it began."""
+    pid = os.getppid()
+    for _ in range(4):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                name, fields = file.read().split("(", 1)[1].rsplit(")", 1)
+        except (OSError, IndexError, ValueError):
+            return None
+        if name.startswith(("mpirun", "mpiexec")):
+            return pid, fields.split()[19]
+        pid = int(fields.split()[1])
+    return None
+
+
+def _begun(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def _end_with_parent() -> None:

@@ -154,8 +154,8 @@ def test_a_launcher_without_mpi4py_is_told_the_extra() -> None:
 def test_a_launcher_of_another_mpi_is_told() -> None:
     mpirun()
     result = alone("-c", "1", OMPI_COMM_WORLD_SIZE="3", OMPI_COMM_WORLD_RANK="0")
-    assert result.returncode == 2
-    assert "Open MPI's mpirun has started 3 ranks, but mpi4py sees 1" in result.stderr
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "Open MPI's mpirun has started 3 ranks, but mpi4py would see 1" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -181,6 +181,23 @@ def test_a_launcher_is_seen_from_its_variables(
 
 
 # ---- threads ----
+
+
+def test_a_rank_alone_that_is_bound_is_told() -> None:
+    if not hasattr(os, "sched_setaffinity") or Cores.own().there < 2:
+        pytest.skip("needs two CPUs, and a system that binds")
+    code = (
+        "import os, sys; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
+        "sys.argv = ['x', '-c', 'print(1)']; "
+        "from gdcore.distributed.__main__ import main; main()"
+    )
+    for name, words in (("OMPI_COMM_WORLD", "mpirun --bind-to none"), ("OTHER", "")):
+        environment = ALONE | {f"{name}_SIZE": "1", f"{name}_RANK": "0"}
+        command = [sys.executable, "-c", code]
+        result = guarded_run(command, capture_output=True, text=True, env=environment)
+        assert (result.returncode, result.stdout) == (0, "1\n"), result.stderr
+        assert words in result.stderr
+        assert bool(words) == bool(result.stderr)
 
 
 def test_the_ranks_of_a_machine_share_its_cores() -> None:

@@ -10,9 +10,9 @@ INTERRUPTED = 130  # what shells expect of a command that Ctrl-C ended
 
 def main() -> None:
     """Runs the command; exits with 2 and one line where it is called in a way that cannot work."""
-    from gdcore.communication.launching import launched
+    from gdcore.communication.launching import started
 
-    launch = launched()
+    launch = started()
     if launch is None:
         _main()
         return

@@ -21,6 +21,13 @@ def run(launch: Launch, program: Callable[[], object]) -> None:
 
     Only `train` runs on several; of these only rank 0 prints.
     """
+    if launch.size == 1:
+        from gdcore.distributed._threads import pinned_alone
+
+        if text := pinned_alone():
+            print(f"gdcore: note: {text}", file=sys.stderr)
+        program()
+        return
     command = next((each for each in sys.argv[1:] if not each.startswith("-")), "")
     if command != "train":
         if launch.size is None and launch.rank == 0:

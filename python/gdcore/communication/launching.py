@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Launch", "launched"]
+__all__ = ["HYDRA", "OPEN_MPI", "Launch", "launched", "started"]
+
+OPEN_MPI, HYDRA = "Open MPI's mpirun", "mpirun"  # the second of MPICH and Intel MPI
 
 # Each launcher's variables of the number of processes and of this one's. A shell of sbatch or
 # salloc has Slurm's of the job too, but not those of a step, which srun alone makes.
 _LAUNCHERS = (
-    ("Open MPI's mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
-    ("mpirun", "PMI_SIZE", "PMI_RANK"),
+    (OPEN_MPI, "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    (HYDRA, "PMI_SIZE", "PMI_RANK"),
     ("mpirun of MVAPICH", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),
     ("Flux", "FLUX_JOB_SIZE", "FLUX_TASK_RANK"),
     ("srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
@@ -36,11 +38,17 @@ class Launch:
     @property
     def hasty(self) -> bool:
         """Whether it ends all other ranks in the moment in which one is gone: Hydra does."""
-        return self.by == "mpirun"
+        return self.by == HYDRA
 
 
 def launched(environment: Mapping[str, str] | None = None) -> Launch | None:
-    """The launcher that has started this process and others; None where it is alone.
+    """The launcher that has started this process and others; None where it is alone."""
+    found = started(environment)
+    return None if found is None or found.size == 1 else found
+
+
+def started(environment: Mapping[str, str] | None = None) -> Launch | None:
+    """The launcher that has started this process, with others or without.
 
     Nothing is imported for it.
 
@@ -50,8 +58,7 @@ def launched(environment: Mapping[str, str] | None = None) -> Launch | None:
     known = os.environ if environment is None else environment
     for by, size, rank in _LAUNCHERS:  # those of mpirun within a job of Slurm are the nearer ones
         if known.get(size, "").isdecimal() and known.get(rank, "").isdecimal():
-            count = int(known[size])
-            return Launch(by, count, int(known[rank])) if count > 1 else None
+            return Launch(by, int(known[size]), int(known[rank]))
     if known.get("PMIX_RANK", "").isdecimal():
         return Launch("PMIx", None, int(known["PMIX_RANK"]))
     return None

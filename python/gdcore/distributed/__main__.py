@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from gdcore.communication.launching import launched
+from gdcore.distributed._threads import pinned_alone
 
 __all__ = ["main"]
 
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     program = _program(given)
     launch = launched()
     if launch is None:
+        if text := pinned_alone():
+            print(f"gdcore: note: {text}", file=sys.stderr)
         program()
         return
     from gdcore.distributed._launcher import run

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from gdcore.communication import MPICommunicator
-from gdcore.communication.launching import Launch
+from gdcore.communication.launching import HYDRA, OPEN_MPI, Launch
 from gdcore.communication.starting import start
 from gdcore.communication.watch import Watch, timeout_of
 from gdcore.config import set_num_threads
@@ -80,9 +80,13 @@ def communicator_of(launch: Launch) -> Any:
         RuntimeError: It is of another MPI than the launcher.
     """
     try:
+        import mpi4py
+
+        # Under the launcher of another MPI it may end the process where it begins.
+        mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
         from mpi4py import MPI
     except ModuleNotFoundError as error:
-        if error.name != "mpi4py":
+        if error.name is None or error.name.partition(".")[0] != "mpi4py":
             raise
         raise ImportError(
             f"several ranks, as {launch.by} has started, need mpi4py, which is not installed. "
@@ -90,11 +94,18 @@ def communicator_of(launch: Launch) -> Any:
         ) from None
     except (ImportError, RuntimeError) as error:
         raise ImportError(f"mpi4py finds no MPI library: {str(error).splitlines()[0]}") from error
-    if launch.size is not None and MPI.COMM_WORLD.size != launch.size:
-        library = MPI.Get_library_version().split("\n")[0].strip("\0 ")
+    open_mpi = MPI.get_vendor()[0] == "Open MPI"
+    wrong = (open_mpi and launch.by == HYDRA) or (not open_mpi and launch.by == OPEN_MPI)
+    if not wrong:
+        if not MPI.Is_initialized():
+            MPI.Init_thread(MPI.THREAD_MULTIPLE)
+        wrong = launch.size is not None and MPI.COMM_WORLD.size != launch.size
+    if wrong:
+        library = " ".join(MPI.Get_library_version().strip("\0").split("\n")[0].split())
+        count = "several" if launch.size is None else launch.size
         raise RuntimeError(
-            f"{launch.by} has started {launch.size} ranks, but mpi4py sees {MPI.COMM_WORLD.size}: "
-            f"it runs on another MPI, {library}. Take that one's mpirun, or an mpi4py for this one"
+            f"{launch.by} has started {count} ranks, but mpi4py would see 1: it runs on another "
+            f"MPI, {library.partition(',')[0]}. Take that one's mpirun, or an mpi4py for this one"
             + (" (srun: try srun --mpi=pmi2 or --mpi=pmix)" if launch.by == "srun" else "")
         )
     return MPI.COMM_WORLD

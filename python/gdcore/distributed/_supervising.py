@@ -23,7 +23,7 @@ from gdcore.communication.lines import Offer, connect
 __all__ = ["Supervised", "supervise"]
 
 _WAIT = 3.0  # seconds that the others have to say it and to end the run
-_EARLY = 0.95  # of the timeout; by then rank 0 has said it
+_EARLY = 0.9  # of the timeout; by then rank 0 has said it
 _HOLD = 0.3  # seconds
 _LINGER = 0.7  # seconds that a launcher has to see that all has ended
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
@@ -118,10 +118,10 @@ def _watched(child: int, pipe: int) -> int:
             # Stopped, say: the others have ended by now, and some launchers wait for all.
             os.kill(child, signal.SIGKILL)
             return 1
-        select.select([bell, pipe], [], [], 1.0 if "timeout" in told else None)
+        select.select([bell, pipe], [], [], 0.5 if "timeout" in told else None)
         _read(bell)
         now = time.monotonic()
-        silence += min(now - before, 2.0)  # more, and this process has been stopped too
+        silence += min(now - before, 1.0)  # more, and this process has been stopped too
         before = now
 
 

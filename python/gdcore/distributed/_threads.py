@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from gdcore.communication import Communicator, resolved
+from gdcore.communication.launching import started
 from gdcore.config import show_config
 
-__all__ = ["Cores", "share", "threads_for"]
+__all__ = ["Cores", "pinned", "pinned_alone", "share", "threads_for"]
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,23 @@ def threads_for(communicator: Any) -> int:
 def pinned(communicator: Communicator) -> tuple[int, str]:
     """`threads_for`, and on rank 0 a sentence where ranks are bound to fewer cores than needed."""
     shares, possible = _shares(communicator)
-    less = [rank for rank, (a, b) in enumerate(zip(shares, possible, strict=True)) if a < b]
-    text = ""
-    if communicator.rank == 0 and less:
-        a, b = shares[less[0]], possible[less[0]]
-        text = (
-            f"each rank is bound to {a} core{'s' * (a > 1)} where it could have {b}: "
-            f"{_advice(os.environ, b)}"
-        )
+    text = _sentence(shares, possible) if communicator.rank == 0 else ""
     return shares[communicator.rank], text
+
+
+def pinned_alone() -> str:
+    """The same sentence for a rank that is the only one, where a launcher has started it."""
+    return "" if started() is None else _sentence(*share([Cores.own()]))
+
+
+def _sentence(shares: Sequence[int], possible: Sequence[int]) -> str:
+    for a, b in zip(shares, possible, strict=True):
+        if a < b:
+            return (
+                f"each rank is bound to {a} core{'s' * (a > 1)} where it could have {b}: "
+                f"{_advice(os.environ, b)}"
+            )
+    return ""
 
 
 def _shares(communicator: Communicator) -> tuple[list[int], list[int]]:

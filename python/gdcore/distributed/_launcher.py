@@ -145,7 +145,9 @@ def _ran(work: Callable[[], object], watch: Watch | None, communicator: MPICommu
             watch.goodbye(status, text)
         elif text:
             print(text, file=sys.stderr)
-    except KeyboardInterrupt:  # while the others are waited for
+    except KeyboardInterrupt:
+        if watch is not None:
+            watch.raised("KeyboardInterrupt while the others were waited for", INTERRUPTED)
         communicator.abort(INTERRUPTED)
         return INTERRUPTED
     except BaseException as error:

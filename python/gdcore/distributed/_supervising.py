@@ -108,7 +108,8 @@ def _watched(child: int, pipe: int) -> int:
         if said := _read(pipe):
             silence = 0.0
             for line in said.splitlines():
-                told |= json.loads(line)
+                with contextlib.suppress(ValueError):  # too long for a pipe
+                    told |= json.loads(line)
         if "ending" in told:
             _hold(launcher)
             return int(told["ending"])
@@ -209,7 +210,7 @@ def _after(status: int, told: dict[str, Any]) -> int:
         how = f"has ended with status {status}, without a word"
     if "token" in told:
         _tell(told, how, code or 1)
-    elif status < 0:
+    elif status < 0 and status != -signal.SIGTERM:  # by which launchers end the others
         _say(f"gdcore: a rank ({socket.gethostname()}) {how}\n")
     return code or 1
 

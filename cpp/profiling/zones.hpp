@@ -44,7 +44,6 @@
   X(kShareWeights, "share_weights", "taking over what other workers updated, to weights of one's own") \
   X(kClip, "clip", "norm of the whole gradient, and its scaling: a barrier before the update")     \
   X(kUpdate, "update", "the rule's pass over weights and states; also a phase")                    \
-  X(kExchange, "exchange", "bytes between ranks: on their way, or waited for")                      \
   X(kSnapshot, "snapshot", "copy of parameters and states that a diverged epoch goes back to")     \
   X(kMatmul, "matmul", "a product of two matrices by gd.matmul; also a phase")                     \
   X(kNumericalGradient, "numerical_gradient", "losses a step away from each parameter")            \

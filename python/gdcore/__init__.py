@@ -37,7 +37,8 @@ tables         tabular: Preparation, Model; load_model
 files          Network.save, Network.load, Trainer.save, Trainer.load; files: read_description
 other programs export: from_keras_weights, from_sklearn, from_torch, load_torch_state, targets,
                to_c, to_keras_weights, to_onnx, to_sklearn, to_torch, torch_state
-several ranks  distributed: Communicator, TorchCommunicator, estimate, run_ranks
+several ranks  distributed: Communicator, TorchCommunicator, busy, estimate, run_ranks,
+               threads_for
 arithmetic     matmul
 this machine   show_config, get_num_threads, set_num_threads
 types          typing: the names that arguments take, for type checkers

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 __all__ = ["main"]
 
 _PACKAGES = {"polars", "rich", "sklearn", "typer"}
@@ -12,6 +10,18 @@ INTERRUPTED = 130  # what shells expect of a command that Ctrl-C ended
 
 def main() -> None:
     """Runs the command; exits with 2 and one line where it is called in a way that cannot work."""
+    from gdcore.communication.launching import started
+
+    launch = started()
+    if launch is None:
+        _main()
+        return
+    from gdcore.cli import ranks
+
+    ranks.run(launch, _main)
+
+
+def _main() -> None:
     try:
         from gdcore.cli.app import app
 
@@ -19,11 +29,12 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _PACKAGES:
             raise
-        print(
+        from gdcore.cli import ranks
+
+        ranks.leave(
             f"gdcore: the command line needs {error.name}, which is not installed. "
             'Install it with: python -m pip install "gdcore[cli]"',
-            file=sys.stderr,
+            2,
         )
-        raise SystemExit(2) from None
     except KeyboardInterrupt:  # while it loads; later the commands tell what was done
         raise SystemExit(INTERRUPTED) from None

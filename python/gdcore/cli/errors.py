@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
-from gdcore.cli import INTERRUPTED
+from gdcore.cli import INTERRUPTED, ranks
 
 if TYPE_CHECKING:
     from gdcore import Trainer
@@ -20,8 +18,7 @@ __all__ = ["diverged", "diverging", "fail", "user_errors"]
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Ends the command with a message on standard error."""
-    typer.echo(f"gdcore: {message}", err=True)
-    raise typer.Exit(code)
+    ranks.leave(f"gdcore: {message}", code)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import typer
 from gdcore._check import integer
 from gdcore.cli.errors import diverging
 from gdcore.cli.profiling import set_up_to_measure
-from gdcore.cli.ranks import world
+from gdcore.cli.ranks import communicator as of_ranks
 from gdcore.cli.training import Options
 from gdcore.distributed import LINKS, estimate
 from gdcore.distributed.links import named_link
@@ -47,7 +47,7 @@ def estimated(
         raise ValueError("--plot draws one of --batch-sizes with --ranks, got several")
     if link is not None:
         named_link("--link", link)
-    here = world()
+    here = of_ranks()
     communicator = None if link is not None else here
     if link is None and communicator is None:
         raise ValueError(
@@ -56,7 +56,7 @@ def estimated(
         )
     made = set_up_to_measure(replace(options, threads=next(iter(threads), None)), plot)
     x, y = made.training.x, made.training.y
-    first = here is None or here.Get_rank() == 0
+    first = here is None or here.rank == 0
     for size in batch_sizes or (len(y),):
         for count in ranks or ():
             if count > size:

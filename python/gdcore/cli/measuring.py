@@ -142,6 +142,7 @@ def scaling(
         if ranks is None:
             if link is not None:
                 raise ValueError("--link is for --ranks, which is not given")
+            alone("scaling over threads")
             profiling.scaling(chosen, counts, sizes, rounds, plot)
         else:
             if "--rounds" in given(context):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gdcore import Trainer, _resuming
-from gdcore.cli import networks, parts, report, weighing
+from gdcore.cli import networks, parts, ranks, report, weighing
 from gdcore.cli.setting_up import SetUp
 from gdcore.cli.split import split
 from gdcore.files import read_description
@@ -29,7 +29,8 @@ def resumed(options: Options, path: Path) -> SetUp:
         OSError: A file cannot be read.
         ValueError: The file is no model of ``gdcore train``, or the table does not fit it.
     """
-    trainer = _resuming.resumed(Trainer, path, None, None, options.threads, warns=False)
+    given = ranks.trainer_options()
+    trainer = _resuming.resumed(Trainer, path, None, None, options.threads, warns=False, **given)
     net = trainer.network
     preparation = Fitted.of_model(read_description(path), net)
     if preparation is None or trainer.loss is None:

@@ -29,6 +29,7 @@ from gdcore.cli import (
     parts,
     plot,
     profile_files,
+    ranks,
     report,
     several,
     weighing,
@@ -40,7 +41,6 @@ from gdcore.cli.losses import CLASS_LOSSES, NUMBER_LOSSES
 from gdcore.cli.networks import Embedded
 from gdcore.cli.outputs import check_output, check_page
 from gdcore.cli.parts import Part, with_target
-from gdcore.cli.ranks import world
 from gdcore.cli.reading import Reading
 from gdcore.cli.resuming import resumed
 from gdcore.cli.setting_up import SetUp
@@ -48,6 +48,7 @@ from gdcore.cli.split import split
 from gdcore.cli.targets import Chosen
 from gdcore.losses import Loss
 from gdcore.optimizers import Optimizer
+from gdcore.profiling import Profile
 from gdcore.solvers import Solver
 from gdcore.tabular.cells import Notation
 from gdcore.tabular.columns import listed, named
@@ -136,28 +137,24 @@ def train(options: Options) -> None:
         ValueError: An option or the data are not right.
     """
     if options.seeds is not None or options.folds is not None:
+        ranks.alone("--seeds" if options.folds is None else "--folds")
         several.train(options)
         return
     made = set_up(options)
     trainer, chosen, preparation = made.trainer, made.chosen, made.preparation
     before = trainer.epochs
-    # Of several ranks one profile, which the first of them has and writes.
-    ranks = None if options.profile is None else world()
     recorded = (
         nullcontext()
         if options.profile is None
-        else profile(events_per_thread=EVENTS, communicator=ranks)
+        else profile(events_per_thread=EVENTS, communicator=ranks.communicator())
     )
     try:
         with recorded as prof:
             seconds = _fit(made, options)
     finally:  # what led to an error or to Ctrl-C may be just what is asked for
-        first = ranks is None or ranks.Get_rank() == 0
-        if options.profile is not None and prof is not None and first:
-            part = profile_files.write(prof, options.profile)
-            lost = f", without {prof.dropped:,} older events" if prof.dropped else ""
-            held = f", {part}" if part else ""
-            typer.echo(f"written: {options.profile}{held}{lost}", err=True)
+        if prof is not None:
+            recording = prof
+            ranks.on_first(lambda: _write_profile(recording, options))
 
     known = {"training": made.training}
     if len(made.validation):
@@ -171,8 +168,8 @@ def train(options: Options) -> None:
         fail(diverged(trainer.epochs, trainer.lr))
     if options.save is not None:
         trainer.save(options.save, extra=made.extra())
-    if options.plot is not None:
-        plot.save_curves(options.plot, trainer.history)
+    if (curves := options.plot) is not None:
+        ranks.on_first(lambda: plot.save_curves(curves, trainer.history))
     together = made.batch_size(options) * options.accumulate
     epochs = trainer.epochs - before
     report.tell_result(trainer, figures, len(made.kept), together, epochs, seconds)
@@ -181,12 +178,21 @@ def train(options: Options) -> None:
     judged_text.tell(judgement, name)
     for hint in hints.of(judging.network(trainer), preparation, made.training.x):
         typer.echo(f"hint: {hint}", err=True)
-    if options.report is not None:
+    if (page := options.report) is not None:
         about = {"data": options.data, "rows": f"{len(judged):,}, {name}"}
-        judged_page.write(options.report, judgement, about, figures, trainer)
+        ranks.on_first(lambda: judged_page.write(page, judgement, about, figures, trainer))
     for path in (options.save, options.report, options.plot):
         if path is not None:
             report.tell_written(path)
+
+
+def _write_profile(prof: Profile, options: Options) -> None:
+    if options.profile is None:
+        return
+    part = profile_files.write(prof, options.profile)
+    lost = f", without {prof.dropped:,} older events" if prof.dropped else ""
+    held = f", {part}" if part else ""
+    typer.echo(f"written: {options.profile}{held}{lost}", err=True)
 
 
 def set_up(options: Options) -> SetUp:
@@ -211,9 +217,11 @@ def set_up(options: Options) -> SetUp:
     integer("--accumulate", options.accumulate)
     judges.check(options)
     weighing.parsed(options.class_weight)
-    _check_outputs(options)
+    ranks.on_first(lambda: _check_outputs(options))
 
     for data in (options.data, options.validation_file):
+        if data == INPUT:
+            ranks.alone("-, standard input,")
         if data is not None:
             options.reading.check(data)
     if options.validation_file is not None and options.validation_file == options.data == INPUT:
@@ -284,6 +292,7 @@ def set_up(options: Options) -> SetUp:
         average=average,
         schedule=schedule,
         num_threads=options.threads,
+        **ranks.trainer_options(),
     )
     return SetUp(
         trainer,

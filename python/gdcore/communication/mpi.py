@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gdcore.communication.meetings import Meeting
 from gdcore.communication.protocol import Bytes, places
 
 __all__ = ["MPICommunicator", "is_mpi"]
@@ -31,6 +32,17 @@ class MPICommunicator:
         self._comm = comm.Dup()
         self._rank: int = comm.Get_rank()
         self._size: int = comm.Get_size()
+        self._meeting = Meeting()  # of the exchanges by which those of the watch are made
+        from gdcore.communication.watch import meeting
+
+        self._meeting = meeting(self)
+
+    def waiting(self, what: object) -> Any:
+        """The context of exchanges that the watch is to know by a name such as ``"step 17"``.
+
+        Without it each has the name of its method.
+        """
+        return self._meeting.waiting(what)
 
     @property
     def rank(self) -> int:
@@ -53,22 +65,27 @@ class MPICommunicator:
     ) -> None:
         """See `Communicator.alltoallv`."""
         byte = self._mpi.BYTE
-        self._comm.Alltoallv(
-            [send, send_counts, send_places or places(send_counts), byte],
-            [receive, receive_counts, receive_places or places(receive_counts), byte],
-        )
+        with self._meeting.waiting("alltoallv"):
+            self._comm.Alltoallv(
+                [send, send_counts, send_places or places(send_counts), byte],
+                [receive, receive_counts, receive_places or places(receive_counts), byte],
+            )
 
     def allgatherv(self, buffer: Bytes, counts: Sequence[int]) -> None:
         """See `Communicator.allgatherv`."""
-        self._comm.Allgatherv(self._mpi.IN_PLACE, [buffer, counts, places(counts), self._mpi.BYTE])
+        parts = [buffer, counts, places(counts), self._mpi.BYTE]
+        with self._meeting.waiting("allgatherv"):
+            self._comm.Allgatherv(self._mpi.IN_PLACE, parts)
 
     def bcast(self, value: Any, root: int = 0) -> Any:
         """See `Communicator.bcast`."""
-        return self._comm.bcast(value, root)
+        with self._meeting.waiting("bcast"):
+            return self._comm.bcast(value, root)
 
     def gather(self, value: Any, root: int = 0) -> list[Any] | None:
         """See `Communicator.gather`."""
-        gathered: list[Any] | None = self._comm.gather(value, root)
+        with self._meeting.waiting("gather"):
+            gathered: list[Any] | None = self._comm.gather(value, root)
         return gathered
 
     def abort(self, code: int = 1) -> None:

@@ -12,6 +12,8 @@ order that the number of slices alone says: any number of ranks gives the same b
 from __future__ import annotations
 
 from gdcore.communication import Communicator, TorchCommunicator, run_ranks
+from gdcore.communication.watch import busy
+from gdcore.distributed._threads import threads_for
 from gdcore.distributed.estimate import Estimate, estimate
 from gdcore.distributed.links import LINKS, Link
 
@@ -21,8 +23,10 @@ __all__ = [
     "Estimate",
     "Link",
     "TorchCommunicator",
+    "busy",
     "estimate",
     "run_ranks",
+    "threads_for",
 ]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from concurrent.futures import Executor
+from typing import Any, Literal
 
+import gdcore.data
 from gdcore._check import flag, integer, listed, optional_integer
 from gdcore._many_data import Arrays
 from gdcore._many_work import Work, checked_callbacks
@@ -14,11 +16,6 @@ from gdcore.config import get_num_threads
 from gdcore.fit_results import FitResults
 from gdcore.training import Metrics, Trainer
 from gdcore.typing import Inputs
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
-    import gdcore.data
 
 __all__ = ["fit_many"]
 

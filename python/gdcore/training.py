@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex
+from typing import Any, Literal, NoReturn, SupportsIndex
 
+import gdcore.data
 from gdcore import _core
 from gdcore._averaged import Averaged
 from gdcore._beginning import Beginning
@@ -35,9 +36,6 @@ from gdcore.network import Network
 from gdcore.optimizers import SGD, Optimizer
 from gdcore.solvers import check_schedule
 from gdcore.typing import Inputs, MetricName, OptimizerName, Precision, SolverName
-
-if TYPE_CHECKING:
-    import gdcore.data
 
 __all__ = ["Operation", "Trainer"]
 

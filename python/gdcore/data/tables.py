@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -92,6 +91,8 @@ class _Files(Units):
 
     def _found(self, path: Any) -> list[str]:
         if isinstance(path, (str, os.PathLike)):
+            from pathlib import Path  # only here: training loads this module, and stays light
+
             one = Path(checked_path(path))
             if not one.is_dir():
                 return [str(one)]

@@ -155,7 +155,7 @@ def _timeline(
         showlegend=False,
         barmode="overlay",
         xaxis={
-            "title": {"text": f"{unit} from the beginning of what is shown, by rank 0's clock"},
+            "title": {"text": f"{unit}, by rank 0's clock"},
             "tickformat": ",",
             "range": [0, (window.end - window.begin) / nanoseconds],
         },

@@ -9,6 +9,7 @@ import typer
 
 from gdcore.cli import options
 from gdcore.cli.errors import user_errors
+from gdcore.cli.ranks import alone
 from gdcore.cli.told import given, options_of
 
 __all__ = ["bench", "profile", "scaling", "watch"]

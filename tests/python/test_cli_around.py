@@ -120,6 +120,7 @@ def test_accumulated_batches_are_one(table: Path, tmp_path: Path) -> None:
         (["--lookahead", 0], ["--lookahead must be at least 1"]),
         (["--sam", -0.1], ["--sam must be at least 0"]),
         (["--accumulate", 0], ["--accumulate must be at least 1"]),
+        (["--slices", 0], ["--slices must be at least 1"]),
         (
             ["--optimizer", "lbfgs", "--ema", 0.9],
             ["--ema is for optimizers that follow the gradient", "--optimizer lbfgs does not"],
@@ -141,3 +142,11 @@ def test_a_model_says_what_is_around_its_rule(table: Path, tmp_path: Path) -> No
             ["train", table, "--resume", tmp_path / "m", option, 1],
             "must not be given with --resume: the model says it",
         )
+
+
+def test_slices_are_those_of_python(table: Path, tmp_path: Path) -> None:
+    made = ["train", table, "--target", "y", *FEW]
+    done(*made, "--slices", 4, "--save", tmp_path / "four")
+    done(*made, "--save", tmp_path / "none")
+    assert trainer_of(tmp_path / "four").slices == 4
+    assert trainer_of(tmp_path / "none").slices is None

@@ -111,6 +111,7 @@ def train(
     epochs: training_options.Epochs = 20,
     batch_size: options.BatchSize = None,
     accumulate: training_options.Accumulate = 1,
+    slices: training_options.Slices = None,
     patience: training_options.Patience = None,
     metric: training_options.BestBy = None,
     metrics: training_options.Metrics = None,

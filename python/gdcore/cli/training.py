@@ -115,6 +115,7 @@ class Options:
     ema: float | None = None
     swa: int | None = None
     accumulate: int = 1
+    slices: int | None = None
     dtype: str = "float32"
     metrics: tuple[str, ...] = ()
     metric: str | None = None
@@ -215,6 +216,7 @@ def set_up(options: Options) -> SetUp:
     optional_integer("--batch-size", options.batch_size)
     schedule = _schedule(options)
     integer("--accumulate", options.accumulate)
+    optional_integer("--slices", options.slices)
     judges.check(options)
     weighing.parsed(options.class_weight)
     ranks.on_first(lambda: _check_outputs(options))
@@ -292,6 +294,7 @@ def set_up(options: Options) -> SetUp:
         average=average,
         schedule=schedule,
         num_threads=options.threads,
+        slices=options.slices,
         **ranks.trainer_options(),
     )
     return SetUp(

@@ -109,6 +109,14 @@ Epochs = Annotated[int, typer.Option(help="How often to go over the samples.")]
 Accumulate = Annotated[
     int, typer.Option(metavar="N", help="Batches an update: the gradient is that of them all.")
 ]
+Slices = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="In how many slices batches are cut whose sums ranks share: results follow this "
+        "number and not that of ranks. 8 on several ranks; else none.",
+    ),
+]
 BestBy = Annotated[
     str | None,
     typer.Option(

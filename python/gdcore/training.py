@@ -106,7 +106,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing,
             optimizer that are numbers: ``"lr"``, ``"weight_decay"``, ``"betas[0]"``, ...
         seed: Decides the order of shuffled samples, at least 0; None takes the network's.
         groups: Parameters with hyperparameters of their own, or frozen, see `gdcore.Group`.
-        communicator: Other processes that share the training, see `gdcore.distributed`: one of
+        communicator: Other processes that share the training, see ``gdcore.distributed``: one of
             mpi4py such as ``mpi4py.MPI.COMM_WORLD``, or a `gdcore.distributed.Communicator`. All
             ranks make the same trainer, and the same calls in the same order.
         slices: In how many slices each batch is cut; the sums of their gradients are added as a

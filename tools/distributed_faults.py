@@ -103,12 +103,12 @@ def fault(kind: str, launcher: str, who: int, after: float, timeout: float, fold
     finally:
         clear(process, folder)
         out.close()
-    told = (folder / "out").read_text(errors="replace")
+    told = (folder / "out").read_text(errors="replace").replace("\0", "")  # some mpirun add these
     if seconds > timeout + LATE:
         return f"took {seconds:.1f} s"
     if status == 0:
         return "status 0"
-    if not any(line.startswith("gdcore: ") and names(line, who) for line in told.splitlines()):
+    if not any(names(line, who) for line in told.splitlines()):
         return "rank not named"
     import gdcore as gd
 
@@ -121,7 +121,7 @@ def fault(kind: str, launcher: str, who: int, after: float, timeout: float, fold
 
 def names(line: str, who: int) -> bool:
     """Whether a message begins with the rank that has failed."""
-    return line.startswith(f"gdcore: rank {who} (")
+    return line.strip().startswith(f"gdcore: rank {who} (")
 
 
 def clear(process: subprocess.Popen[bytes], folder: Path) -> None:

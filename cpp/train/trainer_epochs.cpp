@@ -16,6 +16,7 @@ namespace gd::train {
 
 using base::require;
 using base::StateError;
+using base::ValueError;
 using profiling::Region;
 using profiling::RegionKind;
 using profiling::Zone;

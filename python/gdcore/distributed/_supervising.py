@@ -23,7 +23,8 @@ from gdcore.communication.lines import Offer, connect
 __all__ = ["Supervised", "supervise"]
 
 _WAIT = 3.0  # seconds that the others have to say it and to end the run
-_EARLY = 0.9  # of the timeout; by then rank 0 has said it
+_EARLY = 0.9  # of the timeout; by then rank 0 should have seen it too
+_FOUND = 1.0  # seconds until it has said so at the latest
 _HOLD = 0.3  # seconds
 _LINGER = 0.7  # seconds that a launcher has to see that all has ended
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
@@ -116,7 +117,9 @@ def _watched(child: int, pipe: int) -> int:
         if pid:
             return _after(os.waitstatus_to_exitcode(status), told)
         if "timeout" in told and "leaving" not in told and silence > _EARLY * told["timeout"]:
-            # Stopped, say: the others have ended by now, and some launchers wait for all.
+            # Once the others have ended: some launchers wait for all.
+            how = f"has been silent for {told['timeout']:g} s: stopped, or cut off"
+            _tell(told, how, 1, aloud=False)
             os.kill(child, signal.SIGKILL)
             return 1
         select.select([bell, pipe], [], [], 0.5 if "timeout" in told else None)
@@ -215,12 +218,13 @@ def _after(status: int, told: dict[str, Any]) -> int:
     return code or 1
 
 
-def _tell(told: dict[str, Any], how: str, code: int) -> None:
+def _tell(told: dict[str, Any], how: str, code: int, aloud: bool = True) -> None:
     """Tells rank 0, or says it itself of that, and waits until the others have ended."""
     token, rank = bytes.fromhex(told["token"]), told["rank"]
     if rank == 0:
-        _say(f"gdcore: rank 0 ({socket.gethostname()}) {how}; the run ends\n")
-        time.sleep(_WAIT)
+        if aloud:  # else the others find it
+            _say(f"gdcore: rank 0 ({socket.gethostname()}) {how}; the run ends\n")
+        time.sleep(_WAIT if aloud else _FOUND)
         return
     who = f"post {rank}"
     try:

@@ -17,16 +17,22 @@ namespace {
 
 // Of a flat buffer, that a worker adds at a time.
 constexpr int64_t kGrain = 4096;
+// So many exchange directly; more by whatever algorithm there is for many.
+constexpr int kFewRanks = 8;
 
 // Calls f(begin, count) for pieces of [0, size) by all workers that are worth it.
 template <class T>
-void share_out(int64_t size, int threads, base::FunctionRef<void(int64_t, int64_t)> f) {
+void share_out(int64_t size, int threads, profiling::Amount cost,
+               base::FunctionRef<void(int64_t, int64_t)> f) {
   const int workers = plan::update_workers(size, 1, threads);
   ops::TileQueue queue(std::max(1, workers));
   ops::run_collective(*parallel::acquire_team(workers), [&](ops::Worker& worker) {
+    profiling::Lane* const lane = worker.lane();
+    if (lane != nullptr) lane->begin(profiling::zone_id(profiling::Zone::kAddParts));
     queue.for_each(worker, (size + kGrain - 1) / kGrain, [&](int64_t piece) {
       f(piece * kGrain, std::min(kGrain, size - piece * kGrain));
     });
+    if (lane != nullptr) lane->end(cost);
   });
 }
 
@@ -87,7 +93,8 @@ T* Slices<T>::buffer(size_t number) {
 
 template <class T>
 void Slices<T>::add(T* to, const T* from, int threads) const {
-  share_out<T>(flat_size_, threads, [&](int64_t begin, int64_t count) {
+  const int64_t bytes = 3 * flat_size_ * static_cast<int64_t>(sizeof(T));
+  share_out<T>(flat_size_, threads, {0, bytes}, [&](int64_t begin, int64_t count) {
     ops::for_extents(extents_, {begin, begin + count}, [&](parallel::Range run) {
       const std::span<const T> left(to + run.begin, static_cast<size_t>(run.size()));
       ops::add_parts<T>(left, from + run.begin, 0, 1, to + run.begin);
@@ -251,18 +258,17 @@ const T* Slices<T>::sum_parts(Node node, int64_t rows, int64_t begin, int64_t co
 }
 
 template <class T>
-void Slices<T>::add_pieces(int64_t rows, int threads) {
-  if (ranks() == 1) return;
+void Slices<T>::add_pieces(int64_t rows, int threads, Use use) {
   exchange_parts();
-  T* const to = sum() + piece().begin;
-  share_out<T>(piece().size(), threads, [&](int64_t begin, int64_t count) {
-    constexpr int64_t kBlock = 256;
-    constexpr int64_t kDepth = 24;  // of a tree of more slices than there may be
+  const int64_t bytes = piece().size() * static_cast<int64_t>((parts_.size() + 1) * sizeof(T));
+  share_out<T>(piece().size(), threads, {0, bytes}, [&](int64_t begin, int64_t count) {
+    constexpr int64_t kBlock = 512;
+    constexpr int64_t kDepth = 18;  // of a tree of as many slices as there may be
     T room[kBlock * kDepth];
     for (int64_t at = begin; at < begin + count; at += kBlock) {
       const int64_t block = std::min(kBlock, begin + count - at);
       const T* const sum = sum_parts(tree_.root(), rows, at, block, room);
-      if (sum != to + at) std::copy_n(sum, block, to + at);
+      use(piece().begin + at, {sum, static_cast<size_t>(block)});
     }
   });
 }
@@ -270,14 +276,32 @@ void Slices<T>::add_pieces(int64_t rows, int threads) {
 template <class T>
 void Slices<T>::share(T* flat) {
   if (ranks() == 1) return;
+  constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
   std::vector<Place> places;
   for (int rank = 0; rank < ranks(); ++rank) {
     const parallel::Range range = piece_of(rank);
-    constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
     places.push_back({range.begin * kBytes, range.size() * kBytes});
   }
-  recorded(flat_size_ * static_cast<int64_t>(sizeof(T)),
-           [&] { exchange_->all_gather(flat, places); });
+  recorded(flat_size_ * kBytes, [&] {
+    if (ranks() > kFewRanks) return exchange_->all_gather(flat, places);
+    share_directly(flat, places);
+  });
+}
+
+// From each rank to each other: MPICH's gathering in place copies once more. The two buffers must
+// not begin at one place.
+template <class T>
+void Slices<T>::share_directly(T* flat, std::vector<Place> receive) {
+  const auto own = static_cast<size_t>(rank());
+  std::vector<Place> send(receive.size(), {0, receive[own].bytes});
+  send[own] = {};
+  receive[own] = {};
+  const int64_t first = own == 0 ? receive[1].begin : 0;
+  for (size_t rank = 0; rank < receive.size(); ++rank) {
+    if (rank != own) receive[rank].begin -= first;
+  }
+  const int64_t skipped = first / static_cast<int64_t>(sizeof(T));
+  exchange_->all_to_all(flat + piece().begin, send, flat + skipped, receive);
 }
 
 template <class T>

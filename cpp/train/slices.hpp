@@ -53,8 +53,9 @@ class Slices {
   void add_own(int64_t rows, size_t figures, int threads, int64_t at_once, Fill fill);
   // The figures' sums over all ranks. Where one of them is to stop, all do, by an exception.
   std::span<const double> add_figures(int64_t rows);
-  // The sum in piece(), over all ranks.
-  void add_pieces(int64_t rows, int threads);
+  // Gets use(begin, sum) for parts of the sum in piece(), over all ranks, while they are in cache.
+  using Use = base::FunctionRef<void(int64_t, std::span<const T>)>;
+  void add_pieces(int64_t rows, int threads, Use use);
   // Every rank's piece of a flat buffer to all ranks.
   void share(T* flat);
   // Gives every rank the numbers of all slices, (slices, columns), of which it has its own.
@@ -81,6 +82,7 @@ class Slices {
   void exchange_parts();
   // The sum over a node of [begin, begin + count) of the piece; where it is made, in `room`.
   const T* sum_parts(Node node, int64_t rows, int64_t begin, int64_t count, T* room) const;
+  void share_directly(T* flat, std::vector<exchange::Place> receive);
   // Calls it, as an exchange of so many bytes in recordings.
   void recorded(int64_t bytes, base::FunctionRef<void()> call) const;
   // Of a rank's node; before those of its first stands whether it wants to stop.

@@ -211,11 +211,6 @@ void Trainer<T>::make_apply() {
   nn::Network<T>& network = model_->network();
   optim::UpdateInput<T> dense = update_;
   dense.extents = dense_extents_;
-  if (updates_own_) {
-    const parallel::Range piece = slices_->piece();
-    own_extents_ = ops::common(dense_extents_, std::span(&piece, 1));
-    dense.extents = own_extents_;
-  }
   apply_.emplace(*rule_, dense, threads);
   if (!network.sparse().empty()) apply_seen_.emplace(*rule_, update_, network.sparse(), threads);
   if (const plan::ClipOptions clip = clipping(); clip.by != plan::ClipBy::none) {

@@ -276,6 +276,7 @@ class Trainer {
   // Of several slices that went through at once; of heads too.
   void add_losses(plan::Plan<T>& plan, const plan::Slicing<T>& slicing, exchange::Node node,
                   double* figures);
+  void add_pieces(int64_t rows);
   void update_sum(int64_t rows);
   // By what the losses of a batch are divided, where there are heads, or slices: then weights are
   // summed as slices are.
@@ -379,7 +380,6 @@ class Trainer {
   std::vector<optim::ParameterSpan> spans_;     // of the parameters that train
   std::vector<parallel::Range> extents_;        // of them
   std::vector<parallel::Range> dense_extents_;  // of those that are not sparse
-  std::vector<parallel::Range> own_extents_;    // of these, what this rank updates
   optim::UpdateInput<T> update_;
   // Parameters, then states, as they were when the epoch began.
   base::AlignedBuffer<T> snapshot_;

@@ -97,23 +97,47 @@ double Trainer<T>::step_in_slices(plan::Plan<T>& plan, const plan::Batch<T>& dat
                    });
   std::copy_n(state_before_.data(), network.state_size(), network.state());
   const std::span<const double> sums = slices_->add_figures(of.rows);
-  slices_->add_pieces(of.rows, threads());
   // Each slice has gone on from the same: what is kept is the mean of what they came to.
   const auto slices = static_cast<double>(slices_->tree().slices_with_rows(of.rows));
   for (size_t i = 0; i < kept; ++i)
     network.state()[i] = static_cast<T>(sums[1 + heads + i] / slices);
   first_sums_.assign(sums.begin() + 1, sums.begin() + 1 + static_cast<int64_t>(heads));
-  update_sum(of.rows);
+  if (slices_->ranks() > 1) {
+    add_pieces(of.rows);
+  } else {
+    update_sum(of.rows);
+  }
   return sums[0] / data.weight_sum;
+}
+
+// Of several ranks: this one's piece of the sum, and what comes of it.
+template <class T>
+void Trainer<T>::add_pieces(int64_t rows) {
+  if (!updates_own_) {
+    slices_->add_pieces(rows, threads(), [&](int64_t begin, std::span<const T> sum) {
+      if (sum.data() != slices_->sum() + begin) std::ranges::copy(sum, slices_->sum() + begin);
+    });
+    slices_->share(slices_->sum());
+    return update_sum(rows);
+  }
+  slices_->add_pieces(rows, threads(), [&](int64_t begin, std::span<const T> sum) {
+    const auto size = static_cast<int64_t>(sum.size());
+    ops::for_extents(dense_extents_, {begin, begin + size}, [&](parallel::Range run) {
+      const std::span<const T> own(sum.data() + (run.begin - begin),
+                                   static_cast<size_t>(run.size()));
+      rule_->update_piece(update_, run.begin, own);
+    });
+  });
+  slices_->share(update_.weights);
+  states_behind_ = true;
+  model_->network().note_change();
 }
 
 template <class T>
 void Trainer<T>::update_sum(int64_t rows) {
   nn::Network<T>& network = model_->network();
-  if (!updates_own_) slices_->share(slices_->sum());
   make_apply();
-  const int64_t size = updates_own_ ? slices_->piece().size() : network.flat_size();
-  const int workers = std::max(plan::update_workers(size, states(), apply_threads_),
+  const int workers = std::max(plan::update_workers(network.flat_size(), states(), apply_threads_),
                                plan::workers_for(rule_->products(spans_), apply_threads_));
   apply_->reset();
   if (clip_) clip_->reset();
@@ -126,10 +150,6 @@ void Trainer<T>::update_sum(int64_t rows) {
     }
     apply_->run(worker, batch);
   });
-  if (updates_own_) {
-    slices_->share(update_.weights);
-    states_behind_ = true;
-  }
   network.note_change();
 }
 

@@ -23,7 +23,7 @@ from gdcore.benchmark.turns import repeated
 from gdcore.profiling.tables import Table
 
 CASES = ((64, 128, 10), (784, 512, 512, 10), (256, 1024, 1024, 10))
-SLICES = 16
+SLICES = 8
 ALLOWED = 0.2
 
 

@@ -279,6 +279,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
         return std::pair(here.begin, here.end);
       },
       py::arg("rows"), py::arg("rank"));
+  cls.def_property_readonly("updates_own", &Trainer::updates_own);
   bind_average<T>(cls);
   cls.def_property("lr", &Trainer::lr, &Trainer::set_lr);
   cls.def_property(

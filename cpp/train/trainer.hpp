@@ -176,6 +176,8 @@ class Trainer {
   // copy_average are among these: each rank updates states of its own.
   bool is_shared() const { return slices_ != nullptr && slices_->ranks() > 1; }
   int slices() const { return options_.slices; }
+  // Whether each rank updates a part of the parameters, and not every rank all.
+  bool updates_own() const { return updates_own_; }
   // The rows of a batch of that size that a rank works on. There must be slices.
   parallel::Range rows_of_rank(int64_t rows, int rank) const {
     return slices_->tree().rows(slices_->tree().of_rank(rank, slices_->ranks()), rows);

@@ -284,6 +284,9 @@ class Trainer32:
     @property
     def steps(self) -> int:
         ...
+    @property
+    def updates_own(self) -> bool:
+        ...
 class Data64:
     @property
     def samples(self) -> int:
@@ -384,6 +387,9 @@ class Trainer64:
         ...
     @property
     def steps(self) -> int:
+        ...
+    @property
+    def updates_own(self) -> bool:
         ...
 class Rule32:
     def __init__(self, rule: str, hyper: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], shapes: collections.abc.Sequence[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]], groups: collections.abc.Sequence[tuple[str, collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex]] = [], group_of: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], wrappers: collections.abc.Sequence[tuple[str, collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]]] = []) -> None:

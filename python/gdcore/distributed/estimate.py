@@ -15,7 +15,7 @@ from gdcore import _html
 from gdcore._check import integer, listed, real
 from gdcore.communication import Communicator, resolved
 from gdcore.distributed.links import LINKS, Link, exchange_seconds, measured_link, named_link
-from gdcore.distributed.measuring import Alone, drawn_samples, measured_alone
+from gdcore.distributed.measuring import Alone, drawn_samples, measured_alone, shares_update
 from gdcore.files import checked_path
 from gdcore.profiling.palette import Picture
 from gdcore.profiling.tables import Table
@@ -63,7 +63,7 @@ class Estimate:
     def parts(self, ranks: int) -> tuple[float, float, float]:
         """Seconds of a step on so many ranks: computing, exchanging, updating."""
         exchanging = exchange_seconds(self.link, ranks, self.gradient_bytes)
-        return self.alone.computing(self.rows(ranks)), exchanging, self.alone.update
+        return self.alone.computing(self.rows(ranks)), exchanging, self.alone.updating(ranks)
 
     def seconds(self, ranks: int) -> float:
         """Of a step on so many ranks."""
@@ -211,12 +211,13 @@ def estimate(
     >>> print(told)
     >>> told.plot("ranks.png")
 
-    A step on R ranks takes the time of ceil(batch_size / R) rows without an update, measured here
-    for some numbers of rows with lines between; then alpha messages(R) + 2 P s (R - 1) / (R beta)
-    for P parameters of s bytes, which go to their owners and back; then the update of all of them,
-    measured too. messages(R) is R - 1 for the sending to owners, as many or ceil(log2 R) for the
-    way back, by its length, and ceil(log2 R) for the losses. Nothing overlaps, as in gdcore. Rows
-    that do not divide by the slices of a run, late ranks and shared switches make it longer.
+    A step on R ranks takes the time of ceil(batch_size / R) rows, cut in slices, without an update,
+    measured here for some numbers of rows with lines between; then alpha messages(R) +
+    2 P s (R - 1) / (R beta) for P parameters of s bytes, which go to their owners and back; then
+    the update, measured too: of P / R parameters where the rule is elementwise and nothing clips,
+    else of all. messages(R) is R - 1 for the sending to owners, as many for the way back to few
+    ranks, else as many or ceil(log2 R) by its length, and ceil(log2 R) for the losses. Nothing
+    overlaps, as in gdcore. Late ranks and shared switches make it longer.
 
     Half of a step is exchange where a rank has some 4/3 F / beta rows of a network of dense layers
     in float32 (6 P FLOP a row, 8 P bytes) on a machine of F FLOP/s, whatever the network's size.
@@ -261,7 +262,7 @@ def estimate(
     network = trainer.network
     if trainer.loss is None:
         raise RuntimeError("this trainer has no loss")
-    alone = _alone(trainer, x, y, _sizes(batch_size, numbers), flops, update)
+    alone = _alone(trainer, x, y, batch_size, _sizes(batch_size, numbers), flops, update)
     if joined is None and own is not None:
         alone = _slowest(own, alone)
         joined = measured_link(own, network.num_parameters * network.dtype.itemsize)
@@ -318,19 +319,22 @@ def _alone(
     trainer: Trainer,
     x: Any,
     y: Any,
+    batch_size: int,
     sizes: Sequence[int],
     flops: float | None,
     update: float | None,
 ) -> Alone:
+    shares = shares_update(trainer)
     found = Alone((), (), 0.0)
     if flops is None or update is None:
         if x is None:
             x, y = drawn_samples(trainer, max(sizes))
-        found = measured_alone(trainer, x, y, sizes if flops is None else ())
+        found = measured_alone(trainer, x, y, sizes if flops is None else (), batch_size)
+    seconds = found.seconds
     if flops is not None:  # what rows add, without the update
         count = trainer.flops_per_step
-        found = Alone(sizes, [(count(2 * n) - count(n)) / flops for n in sizes], found.update)
-    return found if update is None else Alone(found.rows, found.seconds, update)
+        seconds = np.array([(count(2 * n) - count(n)) / flops for n in sizes])
+    return Alone(sizes, seconds, found.update if update is None else update, shares=shares)
 
 
 def _slowest(communicator: Communicator, alone: Alone) -> Alone:
@@ -339,6 +343,7 @@ def _slowest(communicator: Communicator, alone: Alone) -> Alone:
     found = None
     if gathered is not None:
         seconds = np.max([each for each, _ in gathered], axis=0)
-        found = Alone(alone.rows, seconds, max(each for _, each in gathered))
+        slowest_update = max(each for _, each in gathered)
+        found = Alone(alone.rows, seconds, slowest_update, shares=alone.shares)
     slowest: Alone = communicator.bcast(found)
     return slowest

@@ -14,6 +14,7 @@ from gdcore.communication import Communicator
 
 __all__ = ["LINKS", "Link", "exchange_seconds", "measured_link", "messages", "named_link"]
 
+_FEW = 8  # ranks, as cpp/train/slices.cpp has it
 _SHORT, _LONG = 80 << 10, 512 << 10  # bytes: MPICH's defaults for allgatherv
 _ROUNDS = 7
 _SECONDS = 0.01  # of a measurement
@@ -73,14 +74,15 @@ def messages(ranks: int, size: int) -> int:
     """Messages that follow each other in the exchanges of one step, of a gradient of size bytes.
 
     R - 1 in alltoallv, which posts one to each other rank: lengths differ, so that no rank could
-    pass on what it does not know. Gathering what was summed takes ceil(log2 R) where that is short,
-    doubling what each rank has, and R - 1 around a ring where it is long; gathering the losses
-    ceil(log2 R).
+    pass on what it does not know. The way back is such an alltoallv for up to 8 ranks; gathering
+    among more takes ceil(log2 R) where it is short, doubling what each rank has, and R - 1 around a
+    ring where it is long; gathering the losses ceil(log2 R).
 
     Source: MPICH, ``src/mpi/coll/alltoallv`` and ``allgatherv``; Thakur, Rabenseifner and Gropp,
     "Optimization of collective communication operations in MPICH", IJHPCA 19(1), 2005.
     """
-    return ranks - 1 + _gathering(ranks, size) + _gathering(ranks, 0)
+    back = ranks - 1 if ranks <= _FEW else _gathering(ranks, size)
+    return ranks - 1 + back + _gathering(ranks, 0)
 
 
 def _gathering(ranks: int, size: int) -> int:

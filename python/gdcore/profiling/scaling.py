@@ -287,8 +287,8 @@ def _integers(argument: str, values: Any, what: str, at_most: int) -> tuple[int,
     return tuple(dict.fromkeys(found))
 
 
-def same_steps(trainer: Trainer, threads: int) -> Trainer:
-    """A trainer that does the same steps, from the same parameters."""
+def same_steps(trainer: Trainer, threads: int, **shared: Any) -> Trainer:
+    """A trainer that does the same steps, from the same parameters, however ranks share it."""
     from gdcore.training import Trainer as Kind  # a subclass may take other arguments
 
     own = trainer.network
@@ -304,6 +304,7 @@ def same_steps(trainer: Trainer, threads: int) -> Trainer:
         average=trainer.average,
         groups=trainer.groups,
         num_threads=threads,
+        **shared,
     )
 
 

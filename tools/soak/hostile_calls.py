@@ -76,6 +76,9 @@ def _bound(w: World, a: Any, b: Any) -> Any:
     return {"a": np.asarray(a), "b": np.asarray(b)}
 
 
+_BYTES = gd.Trainer(gd.Network([gd.Dense(2)], input_size=3, seed=0), "mse", "sgd").to_bytes()
+
+
 def _saved(w: World, path: Any, extra: Any) -> Any:
     w.mse.save(path, extra=extra)
     return files.read_description(path)
@@ -335,6 +338,16 @@ CALLS: dict[str, Call] = {
             "path": Slot("there", take.as_it_is),
             "network": Slot(None, take.as_it_is),
             "schedule": Slot(None, take.as_it_is),
+            "num_threads": _THREADS,
+        },
+    ),
+    "Trainer.from_bytes": Call(
+        lambda w, data, network, num_threads: gd.Trainer.from_bytes(
+            data, network=network, num_threads=num_threads
+        ),
+        {
+            "data": Slot(_BYTES, take.as_it_is),
+            "network": Slot(None, take.as_it_is),
             "num_threads": _THREADS,
         },
     ),

@@ -55,7 +55,7 @@ struct Batch {
   // With a rule, gradients are used up as they are made, and none is kept.
   optim::Rule<T>* rule = nullptr;
   const optim::UpdateInput<T>* update = nullptr;
-  T* input_gradient = nullptr;  // (rows, inputs)
+  T* input_gradient = nullptr;         // (rows, inputs)
   const Slicing<T>* slices = nullptr;  // the rows are of several slices, whose gradients are summed
   Draw draw;
 

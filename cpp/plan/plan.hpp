@@ -212,7 +212,7 @@ class Plan {
   int64_t flops_fixed_ = 0;
   bool fuses_update_ = false;
   bool takes_slices_ = false;
-  Batch<T> sliced_;  // the last of slices
+  Batch<T> sliced_;                             // the last of slices
   int64_t together_ = 1;                        // rows that see each other, as nn::Graph has it
   bool by_tiles_ = false;                       // no part of a batch goes through all layers alone
   std::vector<parallel::Range> dense_extents_;  // of what trains, without what is sparse

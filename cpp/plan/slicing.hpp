@@ -23,8 +23,8 @@ struct Slicing {
 
   // Calls leaf(rows, buffer, adds) for each slice, with its rows as the pass has them; where it
   // `adds`, to what the buffer has. Between, add(to, from) adds one buffer to another.
-  // A slice of at most `one_chain` rows is a sum of one part, which needs no buffer of its own where
-  // its left neighbour's is there to be added to.
+  // A slice of at most `one_chain` rows is a sum of one part, which needs no buffer of its own
+  // where its left neighbour's is there to be added to.
   template <class Leaf, class Add>
   void sum(int64_t one_chain, Leaf&& leaf, Add&& add) const {
     sum(node, 0, one_chain, leaf, add);

@@ -51,23 +51,23 @@ class SlicedColumnSum final : public ColumnSum<T> {
     if (batch.slices == nullptr) return ColumnSum<T>::work(worker, batch);
     const auto whole = this->value_.in(batch);
     ops::Worker alone = worker.alone();
-    this->queue().for_each(worker, (whole.cols + kSlicedColumns - 1) / kSlicedColumns,
-                           [&](int64_t piece) {
-      const int64_t begin = piece * kSlicedColumns;
-      const int64_t cols = std::min(kSlicedColumns, whole.cols - begin);
-      const int64_t at = this->offset_ + begin;
-      const auto leaf = [&](parallel::Range rows, T* flat, bool adds) {
-        const base::MatrixView<const T> own{whole.row(rows.begin) + begin, rows.size(), cols,
-                                            whole.stride};
-        ops::column_sum<T>(alone, this->queue(), own, sample_part(rows.size(), parameters_), adds,
-                           flat + at, [](int64_t, int64_t) {});
-      };
-      const auto add = [&](T* to, const T* from) {
-        const std::span<const T> left(to + at, static_cast<size_t>(cols));
-        ops::add_parts<T>(left, from + at, 0, 1, to + at);
-      };
-      batch.slices->sum(sample_part(1, parameters_), leaf, add);
-    });
+    this->queue().for_each(
+        worker, (whole.cols + kSlicedColumns - 1) / kSlicedColumns, [&](int64_t piece) {
+          const int64_t begin = piece * kSlicedColumns;
+          const int64_t cols = std::min(kSlicedColumns, whole.cols - begin);
+          const int64_t at = this->offset_ + begin;
+          const auto leaf = [&](parallel::Range rows, T* flat, bool adds) {
+            const base::MatrixView<const T> own{whole.row(rows.begin) + begin, rows.size(), cols,
+                                                whole.stride};
+            ops::column_sum<T>(alone, this->queue(), own, sample_part(rows.size(), parameters_),
+                               adds, flat + at, [](int64_t, int64_t) {});
+          };
+          const auto add = [&](T* to, const T* from) {
+            const std::span<const T> left(to + at, static_cast<size_t>(cols));
+            ops::add_parts<T>(left, from + at, 0, 1, to + at);
+          };
+          batch.slices->sum(sample_part(1, parameters_), leaf, add);
+        });
   }
 
   int64_t parameters_;

@@ -282,7 +282,8 @@ class SlicedWeightGradient final : public WeightGradient<T, false> {
   void work(Worker& worker, const Batch<T>& batch) override {
     if (batch.slices == nullptr) return WeightGradient<T, false>::work(worker, batch);
     const ops::GemmProblem<T> whole = this->problem(batch);
-    const int64_t panels = kBytesInCache / (whole.m * base::kPanel * static_cast<int64_t>(sizeof(T)));
+    const int64_t panels =
+        kBytesInCache / (whole.m * base::kPanel * static_cast<int64_t>(sizeof(T)));
     const int64_t columns = std::max<int64_t>(2, panels) * base::kPanel;
     Worker alone = worker.alone();
     this->queue().for_each(worker, (whole.n + columns - 1) / columns, [&](int64_t piece) {

@@ -244,7 +244,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
                       uint64_t seed, std::optional<double> clip_grad_norm,
                       const std::string& matmul_precision, const Groups& groups,
                       std::vector<int> group_of, const Wrappers& wrappers,
-                      const std::optional<Clipping>& clip, int slices, py::object link) {
+                      const std::optional<Clipping>& clip, int slices, py::object channel) {
             train::TrainerOptions options;
             options.precision = ops::precision_named(matmul_precision);
             options.loss = loss_from(std::move(loss), std::move(loss_parameters), heads);
@@ -258,8 +258,8 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
             options.wrappers = wrappers_of(wrappers);
             if (clip) set_clipping(options, *clip);
             options.slices = slices;
-            if (!link.is_none()) {
-              options.exchange = std::make_shared<PythonExchange>(std::move(link));
+            if (!channel.is_none()) {
+              options.exchange = std::make_shared<PythonExchange>(std::move(channel));
             }
             const WithoutGil released;  // the network may be in use
             return std::make_unique<Trainer>(std::move(network), options);
@@ -269,7 +269,7 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
           py::arg("clip_grad_norm") = py::none(), py::arg("matmul_precision") = "highest",
           py::arg("groups") = Groups(), py::arg("group_of") = std::vector<int>(),
           py::arg("wrappers") = Wrappers(), py::arg("clip") = py::none(), py::arg("slices") = 0,
-          py::arg("link") = py::none());
+          py::arg("channel") = py::none());
   // Of a batch of that size, those that a rank works on: begin and end.
   cls.def(
       "rows_of_rank",
@@ -462,8 +462,10 @@ void bind_trainer_of(py::module_& m, const char* name, const char* data_name) {
   cls.def(
       "with_flat",
       [](Trainer& self, bool gradients, const py::object& function) {
+        const WithoutGil released;  // who has the model may wait for it
         self.with_flat(gradients, [&](T* flat, int64_t size) {
-          function(py::array_t<T>(static_cast<py::ssize_t>(size), flat, py::none()));
+          const WithGil gil;
+          called(function, py::array_t<T>(static_cast<py::ssize_t>(size), flat, py::none()));
         });
       },
       py::arg("gradients"), py::arg("function"));

@@ -14,13 +14,13 @@ class PythonExchange final : public exchange::Exchange {
  public:
   using Place = exchange::Place;
 
-  explicit PythonExchange(py::object link)
-      : link_(std::move(link)),
-        rank_(link_.attr("rank").cast<int>()),
-        size_(link_.attr("size").cast<int>()) {}
+  explicit PythonExchange(py::object channel)
+      : channel_(std::move(channel)),
+        rank_(channel_.attr("rank").cast<int>()),
+        size_(channel_.attr("size").cast<int>()) {}
   ~PythonExchange() override {
     const WithGil gil;
-    link_ = py::object();
+    channel_ = py::object();
   }
   PythonExchange(const PythonExchange&) = delete;
   PythonExchange& operator=(const PythonExchange&) = delete;
@@ -33,18 +33,18 @@ class PythonExchange final : public exchange::Exchange {
     const WithGil gil;
     const auto [sent, send_places] = lists(send);
     const auto [received, receive_places] = lists(receive);
-    called(link_.attr("alltoallv"), bytes(const_cast<void*>(from), send), sent, bytes(to, receive),
-           received, send_places, receive_places);
+    called(channel_.attr("alltoallv"), bytes(const_cast<void*>(from), send), sent,
+           bytes(to, receive), received, send_places, receive_places);
   }
 
   void all_gather(void* buffer, std::span<const Place> parts) override {
     const WithGil gil;
-    called(link_.attr("allgatherv"), bytes(buffer, parts), lists(parts).first);
+    called(channel_.attr("allgatherv"), bytes(buffer, parts), lists(parts).first);
   }
 
   bool interrupted() override {
     const WithGil gil;
-    return link_.attr("interrupted").cast<bool>();
+    return channel_.attr("interrupted").cast<bool>();
   }
 
   [[noreturn]] void stop() override {
@@ -73,7 +73,7 @@ class PythonExchange final : public exchange::Exchange {
                                 py::none());
   }
 
-  py::object link_;
+  py::object channel_;
   int rank_;
   int size_;
 };

@@ -32,7 +32,7 @@ class Operation {
   virtual ~Operation() = default;
 
   // Does this worker's part, and records it where the worker is recorded.
-  void run(ops::Worker& worker, const Batch<T>& batch) {
+  [[gnu::always_inline]] void run(ops::Worker& worker, const Batch<T>& batch) {
     profiling::Lane* const lane = worker.lane();
     if (lane == nullptr) return work(worker, batch);
     lane->begin(id_.id() != profiling::kNoOperation ? id_.id() : profiling::zone_id(zone_));

@@ -418,6 +418,7 @@ void Trainer<T>::make_room(int64_t elements) {
   if (!elements_.make_room(elements)) return;
   training_.reset();
   accumulating_.reset();
+  gradients_.reset();
 }
 
 template <class T>
@@ -425,6 +426,7 @@ void Trainer<T>::expect(const base::SparseRows<T>* sparse) {
   if (!elements_.expect(model_->description().graph(), sparse)) return;
   training_.reset();
   accumulating_.reset();
+  gradients_.reset();
   evaluation_.reset();
 }
 
@@ -444,10 +446,16 @@ double Trainer<T>::step(const Dataset& batch) {
   model_->network().set_gradients_valid(false);
   plan::Batch<T> rows = plain ? batch_of(batch) : this->batch(batch, weigh(batch));
   rows.draw = draw();
-  const auto apart = [&] { return step_in_slices(plan, rows, {batch.size()}); };
-  const double loss = plain ? plan.step(rows) : run(plan, [&] { return plan.step(rows); }, apart);
+  const double loss = plain ? plan.step(rows) : step_of(plan, rows);
   end_update();
   return loss;
+}
+
+template <class T>
+double Trainer<T>::step_of(plan::Plan<T>& plan, const plan::Batch<T>& rows) {
+  return run(
+      plan, [&] { return plan.step(rows); },
+      [&] { return step_in_slices(plan, rows, {rows.rows}); });
 }
 
 template <class T>

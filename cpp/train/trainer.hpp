@@ -271,6 +271,8 @@ class Trainer {
   // what layers keep, and the losses of heads, are those of the first. In slices it is `apart`.
   template <class Pass, class Apart>
   double run(plan::Plan<T>& plan, Pass&& pass, Apart&& apart);
+  // A step that is not plain; apart from those that are, which it would make longer.
+  [[gnu::noinline]] double step_of(plan::Plan<T>& plan, const plan::Batch<T>& rows);
   // One update by the sum over slices, and the loss before it.
   double step_in_slices(plan::Plan<T>& plan, const plan::Batch<T>& data, const BatchRows& of);
   void run_slices(plan::Plan<T>& plan, plan::Batch<T> batch, const BatchRows& of,
@@ -294,8 +296,8 @@ class Trainer {
   void share_states();
   // Rows of a batch for which there must be room at once.
   int64_t planned_rows(int64_t rows) const {
-    const bool alone = model_->description().graph().together() == 1;
-    return rows_at_once(slices_ ? slices_->most_rows(rows, alone) : rows);
+    if (slices_ == nullptr) return rows_at_once(rows);
+    return rows_at_once(slices_->most_rows(rows, model_->description().graph().together() == 1));
   }
   // What this rank has found, or where ranks may find different things, whether all have found it.
   bool on_all_ranks(bool differ, bool here) { return differ ? slices_->all_agree(here) : here; }

@@ -158,12 +158,15 @@ class Beginning(Preparing, Scheduling):
     def _fitting_of(self, data: Any, x: Any, y: Any, rest: tuple[Any, ...]) -> Fitting:
         """What `fit` was given, however its data come."""
         apart = self._are_apart(data)
-        if y is None:
-            if apart:
-                raise ValueError("data must be 'replicated' where x is a source, got 'sharded'")
+        if y is None and not apart:
             return self._checked_source(x, y, *rest)
         if not apart:
             return self._checked(x, y, *rest)
+        if y is None:
+            from gdcore._sharded import units_of_rank  # only here, as below
+
+            x, y, weight = units_of_rank(x, rest[2], cast("Trainer", self))
+            rest = (*rest[:2], weight, *rest[3:])
         fitting = self._checked_rows(x, y, rest)
         from gdcore._sharded import sharded  # only here: most trainers are alone
 

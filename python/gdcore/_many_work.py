@@ -277,6 +277,11 @@ class Work:
             raise ValueError(
                 f"trainers[{index}] must have a network of its own, got that of trainers[{first}]"
             )
+        if trainer.communicator is not None:
+            raise ValueError(
+                f"trainers[{index}] must not have a communicator: ranks make steps together, and "
+                "here each network goes its own way"
+            )
         self._claimed.enter_context(trainer._claim)
 
     def _fitting(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from gdcore import _core
 from gdcore._fitting import Fitting
+from gdcore._gathering import gathered as gathered_rows
 from gdcore._judging import NAMES
 from gdcore._native import NativeTrainer
 from gdcore._sparse import is_csr
+from gdcore._streaming import checked_source
 from gdcore.communication import places
-from gdcore.communication.link import Link
+from gdcore.communication.channel import Channel
+from gdcore.data.pieces import Piece
+from gdcore.data.source import Units
 from gdcore.solvers import Solver
 
 if TYPE_CHECKING:
@@ -31,15 +35,15 @@ class Shards:
     """The rows of all ranks, those of rank 0 first, of which this one holds some.
 
     Args:
-        link: The ranks.
+        channel: The ranks.
         arrays: What this rank holds, by name, (N, ...) each; of which N may be 0.
     """
 
-    def __init__(self, link: Link, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._link = link
+    def __init__(self, channel: Channel, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._channel = channel
         own = {name: (each.shape[1:], each.dtype.str) for name, each in arrays.items()}
         count = len(next(iter(arrays.values())))
-        told: list[Any] = link.gathered((count, own))
+        told: list[Any] = channel.gathered((count, own))
         dtypes = {}
         for name in own:
             found = {each[name][0] for rows, each in told if rows and name in each}
@@ -64,13 +68,13 @@ class Shards:
 
     def fetched(self, wanted: list[Rows]) -> dict[str, NDArray[Any]]:
         """The rows that this rank wants; ``wanted`` has those of every rank, by number."""
-        rank = self._link.rank
+        rank = self._channel.rank
         first, end = self._begins[rank], self._begins[rank + 1]
         send = [rows[(rows >= first) & (rows < end)] - first for rows in wanted]
         own = wanted[rank]
         holders = np.searchsorted(self._begins, own, side="right") - 1
         order = np.argsort(holders, kind="stable")  # in which they come
-        counts = np.bincount(holders, minlength=self._link.size)
+        counts = np.bincount(holders, minlength=self._channel.size)
         found = {}
         for name, each in self._arrays.items():
             width = each.dtype.itemsize * int(np.prod(each.shape[1:]))
@@ -78,7 +82,7 @@ class Shards:
             came = np.empty((len(own), *each.shape[1:]), each.dtype)
             send_counts = [len(rows) * width for rows in send]
             receive_counts = [int(count) * width for count in counts]
-            self._link.alltoallv(
+            self._channel.alltoallv(
                 _bytes(sent),
                 send_counts,
                 _bytes(came),
@@ -120,8 +124,8 @@ class Sharded(Fitting):
         on_batch: Callable[[float], bool] | None,
     ) -> dict[str, float]:
         """Goes over the rows of all ranks once."""
-        link, shards, joined = trainer._link, self.data, self.joined
-        assert link is not None
+        channel, shards, joined = trainer._channel, self.data, self.joined
+        assert channel is not None
         assert joined is not None
         together = min((self.batch_size or shards.rows) * self.accumulate, shards.rows)
         order = np.arange(shards.rows)
@@ -134,7 +138,7 @@ class Sharded(Fitting):
         epoch = trainer.epochs
         for begin in range(0, shards.rows, a_part):
             rows = order[begin : begin + a_part]
-            wanted = [_wanted(rows, together, native, rank) for rank in range(link.size)]
+            wanted = [_wanted(rows, together, native, rank) for rank in range(channel.size)]
             _core.profile_mark("data")
             taken = joined(shards.fetched(wanted))
             data = native.prepare(*taken, NAMES)
@@ -163,6 +167,54 @@ def _wanted(rows: Rows, together: int, native: NativeTrainer, rank: int) -> Rows
     return found if len(found) else rows[:1]  # which no batch asks for
 
 
+class OfRank(Units):
+    """Those units of a source that one rank reads: next to each other, as many as of any other."""
+
+    def __init__(self, source: Units, rank: int, size: int) -> None:
+        super().__init__(ahead=source._ahead)
+        count = len(source._sizes())
+        self._source = source
+        self._first, self._end = (each * count // size for each in (rank, rank + 1))
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """See `Source.names`."""
+        return self._source.names
+
+    def _sizes(self) -> Sequence[int]:
+        return self._source._sizes()[self._first : self._end]
+
+    def _read(self, unit: int, dtype: np.dtype[Any]) -> Piece:
+        return self._source._read(self._first + unit, dtype)
+
+    def __repr__(self) -> str:
+        return repr(self._source)
+
+
+def units_of_rank(x: Any, sample_weight: Any, trainer: Trainer) -> tuple[Any, Any, Any]:
+    """The rows of a source that this rank reads, such as its row groups; there may be none.
+
+    Raises:
+        TypeError: x is no source.
+        ValueError: There are weights beside it; or the source has no units, or not all of an epoch.
+    """
+    channel, source = trainer._channel, checked_source(x, trainer)
+    assert channel is not None
+    if sample_weight is not None:
+        raise ValueError("sample_weight must be None where x is a source: it has its own")
+    if not isinstance(source, Units) or source._limit is not None:
+        raise ValueError(
+            "data must be 'replicated' where x is a source that gives no rows by number, or only "
+            f"some of them in an epoch, got 'sharded' with {source!r}"
+        )
+    own = OfRank(source, channel.rank, channel.size)
+    if own.rows > 0:
+        given = gathered_rows(own, trainer, trainer.network.feature_names, "x")
+        return given[0], given[1], given[2] if len(given) > 2 else None
+    piece = source._read(0, trainer.network.dtype).rows(slice(0))  # of that form
+    return piece.x, piece.y, piece.weight
+
+
 def sharded(fitting: Fitting, trainer: Trainer, arrays: tuple[Any, Any, Any]) -> Sharded:
     """The same over rows of which each rank has given its own.
 
@@ -171,21 +223,21 @@ def sharded(fitting: Fitting, trainer: Trainer, arrays: tuple[Any, Any, Any]) ->
         ValueError: The trainer has no communicator, its optimizer takes all samples at once, there
             are derivatives, or ranks have other columns.
     """
-    link = trainer._link
-    assert link is not None
+    channel = trainer._channel
+    assert channel is not None
     if isinstance(trainer.optimizer, Solver) or fitting.derivative_weights:
         raise ValueError("data must be 'replicated' with a solver or dy, got 'sharded'")
-    shards = Shards(link, _named(arrays))
+    shards = Shards(channel, _named(arrays))
     given = {each.name: getattr(fitting, each.name) for each in fields(Fitting)}
     return Sharded(**given | {"data": shards}, joined=_joins(arrays))
 
 
 def gathered(trainer: Trainer, arrays: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
     """The rows of all ranks, on all of them; raises as `sharded` does."""
-    link = trainer._link
-    assert link is not None
-    shards = Shards(link, _named(arrays))
-    return _joins(arrays)(shards.fetched([np.arange(shards.rows)] * link.size))
+    channel = trainer._channel
+    assert channel is not None
+    shards = Shards(channel, _named(arrays))
+    return _joins(arrays)(shards.fetched([np.arange(shards.rows)] * channel.size))
 
 
 def _joins(

@@ -15,7 +15,7 @@ from gdcore.typing import Inputs
 
 if TYPE_CHECKING:
     from gdcore.communication import Communicator
-    from gdcore.communication.link import Link
+    from gdcore.communication.channel import Channel
     from gdcore.network import Network
     from gdcore.training import Trainer
 
@@ -32,16 +32,16 @@ class Sharing:
     """The part of a `gdcore.Trainer` that knows other ranks."""
 
     _network: Network
-    _link: Link | None
+    _channel: Channel | None
     _slices: int
 
     def _share(self, communicator: Any, slices: Any) -> None:
         """Checks the two arguments; see `gdcore.Trainer`."""
-        self._link = None
+        self._channel = None
         number = None if slices is None else integer("slices", slices, at_most=_MOST_SLICES)
         if communicator is not None:
             from gdcore.communication import resolved  # only here: most trainers are alone
-            from gdcore.communication.link import Link
+            from gdcore.communication.channel import Channel
 
             found = resolved(communicator)
             assert found is not None
@@ -50,13 +50,13 @@ class Sharing:
                 raise ValueError(
                     f"slices must be at least the number of ranks, {found.size}, got {number}"
                 )
-            self._link = Link(found)
+            self._channel = Channel(found)
         self._slices = number or 0
 
     @property
     def communicator(self) -> Communicator | None:
         """What carries bytes between the ranks that share the training, or None."""
-        return None if self._link is None else self._link.communicator
+        return None if self._channel is None else self._channel.communicator
 
     @property
     def slices(self) -> int | None:
@@ -134,11 +134,11 @@ class Sharing:
     @property
     def _is_first(self) -> bool:
         """Whether this rank speaks and writes for all."""
-        return self._link is None or self._link.rank == 0
+        return self._channel is None or self._channel.rank == 0
 
     def _by_first(self, work: Callable[[], R]) -> R:
         """What the first rank does for all of them; all get its result, or raise as it did."""
-        if self._link is None:
+        if self._channel is None:
             return work()
         found: tuple[Any, Exception | None] = (None, None)
         if self._is_first:
@@ -146,7 +146,7 @@ class Sharing:
                 found = (work(), None)
             except Exception as error:
                 found = (None, error)
-        value, failed = self._link.communicator.bcast(found)
+        value, failed = self._channel.communicator.bcast(found)
         if failed is not None:
             raise failed
         return cast("R", value)
@@ -155,12 +155,12 @@ class Sharing:
         """The argument data: whether each rank has rows of its own."""
         if data not in ("replicated", "sharded"):
             raise ValueError(f"data must be 'replicated' or 'sharded', got {data!r}")
-        if data == "sharded" and self._link is None:
+        if data == "sharded" and self._channel is None:
             raise ValueError("data must be 'replicated' without a communicator, got 'sharded'")
         return data == "sharded"
 
     def _any_rank(self, flag: bool) -> bool:
-        return flag if self._link is None else self._link.agree(flag)
+        return flag if self._channel is None else self._channel.agree(flag)
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -169,12 +169,12 @@ class Sharing:
         try:
             yield
         except Exception as own:
-            if self._link is None:
+            if self._channel is None:
                 raise
             error = own
-        if self._link is None:
+        if self._channel is None:
             return
-        told = self._link.gathered(None if error is None else f"{type(error).__name__}: {error}")
+        told = self._channel.gathered(None if error is None else f"{type(error).__name__}: {error}")
         if error is not None:
             raise error
         for rank, words in enumerate(told):
@@ -183,15 +183,15 @@ class Sharing:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        if self._link is None:
+        if self._channel is None:
             yield
             return
-        with self._link.interruptible():
+        with self._channel.interruptible():
             yield
 
     def _check_alike(self, **given: Any) -> None:
         """ValueError where ranks do not go on from the same, or were not given the same."""
-        if self._link is None:
+        if self._channel is None:
             return
         trainer = cast("Trainer", self)
         state = self._network.state_dict()
@@ -207,7 +207,7 @@ class Sharing:
             "the parameters": crc(list(state.values())),
             **given,
         }
-        for rank, theirs in enumerate(self._link.gathered(own)):
+        for rank, theirs in enumerate(self._channel.gathered(own)):
             assert isinstance(theirs, dict)
             for what, value in own.items():
                 if theirs[what] == value:
@@ -215,7 +215,7 @@ class Sharing:
                 told = "" if what == "the parameters" else f": {theirs[what]} and {value}"
                 raise ValueError(
                     f"all ranks must have the same of everything, and {what} of rank {rank} is not "
-                    f"that of rank {self._link.rank}{told}"
+                    f"that of rank {self._channel.rank}{told}"
                 )
 
 

@@ -175,11 +175,6 @@ def _checked(trainers: object) -> list[Trainer | Callable[[], Trainer]]:
                 raise ValueError(
                     f"trainers[{i}] must have a {what} of its own, got that of trainers[{first}]"
                 )
-            if each.communicator is not None:
-                raise ValueError(
-                    f"trainers[{i}] must not have a communicator: ranks make steps together, and "
-                    "here each network goes its own way"
-                )
         elif isinstance(each, type) or not callable(each):
             raise TypeError(
                 f"trainers[{i}] must be a gdcore.Trainer or a function that makes one, got "

@@ -196,7 +196,7 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing,
             around,
             None if judges or self._clip is None else self._clip.native(),
         )
-        shared = () if judges or not self._slices else (self._slices, self._link)
+        shared = () if judges or not self._slices else (self._slices, self._channel)
         loss = self._objective.one
         if isinstance(loss, LossFunction):
             from gdcore._own_loss import own_trainer  # only here: import gdcore stays light
@@ -364,7 +364,9 @@ class Trainer(Given, Beginning, Online, Planning, Averaged, Scheduling, Sharing,
             data: Of a trainer with a communicator, what each rank gives: ``"replicated"``, all
                 rows; ``"sharded"``, rows of its own, any number of them, that are taken as one
                 table, those of rank 0 first. Then the rows that a rank needs come to it from the
-                others, some megabytes at a time. Validation data are whole on every rank.
+                others, some megabytes at a time. Of a source each rank then reads units of its
+                own, such as row groups, into a file that is mapped, and shuffling is that of
+                arrays. Validation data are whole on every rank.
 
         Returns:
             One float an epoch for ``"loss"``, the mean of the losses before each update, and with

@@ -196,17 +196,3 @@ def test_a_missing_package_is_told_before_the_work(
     monkeypatch.chdir(tmp_path)
     extra = "plot" if option[0] == "--plot" else "profile"
     refused(tmp_path, (command, *SMALL, *option), f"gdcore[{extra}]", option[0])
-
-
-def test_a_launcher_of_mpi_is_found_by_what_it_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gdcore.cli.ranks import world
-
-    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"):
-        monkeypatch.delenv(name, raising=False)
-    assert world() is None
-    monkeypatch.setenv("PMI_SIZE", "1")
-    assert world() is None
-    monkeypatch.setenv("PMI_SIZE", "3")
-    monkeypatch.setitem(sys.modules, "mpi4py", None)
-    with pytest.raises(ValueError, match=r"started 3 of this process.*gdcore\[mpi\]"):
-        world()

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +115,40 @@ def test_other_slices_are_other_bits_but_near() -> None:
     np.testing.assert_allclose(nets[1], nets[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(nets[2], nets[0], rtol=1e-4, atol=1e-5)
     assert (nets[2] != nets[0]).any()
+
+
+def test_ranks_read_units_of_their_own(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    read: dict[int, int] = {}
+
+    class Counted(gd.data.NPY):
+        rank = 0
+
+        def _read(self, unit: int, dtype: Any) -> Any:
+            read[self.rank] = read.get(self.rank, 0) + 1
+            return super()._read(unit, dtype)
+
+    def work(rank: Communicator) -> object:
+        source = Counted(tmp_path / "x.npy", tmp_path / "y.npy", unit=50)
+        source.rank = rank.rank
+        trainer = gd.Trainer(plain(), "cross_entropy", "adamw", communicator=rank, num_threads=1)
+        trainer.fit(source, epochs=2, batch_size=64, progress=False, data="sharded")
+        return state_of(trainer)
+
+    trainer = gd.Trainer(plain(), "cross_entropy", "adamw", slices=8, num_threads=1)
+    trainer.fit(X, Y, epochs=2, batch_size=64, progress=False)
+    for ranks in (2, 5, 7):  # of five units: some ranks of seven read none
+        read.clear()
+        assert run_ranks(ranks, work) == [state_of(trainer)] * ranks
+        assert max(read.values()) <= -(-5 // ranks)
+
+    def stream(rank: Communicator) -> None:
+        chunks = gd.data.Chunks(lambda: iter([(X, Y)]))
+        trainer = gd.Trainer(plain(), "cross_entropy", "adamw", communicator=rank)
+        trainer.fit(chunks, progress=False, data="sharded")
+
+    refused(2, stream, ValueError, "data must be 'replicated' where x is a source that gives")
 
 
 def test_rows_apart_are_judged_as_one_table() -> None:
@@ -266,15 +296,15 @@ def test_an_interrupt_is_agreed() -> None:
     class Asks(gd.callbacks.Callback):
         def on_batch_end(self, trainer: gd.Trainer, loss: float) -> None:
             if trainer.steps == 2 and trainer.communicator and trainer.communicator.rank == 1:
-                assert trainer._link is not None
-                trainer._link.interrupted = True
+                assert trainer._channel is not None
+                trainer._channel.interrupted = True
 
     def work(rank: Communicator) -> tuple[int, object]:
         trainer = gd.Trainer(plain(), "cross_entropy", "adam", communicator=rank)
         with pytest.raises(KeyboardInterrupt):
             trainer.fit(X, Y, epochs=2, batch_size=20, callbacks=[Asks()], progress=False)
-        assert trainer._link is not None
-        trainer._link.interrupted = False
+        assert trainer._channel is not None
+        trainer._channel.interrupted = False
         return trainer.steps, state_of(trainer)[0]
 
     first, second = run_ranks(2, work)
@@ -283,11 +313,20 @@ def test_an_interrupt_is_agreed() -> None:
 
 
 def test_ctrl_c_only_notes_that_it_came() -> None:
-    from gdcore.communication.link import Link
+    # In the background a shell has it ignored.
+    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _notes_that_ctrl_c_came()
+    finally:
+        signal.signal(signal.SIGINT, outside)
+
+
+def _notes_that_ctrl_c_came() -> None:
+    from gdcore.communication.channel import Channel
 
     def work(rank: Communicator) -> None:
-        link = Link(rank)
-        with link.interruptible():
+        channel = Channel(rank)
+        with channel.interruptible():
             assert threading.current_thread() is not threading.main_thread()
 
     run_ranks(1, work)
@@ -298,11 +337,11 @@ def test_ctrl_c_only_notes_that_it_came() -> None:
         def __getattr__(self, name: str) -> Any:
             return None
 
-    link = Link(One())  # type: ignore[arg-type]
+    channel = Channel(One())  # type: ignore[arg-type]
     before = signal.getsignal(signal.SIGINT)
-    with link.interruptible():
+    with channel.interruptible():
         os.kill(os.getpid(), signal.SIGINT)
-        assert link.interrupted
+        assert channel.interrupted
         with pytest.raises(KeyboardInterrupt):  # the second one at once
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
@@ -467,6 +506,15 @@ def test_fit_many_takes_none() -> None:
 
     refused(1, work, ValueError, r"trainers\[0\] must not have a communicator")
 
+    def made(rank: Communicator) -> None:
+        def make() -> gd.Trainer:
+            return gd.Trainer(plain(), "cross_entropy", "adam", communicator=rank)
+
+        with pytest.warns(UserWarning, match=r"trainers\[0\] must not have a communicator"):
+            gd.fit_many([make], X, Y, epochs=1, progress=False)
+
+    run_ranks(1, made)
+
 
 def test_slices_are_part_of_what_training_takes() -> None:
     def gradients(slices: int | None) -> int:
@@ -474,113 +522,3 @@ def test_slices_are_part_of_what_training_takes() -> None:
         return int(trainer.memory_plan(64)["gradients"])
 
     assert gradients(8) > gradients(None)
-
-
-# ---- by MPI itself ----
-
-PROGRAM = """
-import sys, zlib
-import numpy as np
-from mpi4py import MPI
-import gdcore as gd
-comm = MPI.COMM_WORLD
-rng = np.random.default_rng(0)
-x = rng.normal(size=(203, 12)).astype(np.float32)
-y = rng.integers(0, 3, 203)
-layers = [gd.Dense(24), gd.BatchNorm(), "relu", gd.Dropout(0.1), gd.Dense(3)]
-net = gd.Network(layers, input_size=12, seed=1)
-trainer = gd.Trainer(net, "cross_entropy", "adam", communicator=comm, num_threads=1)
-own = slice(comm.rank * 203 // comm.size, (comm.rank + 1) * 203 // comm.size)
-trainer.fit(x, y, epochs=1, batch_size=64, progress=False)
-trainer.fit(x[own], y[own], epochs=1, batch_size=64, progress=False, data="sharded")
-found = 0
-for each in net.state_dict().values():
-    found = zlib.crc32(np.ascontiguousarray(each).tobytes(), found)
-if comm.gather(found) is not None:
-    print("hash", found, trainer.history["loss"])
-"""
-
-
-def launcher() -> list[str] | None:
-    """Of the MPI that is beside this Python, or on the path."""
-    for folder in (Path(sys.executable).parent, None):
-        found = shutil.which("mpirun", path=None if folder is None else str(folder))
-        if found:
-            return [found]
-    return None
-
-
-@pytest.mark.skipif(launcher() is None, reason="no mpirun is to be found")
-def test_mpi_comes_to_the_same(tmp_path: Path) -> None:
-    pytest.importorskip("mpi4py", reason="mpi4py is not installed")
-    program = tmp_path / "train.py"
-    program.write_text(textwrap.dedent(PROGRAM))
-    command = launcher()
-    assert command is not None
-    told = set()
-    for ranks in (1, 3):
-        run = subprocess.run(
-            [*command, "-n", str(ranks), sys.executable, str(program)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        if "cannot load MPI library" in run.stderr:
-            pytest.skip("no MPI library is to be found")
-        assert run.returncode == 0, run.stderr
-        told.add(run.stdout.strip())
-    assert len(told) == 1
-    assert "hash" in told.pop()
-
-
-GLOO = """
-import sys
-rank, size, at = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-import numpy as np
-import gdcore as gd
-from gdcore._sharing import crc
-comm = None
-if size > 1:
-    import torch.distributed as dist
-    dist.init_process_group("gloo", init_method=f"file://{at}", rank=rank, world_size=size)
-    comm = gd.distributed.TorchCommunicator()
-rng = np.random.default_rng(0)
-x, y = rng.normal(size=(90, 5)), rng.integers(0, 3, 90)
-net = gd.Network([gd.Dense(8), gd.BatchNorm(), "relu", gd.Dense(3)], input_size=5, seed=1)
-trainer = gd.Trainer(net, "cross_entropy", "adam", communicator=comm, slices=7, num_threads=1)
-trainer.fit(x, y, epochs=1, batch_size=20, progress=False)
-apart = {} if comm is None else {"data": "sharded"}
-own = slice(rank * 90 // size, (rank + 1) * 90 // size)
-trainer.fit(x[own], y[own], epochs=1, batch_size=20, progress=False, **apart)
-print("hash", crc(list(net.state_dict().values())))
-if comm:
-    dist.destroy_process_group()
-"""
-
-
-def test_gloo_comes_to_the_same(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="torch is not installed")
-    told = []
-    for size in (1, 2):
-        command = [sys.executable, "-c", GLOO]
-        runs = [
-            subprocess.Popen(
-                [*command, str(rank), str(size), str(tmp_path / "store")],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank in range(size)
-        ]
-        for run in runs:
-            out, err = run.communicate(timeout=120)
-            assert run.returncode == 0, err
-            told.append(out.strip().splitlines()[-1])
-    assert told[0].startswith("hash")
-    assert set(told) == {told[0]}
-
-
-def test_gloo_without_a_group() -> None:
-    pytest.importorskip("torch", reason="torch is not installed")
-    with pytest.raises(RuntimeError, match="there is no process group"):
-        gd.distributed.TorchCommunicator()

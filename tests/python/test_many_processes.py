@@ -247,7 +247,9 @@ def test_what_ends_a_program_ends_all(what: str, kind: type[BaseException], pool
     before = trainers[1].to_bytes()
     with pytest.raises(kind):
         gd.fit_many(trainers, X, Y, executor=pool, callbacks=[At(what)], **QUIET)
-    assert [each.epochs for each in trainers] == [3, 0, 0, 0]
+    # Those that were done by then stay trained.
+    assert trainers[1].epochs == 0
+    assert {each.epochs for each in trainers} <= {0, 3}
     assert trainers[1].to_bytes() == before
     assert trainers[0]._num_threads == 3
     gd.fit_many(trainers, X, Y, **QUIET)  # nobody holds them

@@ -46,6 +46,8 @@ def network(path: Path) -> MLPClassifier:
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+# Of JAX, where another test has loaded it, for processes that are forked.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_search_is_the_same_over_any_backend(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -253,7 +253,7 @@ class WeightGradient : public Product<T> {
   }
 
   void work(Worker& worker, const Batch<T>& batch) override {
-    ops::GemmProblem<T> p = problem(batch);
+    ops::GemmProblem<T> p = WeightGradient::problem(batch);  // no virtual call
     const auto update = [&](int64_t begin, std::span<const T> gradients) {
       const profiling::InnerTime time(worker.lane());
       batch.rule->update_piece(*batch.update, this->shape().weight + begin, gradients);

@@ -10,10 +10,10 @@ from types import FrameType
 
 from gdcore.communication.protocol import Communicator
 
-__all__ = ["Link"]
+__all__ = ["Channel"]
 
 
-class Link:
+class Channel:
     """A communicator in use by one trainer.
 
     Attributes:

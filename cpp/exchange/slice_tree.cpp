@@ -49,10 +49,9 @@ parallel::Range SliceTree::rows(Node node, int64_t rows_of_batch) const {
 }
 
 int64_t SliceTree::most_rows(int64_t rows_of_batch) const {
-  // The first slice has no fewer than any other, but the last unit of it may be shorter.
+  // A unit is longest where there is but one.
   const int64_t a_slice = (units(rows_of_batch) + slices_ - 1) / slices_;
-  return std::min(rows_of_batch,
-                  a_slice * ((rows_of_batch + units(rows_of_batch) - 1) / units(rows_of_batch)));
+  return std::min(rows_of_batch, a_slice * (2 * least_ - 1));
 }
 
 }  // namespace gd::exchange

@@ -39,8 +39,9 @@ class SliceTree {
 
   // The rows of a batch that belong to a node; there may be none.
   parallel::Range rows(Node node, int64_t rows_of_batch) const;
-  // The most and the fewest of any slice that has some, and how many have.
+  // No slice has more, of this batch or a shorter one, whose slices may have one more.
   int64_t most_rows(int64_t rows_of_batch) const;
+  // The fewest of any slice that has some, and how many have.
   int64_t least_rows(int64_t rows_of_batch) const { return rows_of_batch / units(rows_of_batch); }
   int64_t slices_with_rows(int64_t rows_of_batch) const {
     return std::min<int64_t>(slices_, units(rows_of_batch));

@@ -134,7 +134,9 @@ void Slices<T>::add_own(int64_t rows, size_t figures, int threads, int64_t at_on
 
 template <class T>
 size_t Slices<T>::number(Node node) const {
-  return static_cast<size_t>(std::ranges::find(all_nodes_, node) - all_nodes_.begin());
+  const auto found = std::ranges::lower_bound(all_nodes_, node.begin, {}, &Node::begin);
+  if (found == all_nodes_.end() || *found != node) return all_nodes_.size();
+  return static_cast<size_t>(found - all_nodes_.begin());
 }
 
 template <class T>

@@ -172,9 +172,8 @@ class Trainer {
   // without.
   void apply_gradients();
 
-  // Whether ranks share it; then all of them make the same calls in the same order. copy and
-  // copy_average are among these: each rank updates states of its own.
-  bool is_shared() const { return slices_ != nullptr && slices_->ranks() > 1; }
+  // Of batches; 0: they are not cut. Where ranks share them, all make the same calls in the same
+  // order, and copy and copy_average are among these: each rank updates states of its own.
   int slices() const { return options_.slices; }
   // Whether each rank updates a part of the parameters, and not every rank all.
   bool updates_own() const { return updates_own_; }

@@ -83,6 +83,9 @@ CASES: dict[str, dict[str, Any]] = {
     "few rows": {"batch_size": 5, "epochs": 1},
     "accumulated": {"batch_size": 16, "fit": {"accumulate": 3}, "make": everything},
     "seven slices": {"slices": 7},
+    # Slices of the last batch, of 101 rows, are longer than those of the others.
+    "longer slices": {"slices": 12, "batch_size": 102, "make": everything},
+    "single slices": {"slices": 64, "batch_size": 100, "make": everything},
 }
 
 
